@@ -1,0 +1,21 @@
+"""Errors a caller can act on: each message names the offending value and the remedy."""
+
+
+class SimSwapError(Exception):
+    """Base of every error that is the caller's to fix; its message is fit for a person to read."""
+
+
+class NoFaceFoundError(SimSwapError):
+    """A photo in which a face was needed shows none (or none that is large or clear enough)."""
+
+
+class MediaError(SimSwapError):
+    """A photo or video cannot be read or written: missing, corrupt, too large, or of an odd kind."""
+
+
+class ModelError(SimSwapError):
+    """A model bundle is missing, damaged, or of an architecture this version does not know."""
+
+
+class OptionError(SimSwapError):
+    """An option has a value outside its range, or options contradict each other."""

@@ -1,0 +1,136 @@
+"""Landmark templates, the similarity transform, and warps between frame and crop.
+
+A transform is a [2, 3] float64 matrix that maps (x, y) points; its name says from where to where.
+"""
+
+from __future__ import annotations
+
+import cv2
+import numpy as np
+
+# Five points (x, y) each: left eye, right eye, nose, left and right mouth corner, on a unit square.
+# Sources: the published SimSwap alignment's frontal pose (112 px), FFHQ (512 px), ArcFace (112 px).
+TEMPLATES: dict[str, np.ndarray] = {
+    "simswap_frontal": np.array(
+        [(39.730, 51.138), (72.270, 51.138), (56.0, 68.493), (42.463, 87.010), (69.537, 87.010)]
+    )
+    / 112,
+    "ffhq": np.array(
+        [
+            (192.98138, 239.94708),
+            (318.90277, 240.1936),
+            (256.63416, 314.01935),
+            (201.26117, 371.41043),
+            (313.08905, 371.15118),
+        ]
+    )
+    / 512,
+    "arcface": np.array(
+        [
+            (38.2946, 51.6963),
+            (73.5318, 51.5014),
+            (56.0252, 71.7366),
+            (41.5493, 92.3655),
+            (70.7299, 92.2041),
+        ]
+    )
+    / 112,
+}
+
+
+def similarity_transform(source_points: np.ndarray, target_points: np.ndarray) -> np.ndarray:
+    """Least-squares rotation, uniform scale and shift (Umeyama, 1991), never a reflection.
+
+    source_points, target_points: [N, 2], N >= 2 -> [2, 3] float64, maps source to target.
+    Raises ValueError if all source points coincide.
+    """
+    source = np.asarray(source_points, np.float64)
+    target = np.asarray(target_points, np.float64)
+    source_mean, target_mean = source.mean(0), target.mean(0)
+    source_centred, target_centred = source - source_mean, target - target_mean
+    variance = (source_centred**2).sum()
+    if variance < 1e-12:
+        raise ValueError("All source points coincide; no similarity transform maps them.")
+    # In two dimensions the optimum is one complex number: scale * (cos + i sin).
+    real = (source_centred * target_centred).sum() / variance
+    cross = source_centred[:, 0] * target_centred[:, 1] - source_centred[:, 1] * target_centred[:, 0]
+    imaginary = cross.sum() / variance
+    rotation_scale = np.array([[real, -imaginary], [imaginary, real]])
+    shift = target_mean - rotation_scale @ source_mean
+    return np.concatenate([rotation_scale, shift[:, None]], axis=1)
+
+
+def invert(transform: np.ndarray) -> np.ndarray:
+    """Inverse of a [2, 3] transform."""
+    linear = np.linalg.inv(transform[:, :2])
+    return np.concatenate([linear, -linear @ transform[:, 2:]], axis=1)
+
+
+def compose(first: np.ndarray, then: np.ndarray) -> np.ndarray:
+    """The [2, 3] transform that applies `first`, then `then`."""
+    linear = then[:, :2] @ first[:, :2]
+    return np.concatenate([linear, then[:, :2] @ first[:, 2:] + then[:, 2:]], axis=1)
+
+
+def apply(transform: np.ndarray, points: np.ndarray) -> np.ndarray:
+    """Map [..., 2] points by a [2, 3] transform."""
+    return points @ transform[:, :2].T + transform[:, 2]
+
+
+def scale_of(transform: np.ndarray) -> float:
+    """Length factor of a similarity transform."""
+    return float(np.hypot(transform[0, 0], transform[1, 0]))
+
+
+def frame_to_crop_transform(landmarks: np.ndarray, template: str, size: int) -> np.ndarray:
+    """[2, 3] from frame pixels to pixels of a `size` x `size` crop aligned to `template`."""
+    return similarity_transform(landmarks, TEMPLATES[template] * size)
+
+
+def warp_to_crop(frame: np.ndarray, frame_to_crop: np.ndarray, size: int) -> np.ndarray:
+    """Cut one aligned crop out of a frame; outside the frame the border is repeated.
+
+    frame: [H, W, 3] uint8 -> [size, size, 3] uint8. Only the crop's own region of the frame is
+    read, and it is averaged down first where the crop is much smaller, so nothing aliases.
+    """
+    crop_to_frame = invert(frame_to_crop)
+    x0, y0, x1, y1 = _region(crop_to_frame, size, frame.shape, margin=2)
+    if x1 <= x0 or y1 <= y0:
+        return np.zeros((size, size, frame.shape[2]), frame.dtype)
+    region = frame[y0:y1, x0:x1]
+    region_to_crop = compose(np.array([[1.0, 0, x0], [0, 1, y0]]), frame_to_crop)
+    shrink = int(1 / scale_of(frame_to_crop))
+    if shrink >= 2:
+        height, width = region.shape[:2]
+        small = (max(width // shrink, 1), max(height // shrink, 1))
+        region = cv2.resize(region, small, interpolation=cv2.INTER_AREA)
+        factor_x, factor_y = width / small[0], height / small[1]
+        # Pixel centres: small pixel s covers frame pixels (s + 0.5) * factor - 0.5.
+        small_to_region = np.array(
+            [[factor_x, 0, (factor_x - 1) / 2], [0, factor_y, (factor_y - 1) / 2]]
+        )
+        region_to_crop = compose(small_to_region, region_to_crop)
+    return cv2.warpAffine(
+        region, region_to_crop, (size, size), flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE
+    )
+
+
+def crop_region(frame_to_crop: np.ndarray, size: int, shape: tuple[int, ...]) -> tuple[int, ...]:
+    """Smallest x0, y0, x1, y1 (integers, end exclusive) of a [H, W, ...] frame holding the crop."""
+    return _region(invert(frame_to_crop), size, shape, margin=0)
+
+
+def _region(
+    crop_to_frame: np.ndarray, size: int, shape: tuple[int, ...], margin: int
+) -> tuple[int, ...]:
+    corners = np.array([(0, 0), (size - 1, 0), (size - 1, size - 1), (0, size - 1)], float)
+    points = apply(crop_to_frame, corners)
+    low = np.floor(points.min(0)).astype(int) - margin
+    high = np.ceil(points.max(0)).astype(int) + 1 + margin
+    height, width = shape[:2]
+    return (
+        int(np.clip(low[0], 0, width)),
+        int(np.clip(low[1], 0, height)),
+        int(np.clip(high[0], 0, width)),
+        int(np.clip(high[1], 0, height)),
+    )

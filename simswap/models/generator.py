@@ -1,0 +1,163 @@
+"""The SimSwap generator: encoder, identity injection module, decoder (Chen et al. 2020, section 3).
+
+One implementation serves the published 224 network, the published 512 beta, the networks the
+official trainer saves (224, and 512 with one more level), and the small bundled one: they differ
+in `GeneratorConfig` only. Module names are those of the published checkpoints, so their state
+dicts load unchanged.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+import torch
+from torch import Tensor, nn
+
+IMAGENET_MEAN = (0.485, 0.456, 0.406)
+IMAGENET_STD = (0.229, 0.224, 0.225)
+
+
+@dataclass(frozen=True)
+class GeneratorConfig:
+    """Sizes and conventions of a generator; the defaults are the published 224 network."""
+
+    channels: tuple[int, ...] = (64, 128, 256, 512)  # after the first layer and each halving
+    num_blocks: int = 9  # identity blocks in the bottleneck
+    first_level: int = 1  # number of the first halving in the checkpoint's names (512 beta: 0)
+    pixel_range: Literal["unit", "imagenet"] = "unit"  # what the body takes and gives
+    embedding_size: int = 512
+    embedding_scale: float = 1.0  # on the unit-norm embedding; sqrt(512) gives unit variance
+
+    def __post_init__(self) -> None:
+        if len(self.channels) < 2 or min(self.channels) < 1:
+            raise ValueError(f"channels={self.channels}: at least two positive widths are needed.")
+        if self.num_blocks < 1:
+            raise ValueError(f"num_blocks={self.num_blocks} must be at least 1.")
+        if self.pixel_range not in ("unit", "imagenet"):
+            raise ValueError(f"pixel_range={self.pixel_range!r} must be 'unit' or 'imagenet'.")
+
+    @property
+    def num_halvings(self) -> int:
+        """How often the encoder halves the resolution."""
+        return len(self.channels) - 1
+
+
+class InstanceNorm(nn.Module):
+    """Zero mean and unit variance per image and channel, nothing learnt (official eps 1e-8)."""
+
+    def forward(self, features: Tensor) -> Tensor:  # [B, C, h, w]
+        variance, mean = torch.var_mean(features.float(), dim=(2, 3), correction=0, keepdim=True)
+        return ((features - mean) * torch.rsqrt(variance + 1e-8)).to(features.dtype)
+
+
+class IdentityStyle(nn.Module):
+    """Scale and shift of AdaIN from the identity embedding."""
+
+    def __init__(self, embedding_size: int, channels: int) -> None:
+        super().__init__()
+        self.linear = nn.Linear(embedding_size, 2 * channels)
+
+    def forward(self, features: Tensor, embedding: Tensor) -> Tensor:  # [B, C, h, w], [B, E]
+        scale, shift = self.linear(embedding)[..., None, None].chunk(2, dim=1)  # 2 x [B, C, 1, 1]
+        return features * (1 + scale) + shift
+
+
+class IdentityBlock(nn.Module):
+    """Residual block with AdaIN after each convolution (the paper's ID-Block)."""
+
+    def __init__(self, channels: int, embedding_size: int) -> None:
+        super().__init__()
+        self.conv1 = nn.Sequential(
+            nn.ReflectionPad2d(1), nn.Conv2d(channels, channels, 3), InstanceNorm()
+        )
+        self.style1 = IdentityStyle(embedding_size, channels)
+        self.conv2 = nn.Sequential(
+            nn.ReflectionPad2d(1), nn.Conv2d(channels, channels, 3), InstanceNorm()
+        )
+        self.style2 = IdentityStyle(embedding_size, channels)
+
+    def forward(self, features: Tensor, embedding: Tensor) -> Tensor:  # [B, C, h, w], [B, E]
+        hidden = torch.relu(self.style1(self.conv1(features), embedding))
+        return features + self.style2(self.conv2(hidden), embedding)
+
+
+class Generator(nn.Module):
+    """Puts the identity of an embedding on the face of an aligned crop, keeping its attributes."""
+
+    def __init__(self, config: GeneratorConfig) -> None:
+        super().__init__()
+        self.config = config
+        widths = config.channels
+        self.first_layer = nn.Sequential(
+            nn.ReflectionPad2d(3), nn.Conv2d(3, widths[0], 7), nn.BatchNorm2d(widths[0]), nn.ReLU()
+        )
+        levels = range(config.first_level, config.first_level + config.num_halvings)
+        self._down_names = [f"down{level}" for level in levels]
+        self._up_names = [f"up{level}" for level in reversed(levels)]
+        for name, wide, narrow in zip(self._down_names, widths[1:], widths, strict=False):
+            self.add_module(name, _down(narrow, wide))
+        # The published checkpoints' spelling.
+        self.BottleNeck = nn.ModuleList(
+            IdentityBlock(widths[-1], config.embedding_size) for _ in range(config.num_blocks)
+        )
+        for name, wide, narrow in zip(self._up_names, widths[:0:-1], widths[-2::-1], strict=True):
+            self.add_module(name, _up(wide, narrow))
+        self.last_layer = nn.Sequential(nn.ReflectionPad2d(3), nn.Conv2d(widths[0], 3, 7))
+        self.register_buffer("mean", torch.tensor(IMAGENET_MEAN).view(3, 1, 1), persistent=False)
+        self.register_buffer("std", torch.tensor(IMAGENET_STD).view(3, 1, 1), persistent=False)
+
+    def forward(self, crops: Tensor, embeddings: Tensor) -> Tensor:
+        """Swapped crops.
+
+        crops: [B, 3, S, S] float32 RGB in [0, 1], S a multiple of 2 ** num_halvings;
+        embeddings: [B, 512] unit norm -> [B, 3, S, S] float32 RGB in [0, 1].
+        Raises ValueError for other shapes.
+        """
+        self._check(crops, embeddings)
+        if self.config.pixel_range == "imagenet":
+            pixels = self.body((crops - self.mean) / self.std, embeddings) * self.std + self.mean
+            return pixels.float().clamp(0, 1)
+        return (self.body(crops, embeddings).float().tanh() + 1) / 2
+
+    def body(self, pixels: Tensor, embeddings: Tensor) -> Tensor:
+        """Everything between the pixel conventions: [B, 3, S, S], [B, E] -> [B, 3, S, S]."""
+        features = self.first_layer(pixels)  # [B, channels[0], S, S]
+        for name in self._down_names:
+            features = getattr(self, name)(features)  # width and height halve
+        embeddings = embeddings * self.config.embedding_scale
+        for block in self.BottleNeck:
+            features = block(features, embeddings)
+        for name in self._up_names:
+            features = getattr(self, name)(features)  # width and height double
+        return self.last_layer(features)
+
+    def _check(self, crops: Tensor, embeddings: Tensor) -> None:
+        multiple = 2**self.config.num_halvings
+        if crops.ndim != 4 or crops.shape[1] != 3 or crops.shape[2] % multiple:
+            raise ValueError(
+                f"crops must be [B, 3, S, S] with S a multiple of {multiple}, got "
+                f"{list(crops.shape)}."
+            )
+        if embeddings.shape != (len(crops), self.config.embedding_size):
+            raise ValueError(
+                f"embeddings must be [{len(crops)}, {self.config.embedding_size}], got "
+                f"{list(embeddings.shape)}."
+            )
+
+
+def _down(in_channels: int, out_channels: int) -> nn.Sequential:
+    return nn.Sequential(
+        nn.Conv2d(in_channels, out_channels, 3, stride=2, padding=1),
+        nn.BatchNorm2d(out_channels),
+        nn.ReLU(),
+    )
+
+
+def _up(in_channels: int, out_channels: int) -> nn.Sequential:
+    return nn.Sequential(
+        nn.Upsample(scale_factor=2, mode="bilinear", align_corners=False),
+        nn.Conv2d(in_channels, out_channels, 3, padding=1),
+        nn.BatchNorm2d(out_channels),
+        nn.ReLU(),
+    )

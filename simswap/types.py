@@ -1,0 +1,100 @@
+"""The values that travel through the swap path: small, frozen, without behaviour of their own."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Literal
+
+import numpy as np
+
+from simswap.errors import OptionError
+
+FaceChoice = Literal["all", "largest"] | tuple[int, ...]
+
+
+@dataclass(frozen=True, eq=False)
+class Face:
+    """One detection in a frame.
+
+    box: [4] float32 xyxy in frame pixels, may reach outside the frame.
+    landmarks: [5, 2] float32 (x, y) in frame pixels: left eye, right eye, nose, left and right
+        mouth corner, left and right as the viewer of an upright head sees them.
+    score: detection confidence in [0, 1].
+    """
+
+    box: np.ndarray
+    landmarks: np.ndarray
+    score: float
+
+    @property
+    def area(self) -> float:
+        """Box area in square pixels."""
+        x0, y0, x1, y1 = self.box
+        return float(max(x1 - x0, 0) * max(y1 - y0, 0))
+
+
+@dataclass(frozen=True, eq=False)
+class Identity:
+    """Who the source is: a [512] float32 unit-norm embedding, the mean over `num_photos` photos.
+
+    notices: what the caller should know, e.g. that a source photo showed several faces.
+    """
+
+    embedding: np.ndarray
+    num_photos: int = 1
+    notices: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, eq=False)
+class Assignment:
+    """`identity` goes to the face of the person that `reference` describes."""
+
+    identity: Identity
+    reference: Identity
+
+
+@dataclass(frozen=True)
+class SwapOptions:
+    """How to swap; the defaults suit a photo of a few people.
+
+    Raises OptionError for a value outside its range.
+    """
+
+    faces: FaceChoice = "all"  # or indices into detect()'s order, largest face first
+    min_score: float = 0.6  # detections below this confidence are ignored, in (0, 1)
+    min_face: float = 16.0  # px; faces whose box is narrower are left alone
+    mask_softness: float = 0.12  # width of the mask's soft border, as a share of the crop's side
+    match_colour: bool = True  # pull the swapped crop's mean colour to the target's
+
+    def __post_init__(self) -> None:
+        if isinstance(self.faces, str):
+            if self.faces not in ("all", "largest"):
+                raise OptionError(
+                    f"faces={self.faces!r} is not known. Use 'all', 'largest', or face numbers."
+                )
+        elif not all(isinstance(i, int) and i >= 0 for i in self.faces):
+            raise OptionError(f"faces={self.faces!r}: face numbers count from 0, largest first.")
+        for name, low, high in (
+            ("min_score", 0.0, 1.0),
+            ("min_face", 0.0, 10_000.0),
+            ("mask_softness", 0.0, 0.5),
+        ):
+            value = getattr(self, name)
+            if not low <= value <= high:
+                raise OptionError(f"{name}={value} is outside {low:g} to {high:g}.")
+
+
+@dataclass(frozen=True, eq=False)
+class SwapResult:
+    """A swapped frame.
+
+    image: [H, W, 3] uint8 RGB, the target's size.
+    faces: every face found in the target, largest first.
+    swapped: indices into `faces` of those that carry a new identity.
+    notices: what the caller should know, in plain words.
+    """
+
+    image: np.ndarray
+    faces: tuple[Face, ...]
+    swapped: tuple[int, ...]
+    notices: tuple[str, ...] = field(default=())
