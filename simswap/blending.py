@@ -1,0 +1,155 @@
+"""Soft face masks, colour match, and paste-back of the face region only."""
+
+from __future__ import annotations
+
+from functools import lru_cache
+
+import cv2
+import numpy as np
+
+from simswap import geometry
+
+# Face outline around the five landmarks, in units of the eye-to-mouth distance; read off aligned
+# crops of frontal to profile heads, a little outside the skin so that the fade happens on it.
+FOREHEAD = 0.95  # above the eyes
+CHIN = 0.72  # below the mouth
+CHEEK = 1.12  # to either side of a frontal face
+NEAR_CHEEK_LOSS = 1.6  # the side a turned head's nose points to ends sooner ...
+FAR_CHEEK_GAIN = 0.4  # ... the other reaches further, both per unit of nose offset
+NEAR_CHEEK_MIN = 0.45
+FAR_CHEEK_MAX = 1.3
+BORDER_FADE = 0.05  # of the side: the crop's edge cuts a long chin off softly, yet keeps most of it
+ROUNDNESS = 2.5  # exponent of the superellipse; 2 is an ellipse, more is squarer
+
+MAX_LIGHTNESS_SHIFT = 12.0  # CIE L*, of 100
+MAX_COLOUR_SHIFT = 10.0  # CIE a*, b*
+MAX_CONTRAST_CHANGE = 1.15  # the spread is scaled by at most this, and at least its inverse
+
+
+def face_mask(landmarks: np.ndarray, size: int, softness: float) -> np.ndarray:
+    """Soft mask of a face in its aligned crop, forehead to chin, narrower where a head turns away.
+
+    landmarks: [5, 2] (x, y) in crop pixels; softness: width of the fade as a share of the crop's
+    side -> [size, size] float32 in [0, 1], exactly 0 on the crop's border. A fixed outline per
+    crop would be cheaper, but on turned heads it covers background beyond the nose.
+    """
+    left, centre_x, right, top, bottom = _outline(np.asarray(landmarks, np.float64) / size)
+    x, y, border_distance = _crop_grid(size)
+    half_width = np.where(x < centre_x, centre_x - left, right - centre_x)  # [1, size]
+    half_height = (bottom - top) / 2
+    across = np.abs((x - centre_x) / half_width) ** ROUNDNESS  # [1, size]
+    along = np.abs((y - (top + bottom) / 2) / half_height) ** ROUNDNESS  # [size, 1]
+    inside = (1 - (across + along) ** (1 / ROUNDNESS)) * min(half_height, (right - left) / 2)
+    fade = max(softness, 1 / size)  # softness 0 still needs one pixel
+    at_border = _smoothstep(border_distance / min(fade, BORDER_FADE))
+    mask = _smoothstep(inside / fade) * at_border
+    return mask.astype(np.float32)
+
+
+def match_colour(swapped_crop: np.ndarray, target_crop: np.ndarray, mask: np.ndarray) -> np.ndarray:
+    """Pull the swapped face's mean colour, and mildly its contrast, to the target face's.
+
+    swapped_crop: [S, S, 3] float32 RGB in [0, 1]; target_crop: the same, or uint8; mask: [S, S]
+    -> [S, S, 3] float32 RGB in [0, 1]. Works in CIE Lab, where lightness and hue part; every
+    change is bounded, so a wrong mask or a covered face cannot tint the result.
+    """
+    weight = float(mask.sum())
+    if weight < 1:  # nothing of the face is kept, so there is nothing to match
+        return swapped_crop
+    if target_crop.dtype == np.uint8:
+        target_crop = target_crop.astype(np.float32) / 255
+    swapped = cv2.cvtColor(swapped_crop, cv2.COLOR_RGB2Lab)
+    target = cv2.cvtColor(target_crop, cv2.COLOR_RGB2Lab)
+    swapped_mean, swapped_spread = _weighted_mean_spread(swapped, mask, weight)
+    target_mean, target_spread = _weighted_mean_spread(target, mask, weight)
+    limit = np.array([MAX_LIGHTNESS_SHIFT, MAX_COLOUR_SHIFT, MAX_COLOUR_SHIFT], np.float32)
+    shift = np.clip(target_mean - swapped_mean, -limit, limit)
+    # The square root goes half of the way: a changed person may have rightly changed contrast.
+    contrast = np.sqrt((target_spread + 1) / (swapped_spread + 1))
+    contrast = np.clip(contrast, 1 / MAX_CONTRAST_CHANGE, MAX_CONTRAST_CHANGE)
+    matched = (swapped - swapped_mean) * contrast + swapped_mean + shift
+    return np.clip(cv2.cvtColor(matched.astype(np.float32), cv2.COLOR_Lab2RGB), 0, 1)
+
+
+def paste_back(
+    frame: np.ndarray, swapped_crop: np.ndarray, mask: np.ndarray, frame_to_crop: np.ndarray
+) -> np.ndarray:
+    """A copy of the frame with the swapped crop blended in where the mask says.
+
+    frame: [H, W, 3] uint8 RGB; swapped_crop: [S, S, 3] float32 RGB in [0, 1]; mask: [S, S]
+    float32, 0 on its border; frame_to_crop: [2, 3] -> [H, W, 3] uint8. Pixels where the warped
+    mask is 0 are bit-identical to the frame's.
+    """
+    pasted = frame.copy()
+    paste_into(pasted, swapped_crop, mask, frame_to_crop)
+    return pasted
+
+
+def paste_into(
+    frame: np.ndarray, swapped_crop: np.ndarray, mask: np.ndarray, frame_to_crop: np.ndarray
+) -> None:
+    """`paste_back` that writes into `frame`: several faces then share one copy of the frame."""
+    size = len(mask)
+    x0, y0, x1, y1 = geometry.crop_region(frame_to_crop, size, frame.shape)
+    if x1 <= x0 or y1 <= y0:
+        return
+    crop_to_region = geometry.compose(
+        geometry.invert(frame_to_crop), np.array([[1.0, 0, -x0], [0, 1, -y0]])
+    )
+    pixels = np.dstack([swapped_crop, mask])  # [S, S, 4], one warp for both
+    scale = geometry.scale_of(crop_to_region)
+    if scale < 1:
+        # Averaging to the face's own size first; a warp alone would pick single pixels.
+        small = max(round(size * scale), 1)
+        pixels = cv2.resize(pixels, (small, small), interpolation=cv2.INTER_AREA)
+        pixels[[0, -1], :, 3] = pixels[:, [0, -1], 3] = 0  # the mean reached in from the border
+        factor = size / small
+        offset = (factor - 1) / 2  # pixel centres: s covers crop pixels (s + 0.5) * factor - 0.5
+        small_to_crop = np.array([[factor, 0, offset], [0, factor, offset]])
+        crop_to_region = geometry.compose(small_to_crop, crop_to_region)
+    warped = cv2.warpAffine(
+        pixels,
+        crop_to_region,
+        (x1 - x0, y1 - y0),
+        flags=cv2.INTER_CUBIC,
+        borderMode=cv2.BORDER_REPLICATE,  # repeats the mask's 0, and keeps dark fringes out
+    )
+    region = frame[y0:y1, x0:x1]
+    weight = np.clip(warped[..., 3:], 0, 1)
+    blended = region + weight * (warped[..., :3] * 255 - region)
+    region[:] = np.clip(np.rint(blended), 0, 255).astype(np.uint8)
+
+
+def _outline(landmarks: np.ndarray) -> tuple[float, float, float, float, float]:
+    """Left, centre, right, top and bottom of the face, from landmarks on a unit square."""
+    eyes, mouth = landmarks[:2].mean(0), landmarks[3:].mean(0)
+    height = float(np.clip(mouth[1] - eyes[1], 0.2, 0.5))  # a turned or odd face stays sane
+    centre_x = float(np.clip((eyes[0] + mouth[0]) / 2, 0.35, 0.65))
+    nose_offset = float(landmarks[2, 0] - centre_x) / height
+    near = max(CHEEK - NEAR_CHEEK_LOSS * abs(nose_offset), NEAR_CHEEK_MIN) * height
+    far = min(CHEEK + FAR_CHEEK_GAIN * abs(nose_offset), FAR_CHEEK_MAX) * height
+    to_left, to_right = (near, far) if nose_offset < 0 else (far, near)
+    top, bottom = eyes[1] - FOREHEAD * height, mouth[1] + CHIN * height
+    return centre_x - to_left, centre_x, centre_x + to_right, float(top), float(bottom)
+
+
+@lru_cache(maxsize=8)
+def _crop_grid(size: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Of each pixel: x [1, size], y [size, 1], distance to the border; on a unit square."""
+    position = np.arange(size, dtype=np.float64) / (size - 1)
+    to_border = np.minimum(position, 1 - position)
+    return position[None, :], position[:, None], np.minimum(to_border[None, :], to_border[:, None])
+
+
+def _smoothstep(ramp: np.ndarray) -> np.ndarray:
+    ramp = np.clip(ramp, 0, 1)
+    return ramp * ramp * (3 - 2 * ramp)
+
+
+def _weighted_mean_spread(
+    pixels: np.ndarray, mask: np.ndarray, weight: float
+) -> tuple[np.ndarray, np.ndarray]:
+    """Mean and standard deviation per channel of [S, S, 3] pixels under a mask, [3] each."""
+    mean = np.einsum("ijc,ij->c", pixels, mask) / weight
+    variance = np.einsum("ijc,ij->c", (pixels - mean) ** 2, mask) / weight
+    return mean, np.sqrt(variance)

@@ -1,0 +1,70 @@
+"""Which face of a frame gets which identity."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from simswap.errors import OptionError
+from simswap.types import Assignment, Face, Identity, SwapOptions
+
+# Cosine of two embeddings above which they are taken for one person: between the bulk of
+# different-person pairs (near 0) and of same-person pairs (0.4 to 0.8 for ArcFace-like networks).
+SAME_PERSON_COSINE = 0.3
+
+
+def choose_faces(faces: Sequence[Face], options: SwapOptions) -> tuple[int, ...]:
+    """Indices of the faces that `options.faces` means, ascending; numbers not there are skipped.
+
+    faces: a frame's detections, largest first.
+    """
+    if options.faces == "all":
+        return tuple(range(len(faces)))
+    if options.faces == "largest":
+        return (0,) if faces else ()
+    return tuple(sorted({index for index in options.faces if index < len(faces)}))
+
+
+def check_face_numbers(options: SwapOptions, num_faces: int) -> None:
+    """Raise OptionError if `options.faces` names no face, or one that a photo does not have."""
+    if isinstance(options.faces, str):
+        return
+    if not options.faces:
+        raise OptionError("faces=() picks no face. Use 'all', 'largest', or face numbers.")
+    missing = [index for index in options.faces if index >= num_faces]
+    if missing:
+        raise OptionError(
+            f"There is no face number {missing[0]}: the photo shows {num_faces}, numbered from 0, "
+            "largest first."
+        )
+
+
+def match_references(
+    embeddings: np.ndarray, assignments: Sequence[Assignment]
+) -> tuple[dict[int, Identity], tuple[str, ...]]:
+    """Give each assignment's identity to the face that resembles its reference person most.
+
+    embeddings: [N, 512] unit norm, one per face. Best pair first; a reference goes to one face
+    and a face gets one identity; pairs below SAME_PERSON_COSINE are left alone.
+    Returns the identity by face number, and a notice for each reference that was not found.
+    """
+    references = np.stack([assignment.reference.embedding for assignment in assignments])
+    cosines = embeddings @ references.T  # [N, assignments]
+    identities: dict[int, Identity] = {}
+    matched: set[int] = set()
+    for pair in np.argsort(-cosines, axis=None, kind="stable"):
+        face, reference = (int(i) for i in np.unravel_index(pair, cosines.shape))
+        if cosines[face, reference] < SAME_PERSON_COSINE:
+            break
+        if face not in identities and reference not in matched:
+            identities[face] = assignments[reference].identity
+            matched.add(reference)
+    notices = tuple(
+        f"No face for reference person {number + 1}: the nearest has a similarity of "
+        f"{cosines[:, number].max(initial=-1):.2f}; {SAME_PERSON_COSINE} is needed, and a face "
+        "serves one reference only."
+        for number in range(len(assignments))
+        if number not in matched
+    )
+    return identities, notices

@@ -1,0 +1,102 @@
+"""The stages after detection: align, embed, generate, paste; each a function of its arguments.
+
+FaceSwapper strings them together; the benchmark times them one by one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from simswap import blending, geometry
+from simswap.models.identity import INPUT_SIZE, embed_identity
+from simswap.types import Face, SwapOptions
+
+FACE_BATCH = 16  # crops per network call, so that a crowd does not take memory without bound
+GENERATOR_DTYPE = torch.float32  # the one place where the generator's precision is chosen
+
+
+@dataclass(frozen=True, eq=False)
+class AlignedFace:
+    """A face cut out for the generator.
+
+    crop: [S, S, 3] uint8 RGB; frame_to_crop: [2, 3]; landmarks: [5, 2] in crop pixels.
+    """
+
+    crop: np.ndarray
+    frame_to_crop: np.ndarray
+    landmarks: np.ndarray
+
+
+def align_face(frame: np.ndarray, face: Face, template: str, size: int) -> AlignedFace:
+    """Cut a face out of a frame; `template` is a key of geometry.TEMPLATES."""
+    frame_to_crop = geometry.frame_to_crop_transform(face.landmarks, template, size)
+    return AlignedFace(
+        crop=geometry.warp_to_crop(frame, frame_to_crop, size),
+        frame_to_crop=frame_to_crop,
+        landmarks=geometry.apply(frame_to_crop, face.landmarks),
+    )
+
+
+@torch.inference_mode()
+def embed_faces(
+    network: nn.Module, frame: np.ndarray, faces: Sequence[Face], template: str
+) -> np.ndarray:
+    """Identity embeddings of at least one face of a frame: [N, 512] float32, unit norm."""
+    crops = [align_face(frame, face, template, INPUT_SIZE).crop for face in faces]
+    device = next(network.parameters()).device
+    embeddings = [
+        embed_identity(network, _to_tensor(crops[part], device)) for part in _parts(crops)
+    ]
+    return torch.cat(embeddings).cpu().numpy()
+
+
+@torch.inference_mode()
+def generate(
+    generator: nn.Module, aligned: Sequence[AlignedFace], embeddings: np.ndarray
+) -> np.ndarray:
+    """Swapped crops of at least one face: [N, S, S, 3] float32 RGB in [0, 1].
+
+    embeddings: [N, 512] float32, unit norm: the identity that each face gets.
+    """
+    device = next(generator.parameters()).device
+    sources = torch.from_numpy(embeddings).to(device)
+    crops = [face.crop for face in aligned]
+    swapped = []
+    is_reduced = GENERATOR_DTYPE is not torch.float32
+    with torch.autocast(device.type, GENERATOR_DTYPE, enabled=is_reduced):
+        for part in _parts(crops):
+            output = generator(_to_tensor(crops[part], device), sources[part])
+            swapped.append(output.float().permute(0, 2, 3, 1).contiguous().cpu())
+    return torch.cat(swapped).numpy()
+
+
+def paste_faces(
+    frame: np.ndarray,
+    aligned: Sequence[AlignedFace],
+    swapped_crops: Sequence[np.ndarray],
+    options: SwapOptions,
+) -> np.ndarray:
+    """A copy of a frame with the swapped crops of its faces (largest first) blended in."""
+    pasted = frame.copy()
+    # Largest face last: it is the nearest to the camera, so it lies on top.
+    for face, crop in reversed(list(zip(aligned, swapped_crops, strict=True))):
+        mask = blending.face_mask(face.landmarks, len(crop), options.mask_softness)
+        if options.match_colour:
+            crop = blending.match_colour(crop, face.crop, mask)
+        blending.paste_into(pasted, crop, mask, face.frame_to_crop)
+    return pasted
+
+
+def _parts(crops: Sequence[np.ndarray]) -> Iterator[slice]:
+    for start in range(0, len(crops), FACE_BATCH):
+        yield slice(start, start + FACE_BATCH)
+
+
+def _to_tensor(crops: Sequence[np.ndarray], device: torch.device) -> Tensor:
+    """[S, S, 3] uint8 crops -> [B, 3, S, S] float32 in [0, 1], channels last in memory."""
+    return torch.from_numpy(np.stack(crops)).to(device).permute(0, 3, 1, 2).float().div_(255)

@@ -1,0 +1,274 @@
+"""FaceSwapper: a loaded model, and the one path that photos, videos and streams go through."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from itertools import chain, islice
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from simswap import geometry, selection, stages
+from simswap.bundle import Bundle, load_bundle
+from simswap.detection import detect_faces
+from simswap.errors import NoFaceFoundError, OptionError
+from simswap.models.inference import prepare_for_inference
+from simswap.types import Assignment, Face, Identity, SwapOptions, SwapResult
+
+Source = Identity | Sequence[Assignment]
+
+FRAME_BATCH = 4  # frames held at once
+DEFAULT_OPTIONS = SwapOptions()
+
+
+@dataclass(frozen=True, eq=False)
+class SwapPlan:
+    """What to do with one frame: its faces, the identity each gets (by face number), notices."""
+
+    faces: tuple[Face, ...]
+    identities: dict[int, Identity]
+    notices: tuple[str, ...] = ()
+
+
+class FaceSwapper:
+    """A loaded model. Immutable, and safe to share between threads: the source is an argument.
+
+    generator: [B, 3, S, S] RGB [0, 1], [B, 512] unit norm -> [B, 3, S, S] RGB [0, 1].
+    identity_network: [B, 3, S, S] RGB [0, 1] -> [B, 512], not normalised.
+    detector: the network behind `detect`.
+    """
+
+    def __init__(self, bundle: Bundle, device: str | torch.device | None = None) -> None:
+        """Take over a bundle: its networks are fused, frozen and moved, not copied.
+
+        device: None means CUDA where there is one, else the CPU.
+        """
+        self.device = _resolve_device(device)
+        self.name = bundle.name
+        self.alignment = bundle.config.alignment
+        self.generator = prepare_for_inference(bundle.generator, self.device)
+        self.identity_network = prepare_for_inference(bundle.identity_network, self.device)
+        self.detector = prepare_for_inference(bundle.detector, self.device)
+
+    @classmethod
+    def from_pretrained(
+        cls,
+        source: str | Path | None = None,
+        *,
+        revision: str | None = None,
+        device: str | torch.device | None = None,
+    ) -> FaceSwapper:
+        """Load a model.
+
+        Args:
+            source: a model folder or a Hub repo id; None is the bundled model, read offline.
+            revision: branch, tag or commit of a Hub repo.
+            device: such as "cpu" or "cuda:1"; None means CUDA where there is one, else the CPU.
+
+        Raises:
+            ModelError: the model is missing, damaged or unknown.
+            OptionError: the device is not there.
+        """
+        return cls(load_bundle(source, revision), device)
+
+    def detect(self, photo: np.ndarray, min_score: float = DEFAULT_OPTIONS.min_score) -> list[Face]:
+        """Faces of a photo ([H, W, 3] uint8 RGB), largest first."""
+        options = SwapOptions(min_score=min_score)
+        return self.detect_batch([_checked_frame(photo)], options)[0]
+
+    def identity_of(self, photos: np.ndarray | Sequence[np.ndarray]) -> Identity:
+        """The identity that one photo, or several of the same person, show: their largest faces.
+
+        photos: [H, W, 3] uint8 RGB, or a list of such. The embeddings of several are averaged.
+        Raises NoFaceFoundError if one of them shows no face, ValueError for another shape.
+        """
+        photos = [photos] if isinstance(photos, np.ndarray) else photos
+        photos = [_checked_frame(photo) for photo in photos]
+        if not photos:
+            raise OptionError("No source photo was given. Give at least one.")
+        embeddings, notices = [], []
+        for number, photo in enumerate(photos, start=1):
+            faces = self.detect(photo)
+            called = "The source photo" if len(photos) == 1 else f"Source photo {number}"
+            if not faces:
+                raise _no_face(called, photo, DEFAULT_OPTIONS)
+            if len(faces) > 1:
+                notices.append(f"{called} shows {len(faces)} faces; the largest is used.")
+            embeddings.append(self.embed(photo, faces[:1])[0])
+        mean = np.mean(embeddings, axis=0)
+        notices += _odd_ones_out(np.stack(embeddings))
+        return Identity(mean / np.linalg.norm(mean), len(photos), tuple(notices))
+
+    def swap_image(
+        self, photo: np.ndarray, source: Source, options: SwapOptions = DEFAULT_OPTIONS
+    ) -> SwapResult:
+        """Swap the faces of one photo.
+
+        Args:
+            photo: [H, W, 3] uint8 RGB; it is not modified.
+            source: one Identity for every face, or a list of Assignment.
+            options: which faces, and how.
+
+        Raises:
+            NoFaceFoundError: the photo shows no face, or none that resembles a reference.
+            OptionError: options name a face that the photo does not have.
+        """
+        frame = _checked_frame(photo)
+        plan = self.plan_batch([frame], _checked_source(source), options)[0]
+        if not plan.faces:
+            raise _no_face("The target photo", photo, options)
+        selection.check_face_numbers(options, len(plan.faces))
+        if not plan.identities:
+            raise NoFaceFoundError(
+                "No chosen face of the target photo resembles a reference person. "
+                f"{' '.join(plan.notices)} Try another photo of them."
+            )
+        return self.render_batch([frame], [plan], options)[0]
+
+    def swap_frames(
+        self,
+        frames: Iterable[np.ndarray],
+        source: Source,
+        options: SwapOptions = DEFAULT_OPTIONS,
+        *,
+        batch_size: int = FRAME_BATCH,
+    ) -> Iterator[SwapResult]:
+        """Swap frame after frame, holding `batch_size` of them; one result for each, in order.
+
+        frames: [H, W, 3] uint8 RGB each. A frame without a face to swap passes through as it is,
+        with `swapped` empty; face numbers that a frame does not have are skipped.
+        """
+        if batch_size < 1:
+            raise OptionError(f"batch_size={batch_size} must be at least 1.")
+        return self._swap_batches(iter(frames), _checked_source(source), options, batch_size)
+
+    def warm_up(self) -> None:
+        """Run every network once, so that the first swap does not pay for one-time set-up."""
+        frame = np.full((720, 1280, 3), 128, np.uint8)
+        self.detect(frame)
+        landmarks = geometry.TEMPLATES[self.alignment.crop_template] * 300  # px
+        face = Face(np.array([0, 0, 300, 300], np.float32), landmarks.astype(np.float32), 1.0)
+        identity = Identity(self.embed(frame, [face])[0])
+        self.render_batch([frame], [SwapPlan((face,), {0: identity})], DEFAULT_OPTIONS)
+
+    def detect_batch(self, frames: Sequence[np.ndarray], options: SwapOptions) -> list[list[Face]]:
+        """Faces of each frame, largest first."""
+        return detect_faces(
+            self.detector, frames, min_score=options.min_score, min_face=options.min_face
+        )
+
+    def embed(self, frame: np.ndarray, faces: Sequence[Face]) -> np.ndarray:
+        """Identity embeddings of at least one face of a frame: [N, 512] float32, unit norm."""
+        template = self.alignment.identity_template
+        return stages.embed_faces(self.identity_network, frame, faces, template)
+
+    def plan_batch(
+        self, frames: Sequence[np.ndarray], source: Source, options: SwapOptions
+    ) -> list[SwapPlan]:
+        """Detect the faces of each frame and decide which identity each gets."""
+        faces_of_frames = self.detect_batch(frames, options)
+        return [
+            self._plan(frame, tuple(faces), source, options)
+            for frame, faces in zip(frames, faces_of_frames, strict=True)
+        ]
+
+    def render_batch(
+        self, frames: Sequence[np.ndarray], plans: Sequence[SwapPlan], options: SwapOptions
+    ) -> list[SwapResult]:
+        """Carry out the plans: one generator batch for the faces of all frames, then paste."""
+        template, size = self.alignment.crop_template, self.alignment.crop_size
+        aligned = [
+            [
+                stages.align_face(frame, plan.faces[index], template, size)
+                for index in plan.identities
+            ]
+            for frame, plan in zip(frames, plans, strict=True)
+        ]
+        identities = [identity for plan in plans for identity in plan.identities.values()]
+        swapped = iter(())
+        if identities:
+            embeddings = np.stack([identity.embedding for identity in identities])
+            every_face = list(chain.from_iterable(aligned))
+            swapped = iter(stages.generate(self.generator, every_face, embeddings))
+        results = []
+        for frame, plan, faces in zip(frames, plans, aligned, strict=True):
+            crops = list(islice(swapped, len(faces)))
+            image = stages.paste_faces(frame, faces, crops, options) if faces else frame
+            results.append(SwapResult(image, plan.faces, tuple(plan.identities), plan.notices))
+        return results
+
+    def _swap_batches(
+        self, frames: Iterator[np.ndarray], source: Source, options: SwapOptions, batch_size: int
+    ) -> Iterator[SwapResult]:
+        while batch := [_checked_frame(frame) for frame in islice(frames, batch_size)]:
+            plans = self.plan_batch(batch, source, options)
+            yield from self.render_batch(batch, plans, options)
+
+    def _plan(
+        self, frame: np.ndarray, faces: tuple[Face, ...], source: Source, options: SwapOptions
+    ) -> SwapPlan:
+        chosen = selection.choose_faces(faces, options)
+        if isinstance(source, Identity):
+            return SwapPlan(faces, dict.fromkeys(chosen, source))
+        if not chosen:
+            return SwapPlan(faces, {})
+        embeddings = self.embed(frame, [faces[index] for index in chosen])
+        matched, notices = selection.match_references(embeddings, source)
+        return SwapPlan(faces, {chosen[i]: matched[i] for i in sorted(matched)}, notices)
+
+
+def _odd_ones_out(embeddings: np.ndarray) -> list[str]:
+    """Notices on photos whose person resembles nobody in the others; embeddings: [N, 512]."""
+    if len(embeddings) == 1:
+        return []
+    cosines = embeddings @ embeddings.T - 2 * np.eye(len(embeddings))
+    return [
+        f"Source photo {number} looks like another person than the rest "
+        f"(similarity {nearest:.2f}); the identity is a mixture."
+        for number, nearest in enumerate(cosines.max(1), start=1)
+        if nearest < selection.SAME_PERSON_COSINE
+    ]
+
+
+def _checked_frame(frame: np.ndarray) -> np.ndarray:
+    if not isinstance(frame, np.ndarray) or frame.dtype != np.uint8:
+        kind = getattr(frame, "dtype", type(frame).__name__)
+        raise ValueError(f"A frame must be a uint8 array, [H, W, 3] RGB; this is {kind}.")
+    if frame.ndim != 3 or frame.shape[2] != 3 or 0 in frame.shape:
+        raise ValueError(f"A frame must be [H, W, 3] RGB; this is {list(frame.shape)}.")
+    return np.ascontiguousarray(frame)  # torch refuses the negative strides of a mirrored view
+
+
+def _checked_source(source: Source) -> Source:
+    if isinstance(source, Identity):
+        return source
+    assignments = list(source) if isinstance(source, Sequence) else []
+    if not assignments or not all(isinstance(item, Assignment) for item in assignments):
+        raise OptionError(
+            f"source must be an Identity (see identity_of) or a list of Assignment, "
+            f"not {type(source).__name__}."
+        )
+    return assignments
+
+
+def _resolve_device(device: str | torch.device | None) -> torch.device:
+    if device is None:
+        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    try:
+        resolved = torch.device(device)
+        torch.empty(0, device=resolved)
+    except (RuntimeError, AssertionError) as error:
+        raise OptionError(
+            f"device={device!r} is not available here: {str(error).splitlines()[0]} Try 'cpu'."
+        ) from error
+    return resolved
+
+
+def _no_face(called: str, photo: np.ndarray, options: SwapOptions) -> NoFaceFoundError:
+    height, width = photo.shape[:2]
+    return NoFaceFoundError(
+        f"{called} shows no face ({width}x{height} pixels, detection threshold "
+        f"{options.min_score:.2f}). Try a larger, sharper, front-facing photo."
+    )
