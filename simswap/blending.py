@@ -16,7 +16,7 @@ CHIN = 0.72  # below the mouth
 CHEEK = 1.12  # to either side of a frontal face
 NEAR_CHEEK_LOSS = 1.6  # the side a turned head's nose points to ends sooner ...
 FAR_CHEEK_GAIN = 0.4  # ... the other reaches further, both per unit of nose offset
-NEAR_CHEEK_MIN = 0.45
+NEAR_CHEEK_MIN = 0.55
 FAR_CHEEK_MAX = 1.3
 BORDER_FADE = 0.05  # of the side: the crop's edge cuts a long chin off softly, yet keeps most of it
 ROUNDNESS = 2.5  # exponent of the superellipse; 2 is an ellipse, more is squarer
@@ -33,7 +33,7 @@ def face_mask(landmarks: np.ndarray, size: int, softness: float) -> np.ndarray:
     side -> [size, size] float32 in [0, 1], exactly 0 on the crop's border. A fixed outline per
     crop would be cheaper, but on turned heads it covers background beyond the nose.
     """
-    left, centre_x, right, top, bottom = _outline(np.asarray(landmarks, np.float64) / size)
+    left, centre_x, right, top, bottom = _outline(np.asarray(landmarks, np.float64) / (size - 1))
     x, y, border_distance = _crop_grid(size)
     half_width = np.where(x < centre_x, centre_x - left, right - centre_x)  # [1, size]
     half_height = (bottom - top) / 2

@@ -163,7 +163,7 @@ def read_config(folder: Path) -> BundleConfig:
 def load_network(folder: Path, config: BundleConfig, part: str) -> nn.Module:
     """One network of a bundle, float32, in eval mode; `part` is a key of WEIGHT_FILES."""
     path = folder / WEIGHT_FILES[part]
-    _verify(path, _read_json(folder).get("sha256", {}).get(path.name))
+    _verify(path, _read_json(folder).get("sha256"))
     try:
         state = load_file(path)
     except SafetensorError as error:
@@ -252,8 +252,9 @@ def _from_json(config_class: type[Config], stored: Mapping[str, object]) -> Conf
     return config_class(**values)
 
 
-def _verify(path: Path, expected: str | None) -> None:
-    if expected is None:
+def _verify(path: Path, checksums: object) -> None:
+    expected = checksums.get(path.name) if isinstance(checksums, dict) else None
+    if not isinstance(expected, str):
         raise ModelError(f"{CONFIG_FILE} beside {path} has no sha256 for it. Fetch both again.")
     if not path.is_file():
         raise ModelError(f"{path} is missing. Fetch the model again.")

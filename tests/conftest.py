@@ -1,0 +1,95 @@
+"""Shared fixtures: a tiny real bundle made on the spot, the bundled model, and example photos."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from simswap import FaceSwapper, Identity
+from simswap.bundle import Alignment, Bundle, BundleConfig, load_bundle, save_bundle
+from simswap.models.detector import DetectorConfig, FaceDetector
+from simswap.models.generator import Generator, GeneratorConfig
+from simswap.models.identity import IdentityConfig, build_identity_network
+
+ROOT = Path(__file__).parents[1]
+EXAMPLES = ROOT / "assets" / "examples"
+SHARED_DATA = ROOT.parent / "shared" / "data"
+
+
+@pytest.fixture(scope="session")
+def shared_data() -> Path:
+    """The development data folder, which a user's clone does not have."""
+    if not SHARED_DATA.is_dir():
+        pytest.skip(f"needs the development data in {SHARED_DATA.name}/, beside the repository")
+    return SHARED_DATA
+
+
+def make_bundle(seed: int = 0) -> Bundle:
+    """Real networks of the smallest sizes with seeded random weights; crops are 32 px."""
+    generator = GeneratorConfig(channels=(4, 8), num_blocks=1)
+    identity, detector = IdentityConfig(), DetectorConfig(channels=(4,) * 6)
+    config = BundleConfig("tiny", generator, identity, detector, Alignment(crop_size=32))
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        bundle = Bundle(
+            config,
+            Generator(generator),
+            build_identity_network(identity),
+            FaceDetector(detector),
+        )
+    for network in (bundle.generator, bundle.identity_network, bundle.detector):
+        network.eval()
+    return bundle
+
+
+@pytest.fixture(scope="session")
+def tiny_bundle() -> Bundle:
+    """Read only: a swapper takes its bundle over, so give it `make_bundle()`."""
+    return make_bundle()
+
+
+@pytest.fixture
+def tiny_folder(tiny_bundle: Bundle, tmp_path: Path) -> Path:
+    """A bundle on disk, each test's own."""
+    save_bundle(tiny_bundle, tmp_path / "tiny", "# Tiny\n", half=False)
+    return tmp_path / "tiny"
+
+
+@pytest.fixture(scope="session")
+def tiny_swapper() -> FaceSwapper:
+    """Everything works except that its detector has learnt nothing."""
+    return FaceSwapper(make_bundle(), device="cpu")
+
+
+@pytest.fixture(scope="session")
+def swapper() -> FaceSwapper:
+    """The bundled model."""
+    return FaceSwapper(load_bundle(), device="cpu")
+
+
+def read_example(name: str) -> np.ndarray:
+    """An example photo, [H, W, 3] uint8 RGB, read-only because a whole session shares it."""
+    image = np.array(Image.open(EXAMPLES / name).convert("RGB"))
+    image.setflags(write=False)
+    return image
+
+
+@pytest.fixture(scope="session")
+def astronaut() -> np.ndarray:
+    """A portrait, 512 x 512."""
+    return read_example("astronaut.jpg")
+
+
+@pytest.fixture(scope="session")
+def grace_hopper() -> np.ndarray:
+    """A portrait of somebody else."""
+    return read_example("grace_hopper.jpg")
+
+
+@pytest.fixture(scope="session")
+def identity() -> Identity:
+    """Somebody: a seeded random direction."""
+    embedding = np.random.default_rng(7).standard_normal(512).astype(np.float32)
+    return Identity(embedding / np.linalg.norm(embedding))
