@@ -1,0 +1,106 @@
+"""Identity networks: which person an aligned crop shows, as a vector.
+
+Two architectures share one interface: `ir_se`, the published model's (see ir_se.py), and
+`mobilefacenet`, the small one of the bundled model (see mobilefacenet.py).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from simswap.models.ir_se import IrSeResNet, count_blocks
+from simswap.models.mobilefacenet import MobileFaceNet
+
+ARCHITECTURES = ("mobilefacenet", "ir_se")
+INPUT_SIZE = 112  # pixels; both trunks reduce it to 7 x 7
+
+
+@dataclass(frozen=True)
+class IdentityConfig:
+    """Everything needed to build an identity network; the defaults are the bundled model's."""
+
+    architecture: str = "mobilefacenet"  # one of ARCHITECTURES
+    embedding_size: int = 512  # length of the output vector
+    mean: tuple[float, ...] = (0.485, 0.456, 0.406)  # RGB, subtracted from crops in [0, 1]
+    std: tuple[float, ...] = (0.229, 0.224, 0.225)  # RGB, then divided by
+    blocks: tuple[int, ...] | None = None  # ir_se: residual blocks of the four stages
+    batch_norm: bool = False  # mobilefacenet: True in training, False once folded into the weights
+
+    def __post_init__(self) -> None:
+        # A config read from JSON brings lists.
+        for name in ("mean", "std", "blocks"):
+            if isinstance(getattr(self, name), list):
+                object.__setattr__(self, name, tuple(getattr(self, name)))
+        if self.architecture not in ARCHITECTURES:
+            raise ValueError(
+                f"Unknown identity architecture {self.architecture!r}; use one of {ARCHITECTURES}."
+            )
+        if self.embedding_size < 1:
+            raise ValueError(f"embedding_size must be positive, not {self.embedding_size}.")
+        if len(self.mean) != 3 or len(self.std) != 3 or min(self.std) <= 0:
+            raise ValueError(
+                f"mean and std need three values each, std above 0: {self.mean}, {self.std}."
+            )
+        if self.architecture == "ir_se":
+            self._check_blocks()
+
+    def _check_blocks(self) -> None:
+        if self.blocks is None or len(self.blocks) != 4 or min(self.blocks) < 1:
+            raise ValueError(f"ir_se needs four positive block counts, not blocks={self.blocks}.")
+
+
+class CropPreparation(nn.Module):
+    """Resizes crops of any size to 112 x 112 and normalises them."""
+
+    def __init__(self, mean: tuple[float, ...], std: tuple[float, ...]) -> None:
+        super().__init__()
+        self.register_buffer("mean", torch.tensor(mean).view(1, 3, 1, 1), persistent=False)
+        self.register_buffer("std", torch.tensor(std).view(1, 3, 1, 1), persistent=False)
+
+    def forward(self, crops: Tensor) -> Tensor:
+        """crops: [B, 3, S, S] RGB in [0, 1] -> [B, 3, 112, 112], normalised."""
+        if crops.ndim != 4 or crops.shape[1] != 3 or crops.shape[2] != crops.shape[3]:
+            raise ValueError(f"Crops must be [B, 3, S, S], not {tuple(crops.shape)}.")
+        if crops.shape[-1] != INPUT_SIZE:
+            # Antialiased, where the official code takes the nearest pixels and so lets fine
+            # texture alias into the embedding.
+            crops = F.interpolate(crops, (INPUT_SIZE, INPUT_SIZE), mode="bilinear", antialias=True)
+        return (crops - self.mean) / self.std
+
+
+def build_identity_network(config: IdentityConfig) -> IrSeResNet | MobileFaceNet:
+    """The network of a config with fresh weights; [B, 3, S, S] RGB in [0, 1] -> raw [B, 512]."""
+    prepare = CropPreparation(config.mean, config.std)
+    if config.architecture == "ir_se":
+        return IrSeResNet(prepare, config.blocks, config.embedding_size)
+    return MobileFaceNet(prepare, config.embedding_size, config.batch_norm)
+
+
+def embed_identity(network: nn.Module, crops: Tensor) -> Tensor:
+    """Unit-norm identity embedding of aligned crops (SimSwap, identity injection module).
+
+    crops: [B, 3, S, S] float32, RGB in [0, 1] -> [B, embedding_size] float32.
+    Raises ValueError if crops is not [B, 3, S, S].
+    """
+    return F.normalize(network(crops).float(), dim=1)
+
+
+def ir_se_config_from_state(state: Mapping[str, Tensor]) -> IdentityConfig:
+    """Config of an `ir_se` network of any depth, read from its state dict.
+
+    Raises ValueError if the keys are not those of such a network.
+    """
+    blocks = count_blocks(state)
+    if min(blocks) < 1 or "fc.bias" not in state:
+        raise ValueError(
+            f"Not the state dict of an ir_se identity network: blocks per stage {blocks}, "
+            f"fc.bias {'present' if 'fc.bias' in state else 'missing'}."
+        )
+    return IdentityConfig(
+        architecture="ir_se", blocks=blocks, embedding_size=state["fc.bias"].shape[0]
+    )

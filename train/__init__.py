@@ -1,0 +1,1 @@
+"""Training: the generator (train.py) and the distilled networks; needs the `train` extra."""
