@@ -10,7 +10,7 @@ class NoFaceFoundError(SimSwapError):
 
 
 class MediaError(SimSwapError):
-    """A photo or video cannot be read or written: missing, corrupt, too large, or of an odd kind."""
+    """A photo or video cannot be read or written: missing, corrupt, too large, or of odd kind."""
 
 
 class ModelError(SimSwapError):

@@ -53,7 +53,9 @@ def similarity_transform(source_points: np.ndarray, target_points: np.ndarray) -
         raise ValueError("All source points coincide; no similarity transform maps them.")
     # In two dimensions the optimum is one complex number: scale * (cos + i sin).
     real = (source_centred * target_centred).sum() / variance
-    cross = source_centred[:, 0] * target_centred[:, 1] - source_centred[:, 1] * target_centred[:, 0]
+    cross = (
+        source_centred[:, 0] * target_centred[:, 1] - source_centred[:, 1] * target_centred[:, 0]
+    )
     imaginary = cross.sum() / variance
     rotation_scale = np.array([[real, -imaginary], [imaginary, real]])
     shift = target_mean - rotation_scale @ source_mean
@@ -111,7 +113,11 @@ def warp_to_crop(frame: np.ndarray, frame_to_crop: np.ndarray, size: int) -> np.
         )
         region_to_crop = compose(small_to_region, region_to_crop)
     return cv2.warpAffine(
-        region, region_to_crop, (size, size), flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE
+        region,
+        region_to_crop,
+        (size, size),
+        flags=cv2.INTER_LINEAR,
+        borderMode=cv2.BORDER_REPLICATE,
     )
 
 

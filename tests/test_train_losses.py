@@ -1,0 +1,61 @@
+"""Each loss against its formula in plain torch."""
+
+import pytest
+import torch
+
+from train.losses import (
+    hinge_discriminator_loss,
+    hinge_generator_loss,
+    identity_loss,
+    reconstruction_loss,
+    weak_feature_matching_loss,
+)
+
+
+@pytest.fixture
+def random():
+    return torch.Generator().manual_seed(0)
+
+
+def test_identity_loss_is_one_minus_the_mean_cosine(random):
+    a, b = torch.randn(4, 8, generator=random), torch.randn(4, 8, generator=random)
+    cosines = [(x @ y / (x.norm() * y.norm())).item() for x, y in zip(a, b, strict=True)]
+    assert identity_loss(a, b).item() == pytest.approx(1 - sum(cosines) / 4, abs=1e-6)
+
+
+def test_identity_loss_ignores_the_length_of_embeddings(random):
+    a, b = torch.randn(4, 8, generator=random), torch.randn(4, 8, generator=random)
+    assert identity_loss(3 * a, b).item() == pytest.approx(identity_loss(a, b).item(), abs=1e-6)
+
+
+def test_reconstruction_loss_of_a_constant_offset_is_that_offset():
+    image = torch.zeros(1, 3, 4, 4)
+    assert reconstruction_loss(image + 0.25, image).item() == pytest.approx(0.25)
+
+
+def test_weak_feature_matching_ignores_layers_before_the_first_one(random):
+    shallow, deep = torch.randn(1, 2, 4, 4, generator=random), torch.ones(1, 2, 2, 2)
+    loss = weak_feature_matching_loss([[shallow, deep]], [[shallow * 9, deep - 2]], from_layer=1)
+    assert loss.item() == pytest.approx(2.0)
+
+
+def test_weak_feature_matching_sends_no_gradient_into_the_target(random):
+    ours = torch.randn(1, 2, 2, 2, generator=random, requires_grad=True)
+    theirs = torch.randn(1, 2, 2, 2, generator=random, requires_grad=True)
+    weak_feature_matching_loss([[ours]], [[theirs]], from_layer=0).backward()
+    assert ours.grad is not None
+    assert theirs.grad is None
+
+
+def test_hinge_discriminator_loss_is_zero_beyond_the_margins():
+    assert hinge_discriminator_loss([torch.full((1, 1), 1.5)], [torch.full((1, 1), -1.5)]) == 0
+
+
+def test_hinge_discriminator_loss_grows_linearly_within_the_margins():
+    loss = hinge_discriminator_loss([torch.tensor([0.5])], [torch.tensor([0.25])])
+    assert loss.item() == pytest.approx(0.5 + 1.25)
+
+
+def test_hinge_generator_loss_is_minus_the_mean_over_scales():
+    loss = hinge_generator_loss([torch.tensor([2.0, 4.0]), torch.tensor([1.0])])
+    assert loss.item() == pytest.approx(-2.0)

@@ -1,0 +1,47 @@
+"""The SimSwap losses (Chen et al. 2020, section 3.3), each one formula."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+
+def identity_loss(swapped: Tensor, source: Tensor) -> Tensor:
+    """Mean of 1 - cosine similarity of embeddings [B, E], of any length."""
+    return 1 - F.cosine_similarity(swapped.float(), source.float(), dim=1).mean()
+
+
+def reconstruction_loss(swapped: Tensor, target: Tensor) -> Tensor:
+    """Mean absolute pixel difference; for batches whose source and target are one person."""
+    return (swapped - target).abs().mean()
+
+
+def weak_feature_matching_loss(
+    swapped: list[list[Tensor]], target: list[list[Tensor]], from_layer: int
+) -> Tensor:
+    """Mean absolute difference of the discriminators' features from layer `from_layer` on.
+
+    The shallow layers carry identity-bearing texture, so only deep ones are matched (the paper's
+    "weak"). swapped, target: [scale][layer] feature maps; the target's carry no gradient.
+    """
+    terms = [
+        (ours.float() - theirs.detach().float()).abs().mean()
+        for our_scale, their_scale in zip(swapped, target, strict=True)
+        for ours, theirs in zip(our_scale[from_layer:], their_scale[from_layer:], strict=True)
+    ]
+    return torch.stack(terms).mean()
+
+
+def hinge_generator_loss(fake_logits: list[Tensor]) -> Tensor:
+    """The generator wants its patches called real: mean over scales of -logit."""
+    return torch.stack([-logits.float().mean() for logits in fake_logits]).mean()
+
+
+def hinge_discriminator_loss(real_logits: list[Tensor], fake_logits: list[Tensor]) -> Tensor:
+    """Real patches above 1, fake ones below -1, mean over scales."""
+    terms = [
+        F.relu(1 - real.float()).mean() + F.relu(1 + fake.float()).mean()
+        for real, fake in zip(real_logits, fake_logits, strict=True)
+    ]
+    return torch.stack(terms).mean()

@@ -1,0 +1,209 @@
+"""Train a SimSwap generator: `accelerate launch train/train.py --output runs/mine`.
+
+The result, `output/generator.safetensors`, is the moving average of the weights; `python -m
+train.export` puts it into a bundle that the demo loads.
+"""
+
+from __future__ import annotations
+
+import logging
+import sys
+import time
+from pathlib import Path
+
+# As a script, Python puts train/ first on the path, where this file hides the package `train`.
+ROOT = Path(__file__).resolve().parents[1]
+sys.path[:] = [str(ROOT), *(path for path in sys.path if Path(path).resolve() != ROOT / "train")]
+
+import cv2  # noqa: E402
+import numpy as np  # noqa: E402
+import torch  # noqa: E402
+from accelerate import Accelerator  # noqa: E402
+from accelerate.utils import set_seed  # noqa: E402
+from safetensors.torch import save_file  # noqa: E402
+from torch import Tensor, nn  # noqa: E402
+
+from simswap.models.generator import Generator  # noqa: E402
+from simswap.models.identity import IdentityConfig  # noqa: E402
+from train.config import TrainConfig, parse_config  # noqa: E402
+from train.data import AlignedFaces, PairSampler, embed_all, load_aligned_faces  # noqa: E402
+from train.discriminator import MultiScaleDiscriminator  # noqa: E402
+from train.evaluate_identity import load_identity_network  # noqa: E402
+from train.steps import (  # noqa: E402
+    CropToIdentityCrop,
+    Ema,
+    Teacher,
+    discriminator_step,
+    generator_step,
+)
+
+logger = logging.getLogger("train")
+
+
+def main(config: TrainConfig) -> None:
+    """Data, networks, optimisers, resume, loop, export."""
+    accelerator = Accelerator(mixed_precision=config.mixed_precision)
+    set_seed(config.seed)
+    output = Path(config.output)
+    output.mkdir(parents=True, exist_ok=True)
+    (output / "config.json").write_text(config.to_json())
+
+    faces, sources, teachers = prepare_data(config)
+    sampler = PairSampler(faces, config.crop_size, config.batch_size, config.seed)
+    to_identity_crop = CropToIdentityCrop(config.crop_template)
+    fixed = fixed_pairs(sampler, sources)
+
+    generator = Generator(config.generator).to(memory_format=torch.channels_last)
+    discriminator = MultiScaleDiscriminator(config.discriminator_width)
+    discriminator = discriminator.to(memory_format=torch.channels_last)
+    ema = Ema(generator, config.ema_decay)
+    rates = {"lr": config.learning_rate, "betas": config.adam_betas}
+    generator_optimizer = torch.optim.Adam(generator.parameters(), **rates)
+    discriminator_optimizer = torch.optim.Adam(discriminator.parameters(), **rates)
+    state = TrainingState(
+        generator, discriminator, ema.generator, generator_optimizer, discriminator_optimizer
+    )
+    start = state.load(output / "state.pt") if config.resume else 0
+    generator, discriminator, generator_optimizer, discriminator_optimizer = accelerator.prepare(
+        generator, discriminator, generator_optimizer, discriminator_optimizer
+    )
+
+    logger.info("Training from step %d to %d", start, config.num_steps)
+    progress = Progress(config)
+    for step, batch in zip(range(start, config.num_steps), sampler.batches(start), strict=False):
+        set_learning_rate(config, step, generator_optimizer, discriminator_optimizer)
+        swapped, losses = generator_step(
+            accelerator,
+            config,
+            step,
+            batch,
+            generator,
+            discriminator,
+            generator_optimizer,
+            sources[batch.sources],
+            teachers[step // 2 % len(teachers)],  # each sees same- and different-identity batches
+            to_identity_crop,
+        )
+        if step >= config.discriminator_from:
+            losses |= discriminator_step(
+                accelerator, batch, swapped, discriminator, discriminator_optimizer
+            )
+        ema.update(accelerator.unwrap_model(generator), step)
+        progress.record(step, losses, batch.same)
+        done = step + 1
+        if done % config.sample_every == 0 or done == config.num_steps:
+            write_sample_grid(output / f"samples_{done:06d}.png", ema.generator, faces, fixed)
+        if done % config.save_every == 0 or done == config.num_steps:
+            state.save(output / "state.pt", done)
+            export_weights(ema.generator, output / "generator.safetensors")
+
+
+def prepare_data(config: TrainConfig) -> tuple[AlignedFaces, Tensor, list[Teacher]]:
+    """Aligned faces, source embeddings [N, 512], and the teachers with theirs."""
+    cache = Path(config.cache)
+    faces = load_aligned_faces(
+        Path(config.data), cache, config.crop_template, config.crop_size, config.crop_margin
+    )
+    weights = Path(config.identity_model) / "identity.safetensors"
+    network = load_identity_network(weights, IdentityConfig())
+    name = f"sources_{Path(config.identity_model).name}.npy"
+    sources = embed_all(network, faces.identity_crops, cache / name)
+    teachers = []
+    for path in map(Path, config.teachers):
+        network = torch.jit.freeze(torch.jit.load(path, map_location="cpu").eval())
+        embeddings = embed_all(network, faces.identity_crops, cache / f"{path.stem}.npy")
+        teachers.append(Teacher(network, embeddings))
+    return faces, sources, teachers
+
+
+class TrainingState:
+    """Everything a run needs to go on: networks, average, optimisers, step."""
+
+    def __init__(self, *parts: nn.Module | torch.optim.Optimizer) -> None:
+        self.parts = parts
+
+    def save(self, path: Path, step: int) -> None:
+        """Write atomically: a full disk or a kill leaves the previous file."""
+        temporary = path.with_suffix(".tmp")
+        torch.save({"step": step, "parts": [part.state_dict() for part in self.parts]}, temporary)
+        temporary.replace(path)
+
+    def load(self, path: Path) -> int:
+        """Restore all parts; the step to go on from."""
+        saved = torch.load(path, weights_only=True)
+        for part, state in zip(self.parts, saved["parts"], strict=True):
+            part.load_state_dict(state)
+        return saved["step"]
+
+
+class Progress:
+    """Averages the losses and logs them with images per second."""
+
+    def __init__(self, config: TrainConfig) -> None:
+        self.config = config
+        self.sums: dict[str, list[float]] = {}
+        self.since = time.perf_counter()
+
+    def record(self, step: int, losses: dict[str, float], same: bool) -> None:
+        """Add one step's losses; every `log_every` steps log their means."""
+        for name, value in losses.items():
+            name = f"identity_{'same' if same else 'different'}" if name == "identity" else name
+            self.sums.setdefault(name, []).append(value)
+        if (step + 1) % self.config.log_every:
+            return
+        seconds = time.perf_counter() - self.since
+        rate = self.config.log_every * self.config.batch_size / seconds
+        means = " ".join(f"{name} {np.mean(values):.3f}" for name, values in self.sums.items())
+        logger.info("step %d: %s; %.1f images/s", step + 1, means, rate)
+        self.sums.clear()
+        self.since = time.perf_counter()
+
+
+def set_learning_rate(config: TrainConfig, step: int, *optimizers: torch.optim.Optimizer) -> None:
+    """Constant, then a half cosine down to the final rate."""
+    share = (step / config.num_steps - config.decay_from) / (1 - config.decay_from)
+    fall = (1 - np.cos(np.pi * np.clip(share, 0, 1))) / 2
+    rate = config.learning_rate + fall * (config.final_learning_rate - config.learning_rate)
+    for optimizer in optimizers:
+        for group in optimizer.param_groups:
+            group["lr"] = float(rate)
+
+
+def fixed_pairs(sampler: PairSampler, sources: Tensor) -> tuple[np.ndarray, Tensor, Tensor]:
+    """One different-identity batch, the same in every run: source rows, targets, embeddings."""
+    batch = PairSampler(sampler.faces, sampler.size, 12, seed=1).batch(1)
+    return batch.sources.numpy(), batch.targets, sources[batch.sources]
+
+
+@torch.inference_mode()
+def write_sample_grid(
+    path: Path, generator: nn.Module, faces: AlignedFaces, fixed: tuple[np.ndarray, Tensor, Tensor]
+) -> None:
+    """PNG of rows source, target, swap, for the fixed pairs."""
+    rows, targets, embeddings = fixed
+    size, margin = targets.shape[-1], faces.margin
+    sources = np.asarray(faces.crops[rows])[:, margin : margin + size, margin : margin + size]
+    both = torch.cat([targets, generator(targets, embeddings)])
+    both = (both * 255).round().byte().permute(0, 2, 3, 1).numpy()
+    grid = np.concatenate([sources, both]).reshape(3, len(rows), size, size, 3)
+    picture = grid.transpose(0, 2, 1, 3, 4).reshape(3 * size, len(rows) * size, 3)
+    cv2.imwrite(str(path), np.ascontiguousarray(picture[..., ::-1]))
+
+
+def export_weights(generator: nn.Module, path: Path) -> None:
+    """The moving average as safetensors, half precision (it halves the download)."""
+    weights = {
+        name: value.half() if value.is_floating_point() else value
+        for name, value in generator.state_dict().items()
+    }
+    temporary = path.with_suffix(".tmp")
+    save_file({name: value.contiguous() for name, value in weights.items()}, temporary)
+    temporary.replace(path)
+
+
+if __name__ == "__main__":
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s", datefmt="%H:%M:%S")
+    chosen = parse_config()
+    if chosen.num_threads:
+        torch.set_num_threads(chosen.num_threads)
+    main(chosen)
