@@ -89,35 +89,50 @@ def paste_into(
     frame: np.ndarray, swapped_crop: np.ndarray, mask: np.ndarray, frame_to_crop: np.ndarray
 ) -> None:
     """`paste_back` that writes into `frame`: several faces then share one copy of the frame."""
-    size = len(mask)
-    x0, y0, x1, y1 = geometry.crop_region(frame_to_crop, size, frame.shape)
+    x0, y0, x1, y1 = geometry.crop_region(frame_to_crop, len(mask), frame.shape)
     if x1 <= x0 or y1 <= y0:
         return
     crop_to_region = geometry.compose(
         geometry.invert(frame_to_crop), np.array([[1.0, 0, -x0], [0, 1, -y0]])
     )
-    pixels = np.dstack([swapped_crop, mask])  # [S, S, 4], one warp for both
-    scale = geometry.scale_of(crop_to_region)
-    if scale < 1:
-        # Averaging to the face's own size first; a warp alone would pick single pixels.
-        small = max(round(size * scale), 1)
-        pixels = cv2.resize(pixels, (small, small), interpolation=cv2.INTER_AREA)
-        pixels[[0, -1], :, 3] = pixels[:, [0, -1], 3] = 0  # the mean reached in from the border
-        factor = size / small
-        offset = (factor - 1) / 2  # pixel centres: s covers crop pixels (s + 0.5) * factor - 0.5
-        small_to_crop = np.array([[factor, 0, offset], [0, factor, offset]])
-        crop_to_region = geometry.compose(small_to_crop, crop_to_region)
-    warped = cv2.warpAffine(
+    warped = _warp_to_region(swapped_crop, mask, crop_to_region, (x1 - x0, y1 - y0))
+    region = np.ascontiguousarray(frame[y0:y1, x0:x1])
+    weight = warped[..., 3].astype(np.float32) / 255
+    frame[y0:y1, x0:x1] = cv2.blendLinear(
+        np.ascontiguousarray(warped[..., :3]), region, weight, 1 - weight
+    )
+
+
+def _warp_to_region(
+    swapped_crop: np.ndarray,
+    mask: np.ndarray,
+    crop_to_region: np.ndarray,
+    region_size: tuple[int, int],
+) -> np.ndarray:
+    """Crop and mask as [h, w, 4] uint8 on the pixels of a (w, h) region of the frame.
+
+    First a resize to the face's own size: it averages where the crop shrinks (a warp would pick
+    single pixels), and where it grows a cubic resize is far cheaper than a cubic warp.
+    """
+    size, scale = len(mask), geometry.scale_of(crop_to_region)
+    resized_size = max(round(size * scale), 1)
+    pixels = cv2.resize(
+        np.rint(np.dstack([swapped_crop, mask]) * 255).astype(np.uint8),
+        (resized_size, resized_size),
+        interpolation=cv2.INTER_AREA if scale < 1 else cv2.INTER_CUBIC,
+    )
+    pixels[[0, -1], :, 3] = pixels[:, [0, -1], 3] = 0  # the resize reached in from the border
+    factor = size / resized_size
+    offset = (factor - 1) / 2  # pixel centres: r covers crop pixels (r + 0.5) * factor - 0.5
+    resized_to_crop = np.array([[factor, 0, offset], [0, factor, offset]])
+    return cv2.warpAffine(
         pixels,
-        crop_to_region,
-        (x1 - x0, y1 - y0),
-        flags=cv2.INTER_CUBIC,
+        geometry.compose(resized_to_crop, crop_to_region),
+        region_size,
+        # Linear blurs detail of single pixels, which a much enlarged crop does not have.
+        flags=cv2.INTER_LINEAR if scale > 2 else cv2.INTER_CUBIC,
         borderMode=cv2.BORDER_REPLICATE,  # repeats the mask's 0, and keeps dark fringes out
     )
-    region = frame[y0:y1, x0:x1]
-    weight = np.clip(warped[..., 3:], 0, 1)
-    blended = region + weight * (warped[..., :3] * 255 - region)
-    region[:] = np.clip(np.rint(blended), 0, 255).astype(np.uint8)
 
 
 def _outline(landmarks: np.ndarray) -> tuple[float, float, float, float, float]:
