@@ -122,7 +122,7 @@ def test_files_and_functions_stay_short(path):
     assert len(text.splitlines()) <= 300
     for node in ast.walk(ast.parse(text)):
         if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
-            assert node.end_lineno - node.lineno < 60, f"{node.name} is too long"
+            assert node.end_lineno - node.lineno < 50, f"{node.name} is too long"
 
 
 @pytest.mark.parametrize("path", MODULES, ids=module_name)
