@@ -10,7 +10,7 @@ import pytest
 ROOT = Path(__file__).parents[1]
 PACKAGE = ROOT / "simswap"
 SOURCES = sorted(
-    path for part in ("simswap", "train", "tests") for path in (ROOT / part).rglob("*.py")
+    path for part in ("simswap", "demo", "train", "tests") for path in (ROOT / part).rglob("*.py")
 ) + sorted(ROOT.glob("*.py"))
 MODULES = sorted(PACKAGE.rglob("*.py"))
 
@@ -88,7 +88,7 @@ def test_networks_import_torch_only(path):
 @pytest.mark.parametrize("path", MODULES, ids=module_name)
 def test_the_package_never_imports_its_clients(path):
     roots = {name.split(".")[0] for name in imported_by(path)}
-    assert not roots & {"train", "app", "tests", "gradio", "spaces"}
+    assert not roots & {"train", "app", "demo", "tests", "gradio", "spaces"}
 
 
 @pytest.mark.parametrize("module", WITHOUT_NETWORKS)
