@@ -18,7 +18,7 @@ from typing import TypeVar
 
 import torch
 from safetensors import SafetensorError
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load_file, save
 from torch import nn
 
 from simswap.errors import ModelError
@@ -197,12 +197,11 @@ def save_bundle(bundle: Bundle, folder: Path, card: str, *, half: bool = True) -
     for part, network in networks.items():
         path = folder / WEIGHT_FILES[part]
         state = {name: _stored(value, half) for name, value in network.state_dict().items()}
-        _write_whole(path, lambda temporary, state=state: save_file(state, temporary))
+        _write_whole(path, save(state))
         checksums[path.name] = _sha256(path)
     config = {"format": FORMAT, **asdict(bundle.config), "sha256": checksums}
-    _write_whole(folder / CARD_FILE, lambda temporary: temporary.write_text(card))
-    text = json.dumps(config, indent=2) + "\n"
-    _write_whole(folder / CONFIG_FILE, lambda temporary: temporary.write_text(text))
+    _write_whole(folder / CARD_FILE, card.encode())
+    _write_whole(folder / CONFIG_FILE, (json.dumps(config, indent=2) + "\n").encode())
 
 
 _BUILDERS: dict[str, Callable[..., nn.Module]] = {
@@ -279,11 +278,11 @@ def _stored(value: torch.Tensor, half: bool) -> torch.Tensor:
     return halved if torch.isfinite(halved).all() else value  # beyond 65504 float16 overflows
 
 
-def _write_whole(path: Path, write: Callable[[Path], object]) -> None:
+def _write_whole(path: Path, content: bytes) -> None:
     """Write beside `path` and move into place: a reader never meets half a file."""
     temporary = path.with_name(f".{path.name}.{os.getpid()}")
     try:
-        write(temporary)
+        temporary.write_bytes(content)
         os.replace(temporary, path)
     finally:
         temporary.unlink(missing_ok=True)
