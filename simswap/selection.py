@@ -9,9 +9,8 @@ import numpy as np
 from simswap.errors import OptionError
 from simswap.types import Assignment, Face, Identity, SwapOptions
 
-# Cosine of two embeddings above which they are taken for one person. Measured with EdgeFace-XS, the
-# bundled network's teacher, on 857 LFW photos: 98 % of same-person pairs lie above it, and 0.03 %
-# of the others.
+# Cosine of two embeddings above which they are taken for one person. Measured with the bundled
+# identity network on 857 LFW photos: 97.8 % of same-person pairs lie above it, 0.2 % of the others.
 SAME_PERSON_COSINE = 0.3
 
 
