@@ -10,9 +10,9 @@ import os
 import xml.etree.ElementTree as ElementTree
 from collections.abc import Iterator
 from dataclasses import dataclass
+from html import escape
 from pathlib import Path
 from typing import BinaryIO
-from xml.sax.saxutils import escape
 
 from simswap import __version__
 from simswap.errors import MediaError
@@ -71,9 +71,9 @@ def synthetic_xmp(model: str) -> bytes:
         rdf=_RDF,
         xmp=_XMP,
         iptc=_IPTC_EXTENSION,
-        version=escape(__version__),
+        version=escape(__version__, quote=False),
         source_type=COMPOSITE_WITH_MODEL,
-        model=escape(printable(model)),
+        model=escape(printable(model), quote=False),
     )
     return packet.encode()
 

@@ -1,0 +1,164 @@
+"""The shell commands: `python -m simswap {image,faces,verify,benchmark}`.
+
+Results go to stdout, progress and errors to stderr. Exit codes: 0 done, 1 refused for a reason told
+in plain words (for `verify`: no mark), 2 a command line that is wrong, 130 interrupted.
+Torch is imported only after the arguments and the files have been found sound.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+import time
+from argparse import Namespace
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from simswap.arguments import parse, swap_options
+from simswap.errors import MediaError, SimSwapError
+from simswap.media import Photo, check_output, read_photo, write_photo
+from simswap.provenance import read_mark
+from simswap.types import Face
+
+if TYPE_CHECKING:
+    from simswap.swapper import FaceSwapper
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run one command; returns the exit code. Raises SystemExit(2) for a wrong command line."""
+    commands = {"image": _image, "faces": _faces, "verify": _verify, "benchmark": _benchmark}
+    try:
+        arguments = parse(sys.argv[1:] if argv is None else argv)
+        code = commands[arguments.command](arguments)
+        sys.stdout.flush()
+        return code
+    except SimSwapError as error:
+        _say(f"Error: {error}")
+        return 1
+    except BrokenPipeError:  # the reader of our output, such as `head`, has gone
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 1
+    except KeyboardInterrupt:
+        return 130
+
+
+def _image(arguments: Namespace) -> int:
+    options = swap_options(arguments)
+    target = _read(arguments.target)
+    height, width = target.image.shape[:2]
+    check_output(arguments.output, size=(width, height))
+    sources = [_read(path) for path in arguments.source]
+    _refuse_overwriting(arguments.output, [arguments.target, *arguments.source])
+    if target.alpha is not None and Path(arguments.output).suffix.lower() in (".jpg", ".jpeg"):
+        _say("Note: a JPEG holds no transparency. Write a .png or .webp to keep the target's.")
+    swapper = _load_swapper(arguments.model)
+    identity = swapper.identity_of([photo.image for photo in sources])
+    _notes(identity.notices)
+    started = time.perf_counter()
+    result = swapper.swap_image(target.image, identity, options)
+    seconds = time.perf_counter() - started
+    _notes(result.notices)
+    write_photo(
+        arguments.output, result.image, like=target, model=swapper.name, quality=arguments.quality
+    )
+    _say(f"Swapped {len(result.swapped)} of {_count(result.faces)} in {seconds:.2f} s.")
+    print(os.fsencode(arguments.output).decode(errors="backslashreplace"))
+    return 0
+
+
+def _faces(arguments: Namespace) -> int:
+    min_score = swap_options(arguments).min_score
+    photo = _read(arguments.photo)
+    height, width = photo.image.shape[:2]
+    faces = _load_swapper(arguments.model).detect(photo.image, min_score)
+    if arguments.json:
+        listed = [_as_json(number, face) for number, face in enumerate(faces)]
+        print(json.dumps({"width": width, "height": height, "faces": listed}))
+        return 0
+    print(f"{_count(faces)} in {width}x{height} pixels")
+    for number, face in enumerate(faces):
+        x0, y0, x1, y1 = face.box
+        points = " ".join(f"({x:.0f},{y:.0f})" for x, y in face.landmarks)
+        print(
+            f"{number}: {x1 - x0:.0f}x{y1 - y0:.0f} px at ({x0:.0f},{y0:.0f}), "
+            f"score {face.score:.2f}, eyes, nose and mouth corners {points}"
+        )
+    return 0
+
+
+def _verify(arguments: Namespace) -> int:
+    mark = read_mark(arguments.photo)
+    if mark is None:
+        print(
+            "No mark found. That does not prove the photo is real: marks get lost when a photo is "
+            "edited or shared, and not every program writes one."
+        )
+        return 1
+    by = f" by {mark.software}" if mark.software else ""
+    model = f" with the model {mark.model}" if mark.model else ""
+    term = mark.digital_source_type.rsplit("/", 1)[-1]
+    print(
+        f"Marked as synthetic{by}{model} (IPTC digital source type {term}). "
+        "The mark is plain metadata, which anyone can write: a statement, not a proof."
+    )
+    return 0
+
+
+def _benchmark(arguments: Namespace) -> int:
+    if arguments.target and arguments.size:
+        arguments.parser.error("--size is for the made-up photo and cannot go with --target")
+    target = _read(arguments.target).image if arguments.target else None
+    from simswap import benchmark
+
+    if target is None:
+        target = benchmark.make_photo(*(arguments.size or benchmark.DEFAULT_SIZE))
+    report = benchmark.run(target, arguments.model, arguments.repeat, on_progress=_say)
+    print(benchmark.to_json(report) if arguments.json else benchmark.to_markdown(report))
+    return 0
+
+
+def _load_swapper(model: str | None) -> FaceSwapper:
+    _say("Loading the model...")
+    from simswap.swapper import FaceSwapper
+
+    return FaceSwapper.from_pretrained(model)
+
+
+def _read(path: str) -> Photo:
+    photo = read_photo(path)
+    _notes(photo.notices)
+    return photo
+
+
+def _refuse_overwriting(output: str, inputs: Sequence[str]) -> None:
+    for path in inputs:
+        if Path(output).exists() and Path(output).samefile(path):
+            raise MediaError(f"The output {output} would overwrite an input. Choose another name.")
+
+
+def _as_json(number: int, face: Face) -> dict[str, object]:
+    return {
+        "number": number,
+        "box": [round(float(value), 1) for value in face.box],
+        "landmarks": [[round(float(x), 1), round(float(y), 1)] for x, y in face.landmarks],
+        "score": round(float(face.score), 4),
+    }
+
+
+def _count(faces: Sequence[Face]) -> str:
+    return "1 face" if len(faces) == 1 else f"{len(faces)} faces"
+
+
+def _notes(notices: Sequence[str]) -> None:
+    for notice in notices:
+        _say(f"Note: {notice}")
+
+
+def _say(text: str) -> None:
+    print(text, file=sys.stderr, flush=True)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
