@@ -70,7 +70,7 @@ class TrainConfig:
     crop_size: int = 128  # px
     crop_margin: int = 6  # px kept around the crop, so that a crop can be shifted
 
-    num_steps: int = 6000  # one same- or different-identity batch each
+    num_steps: int = 5000  # one same- or different-identity batch each
     batch_size: int = 16
     learning_rate: float = 4e-4
     final_learning_rate: float = 4e-5

@@ -51,7 +51,9 @@ class CropToIdentityCrop(nn.Module):
         """[B, 3, S, S] -> [B, 3, 112, 112], values unchanged."""
         shape = [len(crops), 3, IDENTITY_CROP, IDENTITY_CROP]
         grid = F.affine_grid(self.theta.expand(len(crops), 2, 3), shape, align_corners=False)
-        return F.grid_sample(crops, grid, padding_mode="border", align_corners=False)
+        resampled = F.grid_sample(crops, grid, padding_mode="border", align_corners=False)
+        # Measured on a CPU, the depthwise teachers are a quarter faster this way.
+        return resampled.contiguous(memory_format=torch.channels_last)
 
 
 class Ema:
