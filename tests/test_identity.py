@@ -16,10 +16,11 @@ from simswap.models.identity import (
     ir_se_config_from_state,
 )
 from simswap.models.mobilefacenet import ConvLayer, fold_batch_norm
-from train.distill_identity import augment
+from train.distill_identity import TRUNK_TEACHER, augment, load_teacher_trunk
 from train.evaluate_identity import balanced_pairs, verification_accuracy
 
 DATA = Path(__file__).parent / "data"
+TEACHER = Path(__file__).parents[2] / "shared" / "data" / "models" / TRUNK_TEACHER
 RAW_INPUT = {"mean": (0.0, 0.0, 0.0), "std": (1.0, 1.0, 1.0)}
 
 
@@ -147,6 +148,27 @@ def test_pairs_are_balanced_and_rightly_labelled():
     truth = [identities[first] == identities[second] for first, second in pairs]
     assert is_same.tolist() == truth
     assert is_same.sum() * 2 == len(pairs) == 60
+
+
+@pytest.mark.skipif(not TEACHER.is_file(), reason=f"{TEACHER.name} is not in ../shared")
+def test_student_trunk_starts_as_the_teachers():
+    torch.manual_seed(0)
+    student = build_identity_network(IdentityConfig(batch_norm=True)).eval()
+    load_teacher_trunk(student, TEACHER)
+    teacher = torch.jit.load(TEACHER, map_location="cpu").eval()
+    head = {name: value for name, value in teacher.state_dict().items() if "num_" not in name}
+    crops = torch.rand(2, 3, 112, 112)
+    with torch.inference_mode():
+        features = torch.nn.functional.linear(
+            student.pooled_features(crops),
+            head["net.conv3.weight"].flatten(1),
+            head["net.conv3.bias"],
+        )
+        norm = [
+            head[f"net.bn.{name}"] for name in ("running_mean", "running_var", "weight", "bias")
+        ]
+        embeddings = torch.nn.functional.batch_norm(features, *norm)
+        torch.testing.assert_close(embeddings, teacher(crops), rtol=0, atol=1e-4)
 
 
 def test_augmented_image_stays_near_the_plain_one():
