@@ -1,19 +1,17 @@
 """Whatever is given to the shell: one clear sentence, the right exit code, nothing half-written."""
 
 import shutil
-import struct
 import subprocess
 import sys
-import zlib
 from pathlib import Path
 
 import numpy as np
 import pytest
 from conftest import EXAMPLES, ROOT
 from PIL import Image
+from png import png
 
 from simswap.__main__ import main
-from simswap.bundle import DEFAULT_BUNDLE
 
 
 @pytest.fixture(scope="module")
@@ -36,26 +34,8 @@ def inputs(tmp_path_factory):
     (folder / "corrupt.jpg").write_bytes(whole[:4] + bytes(400))
     (folder / "empty.jpg").touch()
     (folder / "text.jpg").write_text("This is a letter, not a photo.\n")
-    (folder / "bomb.png").write_bytes(png_header(30_000, 30_000))
+    (folder / "bomb.png").write_bytes(png(30_000, 30_000, bytes(1000)))
     (folder / "folder.png").mkdir()
-    return folder
-
-
-def png_header(width, height):
-    """A PNG that claims a size and holds next to nothing."""
-    data = b"\x89PNG\r\n\x1a\n"
-    header = struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0, 0)
-    for body in (b"IHDR" + header, b"IDAT" + zlib.compress(bytes(1000)), b"IEND"):
-        data += struct.pack(">I", len(body) - 4) + body + struct.pack(">I", zlib.crc32(body))
-    return data
-
-
-def damaged_model(tmp_path, name, damage):
-    """A copy of the bundled model with one file changed."""
-    folder = tmp_path / "model"
-    shutil.copytree(DEFAULT_BUNDLE, folder)
-    content = (folder / name).read_bytes()
-    (folder / name).write_bytes(damage(content))
     return folder
 
 
@@ -166,11 +146,11 @@ def test_accepted_with_a_note(command, fact, inputs, tmp_path, capsys):
     [lambda content: content[:-1] + bytes([content[-1] ^ 1]), lambda content: content[:5000]],
     ids=["one byte changed", "truncated"],
 )
-def test_a_damaged_model_file_is_named(part, damage, inputs, tmp_path, capsys):
+def test_a_damaged_model_file_is_named(part, damage, inputs, tiny_folder, tmp_path, capsys):
     name = f"{part}.safetensors"
-    model = damaged_model(tmp_path, name, damage)
+    (tiny_folder / name).write_bytes(damage((tiny_folder / name).read_bytes()))
     command = SWAP + " --model {model}"
-    code, _, lines, left_behind = run_main(command, inputs, tmp_path, capsys, model=model)
+    code, _, lines, left_behind = run_main(command, inputs, tmp_path, capsys, model=tiny_folder)
     assert code == 1
     assert f"{name} is damaged: its sha256 is" in lines[-1]
     assert left_behind == []

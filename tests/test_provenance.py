@@ -1,9 +1,9 @@
 import struct
-import zlib
 
 import numpy as np
 import pytest
 from PIL import Image
+from png import chunk
 
 from simswap import __version__
 from simswap.errors import MediaError
@@ -21,10 +21,9 @@ def image():
 def save_with_xmp(path, xmp):
     """A PNG whose XMP stands behind its pixels, as some programs write it."""
     Image.new("RGB", (32, 32)).save(path)
-    body = b"iTXtXML:com.adobe.xmp\0\0\0\0\0" + xmp
-    chunk = struct.pack(">I", len(body) - 4) + body + struct.pack(">I", zlib.crc32(body))
     whole = path.read_bytes()
-    path.write_bytes(whole[:-12] + chunk + whole[-12:])
+    text = chunk(b"iTXt", b"XML:com.adobe.xmp\0\0\0\0\0" + xmp)
+    path.write_bytes(whole[:-12] + text + whole[-12:])
 
 
 def description(inside, attributes=""):

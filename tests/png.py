@@ -1,0 +1,18 @@
+"""PNG files made by hand, for what Pillow would not write."""
+
+import struct
+import zlib
+
+SIGNATURE = b"\x89PNG\r\n\x1a\n"
+
+
+def chunk(kind: bytes, data: bytes) -> bytes:
+    body = kind + data
+    return struct.pack(">I", len(data)) + body + struct.pack(">I", zlib.crc32(body))
+
+
+def png(width: int, height: int, rows: bytes = b"", depth: int = 8) -> bytes:
+    """An RGB file that claims a size; rows: unfiltered scan lines, each after a zero byte."""
+    header = struct.pack(">IIBBBBB", width, height, depth, 2, 0, 0, 0)
+    parts = chunk(b"IHDR", header), chunk(b"IDAT", zlib.compress(rows)), chunk(b"IEND", b"")
+    return SIGNATURE + b"".join(parts)
