@@ -1,0 +1,54 @@
+"""The example photos, as a row of buttons that show a source and a target each."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from PIL import Image
+
+from demo.pictures import data_uri
+
+FOLDER = Path(__file__).parents[1] / "assets" / "examples"
+PAIRS = (
+    ("grace_hopper.jpg", "astronaut.jpg", "Grace Hopper's face in a portrait of Eileen Collins"),
+    ("astronaut.jpg", "grace_hopper.jpg", "Eileen Collins' face in a portrait of Grace Hopper"),
+    ("astronaut.jpg", "two_portraits.jpg", "Eileen Collins' face in a picture of two people"),
+)
+
+HTML = """
+<p class="label">Or start from an example</p>
+<div class="examples">
+${value.map((example, number) => `
+  <button type="button" data-example="${number}" aria-label="${example.name}">
+    <img src="${example.source}" alt=""><span aria-hidden="true">&rarr;</span>
+    <img src="${example.target}" alt="">
+  </button>
+`).join("")}
+</div>
+"""
+
+JS = """
+element.addEventListener("click", (event) => {
+  const button = event.target.closest("[data-example]");
+  if (button) trigger("select", { example: Number(button.dataset.example) });
+});
+"""
+
+
+def show() -> list[dict[str, str]]:
+    """What the row shows."""
+    return [
+        {"source": _picture(source), "target": _picture(target), "name": name}
+        for source, target, name in PAIRS
+    ]
+
+
+def paths(number: int) -> tuple[list[str], str]:
+    """The source photos and the target photo of an example."""
+    source, target, _ = PAIRS[number]
+    return [str(FOLDER / source)], str(FOLDER / target)
+
+
+def _picture(name: str) -> str:
+    with Image.open(FOLDER / name) as picture:
+        return data_uri(picture)

@@ -1,0 +1,93 @@
+"""How the page looks and what it says; no faces are handled here."""
+
+from __future__ import annotations
+
+import html
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import gradio as gr
+
+PAGE_CSS = Path(__file__).with_name("page.css")
+
+SYSTEM_FONTS = ("system-ui", "-apple-system", "Segoe UI", "Roboto", "sans-serif")
+SYSTEM_MONO_FONTS = ("ui-monospace", "SFMono-Regular", "Menlo", "Consolas", "monospace")
+
+HEADER = """
+<header>
+  <h1>SimSwap</h1>
+  <p>Put one person's face into a photo of another, who keeps pose, expression, light and hair.</p>
+</header>
+"""
+
+FINE_PRINT = """
+<div class="fine-print">
+<p>Runs on {machine} with the model {model}. Photos and results are deleted from this server after
+about an hour and are used for nothing else.</p>
+<p>For research only: use photos of people who have agreed to it, and say that a result is synthetic
+when you show it. Each result carries a note in its metadata that a trained model made it; a
+screenshot, or a site that strips metadata, loses that note.</p>
+</div>
+"""
+
+# A live region: screen readers say what appears in it.
+LIVE_REGION_JS = 'element.setAttribute("role", "status");'
+
+
+def theme() -> gr.themes.Base:
+    """Quiet greys and one teal accent, in the visitor's own system font: nothing is downloaded."""
+    return gr.themes.Base(
+        primary_hue=gr.themes.colors.teal,
+        neutral_hue=gr.themes.colors.stone,
+        radius_size=gr.themes.sizes.radius_md,
+        font=SYSTEM_FONTS,
+        font_mono=SYSTEM_MONO_FONTS,
+    ).set(
+        body_text_color_subdued="*neutral_600",
+        body_text_color_subdued_dark="*neutral_400",
+        body_background_fill="*neutral_50",
+        body_background_fill_dark="*neutral_950",
+        block_border_width="1px",
+        block_shadow="none",
+        button_primary_background_fill="*primary_700",
+        button_primary_background_fill_hover="*primary_800",
+        button_primary_background_fill_dark="*primary_600",
+        button_primary_background_fill_hover_dark="*primary_700",
+        button_primary_text_color="white",
+        button_large_text_weight="600",
+    )
+
+
+def heading(title: str, hint: str) -> str:
+    """A part of the page and what to do there, as HTML."""
+    return f'<div class="heading"><h2>{title}</h2><p>{hint}</p></div>'
+
+
+def message(*lines: str) -> str:
+    """Lines for the visitor, as HTML; they may hold names of uploads."""
+    return "".join(f"<p>{html.escape(line)}</p>" for line in lines)
+
+
+def count(num_faces: int) -> str:
+    """What was found in the target photo."""
+    if num_faces == 0:
+        return "No face found in this photo. Try a larger, sharper, front-facing one."
+    return f"{num_faces} {_faces(num_faces)} found."
+
+
+def tell(summary: Mapping[str, Any]) -> list[str]:
+    """What a swap did, from its summary."""
+    swapped, found = len(summary["swapped"]), summary["num_faces"]
+    of_all = "" if swapped == found else f" of {found}"
+    seconds = max(summary["seconds"], 0.01)
+    return [f"Swapped {swapped}{of_all} {_faces(found)} in {seconds:.2f} s.", *summary["notices"]]
+
+
+def fine_print(machine: str, model: str) -> str:
+    """What the page runs on, and what to use it for."""
+    return FINE_PRINT.format(machine=html.escape(machine), model=html.escape(model))
+
+
+def _faces(number: int) -> str:
+    return "face" if number == 1 else "faces"

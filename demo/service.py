@@ -1,0 +1,129 @@
+"""What the demo does with a visitor's photos; the page and the endpoints share these functions.
+
+The model is loaded on import, once, as a Space that lends its GPU call by call requires.
+"""
+
+from __future__ import annotations
+
+import os
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import gradio as gr
+import numpy as np
+import spaces  # before torch, which it prepares for such a GPU
+import torch
+
+from demo.uploads import read_upload, upload_folder
+from simswap import Face, FaceSwapper, OptionError, SimSwapError, SwapOptions, SwapResult
+from simswap.media import Photo, write_photo
+
+MAX_SOURCES = 8  # photos, all of them in memory at once
+SUFFIXES = {"png": ".png", "jpeg": ".jpg"}
+
+swapper = FaceSwapper.from_pretrained(os.environ.get("SIMSWAP_MODEL") or None)
+if swapper.device.type == "cpu":  # a lent GPU is not there yet
+    swapper.warm_up()
+
+
+@contextmanager
+def readable_errors() -> Iterator[None]:
+    """Turn our errors into Gradio's, which reach the visitor as a sentence, not a traceback."""
+    try:
+        yield
+    except SimSwapError as error:
+        raise gr.Error(str(error), title="Not done", print_exception=False) from error
+
+
+@spaces.GPU(duration=15)
+def find_faces(image: np.ndarray, min_score: float) -> list[Face]:
+    """Faces of a photo ([H, W, 3] uint8 RGB), largest first."""
+    with readable_errors():
+        return swapper.detect(image, min_score)
+
+
+@spaces.GPU(duration=30)
+def swap_faces(
+    sources: list[np.ndarray], target: np.ndarray, options: SwapOptions
+) -> tuple[SwapResult, dict[str, object]]:
+    """Swap in a photo; all images [H, W, 3] uint8 RGB. Returns the result and its summary."""
+    with readable_errors():
+        started = time.perf_counter()
+        identity = swapper.identity_of(sources)
+        result = swapper.swap_image(target, identity, options)
+        summary = {
+            "num_faces": len(result.faces),
+            "swapped": list(result.swapped),
+            "seconds": round(time.perf_counter() - started, 3),
+            "notices": [*identity.notices, *result.notices],
+        }
+        return result, summary
+
+
+def swap_uploads(
+    sources: list[str],
+    target: str | None,
+    *,
+    faces: str,
+    format: str,
+    match_colour: bool,
+    mask_softness: float,
+) -> tuple[str, dict[str, object]]:
+    """Swap in uploaded files. Returns the path of the marked result, and a summary.
+
+    faces: 'all', 'largest', or face numbers such as '0,2'; the rest as in SwapOptions.
+    """
+    with readable_errors():
+        options = SwapOptions(
+            faces=parse_faces(faces), match_colour=match_colour, mask_softness=mask_softness
+        )
+        suffix = _suffix_of(format)
+        if not 1 <= len(sources) <= MAX_SOURCES:
+            raise OptionError(
+                f"{len(sources)} source photos were given. Add 1 to {MAX_SOURCES} photos of the "
+                "person whose face goes in."
+            )
+        photos = [read_upload(path) for path in sources]
+        target_photo = read_upload(target)
+    result, summary = swap_faces([photo.image for photo in photos], target_photo.image, options)
+    read_notices = [notice for photo in (*photos, target_photo) for notice in photo.notices]
+    summary["notices"] = read_notices + summary["notices"]
+    with readable_errors():
+        return write_result(result.image, target_photo, suffix), summary
+
+
+def convert_result(path: str, format: str) -> str:
+    """Write a result of ours once more, as `format`; returns the new path."""
+    with readable_errors():
+        result = read_upload(path)
+        return write_result(result.image, result, _suffix_of(format))
+
+
+def write_result(image: np.ndarray, like: Photo, suffix: str) -> str:
+    """Write a marked photo to where Gradio deletes it in time; returns the path."""
+    path = Path(tempfile.mkdtemp(dir=upload_folder())) / f"simswap{suffix}"
+    write_photo(path, image, like=like, model=swapper.name)
+    return str(path)
+
+
+def parse_faces(text: str) -> str | tuple[int, ...]:
+    """'all' and 'largest' as they are, '0,2' as (0, 2); SwapOptions refuses what is neither."""
+    numbers = [part.strip() for part in text.split(",") if part.strip()]
+    return tuple(map(int, numbers)) if all(map(str.isdecimal, numbers)) else text
+
+
+def machine() -> str:
+    """What swaps run on, for the visitor."""
+    if swapper.device.type == "cuda":
+        return torch.cuda.get_device_name(swapper.device)
+    threads = torch.get_num_threads()
+    return f"CPU, {threads} thread{'s' if threads > 1 else ''}"
+
+
+def _suffix_of(format: str) -> str:
+    if format not in SUFFIXES:
+        raise OptionError(f"format={format!r} is not known. Use 'png' or 'jpeg'.")
+    return SUFFIXES[format]

@@ -1,0 +1,41 @@
+"""Files that visitors send: only what was uploaded is read, whatever path a request names."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import gradio as gr
+from gradio.data_classes import ListFiles
+from pydantic import model_validator
+
+from simswap.errors import MediaError
+from simswap.media import Photo, read_photo
+
+
+class OneOrMoreFiles(ListFiles):
+    """One file, or a list of files."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _wrap(cls, payload: object) -> object:
+        return [payload] if isinstance(payload, dict) else payload
+
+
+def upload_folder() -> Path:
+    """Where Gradio keeps uploads and results, until its delete_cache removes them."""
+    folder = Path(gr.utils.get_upload_folder()).resolve()
+    folder.mkdir(parents=True, exist_ok=True)
+    return folder
+
+
+def read_upload(path: str | None) -> Photo:
+    """Read a photo that was uploaded to this server.
+
+    Raises MediaError if there is none, or the path lies elsewhere: some of Gradio's components
+    hand on a path that a hand-made request names, and it could be any file of the server.
+    """
+    if path is None:
+        raise MediaError("There is no photo yet. Add one first.")
+    if not Path(path).resolve().is_relative_to(upload_folder()):
+        raise MediaError("That file was not uploaded to this server. Upload the photo itself.")
+    return read_photo(path)
