@@ -107,7 +107,7 @@ def generator_step(
         discriminator.requires_grad_(True)
     total = sum(weights[name] * losses[name] for name in losses)
     if not torch.isfinite(total):
-        values = {name: float(value) for name, value in losses.items()}
+        values = {name: float(value.detach()) for name, value in losses.items()}
         raise FloatingPointError(f"The loss is not finite at step {step}: {values}.")
     optimizer.zero_grad(set_to_none=True)
     accelerator.backward(total)

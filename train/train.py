@@ -26,7 +26,7 @@ from torch import Tensor, nn  # noqa: E402
 from simswap.models.generator import Generator  # noqa: E402
 from simswap.models.identity import IdentityConfig  # noqa: E402
 from train.config import TrainConfig, parse_config  # noqa: E402
-from train.data import AlignedFaces, PairSampler, embed_all, load_aligned_faces  # noqa: E402
+from train.data import AlignedFaces, Batch, PairSampler, embed_all, load_aligned_faces  # noqa: E402
 from train.discriminator import MultiScaleDiscriminator  # noqa: E402
 from train.evaluate_identity import load_identity_network  # noqa: E402
 from train.steps import (  # noqa: E402
@@ -41,7 +41,7 @@ logger = logging.getLogger("train")
 
 
 def main(config: TrainConfig) -> None:
-    """Data, networks, optimisers, resume, loop, export."""
+    """Data, networks, resume, loop, export."""
     accelerator = Accelerator(mixed_precision=config.mixed_precision)
     set_seed(config.seed)
     output = Path(config.output)
@@ -51,51 +51,41 @@ def main(config: TrainConfig) -> None:
     faces, sources, teachers = prepare_data(config)
     sampler = PairSampler(faces, config.crop_size, config.batch_size, config.seed)
     to_identity_crop = CropToIdentityCrop(config.crop_template)
-    fixed = fixed_pairs(sampler, sources)
+    fixed = PairSampler(faces, config.crop_size, 12, seed=1).batch(1)  # the same in every run
 
-    generator = Generator(config.generator).to(memory_format=torch.channels_last)
-    discriminator = MultiScaleDiscriminator(config.discriminator_width)
-    discriminator = discriminator.to(memory_format=torch.channels_last)
-    ema = Ema(generator, config.ema_decay)
-    rates = {"lr": config.learning_rate, "betas": config.adam_betas}
-    generator_optimizer = torch.optim.Adam(generator.parameters(), **rates)
-    discriminator_optimizer = torch.optim.Adam(discriminator.parameters(), **rates)
-    state = TrainingState(
-        generator, discriminator, ema.generator, generator_optimizer, discriminator_optimizer
-    )
-    start = state.load(output / "state.pt") if config.resume else 0
-    generator, discriminator, generator_optimizer, discriminator_optimizer = accelerator.prepare(
-        generator, discriminator, generator_optimizer, discriminator_optimizer
-    )
+    models = Models(config)
+    start = models.load(output / "state.pt") if config.resume else 0
+    models.prepare(accelerator)
 
     logger.info("Training from step %d to %d", start, config.num_steps)
     progress = Progress(config)
     for step, batch in zip(range(start, config.num_steps), sampler.batches(start), strict=False):
-        set_learning_rate(config, step, generator_optimizer, discriminator_optimizer)
+        models.set_learning_rate(learning_rate(config, step))
         swapped, losses = generator_step(
             accelerator,
             config,
             step,
             batch,
-            generator,
-            discriminator,
-            generator_optimizer,
+            models.generator,
+            models.discriminator,
+            models.generator_optimizer,
             sources[batch.sources],
             teachers[step // 2 % len(teachers)],  # each sees same- and different-identity batches
             to_identity_crop,
         )
         if step >= config.discriminator_from:
             losses |= discriminator_step(
-                accelerator, batch, swapped, discriminator, discriminator_optimizer
+                accelerator, batch, swapped, models.discriminator, models.discriminator_optimizer
             )
-        ema.update(accelerator.unwrap_model(generator), step)
+        models.ema.update(accelerator.unwrap_model(models.generator), step)
         progress.record(step, losses, batch.same)
         done = step + 1
         if done % config.sample_every == 0 or done == config.num_steps:
-            write_sample_grid(output / f"samples_{done:06d}.png", ema.generator, faces, fixed)
+            path = output / f"samples_{done:06d}.png"
+            write_sample_grid(path, models.ema.generator, faces, fixed, sources[fixed.sources])
         if done % config.save_every == 0 or done == config.num_steps:
-            state.save(output / "state.pt", done)
-            export_weights(ema.generator, output / "generator.safetensors")
+            models.save(output / "state.pt", done)
+            export_weights(models.ema.generator, output / "generator.safetensors")
 
 
 def prepare_data(config: TrainConfig) -> tuple[AlignedFaces, Tensor, list[Teacher]]:
@@ -116,24 +106,60 @@ def prepare_data(config: TrainConfig) -> tuple[AlignedFaces, Tensor, list[Teache
     return faces, sources, teachers
 
 
-class TrainingState:
-    """Everything a run needs to go on: networks, average, optimisers, step."""
+class Models:
+    """Everything that changes while training: networks, moving average, optimisers."""
 
-    def __init__(self, *parts: nn.Module | torch.optim.Optimizer) -> None:
-        self.parts = parts
+    def __init__(self, config: TrainConfig) -> None:
+        self.generator = Generator(config.generator).to(memory_format=torch.channels_last)
+        discriminator = MultiScaleDiscriminator(config.discriminator_width)
+        self.discriminator = discriminator.to(memory_format=torch.channels_last)
+        self.ema = Ema(self.generator, config.ema_decay)
+        rates = {"lr": config.learning_rate, "betas": config.adam_betas}
+        self.generator_optimizer = torch.optim.Adam(self.generator.parameters(), **rates)
+        self.discriminator_optimizer = torch.optim.Adam(self.discriminator.parameters(), **rates)
+
+    def prepare(self, accelerator: Accelerator) -> None:
+        """Hand networks and optimisers to Accelerate, after `load`."""
+        (
+            self.generator,
+            self.discriminator,
+            self.generator_optimizer,
+            self.discriminator_optimizer,
+        ) = accelerator.prepare(
+            self.generator,
+            self.discriminator,
+            self.generator_optimizer,
+            self.discriminator_optimizer,
+        )
+
+    def set_learning_rate(self, rate: float) -> None:
+        """The same rate for both optimisers."""
+        for optimizer in (self.generator_optimizer, self.discriminator_optimizer):
+            for group in optimizer.param_groups:
+                group["lr"] = rate
 
     def save(self, path: Path, step: int) -> None:
         """Write atomically: a full disk or a kill leaves the previous file."""
         temporary = path.with_suffix(".tmp")
-        torch.save({"step": step, "parts": [part.state_dict() for part in self.parts]}, temporary)
+        torch.save({"step": step, "parts": [part.state_dict() for part in self._parts]}, temporary)
         temporary.replace(path)
 
     def load(self, path: Path) -> int:
         """Restore all parts; the step to go on from."""
         saved = torch.load(path, weights_only=True)
-        for part, state in zip(self.parts, saved["parts"], strict=True):
+        for part, state in zip(self._parts, saved["parts"], strict=True):
             part.load_state_dict(state)
         return saved["step"]
+
+    @property
+    def _parts(self) -> tuple[nn.Module | torch.optim.Optimizer, ...]:
+        return (
+            self.generator,
+            self.discriminator,
+            self.ema.generator,
+            self.generator_optimizer,
+            self.discriminator_optimizer,
+        )
 
 
 class Progress:
@@ -159,45 +185,37 @@ class Progress:
         self.since = time.perf_counter()
 
 
-def set_learning_rate(config: TrainConfig, step: int, *optimizers: torch.optim.Optimizer) -> None:
+def learning_rate(config: TrainConfig, step: int) -> float:
     """Constant, then a half cosine down to the final rate."""
     share = (step / config.num_steps - config.decay_from) / (1 - config.decay_from)
     fall = (1 - np.cos(np.pi * np.clip(share, 0, 1))) / 2
-    rate = config.learning_rate + fall * (config.final_learning_rate - config.learning_rate)
-    for optimizer in optimizers:
-        for group in optimizer.param_groups:
-            group["lr"] = float(rate)
-
-
-def fixed_pairs(sampler: PairSampler, sources: Tensor) -> tuple[np.ndarray, Tensor, Tensor]:
-    """One different-identity batch, the same in every run: source rows, targets, embeddings."""
-    batch = PairSampler(sampler.faces, sampler.size, 12, seed=1).batch(1)
-    return batch.sources.numpy(), batch.targets, sources[batch.sources]
+    rates = config.learning_rate, config.final_learning_rate
+    return float(rates[0] + fall * (rates[1] - rates[0]))
 
 
 @torch.inference_mode()
 def write_sample_grid(
-    path: Path, generator: nn.Module, faces: AlignedFaces, fixed: tuple[np.ndarray, Tensor, Tensor]
+    path: Path, generator: nn.Module, faces: AlignedFaces, fixed: Batch, embeddings: Tensor
 ) -> None:
-    """PNG of rows source, target, swap, for the fixed pairs."""
-    rows, targets, embeddings = fixed
-    size, margin = targets.shape[-1], faces.margin
-    sources = np.asarray(faces.crops[rows])[:, margin : margin + size, margin : margin + size]
-    both = torch.cat([targets, generator(targets, embeddings)])
+    """PNG of rows source, target, swap, for the fixed pairs and their embeddings [B, 512]."""
+    size, margin = fixed.targets.shape[-1], faces.margin
+    sources = faces.crops[fixed.sources.numpy()]
+    sources = sources[:, margin : margin + size, margin : margin + size]
+    both = torch.cat([fixed.targets, generator(fixed.targets, embeddings)])
     both = (both * 255).round().byte().permute(0, 2, 3, 1).numpy()
-    grid = np.concatenate([sources, both]).reshape(3, len(rows), size, size, 3)
-    picture = grid.transpose(0, 2, 1, 3, 4).reshape(3 * size, len(rows) * size, 3)
+    grid = np.concatenate([sources, both]).reshape(3, len(sources), size, size, 3)
+    picture = grid.transpose(0, 2, 1, 3, 4).reshape(3 * size, len(sources) * size, 3)
     cv2.imwrite(str(path), np.ascontiguousarray(picture[..., ::-1]))
 
 
 def export_weights(generator: nn.Module, path: Path) -> None:
     """The moving average as safetensors, half precision (it halves the download)."""
     weights = {
-        name: value.half() if value.is_floating_point() else value
+        name: (value.half() if value.is_floating_point() else value).contiguous()
         for name, value in generator.state_dict().items()
     }
     temporary = path.with_suffix(".tmp")
-    save_file({name: value.contiguous() for name, value in weights.items()}, temporary)
+    save_file(weights, temporary)
     temporary.replace(path)
 
 
