@@ -1,10 +1,12 @@
 """Shared fixtures: a tiny real bundle made on the spot, the bundled model, and example photos."""
 
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
+from demo_server import running_demo
 from PIL import Image
 
 from simswap import FaceSwapper, Identity
@@ -93,3 +95,10 @@ def identity() -> Identity:
     """Somebody: a seeded random direction."""
     embedding = np.random.default_rng(7).standard_normal(512).astype(np.float32)
     return Identity(embedding / np.linalg.norm(embedding))
+
+
+@pytest.fixture(scope="session")
+def demo_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """Address of the demo, running for the whole session."""
+    with running_demo(tmp_path_factory.mktemp("demo")) as url:
+        yield url
