@@ -46,6 +46,7 @@ def theme() -> gr.themes.Base:
     ).set(
         body_text_color_subdued="*neutral_600",
         body_text_color_subdued_dark="*neutral_400",
+        color_accent="*primary_600",
         body_background_fill="*neutral_50",
         body_background_fill_dark="*neutral_950",
         block_border_width="1px",
@@ -73,7 +74,8 @@ def count(num_faces: int) -> str:
     """What was found in the target photo."""
     if num_faces == 0:
         return "No face found in this photo. Try a larger, sharper, front-facing one."
-    return f"{num_faces} {_faces(num_faces)} found."
+    advice = " Click one to leave it out." if num_faces > 1 else ""
+    return f"{num_faces} {_faces(num_faces)} found.{advice}"
 
 
 def tell(summary: Mapping[str, Any]) -> list[str]:

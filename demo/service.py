@@ -35,7 +35,7 @@ def readable_errors() -> Iterator[None]:
     try:
         yield
     except SimSwapError as error:
-        raise gr.Error(str(error), title="Not done", print_exception=False) from error
+        raise gr.Error(str(error), print_exception=False) from error
 
 
 @spaces.GPU(duration=15)
@@ -81,10 +81,13 @@ def swap_uploads(
             faces=parse_faces(faces), match_colour=match_colour, mask_softness=mask_softness
         )
         suffix = _suffix_of(format)
-        if not 1 <= len(sources) <= MAX_SOURCES:
+        if not sources:
+            raise OptionError("There is no source photo yet. Add one of the person to put in.")
+        if target is None:
+            raise OptionError("There is no target photo yet. Add the photo to put the face into.")
+        if len(sources) > MAX_SOURCES:
             raise OptionError(
-                f"{len(sources)} source photos were given. Add 1 to {MAX_SOURCES} photos of the "
-                "person whose face goes in."
+                f"{len(sources)} source photos are too many. Use up to {MAX_SOURCES}."
             )
         photos = [read_upload(path) for path in sources]
         target_photo = read_upload(target)

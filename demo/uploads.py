@@ -23,7 +23,7 @@ class OneOrMoreFiles(ListFiles):
 
 def upload_folder() -> Path:
     """Where Gradio keeps uploads and results, until its delete_cache removes them."""
-    folder = Path(gr.utils.get_upload_folder()).resolve()
+    folder = Path(gr.utils.get_upload_folder()).absolute()
     folder.mkdir(parents=True, exist_ok=True)
     return folder
 
@@ -35,7 +35,7 @@ def read_upload(path: str | None) -> Photo:
     hand on a path that a hand-made request names, and it could be any file of the server.
     """
     if path is None:
-        raise MediaError("There is no photo yet. Add one first.")
-    if not Path(path).resolve().is_relative_to(upload_folder()):
+        raise MediaError("No photo was given. Add one.")
+    if not Path(path).resolve().is_relative_to(upload_folder().resolve()):
         raise MediaError("That file was not uploaded to this server. Upload the photo itself.")
     return read_photo(path)

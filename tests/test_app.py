@@ -180,9 +180,11 @@ def test_a_mistake_comes_back_as_a_sentence_without_a_path(
     assert "/" not in str(caught.value)
 
 
-def test_no_source_photo_is_a_sentence(client: Client):
-    with pytest.raises(AppError, match="0 source photos"):
-        client.predict(source=[], target=handle_file(ASTRONAUT), api_name="/swap_image")
+@pytest.mark.parametrize(("num_sources", "sentence"), [(0, "no source photo"), (9, "too many")])
+def test_the_number_of_source_photos_is_limited(client: Client, num_sources: int, sentence: str):
+    source = [handle_file(ADMIRAL)] * num_sources
+    with pytest.raises(AppError, match=sentence):
+        client.predict(source=source, target=handle_file(ASTRONAUT), api_name="/swap_image")
 
 
 def test_a_request_cannot_make_the_server_read_its_own_files(demo_url: str):

@@ -139,7 +139,7 @@ def test_a_file_that_is_no_photo_is_told_at_once(page, tmp_path: Path):
 
 def test_swapping_without_photos_says_what_to_add(page):
     swap_button(page).click()
-    expect(page.get_by_text("Add 1 to 8 photos of the person")).to_be_visible(timeout=PATIENCE)
+    expect(page.get_by_text("There is no source photo yet")).to_be_visible(timeout=PATIENCE)
 
 
 def test_the_page_asks_nothing_of_other_servers(page, demo_url: str):
