@@ -118,10 +118,10 @@ def to_markdown(report: Report) -> str:
     """The report as a table for a README."""
     versions = ", ".join(f"{name} {version}" for name, version in report.versions.items())
     lines = [
-        f"{report.machine}, {report.device}, {report.threads} threads; {versions}.",
+        f"{report.machine}, {report.device}, {_count(report.threads, 'thread')}; {versions}.",
         f"Model {report.model}: generator {report.generator_parameters / 1e6:.2f} M parameters, "
-        f"{report.generator_gmac:.2f} GMAC a face. Photo {report.photo} with {report.num_faces} "
-        f"face{'s' * (report.num_faces != 1)}, medians of {report.repeats} swaps.",
+        f"{report.generator_gmac:.2f} GMAC a face. Photo {report.photo} with "
+        f"{_count(report.num_faces, 'face')}, medians of {_count(report.repeats, 'swap')}.",
         "",
         "| stage | ms | share |",
         "|---|---:|---:|",
@@ -195,6 +195,10 @@ def _count_macs(swapper: FaceSwapper) -> int:
     with torch.inference_mode(), FlopCounterMode(display=False) as counter:
         swapper.generator(crops, embeddings)
     return counter.get_total_flops() // 2
+
+
+def _count(number: int, thing: str) -> str:
+    return f"{number} {thing}" if number == 1 else f"{number} {thing}s"
 
 
 def _versions() -> dict[str, str]:
