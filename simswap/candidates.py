@@ -1,0 +1,91 @@
+"""Detections of one frame before they are faces: selecting, moving, and suppressing doubles."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+
+from simswap.geometry import apply
+from simswap.models.detector import Detections
+
+MAX_OVERLAP = 0.3  # intersection over union above which the lower score is a double
+MAX_COVER = 0.7  # likewise intersection over the smaller box: a part of a face
+SAME_FACE = 0.5  # intersection over union above which two cells read the same face
+
+
+class Candidates(NamedTuple):
+    """N possible faces of one frame.
+
+    scores: [N] in [0, 1]; boxes: [N, 4] xyxy; landmarks: [N, 5, 2]; is_rolled: [N] bool, True
+    where the head is turned by an angle not yet known, and the landmarks thus no use.
+    """
+
+    scores: np.ndarray
+    boxes: np.ndarray
+    landmarks: np.ndarray
+    is_rolled: np.ndarray
+
+    def select(self, chosen: np.ndarray) -> Candidates:
+        """Those at an index or mask."""
+        return Candidates(*(values[chosen] for values in self))
+
+    def moved(self, transform: np.ndarray) -> Candidates:
+        """Mapped by a [2, 3] transform; a turned box becomes the one around its turned ellipse."""
+        centres = apply(transform, (self.boxes[:, :2] + self.boxes[:, 2:]) / 2)
+        sides = self.boxes[:, 2:] - self.boxes[:, :2]
+        halves = np.sqrt(sides**2 @ (transform[:, :2] ** 2).T) / 2
+        boxes = np.concatenate([centres - halves, centres + halves], axis=1)
+        return self._replace(boxes=boxes, landmarks=apply(transform, self.landmarks))
+
+    @property
+    def sides(self) -> np.ndarray:
+        """[N, 2] width and height of each box."""
+        return self.boxes[:, 2:] - self.boxes[:, :2]
+
+
+def from_detections(detections: Detections) -> list[Candidates]:
+    """One per image of the batch."""
+    scores, boxes, landmarks, is_rolled = (values.cpu().numpy() for values in detections)
+    rows = zip(scores, boxes.astype(float), landmarks.astype(float), is_rolled, strict=True)
+    return [Candidates(*row) for row in rows]
+
+
+def concatenate(parts: list[Candidates]) -> Candidates:
+    """All candidates of the parts, in order."""
+    return Candidates(*(np.concatenate(values) for values in zip(*parts, strict=True)))
+
+
+def suppress_doubles(seen: Candidates) -> Candidates:
+    """Keeps the best cell of each face, best face first; its neighbours steady the landmarks.
+
+    A cell's landmarks scatter about its neighbours' by 4 % of the inter-eye distance. So the
+    best cell counts half, and all that read the same face together the other half.
+    """
+    kept = []
+    seen = seen.select(np.argsort(-seen.scores, kind="stable"))
+    while len(seen.scores):
+        union, cover = overlaps(seen.boxes[0], seen.boxes)
+        best = seen.select(slice(1))
+        kept.append(best._replace(landmarks=(best.landmarks + consensus(seen, union)) / 2))
+        apart = (union <= MAX_OVERLAP) & (cover <= MAX_COVER)
+        apart[0] = False  # a box without area does not even overlap itself
+        seen = seen.select(apart)
+    return concatenate(kept) if kept else seen
+
+
+def consensus(seen: Candidates, overlap: np.ndarray) -> np.ndarray:
+    """[5, 2] mean landmarks of the cells that read the same face as the first, by score."""
+    weights = seen.scores**2 * (overlap > SAME_FACE) * (seen.is_rolled == seen.is_rolled[0])
+    if not weights.any():
+        return seen.landmarks[0]
+    return np.average(seen.landmarks, axis=0, weights=weights)
+
+
+def overlaps(box: np.ndarray, boxes: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Intersection over union, and over the smaller box, of one box [4] with each of [N, 4]."""
+    sides = np.minimum(box[2:], boxes[:, 2:]) - np.maximum(box[:2], boxes[:, :2])
+    shared = sides.clip(min=0).prod(axis=1)
+    areas = (boxes[:, 2:] - boxes[:, :2]).clip(min=1e-6).prod(axis=1)
+    area = (box[2:] - box[:2]).clip(min=1e-6).prod()
+    return shared / (area + areas - shared), shared / np.minimum(area, areas)

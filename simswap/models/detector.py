@@ -1,0 +1,204 @@
+"""The face detector: anchor-free; a score, a box and five landmarks per cell at strides 8, 16, 32.
+
+The layout is YuNet-n of Wu et al. 2023 ("YuNet: a tiny millisecond-level face detector") with its
+batch norms folded away: units of a pointwise and a depthwise convolution, a top-down neck that
+adds, one head per output and stride. We differ in one thing: from stride 8 on there are two
+branches, because YuNet knows upright heads only. The upright branch is YuNet's; the rolled one
+answers for heads turned by any angle. Parts are built in the order the published graph runs them.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+STRIDES = (8, 16, 32)
+SIZE_MULTIPLE = STRIDES[-1]  # sides of the input must divide by it, or the neck cannot add its maps
+
+
+@dataclass(frozen=True)
+class DetectorConfig:
+    """Widths of the detector; the defaults are YuNet-n's."""
+
+    channels: tuple[int, ...] = (16, 32, 64, 64, 64, 64)  # at strides 2, 4, 4, then 8, 16, 32
+
+    def __post_init__(self) -> None:
+        if len(self.channels) != 6 or min(self.channels) < 1:
+            raise ValueError(f"channels={self.channels}: six positive widths are needed.")
+        if len(set(self.channels[3:])) != 1:
+            raise ValueError(f"channels={self.channels}: the neck adds the last three: one width.")
+
+
+class LevelMaps(NamedTuple):
+    """What a branch says at one stride, before decoding.
+
+    confidence: [B, 2, h, w] logits: is there a face, and does its box fit. The score is the
+        geometric mean of the two probabilities.
+    boxes: [B, 4, h, w]: centre (x, y) as offsets from the cell, log width and height, in strides.
+    landmarks: [B, 10, h, w]: five (x, y) as offsets from the cell, in strides; None from the
+        rolled branch.
+    """
+
+    confidence: Tensor
+    boxes: Tensor
+    landmarks: Tensor | None
+
+
+class DetectorMaps(NamedTuple):
+    """Maps at strides 8, 16 and 32 of the branch for upright and of that for rolled heads."""
+
+    upright: tuple[LevelMaps, ...]
+    rolled: tuple[LevelMaps, ...]
+
+
+class Detections(NamedTuple):
+    """One detection per cell of all three strides, in pixels of the detector's input.
+
+    scores: [B, N] in [0, 1]; boxes: [B, N, 4] xyxy; landmarks: [B, N, 5, 2], those of an upright
+    head; is_rolled: [B, N] bool, True where the head is turned and the landmarks thus no use.
+    """
+
+    scores: Tensor
+    boxes: Tensor
+    landmarks: Tensor
+    is_rolled: Tensor
+
+
+class SeparableUnit(nn.Sequential):
+    """A 1x1 convolution mixes channels, a 3x3 one then works on each channel alone."""
+
+    def __init__(self, in_channels: int, out_channels: int, *, activate: bool = True) -> None:
+        super().__init__(
+            nn.Conv2d(in_channels, out_channels, 1),
+            nn.Conv2d(out_channels, out_channels, 3, padding=1, groups=out_channels),
+        )
+        if activate:
+            self.append(nn.ReLU())
+
+
+class Branch(nn.Module):
+    """Features at stride 4 to maps at strides 8, 16 and 32."""
+
+    def __init__(self, in_channels: int, channels: int, *, has_landmarks: bool) -> None:
+        super().__init__()
+        self.stages = nn.ModuleList(
+            nn.Sequential(SeparableUnit(before, before), SeparableUnit(before, channels))
+            for before in (in_channels, channels, channels)
+        )
+        self.neck = nn.ModuleList(SeparableUnit(channels, channels) for _ in STRIDES)
+        self.face_heads = _heads(channels, 1)
+        self.box_heads = _heads(channels, 4)
+        self.fit_heads = _heads(channels, 1)
+        self.landmark_heads = _heads(channels, 10) if has_landmarks else None
+
+    def forward(self, features: Tensor) -> tuple[LevelMaps, ...]:
+        """[B, C, H / 4, W / 4] -> maps at strides 8, 16 and 32."""
+        fine = self.stages[0](F.max_pool2d(features, 2))
+        middle = self.stages[1](F.max_pool2d(fine, 2))
+        coarse = self.neck[0](self.stages[2](F.max_pool2d(middle, 2)))
+        middle = self.neck[1](middle + F.interpolate(coarse, scale_factor=2, mode="nearest"))
+        fine = self.neck[2](fine + F.interpolate(middle, scale_factor=2, mode="nearest"))
+        return tuple(self._maps(i, level) for i, level in enumerate((fine, middle, coarse)))
+
+    def _maps(self, i: int, level: Tensor) -> LevelMaps:
+        return LevelMaps(
+            torch.cat([self.face_heads[i](level), self.fit_heads[i](level)], dim=1),
+            self.box_heads[i](level),
+            self.landmark_heads[i](level) if self.landmark_heads is not None else None,
+        )
+
+
+def _heads(in_channels: int, values: int) -> nn.ModuleList:
+    return nn.ModuleList(SeparableUnit(in_channels, values, activate=False) for _ in STRIDES)
+
+
+class FaceDetector(nn.Module):
+    """RGB images to score, box and landmark maps; `decode` turns the maps into detections."""
+
+    def __init__(self, config: DetectorConfig) -> None:
+        super().__init__()
+        self.config = config
+        first, second, last, branch = config.channels[:4]
+        self.stem = nn.Sequential(
+            nn.Conv2d(3, first, 3, stride=2, padding=1),
+            nn.ReLU(),
+            SeparableUnit(first, first),
+            nn.MaxPool2d(2),
+            SeparableUnit(first, first),
+            SeparableUnit(first, second),
+            SeparableUnit(second, second),
+            SeparableUnit(second, last),
+        )
+        self.upright = Branch(last, branch, has_landmarks=True)
+        self.rolled = Branch(last, branch, has_landmarks=False)
+
+    def forward(self, images: Tensor) -> DetectorMaps:
+        """[B, 3, H, W] float32 RGB in [0, 1], H and W multiples of 32 -> maps of both branches.
+
+        Raises ValueError for another shape.
+        """
+        features = self.features(images)
+        return DetectorMaps(self.upright(features), self.rolled(features))
+
+    def features(self, images: Tensor) -> Tensor:
+        """What both branches read: [B, 3, H, W] as in forward -> [B, C, H / 4, W / 4]."""
+        sides = images.shape[2:]
+        if images.ndim != 4 or images.shape[1] != 3 or any(n % SIZE_MULTIPLE for n in sides):
+            raise ValueError(
+                f"images {tuple(images.shape)}: [B, 3, H, W] is needed, H and W multiples of "
+                f"{SIZE_MULTIPLE}."
+            )
+        return self.stem(images * 255)  # the published weights take bytes
+
+
+def decode(maps: DetectorMaps) -> Detections:
+    """Both branches' maps -> one detection per cell, rows first, finest stride first.
+
+    The upright branch also sees many rolled heads, but takes them for upright ones; so the rolled
+    branch need only be half as sure to be believed. The score is the surer branch's.
+    """
+    upright_scores, upright_boxes = _scores_and_boxes(maps.upright)
+    rolled_scores, rolled_boxes = _scores_and_boxes(maps.rolled)
+    is_rolled = rolled_scores > upright_scores / 2
+    return Detections(
+        torch.maximum(upright_scores, rolled_scores),
+        torch.where(is_rolled[..., None], rolled_boxes, upright_boxes),
+        _landmarks(maps.upright),
+        is_rolled,
+    )
+
+
+def decode_upright(levels: tuple[LevelMaps, ...]) -> Detections:
+    """As `decode`, of the upright branch alone."""
+    scores, boxes = _scores_and_boxes(levels)
+    return Detections(scores, boxes, _landmarks(levels), torch.zeros_like(scores, dtype=torch.bool))
+
+
+def _scores_and_boxes(levels: tuple[LevelMaps, ...]) -> tuple[Tensor, Tensor]:
+    scores, boxes = [], []
+    for maps, stride in zip(levels, STRIDES, strict=True):
+        scores.append(maps.confidence.sigmoid().prod(dim=1).sqrt().flatten(1))  # [B, N]
+        box = maps.boxes.flatten(2).transpose(1, 2)  # [B, N, 4]
+        centres = (_cells(maps.boxes) + box[..., :2]) * stride
+        halves = box[..., 2:].exp() * (stride / 2)
+        boxes.append(torch.cat([centres - halves, centres + halves], dim=-1))
+    return torch.cat(scores, dim=1), torch.cat(boxes, dim=1)
+
+
+def _landmarks(levels: tuple[LevelMaps, ...]) -> Tensor:
+    points = []
+    for maps, stride in zip(levels, STRIDES, strict=True):
+        offsets = maps.landmarks.flatten(2).transpose(1, 2).unflatten(2, (5, 2))  # [B, N, 5, 2]
+        points.append((_cells(maps.landmarks)[:, None] + offsets) * stride)
+    return torch.cat(points, dim=1)
+
+
+def _cells(maps: Tensor) -> Tensor:
+    """[N, 2] column and row of each cell of [B, ..., h, w] maps."""
+    height, width = maps.shape[-2:]
+    rows, columns = torch.meshgrid(torch.arange(height), torch.arange(width), indexing="ij")
+    return torch.stack([columns, rows], dim=-1).reshape(-1, 2).to(maps)

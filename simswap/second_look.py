@@ -1,0 +1,130 @@
+"""The second look at a face: in a crop, turned upright, at the size where landmarks are read best.
+
+The detector reads landmarks of upright heads only. A head that it found rolled is looked at in
+eight turns; where it looks most like a face, it is upright, and its landmarks tell the exact roll.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import numpy as np
+import torch
+
+from simswap.candidates import Candidates, consensus, from_detections, overlaps
+from simswap.geometry import TEMPLATES, invert, similarity_transform, warp_to_crop
+from simswap.models.detector import FaceDetector, decode_upright
+
+CROP_SIZE = 128  # px
+CROP_FACE = 84.0  # px, long side of the face in the crop; measured: landmarks scatter least there
+ROLLS = tuple(range(-135, 181, 45))  # degrees tried on a head of unknown roll
+MAX_BATCH = 64  # crops
+LEAST_SCORE = 0.3  # of the face in the crop, or the look has failed
+
+
+class Look(NamedTuple):
+    """Face number `face` of frame number `frame`, seen as if rolled by `roll` degrees."""
+
+    frame: int
+    face: int
+    roll: float
+
+
+def roll_of(landmarks: np.ndarray) -> float:
+    """In-plane roll of a head from its [5, 2] landmarks: degrees in (-180, 180], clockwise."""
+    upright_to_head = similarity_transform(TEMPLATES["arcface"], landmarks)
+    return float(np.degrees(np.arctan2(upright_to_head[1, 0], upright_to_head[0, 0])))
+
+
+def look_again(
+    detector: FaceDetector,
+    frames: Sequence[np.ndarray],
+    found: Sequence[Candidates],
+    unclear: Sequence[np.ndarray],
+) -> list[Candidates]:
+    """Reads the landmarks of faces anew, and of rolled ones also score, box and roll.
+
+    found: the faces of each frame; unclear: for each frame the numbers of those to look at. A
+    rolled head that no turn makes a face gets the score 0; other failed looks change nothing.
+    """
+    looks = [
+        Look(i, j, roll)
+        for i, faces in enumerate(unclear)
+        for j in faces
+        for roll in (ROLLS if found[i].is_rolled[j] else (roll_of(found[i].landmarks[j]),))
+    ]
+    best = _best_of(detector, frames, found, looks)
+    settled = [
+        Look(*where, roll_of(face.landmarks[0]))
+        for where, face in best.items()
+        if found[where[0]].is_rolled[where[1]]
+    ]
+    best |= _best_of(detector, frames, found, settled)
+    result = [seen._replace(**{k: v.copy() for k, v in seen._asdict().items()}) for seen in found]
+    for i, faces in enumerate(unclear):
+        for j in faces:
+            _settle(result[i], j, best.get((i, j)))
+    return result
+
+
+def _settle(seen: Candidates, j: int, face: Candidates | None) -> None:
+    """Writes what the look gave, if anything, over candidate j."""
+    if face is not None:
+        seen.landmarks[j] = face.landmarks[0]
+    if seen.is_rolled[j]:
+        seen.scores[j] = 0.0 if face is None else face.scores[0]
+        if face is not None:
+            seen.boxes[j] = face.boxes[0]
+
+
+def _best_of(
+    detector: FaceDetector,
+    frames: Sequence[np.ndarray],
+    found: Sequence[Candidates],
+    looks: Sequence[Look],
+) -> dict[tuple[int, int], Candidates]:
+    """The surest answer on each (frame, face) that any look got, in frame pixels."""
+    best: dict[tuple[int, int], Candidates] = {}
+    for start in range(0, len(looks), MAX_BATCH):
+        part = looks[start : start + MAX_BATCH]
+        to_crop = [_frame_to_crop(found[look.frame].boxes[look.face], look.roll) for look in part]
+        crops = [
+            warp_to_crop(frames[look.frame], transform, CROP_SIZE)
+            for look, transform in zip(part, to_crop, strict=True)
+        ]
+        for look, transform, seen in zip(part, to_crop, _read(detector, crops), strict=True):
+            face = _central_face(seen)
+            where = look.frame, look.face
+            if face is not None and (where not in best or face.scores > best[where].scores):
+                best[where] = face.moved(invert(transform))
+    return best
+
+
+def _frame_to_crop(box: np.ndarray, roll: float) -> np.ndarray:
+    """[2, 3] that turns a head upright, with the middle of its box in the middle of the crop."""
+    scale = CROP_FACE / max(box[2] - box[0], box[3] - box[1])
+    cosine, sine = scale * np.cos(np.deg2rad(roll)), scale * np.sin(np.deg2rad(roll))
+    linear = np.array([[cosine, sine], [-sine, cosine]])
+    shift = (CROP_SIZE - 1) / 2 - linear @ ((box[:2] + box[2:]) / 2)
+    return np.column_stack([linear, shift])
+
+
+def _read(detector: FaceDetector, crops: Sequence[np.ndarray]) -> list[Candidates]:
+    device = next(detector.parameters()).device
+    images = torch.from_numpy(np.stack(crops)).to(device).permute(0, 3, 1, 2).float() / 255
+    with torch.inference_mode():
+        return from_detections(decode_upright(detector.upright(detector.features(images))))
+
+
+def _central_face(seen: Candidates) -> Candidates | None:
+    """The surest face near the crop's middle and of about the expected size, as one candidate."""
+    middle, half = (CROP_SIZE - 1) / 2, CROP_FACE / 2
+    expected = np.array([middle - half, middle - half, middle + half, middle + half])
+    near = overlaps(expected, seen.boxes)[0] > 0.3
+    seen = seen.select(near & (seen.scores >= LEAST_SCORE))
+    if not len(seen.scores):
+        return None
+    seen = seen.select(np.argsort(-seen.scores, kind="stable"))
+    landmarks = consensus(seen, overlaps(seen.boxes[0], seen.boxes)[0])
+    return seen.select(slice(1))._replace(landmarks=landmarks[None])
