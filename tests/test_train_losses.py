@@ -7,6 +7,7 @@ from train.losses import (
     hinge_discriminator_loss,
     hinge_generator_loss,
     identity_loss,
+    low_frequency_loss,
     reconstruction_loss,
     weak_feature_matching_loss,
 )
@@ -31,6 +32,18 @@ def test_identity_loss_ignores_the_length_of_embeddings(random):
 def test_reconstruction_loss_of_a_constant_offset_is_that_offset():
     image = torch.zeros(1, 3, 4, 4)
     assert reconstruction_loss(image + 0.25, image).item() == pytest.approx(0.25)
+
+
+def test_low_frequency_loss_ignores_detail_within_a_cell(random):
+    target = torch.rand(1, 3, 8, 8, generator=random)
+    shuffled = target.flip(-1)  # the one cell keeps its mean
+    assert low_frequency_loss(shuffled, target, cell=8).item() == pytest.approx(0, abs=1e-6)
+
+
+def test_low_frequency_loss_of_a_colour_cast_is_its_size():
+    target = torch.zeros(1, 3, 8, 8)
+    cast = target + torch.tensor([0.3, 0.0, 0.0]).view(3, 1, 1)
+    assert low_frequency_loss(cast, target, cell=4).item() == pytest.approx(0.1)
 
 
 def test_weak_feature_matching_ignores_layers_before_the_first_one(random):

@@ -42,8 +42,9 @@ class LossWeights:
     cleans the pictures.
     """
 
-    identity: Ramp = Ramp(20.0, 7.0, 1500, 2500)  # times 1 - cosine similarity
-    reconstruction: Ramp = Ramp(10.0, 20.0, 1500, 2500)  # L1 on [0, 1], same-identity batches only
+    identity: Ramp = Ramp(20.0, 10.0, 3200, 4000)  # times 1 - cosine similarity
+    reconstruction: Ramp = Ramp(30.0, 40.0, 3200, 4000)  # L1 on [0, 1], same-identity batches only
+    low_frequency: float = 20.0  # L1 on [0, 1], averaged over cells; keeps light and colour
     weak_feature_matching: float = 10.0  # L1 on the discriminators' deep layers
     adversarial: float = 1.0  # hinge
 
@@ -70,7 +71,7 @@ class TrainConfig:
     crop_size: int = 128  # px
     crop_margin: int = 6  # px kept around the crop, so that a crop can be shifted
 
-    num_steps: int = 5000  # one same- or different-identity batch each
+    num_steps: int = 5400  # one same- or different-identity batch each
     batch_size: int = 16
     learning_rate: float = 4e-4
     final_learning_rate: float = 4e-5
@@ -78,7 +79,8 @@ class TrainConfig:
     adam_betas: tuple[float, float] = (0.0, 0.99)
     ema_decay: float = 0.999
     discriminator_width: int = 32
-    discriminator_from: int = 300  # step; before it the generator learns identity and pixels
+    discriminator_from: int = 2200  # step; before it the generator learns identity and pixels
+    low_frequency_cell: int = 8  # px of a cell's side
     feature_matching_from: int = 2  # first discriminator layer compared (of 4, counted from 0)
     weights: LossWeights = LossWeights()
 

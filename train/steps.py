@@ -19,6 +19,7 @@ from train.losses import (
     hinge_discriminator_loss,
     hinge_generator_loss,
     identity_loss,
+    low_frequency_loss,
     reconstruction_loss,
     weak_feature_matching_loss,
 )
@@ -90,6 +91,8 @@ def generator_step(
     embeddings = teacher.network(to_identity_crop(swapped.float()))
     losses = {"identity": identity_loss(embeddings, teacher.embeddings[batch.sources])}
     weights = {"identity": config.weights.identity.at(step)}
+    losses["low_frequency"] = low_frequency_loss(swapped, batch.targets, config.low_frequency_cell)
+    weights["low_frequency"] = config.weights.low_frequency
     if batch.same:
         losses["reconstruction"] = reconstruction_loss(swapped, batch.targets)
         weights["reconstruction"] = config.weights.reconstruction.at(step)
