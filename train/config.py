@@ -42,11 +42,11 @@ class LossWeights:
     cleans the pictures.
     """
 
-    identity: Ramp = Ramp(20.0, 10.0, 3200, 4000)  # times 1 - cosine similarity
-    reconstruction: Ramp = Ramp(30.0, 40.0, 3200, 4000)  # L1 on [0, 1], same-identity batches only
-    low_frequency: float = 20.0  # L1 on [0, 1], averaged over cells; keeps light and colour
-    weak_feature_matching: float = 10.0  # L1 on the discriminators' deep layers
-    adversarial: float = 1.0  # hinge
+    identity: Ramp = Ramp(20.0, 8.0, 3250, 3600)  # times 1 - cosine similarity
+    reconstruction: Ramp = Ramp(30.0, 40.0, 3250, 3600)  # L1 on [0, 1], same-identity batches only
+    low_frequency: float = 40.0  # L1 on [0, 1], averaged over cells; keeps light and colour
+    weak_feature_matching: float = 40.0  # L1 on the discriminators' deep layers
+    adversarial: float = 2.0  # hinge
 
 
 @dataclass(frozen=True)
