@@ -6,6 +6,7 @@ The model is loaded on import, once, as a Space that lends its GPU call by call 
 from __future__ import annotations
 
 import os
+import sys
 import tempfile
 import time
 from collections.abc import Iterator
@@ -24,9 +25,18 @@ from simswap.media import Photo, write_photo
 MAX_SOURCES = 8  # photos, all of them in memory at once
 SUFFIXES = {"png": ".png", "jpeg": ".jpg"}
 
-swapper = FaceSwapper.from_pretrained(os.environ.get("SIMSWAP_MODEL") or None)
-if swapper.device.type == "cpu":  # a lent GPU is not there yet
-    swapper.warm_up()
+
+def _load_swapper() -> FaceSwapper:
+    try:
+        loaded = FaceSwapper.from_pretrained(os.environ.get("SIMSWAP_MODEL") or None)
+    except SimSwapError as error:
+        sys.exit(f"app.py: {error}")
+    if loaded.device.type == "cpu":  # a lent GPU is not there yet
+        loaded.warm_up()
+    return loaded
+
+
+swapper = _load_swapper()
 
 
 @contextmanager

@@ -1,7 +1,9 @@
 """The demo's endpoints, called by the real client, and what its helpers promise."""
 
 import json
-import urllib.error
+import os
+import subprocess
+import sys
 import urllib.request
 from pathlib import Path
 
@@ -198,6 +200,22 @@ def test_a_request_cannot_make_the_server_read_its_own_files(demo_url: str):
         stream = answer.read().decode()
     assert "event: error" in stream
     assert "event: complete" not in stream
+
+
+def test_an_unknown_model_ends_the_start_in_one_sentence():
+    environment = {**os.environ, "SIMSWAP_MODEL": "no-such-folder", "HF_HUB_OFFLINE": "1"}
+    start = subprocess.run(
+        [sys.executable, "app.py"],
+        cwd=EXAMPLES.parents[1],
+        env=environment,
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+    assert start.returncode == 1
+    assert start.stderr.strip().splitlines()[-1].startswith("app.py: no-such-folder is neither")
+    assert "Traceback" not in start.stderr
 
 
 def test_read_upload_refuses_a_path_outside_the_upload_folder(monkeypatch, tmp_path: Path):
