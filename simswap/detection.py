@@ -24,7 +24,7 @@ FINE_SIZE = 1280  # px, long side of one more pass over frames larger than this
 FINE_FACE = 100.0  # px; that pass adds no larger faces: it takes their parts for faces
 ROLLED_SCORE = 0.5  # enough for a rolled head to be looked at again, which decides
 CLEAR_FACE = (60.0, 170.0)  # px, long side of faces that need no second look...
-CLEAR_ROLL = 12.0  # ...if they are upright within these degrees, and the frame was not shrunk
+CLEAR_ROLL = 8.0  # ...if they are upright within these degrees, and the frame was not shrunk
 
 
 def detect_faces(

@@ -1,7 +1,9 @@
 """The second look at a face: in a crop, turned upright, at the size where landmarks are read best.
 
-The detector reads landmarks of upright heads only. A head that it found rolled is looked at in
-eight turns; where it looks most like a face, it is upright, and its landmarks tell the exact roll.
+The detector reads landmarks of upright heads only, and leans those of tilted heads halfway to
+upright. A head found rolled is therefore looked at in eight turns, and where it looks most like a
+face it is nearly upright; then any head is turned by what it still seems to lean, and looked at
+again, until it stands.
 """
 
 from __future__ import annotations
@@ -19,6 +21,8 @@ from simswap.models.detector import FaceDetector, decode_upright
 CROP_SIZE = 128  # px
 CROP_FACE = 84.0  # px, long side of the face in the crop; measured: landmarks scatter least there
 ROLLS = tuple(range(-135, 181, 45))  # degrees tried on a head of unknown roll
+UPRIGHT = 4.0  # degrees of lean at which a head stands
+MAX_TURNS = 3  # looks one after the other; the lean halves with each
 MAX_BATCH = 64  # crops
 LEAST_SCORE = 0.3  # of the face in the crop, or the look has failed
 
@@ -54,13 +58,15 @@ def look_again(
         for j in faces
         for roll in (ROLLS if found[i].is_rolled[j] else (roll_of(found[i].landmarks[j]),))
     ]
-    best = _best_of(detector, frames, found, looks)
-    settled = [
-        Look(*where, roll_of(face.landmarks[0]))
-        for where, face in best.items()
-        if found[where[0]].is_rolled[where[1]]
-    ]
-    best |= _best_of(detector, frames, found, settled)
+    best: dict[tuple[int, int], Candidates] = {}
+    for _ in range(MAX_TURNS):
+        answers = _surest(detector, frames, found, looks)
+        best |= {where: face for where, (face, _) in answers.items()}
+        looks = [
+            Look(*where, roll_of(face.landmarks[0]))
+            for where, (face, roll) in answers.items()
+            if abs((roll_of(face.landmarks[0]) - roll + 180) % 360 - 180) > UPRIGHT
+        ]
     result = [seen._replace(**{k: v.copy() for k, v in seen._asdict().items()}) for seen in found]
     for i, faces in enumerate(unclear):
         for j in faces:
@@ -69,35 +75,40 @@ def look_again(
 
 
 def _settle(seen: Candidates, j: int, face: Candidates | None) -> None:
-    """Writes what the look gave, if anything, over candidate j."""
+    """Writes what the looks gave, if anything, over candidate j."""
     if face is not None:
         seen.landmarks[j] = face.landmarks[0]
-    if seen.is_rolled[j]:
-        seen.scores[j] = 0.0 if face is None else face.scores[0]
-        if face is not None:
-            seen.boxes[j] = face.boxes[0]
+    if not seen.is_rolled[j]:
+        return
+    if face is None:
+        seen.scores[j] = 0.0
+        return
+    # The best of eight tries is flattered: unless the head was upright all along, doubt it twice.
+    doubt = (1 - face.scores[0]) * (2 if abs(roll_of(face.landmarks[0])) > 45 else 1)
+    seen.scores[j] = max(1 - doubt, 0.0)
+    seen.boxes[j] = face.boxes[0]
 
 
-def _best_of(
+def _surest(
     detector: FaceDetector,
     frames: Sequence[np.ndarray],
     found: Sequence[Candidates],
     looks: Sequence[Look],
-) -> dict[tuple[int, int], Candidates]:
-    """The surest answer on each (frame, face) that any look got, in frame pixels."""
-    best: dict[tuple[int, int], Candidates] = {}
+) -> dict[tuple[int, int], tuple[Candidates, float]]:
+    """Per (frame, face) the surest answer of its looks, in frame pixels, and the look's roll."""
+    best: dict[tuple[int, int], tuple[Candidates, float]] = {}
     for start in range(0, len(looks), MAX_BATCH):
-        part = looks[start : start + MAX_BATCH]
-        to_crop = [_frame_to_crop(found[look.frame].boxes[look.face], look.roll) for look in part]
+        batch = looks[start : start + MAX_BATCH]
+        to_crop = [_frame_to_crop(found[look.frame].boxes[look.face], look.roll) for look in batch]
         crops = [
             warp_to_crop(frames[look.frame], transform, CROP_SIZE)
-            for look, transform in zip(part, to_crop, strict=True)
+            for look, transform in zip(batch, to_crop, strict=True)
         ]
-        for look, transform, seen in zip(part, to_crop, _read(detector, crops), strict=True):
+        for look, transform, seen in zip(batch, to_crop, _read(detector, crops), strict=True):
             face = _central_face(seen)
             where = look.frame, look.face
-            if face is not None and (where not in best or face.scores > best[where].scores):
-                best[where] = face.moved(invert(transform))
+            if face is not None and (where not in best or face.scores > best[where][0].scores):
+                best[where] = face.moved(invert(transform)), look.roll
     return best
 
 

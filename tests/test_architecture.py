@@ -20,6 +20,8 @@ LAYERS = (
     {"simswap", "simswap.errors"},
     {"simswap.types"},
     {"simswap.geometry", "simswap.models", "simswap.pixels", "simswap.provenance"},
+    {"simswap.candidates"},
+    {"simswap.second_look"},
     {"simswap.detection", "simswap.selection", "simswap.blending", "simswap.bundle"},
     {"simswap.media", "simswap.stages"},
     {"simswap.swapper"},
