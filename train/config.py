@@ -42,9 +42,9 @@ class LossWeights:
     cleans the pictures.
     """
 
-    identity: Ramp = Ramp(20.0, 8.0, 3250, 3600)  # times 1 - cosine similarity
-    reconstruction: Ramp = Ramp(30.0, 40.0, 3250, 3600)  # L1 on [0, 1], same-identity batches only
-    low_frequency: float = 40.0  # L1 on [0, 1], averaged over cells; keeps light and colour
+    identity: Ramp = Ramp(20.0, 6.0, 3250, 4000)  # times 1 - cosine similarity
+    reconstruction: Ramp = Ramp(30.0, 50.0, 3250, 4000)  # L1 on [0, 1], same-identity batches only
+    low_frequency: float = 60.0  # L1 on [0, 1], averaged over cells; keeps light and colour
     weak_feature_matching: float = 40.0  # L1 on the discriminators' deep layers
     adversarial: float = 2.0  # hinge
 
