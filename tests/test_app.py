@@ -71,7 +71,7 @@ def test_endpoints_and_their_parameters_are_these(client: Client):
             "match_colour": True,
             "mask_softness": 0.12,
         },
-        "/detect_faces": {"photo": None, "min_score": 0.6},
+        "/detect_faces": {"photo": None, "min_score": 0.72},
     }
 
 
