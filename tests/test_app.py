@@ -13,7 +13,7 @@ from gradio_client import Client, handle_file
 from gradio_client.exceptions import AppError
 from PIL import Image
 
-from simswap import Face
+from simswap import Face, SwapOptions
 from simswap.errors import MediaError
 from simswap.provenance import COMPOSITE_WITH_MODEL, read_mark
 
@@ -69,7 +69,7 @@ def test_endpoints_and_their_parameters_are_these(client: Client):
             "faces": "all",
             "format": "png",
             "match_colour": True,
-            "mask_softness": 0.12,
+            "mask_softness": SwapOptions().mask_softness,
         },
         "/detect_faces": {"photo": None, "min_score": 0.72},
     }
@@ -141,7 +141,7 @@ def test_detected_faces_come_largest_first_with_five_landmarks_inside(client: Cl
         x0, y0, x1, y1 = face["box"]
         assert all(x0 < x < x1 and y0 < y < y1 for x, y in face["landmarks"])
         assert len(face["landmarks"]) == 5
-        assert 0.6 <= face["score"] <= 1
+        assert SwapOptions().min_score <= face["score"] <= 1
 
 
 @pytest.fixture(scope="module")
