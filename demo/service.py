@@ -21,6 +21,7 @@ import torch
 from demo.uploads import read_upload, upload_folder
 from simswap import Face, FaceSwapper, OptionError, SimSwapError, SwapOptions, SwapResult
 from simswap.media import Photo, write_photo
+from simswap.types import parse_faces
 
 MAX_SOURCES = 8  # photos, all of them in memory at once
 SUFFIXES = {"png": ".png", "jpeg": ".jpg"}
@@ -120,12 +121,6 @@ def write_result(image: np.ndarray, like: Photo, suffix: str) -> str:
     path = Path(tempfile.mkdtemp(dir=upload_folder())) / f"simswap{suffix}"
     write_photo(path, image, like=like, model=swapper.name)
     return str(path)
-
-
-def parse_faces(text: str) -> str | tuple[int, ...]:
-    """'all' and 'largest' as they are, '0,2' as (0, 2); SwapOptions refuses what is neither."""
-    numbers = [part.strip() for part in text.split(",") if part.strip()]
-    return tuple(map(int, numbers)) if all(map(str.isdecimal, numbers)) else text
 
 
 def machine() -> str:

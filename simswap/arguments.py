@@ -11,7 +11,7 @@ from typing import NoReturn
 from simswap import __version__
 from simswap.errors import OptionError
 from simswap.media import MAX_PIXELS, MIN_SIDE
-from simswap.types import FaceChoice, SwapOptions
+from simswap.types import FaceChoice, SwapOptions, parse_faces
 
 PROGRAM = "python -m simswap"
 
@@ -157,11 +157,10 @@ def _add_model(parser: Parser) -> None:
 
 
 def _face_choice(text: str) -> FaceChoice:
-    if text in ("all", "largest"):
-        return text
-    if re.fullmatch(r"[0-9]{1,4}(,[0-9]{1,4})*", text):
-        return tuple(int(number) for number in text.split(","))
-    raise argparse.ArgumentTypeError(f"{text!r} is not all, largest, or numbers such as 0,2")
+    try:
+        return parse_faces(text)
+    except OptionError as error:
+        raise argparse.ArgumentTypeError(str(error).rstrip(".")) from error
 
 
 def _whole_number(low: int, high: int) -> Callable[[str], int]:

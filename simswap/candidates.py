@@ -17,14 +17,16 @@ SAME_FACE = 0.5  # intersection over union above which two cells read the same f
 class Candidates(NamedTuple):
     """N possible faces of one frame.
 
-    scores: [N] in [0, 1]; boxes: [N, 4] xyxy; landmarks: [N, 5, 2]; is_rolled: [N] bool, True
-    where the head is turned by an angle not yet known, and the landmarks thus no use.
+    scores: [N] in [0, 1]; boxes: [N, 4] xyxy; landmarks: [N, 5, 2].
+    is_rolled: [N] bool, True where the rolled branch answered, and the landmarks thus are no use.
+    may_be_rolled: [N] bool, True where it answered there or in a cell suppressed as a double.
     """
 
     scores: np.ndarray
     boxes: np.ndarray
     landmarks: np.ndarray
     is_rolled: np.ndarray
+    may_be_rolled: np.ndarray
 
     def select(self, chosen: np.ndarray) -> Candidates:
         """Those at an index or mask."""
@@ -48,7 +50,7 @@ def from_detections(detections: Detections) -> list[Candidates]:
     """One per image of the batch."""
     scores, boxes, landmarks, is_rolled = (values.cpu().numpy() for values in detections)
     rows = zip(scores, boxes.astype(float), landmarks.astype(float), is_rolled, strict=True)
-    return [Candidates(*row) for row in rows]
+    return [Candidates(*row, may_be_rolled=row[-1]) for row in rows]
 
 
 def concatenate(parts: list[Candidates]) -> Candidates:
@@ -66,11 +68,16 @@ def suppress_doubles(seen: Candidates) -> Candidates:
     seen = seen.select(np.argsort(-seen.scores, kind="stable"))
     while len(seen.scores):
         union, cover = overlaps(seen.boxes[0], seen.boxes)
+        double = (union > MAX_OVERLAP) | (cover > MAX_COVER)
+        double[0] = True  # a box without area does not even overlap itself
         best = seen.select(slice(1))
-        kept.append(best._replace(landmarks=(best.landmarks + consensus(seen, union)) / 2))
-        apart = (union <= MAX_OVERLAP) & (cover <= MAX_COVER)
-        apart[0] = False  # a box without area does not even overlap itself
-        seen = seen.select(apart)
+        kept.append(
+            best._replace(
+                landmarks=(best.landmarks + consensus(seen, union)) / 2,
+                may_be_rolled=seen.may_be_rolled[double].any(keepdims=True),
+            )
+        )
+        seen = seen.select(~double)
     return concatenate(kept) if kept else seen
 
 

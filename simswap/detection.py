@@ -122,13 +122,13 @@ def _unclear(seen: Candidates, shape: tuple[int, ...]) -> np.ndarray:
         return np.arange(len(seen.scores))
     long_sides = seen.sides.max(axis=1)
     rolls = np.array([roll_of(landmarks) for landmarks in seen.landmarks])
-    is_clear = (long_sides >= CLEAR_FACE[0]) & (long_sides <= CLEAR_FACE[1]) & ~seen.is_rolled
+    is_clear = (long_sides >= CLEAR_FACE[0]) & (long_sides <= CLEAR_FACE[1]) & ~seen.may_be_rolled
     return np.flatnonzero(~(is_clear & (np.abs(rolls) <= CLEAR_ROLL)))
 
 
 def _to_faces(seen: Candidates) -> list[Face]:
     faces = [
         Face(box.astype(np.float32), landmarks.astype(np.float32), float(score))
-        for score, box, landmarks, _ in zip(*seen, strict=True)
+        for score, box, landmarks in zip(*seen[:3], strict=True)
     ]
     return sorted(faces, key=lambda face: -face.area)

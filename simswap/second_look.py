@@ -56,7 +56,7 @@ def look_again(
         Look(i, j, roll)
         for i, faces in enumerate(unclear)
         for j in faces
-        for roll in (ROLLS if found[i].is_rolled[j] else (roll_of(found[i].landmarks[j]),))
+        for roll in (ROLLS if found[i].may_be_rolled[j] else (roll_of(found[i].landmarks[j]),))
     ]
     best: dict[tuple[int, int], Candidates] = {}
     for _ in range(MAX_TURNS):
@@ -76,17 +76,15 @@ def look_again(
 
 def _settle(seen: Candidates, j: int, face: Candidates | None) -> None:
     """Writes what the looks gave, if anything, over candidate j."""
-    if face is not None:
-        seen.landmarks[j] = face.landmarks[0]
-    if not seen.is_rolled[j]:
-        return
     if face is None:
-        seen.scores[j] = 0.0
+        seen.scores[j] *= not seen.is_rolled[j]
         return
-    # The best of eight tries is flattered: unless the head was upright all along, doubt it twice.
-    doubt = (1 - face.scores[0]) * (2 if abs(roll_of(face.landmarks[0])) > 45 else 1)
-    seen.scores[j] = max(1 - doubt, 0.0)
-    seen.boxes[j] = face.boxes[0]
+    seen.landmarks[j] = face.landmarks[0]
+    is_turned = abs(roll_of(face.landmarks[0])) > 45
+    if is_turned or seen.is_rolled[j]:
+        # The best of eight tries is flattered: a head that is not upright is doubted twice.
+        seen.scores[j] = max(1 - (1 - face.scores[0]) * (2 if is_turned else 1), 0.0)
+        seen.boxes[j] = face.boxes[0]
 
 
 def _surest(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, field
 from typing import Literal
 
@@ -82,6 +83,20 @@ class SwapOptions:
             value = getattr(self, name)
             if not low <= value <= high:
                 raise OptionError(f"{name}={value} is outside {low:g} to {high:g}.")
+
+
+def parse_faces(text: str) -> FaceChoice:
+    """A choice of faces as people type it: 'all', 'largest', numbers such as '0,2', '' for none.
+
+    Raises OptionError for anything else.
+    """
+    if not text.strip():
+        return ()
+    if text in ("all", "largest"):
+        return text
+    if re.fullmatch(r"\s*[0-9]{1,4}\s*(,\s*[0-9]{1,4}\s*)*", text):
+        return tuple(int(number) for number in text.split(","))
+    raise OptionError(f"faces={text!r} is not known. Use all, largest, or numbers such as 0,2.")
 
 
 @dataclass(frozen=True, eq=False)

@@ -51,7 +51,8 @@ def candidates(*rows: tuple[float, tuple[float, ...]]) -> Candidates:
     scores = np.array([score for score, _ in rows])
     boxes = np.array([box for _, box in rows], float).reshape(-1, 4)
     landmarks = np.repeat(boxes[:, None, :2], 5, axis=1)
-    return Candidates(scores, boxes, landmarks, np.zeros(len(rows), bool))
+    is_rolled = np.zeros(len(rows), bool)
+    return Candidates(scores, boxes, landmarks, is_rolled, is_rolled)
 
 
 def test_the_landmarks_of_an_upright_face_lie_where_they_are_named(detector, portrait):

@@ -42,10 +42,10 @@ class LossWeights:
     cleans the pictures.
     """
 
-    identity: Ramp = Ramp(20.0, 6.0, 3250, 4000)  # times 1 - cosine similarity
+    identity: Ramp = Ramp(20.0, 14.0, 3250, 4000)  # times 1 - cosine similarity
     reconstruction: Ramp = Ramp(30.0, 50.0, 3250, 4000)  # L1 on [0, 1], same-identity batches only
     low_frequency: float = 60.0  # L1 on [0, 1], averaged over cells; keeps light and colour
-    weak_feature_matching: float = 40.0  # L1 on the discriminators' deep layers
+    weak_feature_matching: float = 20.0  # L1 on the discriminators' deep layers
     adversarial: float = 2.0  # hinge
 
 
@@ -71,7 +71,7 @@ class TrainConfig:
     crop_size: int = 128  # px
     crop_margin: int = 6  # px kept around the crop, so that a crop can be shifted
 
-    num_steps: int = 5400  # one same- or different-identity batch each
+    num_steps: int = 6100  # one same- or different-identity batch each
     batch_size: int = 16
     learning_rate: float = 4e-4
     final_learning_rate: float = 4e-5

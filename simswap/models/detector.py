@@ -17,7 +17,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 STRIDES = (8, 16, 32)
-ROLLED_PREFERENCE = 0.8  # share of the upright branch's score that outdoes it
+ROLLED_PREFERENCE = 0.5  # share of the upright branch's score that outdoes it
 SIZE_MULTIPLE = STRIDES[-1]  # sides of the input must divide by it, or the neck cannot add its maps
 
 
@@ -160,7 +160,7 @@ def decode(maps: DetectorMaps) -> Detections:
     """Both branches' maps -> one detection per cell, rows first, finest stride first.
 
     The upright branch also sees many rolled heads, but takes them for upright ones; so the rolled
-    branch is believed even if it is a little less sure. The score is the surer branch's.
+    branch need only be half as sure to be believed. The score is the surer branch's.
     """
     upright_scores, upright_boxes = _scores_and_boxes(maps.upright)
     rolled_scores, rolled_boxes = _scores_and_boxes(maps.rolled)

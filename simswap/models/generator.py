@@ -46,7 +46,8 @@ class GeneratorConfig:
 class InstanceNorm(nn.Module):
     """Zero mean and unit variance per image and channel, nothing learnt (official eps 1e-8)."""
 
-    def forward(self, features: Tensor) -> Tensor:  # [B, C, h, w]
+    def forward(self, features: Tensor) -> Tensor:
+        """[B, C, h, w] -> the same shape; statistics in float32 whatever the input's type."""
         variance, mean = torch.var_mean(features.float(), dim=(2, 3), correction=0, keepdim=True)
         return ((features - mean) * torch.rsqrt(variance + 1e-8)).to(features.dtype)
 
@@ -58,7 +59,8 @@ class IdentityStyle(nn.Module):
         super().__init__()
         self.linear = nn.Linear(embedding_size, 2 * channels)
 
-    def forward(self, features: Tensor, embedding: Tensor) -> Tensor:  # [B, C, h, w], [B, E]
+    def forward(self, features: Tensor, embedding: Tensor) -> Tensor:
+        """[B, C, h, w], [B, E] -> [B, C, h, w]."""
         scale, shift = self.linear(embedding)[..., None, None].chunk(2, dim=1)  # 2 x [B, C, 1, 1]
         return features * (1 + scale) + shift
 
@@ -77,7 +79,8 @@ class IdentityBlock(nn.Module):
         )
         self.style2 = IdentityStyle(embedding_size, channels)
 
-    def forward(self, features: Tensor, embedding: Tensor) -> Tensor:  # [B, C, h, w], [B, E]
+    def forward(self, features: Tensor, embedding: Tensor) -> Tensor:
+        """[B, C, h, w], [B, E] -> [B, C, h, w]."""
         hidden = torch.relu(self.style1(self.conv1(features), embedding))
         return features + self.style2(self.conv2(hidden), embedding)
 
