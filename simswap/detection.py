@@ -16,7 +16,7 @@ from torch import Tensor
 from simswap.candidates import Candidates, concatenate, from_detections, suppress_doubles
 from simswap.geometry import invert
 from simswap.models.detector import SIZE_MULTIPLE, FaceDetector, decode
-from simswap.second_look import look_again, roll_of
+from simswap.second_look import lean_of, look_again
 from simswap.types import Face
 
 WORKING_SIZE = 640  # px, long side of the pass; smaller frames are taken as they are
@@ -24,7 +24,7 @@ FINE_SIZE = 1280  # px, long side of one more pass over frames larger than this
 FINE_FACE = 100.0  # px; that pass adds no larger faces: it takes their parts for faces
 ROLLED_SCORE = 0.5  # enough for a rolled head to be looked at again, which decides
 CLEAR_FACE = (60.0, 170.0)  # px, long side of faces that need no second look...
-CLEAR_ROLL = 8.0  # ...if they are upright within these degrees, and the frame was not shrunk
+CLEAR_LEAN = 12.0  # ...if they are upright within these degrees, and the frame was not shrunk
 
 
 def detect_faces(
@@ -121,9 +121,9 @@ def _unclear(seen: Candidates, shape: tuple[int, ...]) -> np.ndarray:
     if max(shape[:2]) > WORKING_SIZE:
         return np.arange(len(seen.scores))
     long_sides = seen.sides.max(axis=1)
-    rolls = np.array([roll_of(landmarks) for landmarks in seen.landmarks])
+    leans = np.array([lean_of(landmarks) for landmarks in seen.landmarks])
     is_clear = (long_sides >= CLEAR_FACE[0]) & (long_sides <= CLEAR_FACE[1]) & ~seen.may_be_rolled
-    return np.flatnonzero(~(is_clear & (np.abs(rolls) <= CLEAR_ROLL)))
+    return np.flatnonzero(~(is_clear & (np.abs(leans) <= CLEAR_LEAN)))
 
 
 def _to_faces(seen: Candidates) -> list[Face]:

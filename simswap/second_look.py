@@ -1,9 +1,8 @@
 """The second look at a face: in a crop, turned upright, at the size where landmarks are read best.
 
-The detector reads landmarks of upright heads only, and leans those of tilted heads halfway to
-upright. A head found rolled is therefore looked at in eight turns, and where it looks most like a
-face it is nearly upright; then any head is turned by what it still seems to lean, and looked at
-again, until it stands.
+The detector reads landmarks of upright heads only: of a small lean it shows a third, steadily. A
+head found rolled is therefore looked at in eight turns; where it looks most like a face, it nearly
+stands. Then any head is turned by what it still leans, and looked at again, until it stands.
 """
 
 from __future__ import annotations
@@ -21,8 +20,10 @@ from simswap.models.detector import FaceDetector, decode_upright
 CROP_SIZE = 128  # px
 CROP_FACE = 84.0  # px, long side of the face in the crop; measured: landmarks scatter least there
 ROLLS = tuple(range(-135, 181, 45))  # degrees tried on a head of unknown roll
-UPRIGHT = 4.0  # degrees of lean at which a head stands
-MAX_TURNS = 3  # looks one after the other; the lean halves with each
+LEAN_SHOWN = 0.36  # measured share of a head's lean that its landmarks show, up to 20 degrees
+MAX_LEAN = 45.0  # degrees
+UPRIGHT = 4.0  # degrees of lean with which a head stands
+MAX_TURNS = 3  # looks one after the other
 MAX_BATCH = 64  # crops
 LEAST_SCORE = 0.3  # of the face in the crop, or the look has failed
 
@@ -41,6 +42,12 @@ def roll_of(landmarks: np.ndarray) -> float:
     return float(np.degrees(np.arctan2(upright_to_head[1, 0], upright_to_head[0, 0])))
 
 
+def lean_of(landmarks: np.ndarray, roll: float = 0.0) -> float:
+    """Degrees by which a head truly leans whose landmarks were read in a view turned by `roll`."""
+    shown = (roll_of(landmarks) - roll + 180) % 360 - 180
+    return float(np.clip(shown / LEAN_SHOWN, -MAX_LEAN, MAX_LEAN))
+
+
 def look_again(
     detector: FaceDetector,
     frames: Sequence[np.ndarray],
@@ -56,16 +63,17 @@ def look_again(
         Look(i, j, roll)
         for i, faces in enumerate(unclear)
         for j in faces
-        for roll in (ROLLS if found[i].may_be_rolled[j] else (roll_of(found[i].landmarks[j]),))
+        for roll in (ROLLS if found[i].may_be_rolled[j] else (lean_of(found[i].landmarks[j]),))
     ]
     best: dict[tuple[int, int], Candidates] = {}
     for _ in range(MAX_TURNS):
         answers = _surest(detector, frames, found, looks)
         best |= {where: face for where, (face, _) in answers.items()}
+        leans = {where: lean_of(face.landmarks[0], roll) for where, (face, roll) in answers.items()}
         looks = [
-            Look(*where, roll_of(face.landmarks[0]))
-            for where, (face, roll) in answers.items()
-            if abs((roll_of(face.landmarks[0]) - roll + 180) % 360 - 180) > UPRIGHT
+            Look(*where, answers[where][1] + lean)
+            for where, lean in leans.items()
+            if abs(lean) > UPRIGHT
         ]
     result = [seen._replace(**{k: v.copy() for k, v in seen._asdict().items()}) for seen in found]
     for i, faces in enumerate(unclear):
