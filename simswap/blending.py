@@ -11,9 +11,9 @@ from simswap import geometry
 
 # Face outline around the five landmarks, in units of the eye-to-mouth distance; read off aligned
 # crops of frontal to profile heads, a little outside the skin so that the fade happens on it.
-FOREHEAD = 0.95  # above the eyes
-CHIN = 0.72  # below the mouth
-CHEEK = 1.12  # to either side of a frontal face
+FOREHEAD = 1.05  # above the eyes
+CHIN = 0.85  # below the mouth
+CHEEK = 1.2  # to either side of a frontal face
 NEAR_CHEEK_LOSS = 1.6  # the side a turned head's nose points to ends sooner ...
 FAR_CHEEK_GAIN = 0.4  # ... the other reaches further, both per unit of nose offset
 NEAR_CHEEK_MIN = 0.55

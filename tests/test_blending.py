@@ -82,8 +82,8 @@ def test_mask_is_narrower_on_the_side_a_head_turns_to():
     left = blending.face_mask(TURNED_LEFT, SIZE, 0.12)
     frontal = blending.face_mask(FRONTAL, SIZE, 0.12)
     half = SIZE // 2
-    assert left[:, :half].sum() < 0.8 * frontal[:, :half].sum()
-    assert left[:, half:].sum() >= frontal[:, half:].sum()
+    assert left[:, :half].sum() < 0.9 * frontal[:, :half].sum()
+    assert left[:, half:].sum() > 0.95 * frontal[:, half:].sum()  # the border limits it
 
 
 def test_mask_of_a_mirrored_face_is_the_mirrored_mask():

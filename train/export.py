@@ -47,8 +47,8 @@ def load_weights(network: nn.Module, path: Path) -> nn.Module:
     return network.eval()
 
 
-def assemble(run: Path, networks: Path, name: str) -> Bundle:
-    """The bundle of a run's generator and two distilled networks.
+def assemble(run: Path, networks: Path, name: str, weights: str) -> Bundle:
+    """The bundle of a run's generator (its file `weights`) and two distilled networks.
 
     Raises FileNotFoundError if the run or one of the networks is missing.
     """
@@ -68,7 +68,7 @@ def assemble(run: Path, networks: Path, name: str) -> Bundle:
     )
     return Bundle(
         config,
-        load_weights(Generator(config.generator), run / "generator.safetensors"),
+        load_weights(Generator(config.generator), run / weights),
         load_weights(build_identity_network(config.identity), networks / "identity.safetensors"),
         load_weights(FaceDetector(config.detector), networks / "detector.safetensors"),
     )
@@ -82,10 +82,17 @@ def main() -> None:
     parser.add_argument("--networks", type=Path, help="default: the output folder")
     parser.add_argument("--name", help="bundle id (default: the output folder's name)")
     parser.add_argument("--card", type=Path, help="model card (default: the one already there)")
+    parser.add_argument(
+        "--plain",
+        action="store_true",
+        help="the weights of the last step; after a short run their average still lags behind",
+    )
     arguments = parser.parse_args()
     output = arguments.output
     card = (arguments.card or output / "README.md").read_text()
-    bundle = assemble(arguments.run, arguments.networks or output, arguments.name or output.name)
+    weights = "generator_plain.safetensors" if arguments.plain else "generator.safetensors"
+    name = arguments.name or output.name
+    bundle = assemble(arguments.run, arguments.networks or output, name, weights)
     save_bundle(bundle, output, card)
     print(f"Wrote {output} ({sum(f.stat().st_size for f in output.iterdir()) / 1e6:.1f} MB)")
 

@@ -1,7 +1,8 @@
 """Train a SimSwap generator: `accelerate launch train/train.py --output runs/mine`.
 
-The result, `output/generator.safetensors`, is the moving average of the weights; `python -m
-train.export` puts it into a bundle that the demo loads.
+The result is `output/generator.safetensors`, the moving average of the weights, and
+`generator_plain.safetensors`, the weights themselves; `python -m train.export` puts one of them
+into a bundle that the demo loads.
 """
 
 from __future__ import annotations
@@ -86,6 +87,8 @@ def main(config: TrainConfig) -> None:
         if done % config.save_every == 0 or done == config.num_steps:
             models.save(output / "state.pt", done)
             export_weights(models.ema.generator, output / "generator.safetensors")
+            plain = accelerator.unwrap_model(models.generator)
+            export_weights(plain, output / "generator_plain.safetensors")
 
 
 def prepare_data(config: TrainConfig) -> tuple[AlignedFaces, Tensor, list[Teacher]]:
@@ -209,7 +212,7 @@ def write_sample_grid(
 
 
 def export_weights(generator: nn.Module, path: Path) -> None:
-    """The moving average as safetensors, half precision (it halves the download)."""
+    """A generator's weights as safetensors, half precision (it halves the download)."""
     weights = {
         name: (value.half() if value.is_floating_point() else value).contiguous()
         for name, value in generator.state_dict().items()
