@@ -31,7 +31,7 @@ def detect_faces(
     detector: FaceDetector,
     frames: Sequence[np.ndarray],
     *,
-    min_score: float = 0.72,
+    min_score: float = 0.7,
     min_face: float = 16.0,
 ) -> list[list[Face]]:
     """Faces of each frame, largest first; heads may be rolled by any angle.

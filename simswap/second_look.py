@@ -87,8 +87,10 @@ def _settle(seen: Candidates, j: int, face: Candidates | None) -> None:
     if face is None:
         seen.scores[j] *= not seen.is_rolled[j]
         return
-    seen.landmarks[j] = face.landmarks[0]
     is_turned = abs(roll_of(face.landmarks[0])) > 45
+    if is_turned and not seen.is_rolled[j] and face.scores[0] < seen.scores[j]:
+        return  # it looked more like a face when it was taken for an upright one
+    seen.landmarks[j] = face.landmarks[0]
     if is_turned or seen.is_rolled[j]:
         # The best of eight tries is flattered: a head that is not upright is doubted twice.
         seen.scores[j] = max(1 - (1 - face.scores[0]) * (2 if is_turned else 1), 0.0)

@@ -62,7 +62,7 @@ class SwapOptions:
     """
 
     faces: FaceChoice = "all"  # or indices into detect()'s order, largest face first
-    min_score: float = 0.72  # detections below this confidence are ignored, in (0, 1)
+    min_score: float = 0.7  # detections below this confidence are ignored, in (0, 1)
     min_face: float = 16.0  # px; faces whose box is narrower are left alone
     mask_softness: float = 0.08  # width of the mask's soft border, as a share of the crop's side
     match_colour: bool = True  # pull the swapped crop's mean colour to the target's

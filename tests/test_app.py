@@ -71,7 +71,7 @@ def test_endpoints_and_their_parameters_are_these(client: Client):
             "match_colour": True,
             "mask_softness": SwapOptions().mask_softness,
         },
-        "/detect_faces": {"photo": None, "min_score": 0.72},
+        "/detect_faces": {"photo": None, "min_score": 0.7},
     }
 
 
