@@ -21,9 +21,12 @@ FAR_CHEEK_MAX = 1.3
 BORDER_FADE = 0.05  # of the side: the crop's edge cuts a long chin off softly, yet keeps most of it
 ROUNDNESS = 2.5  # exponent of the superellipse; 2 is an ellipse, more is squarer
 
-MAX_LIGHTNESS_SHIFT = 12.0  # CIE L*, of 100
-MAX_COLOUR_SHIFT = 10.0  # CIE a*, b*
-MAX_CONTRAST_CHANGE = 1.15  # the spread is scaled by at most this, and at least its inverse
+# Surroundings that colours are matched over, as a share of the crop's side. Lightness carries the
+# new features, so it is matched over wide areas only; hue carries hardly any.
+LIGHTNESS_REACH = 0.12
+COLOUR_REACH = 0.05
+MAX_LIGHTNESS_SHIFT = 15.0  # CIE L*, of 100
+MAX_COLOUR_SHIFT = 20.0  # CIE a*, b*
 
 
 def face_mask(landmarks: np.ndarray, size: int, softness: float) -> np.ndarray:
@@ -47,28 +50,24 @@ def face_mask(landmarks: np.ndarray, size: int, softness: float) -> np.ndarray:
 
 
 def match_colour(swapped_crop: np.ndarray, target_crop: np.ndarray, mask: np.ndarray) -> np.ndarray:
-    """Pull the swapped face's mean colour, and mildly its contrast, to the target face's.
+    """Pull the swapped face's light and colour, place by place, to the target face's.
 
     swapped_crop: [S, S, 3] float32 RGB in [0, 1]; target_crop: the same, or uint8; mask: [S, S]
     -> [S, S, 3] float32 RGB in [0, 1]. Works in CIE Lab, where lightness and hue part; every
-    change is bounded, so a wrong mask or a covered face cannot tint the result.
+    change is bounded, so that a hand or a mask in front of the target tints the result little.
     """
-    weight = float(mask.sum())
-    if weight < 1:  # nothing of the face is kept, so there is nothing to match
+    if float(mask.sum()) < 1:  # nothing of the face is kept, so there is nothing to match
         return swapped_crop
     if target_crop.dtype == np.uint8:
         target_crop = target_crop.astype(np.float32) / 255
     swapped = cv2.cvtColor(swapped_crop, cv2.COLOR_RGB2Lab)
-    target = cv2.cvtColor(target_crop, cv2.COLOR_RGB2Lab)
-    swapped_mean, swapped_spread = _weighted_mean_spread(swapped, mask, weight)
-    target_mean, target_spread = _weighted_mean_spread(target, mask, weight)
-    limit = np.array([MAX_LIGHTNESS_SHIFT, MAX_COLOUR_SHIFT, MAX_COLOUR_SHIFT], np.float32)
-    shift = np.clip(target_mean - swapped_mean, -limit, limit)
-    # The square root goes half of the way: a changed person may have rightly changed contrast.
-    contrast = np.sqrt((target_spread + 1) / (swapped_spread + 1))
-    contrast = np.clip(contrast, 1 / MAX_CONTRAST_CHANGE, MAX_CONTRAST_CHANGE)
-    matched = (swapped - swapped_mean) * contrast + swapped_mean + shift
-    return np.clip(cv2.cvtColor(matched.astype(np.float32), cv2.COLOR_Lab2RGB), 0, 1)
+    difference = cv2.cvtColor(target_crop, cv2.COLOR_RGB2Lab) - swapped
+    lightness, colour = difference[..., :1], difference[..., 1:]
+    lightness = _local_mean(lightness, mask, LIGHTNESS_REACH)
+    colour = _local_mean(colour, mask, COLOUR_REACH)
+    swapped[..., :1] += np.clip(lightness, -MAX_LIGHTNESS_SHIFT, MAX_LIGHTNESS_SHIFT)
+    swapped[..., 1:] += np.clip(colour, -MAX_COLOUR_SHIFT, MAX_COLOUR_SHIFT)
+    return np.clip(cv2.cvtColor(swapped, cv2.COLOR_Lab2RGB), 0, 1)
 
 
 def paste_back(
@@ -161,10 +160,9 @@ def _smoothstep(ramp: np.ndarray) -> np.ndarray:
     return ramp * ramp * (3 - 2 * ramp)
 
 
-def _weighted_mean_spread(
-    pixels: np.ndarray, mask: np.ndarray, weight: float
-) -> tuple[np.ndarray, np.ndarray]:
-    """Mean and standard deviation per channel of [S, S, 3] pixels under a mask, [3] each."""
-    mean = np.einsum("ijc,ij->c", pixels, mask) / weight
-    variance = np.einsum("ijc,ij->c", (pixels - mean) ** 2, mask) / weight
-    return mean, np.sqrt(variance)
+def _local_mean(values: np.ndarray, mask: np.ndarray, reach: float) -> np.ndarray:
+    """Mean of [S, S, C] values around each pixel, of those under the mask only."""
+    sigma = reach * len(mask)
+    total = cv2.GaussianBlur(np.ascontiguousarray(values * mask[..., None]), (0, 0), sigma)
+    weight = cv2.GaussianBlur(mask, (0, 0), sigma) + 1e-3  # no mask far around: no shift
+    return total.reshape(values.shape) / weight[..., None]

@@ -219,10 +219,12 @@ def _download(repo: str, revision: str | None) -> Path:
     try:
         return Path(snapshot_download(repo, revision=revision, allow_patterns=files))
     except (HfHubHTTPError, HFValidationError, HTTPError, OSError) as error:
+        # Such messages are long, begin with empty lines, or are empty.
+        reason = " ".join(str(error).split())[:200] or type(error).__name__
         raise ModelError(
             f"{repo} is no model folder here, and the Hub did not give it "
-            f"(revision {revision or 'main'}): {str(error).splitlines()[0]} "
-            "Check the name and the network, or use a local folder."
+            f"(revision {revision or 'main'}): {reason}. Check the name and the network, run "
+            "`hf auth login` if the repo is private, or use a local folder."
         ) from error
 
 

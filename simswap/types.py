@@ -65,7 +65,7 @@ class SwapOptions:
     min_score: float = 0.7  # detections below this confidence are ignored, in (0, 1)
     min_face: float = 16.0  # px; faces whose box is narrower are left alone
     mask_softness: float = 0.08  # width of the mask's soft border, as a share of the crop's side
-    match_colour: bool = True  # pull the swapped crop's mean colour to the target's
+    match_colour: bool = True  # pull the swapped face's light and colour to the target's
 
     def __post_init__(self) -> None:
         if isinstance(self.faces, str):

@@ -125,6 +125,25 @@ def test_colour_match_is_bounded_against_a_target_of_another_colour():
     assert (change <= np.array(limit) + 1).all()  # 1: clipping back into RGB
 
 
+def test_colour_match_removes_a_cast_on_one_side_of_the_face():
+    target, mask = random_crop(), blending.face_mask(FRONTAL, SIZE, 0.12)
+    one_sided = mask * (np.arange(SIZE) < SIZE // 2)
+    cast = target + one_sided[..., None] * np.array([0.04, -0.02, 0.03], np.float32)
+    matched = blending.match_colour(cast, target, mask)
+    before = np.abs(masked_mean(cast, one_sided) - masked_mean(target, one_sided)).max()
+    after = np.abs(masked_mean(matched, one_sided) - masked_mean(target, one_sided)).max()
+    assert after < 0.3 * before
+
+
+def test_colour_match_keeps_the_new_faces_fine_features():
+    target, mask = random_crop(), blending.face_mask(FRONTAL, SIZE, 0.12)
+    line = np.zeros((SIZE, SIZE, 1), np.float32)
+    line[SIZE // 2 - 1 : SIZE // 2 + 1] = -0.2
+    matched = blending.match_colour(np.clip(target + line, 0, 1), target, mask)
+    middle = np.s_[SIZE // 2 - 1 : SIZE // 2 + 1, SIZE // 3 : -SIZE // 3]
+    assert (matched - target)[middle].mean() < -0.12
+
+
 def test_colour_match_without_a_mask_changes_nothing():
     crop = random_crop()
     matched = blending.match_colour(crop, crop[::-1], np.zeros((SIZE, SIZE), np.float32))
