@@ -1,80 +1,76 @@
-"""Pairs for training: the paper's alternation, who may be a target, and determinism."""
+"""The loader of one process: kinds by step, workers, exact continuation, errors as sentences."""
 
-import numpy as np
+import itertools
+import json
+
 import pytest
 import torch
 
-from simswap.geometry import TEMPLATES
-from train.data import AlignedFaces, PairSampler, to_tensor
-from train.steps import CropToIdentityCrop
+pytest.importorskip("datasets", reason="needs the train extra")
 
-MARGIN, SIZE = 2, 16
+from tests.memory_photos import MemoryPhotos, people, photo_row
+from train.alignment import Jitter
+from train.data import LoaderState, PairLoader
+from train.errors import TrainingError
+from train.pairs import PairSettings, Position
 
-
-@pytest.fixture
-def faces():
-    """Twelve noise photos: persons 0 to 3 with two each, 4 to 7 with one; photo 11 cut off."""
-    random = np.random.default_rng(0)
-    side = SIZE + 2 * MARGIN
-    return AlignedFaces(
-        crops=random.integers(0, 256, (12, side, side, 3), np.uint8),
-        identity_crops=np.zeros((12, 112, 112, 3), np.uint8),
-        identities=np.array([0, 0, 1, 1, 2, 2, 3, 3, 4, 5, 6, 7]),
-        coverage=np.array([1.0] * 11 + [0.5], np.float32),
-        margin=MARGIN,
-    )
+SETTINGS = PairSettings("simswap_frontal", 32, 2, 16, 2, 60, 0.97, 0, Jitter())
 
 
-@pytest.fixture
-def sampler(faces):
-    return PairSampler(faces, SIZE, batch_size=32, seed=0)
+def take(loader: PairLoader, count: int) -> list:
+    return list(itertools.islice(loader, count))
 
 
-def test_batches_alternate_between_same_and_different_identity(sampler):
-    assert [sampler.batch(step).same for step in range(4)] == [True, False, True, False]
+def test_kinds_alternate_by_optimiser_step():
+    loader = PairLoader(people(2, 16, 4), SETTINGS, accumulation=2)
+    assert [batch.same for batch in take(loader, 6)] == [True, True, False, False, True, True]
 
 
-def test_a_different_identity_batch_never_pairs_a_person_with_themselves(sampler, faces):
-    targets = sampler.batch(1).targets
-    sources = sampler.batch(1).sources.numpy()
-    drawn = np.random.default_rng((0, 1)).choice(np.arange(11), 32)  # the sampler's first draw
-    assert len(targets) == 32
-    assert not (faces.identities[sources] == faces.identities[drawn]).any()
+def test_processes_see_different_targets():
+    photos = people(2, 16, 4)
+    one, two = (PairLoader(photos, SETTINGS, rank=rank, world=2) for rank in (0, 1))
+    first = torch.cat([batch.targets for batch in take(one, 8)]).flatten(1)
+    second = torch.cat([batch.targets for batch in take(two, 8)]).flatten(1)
+    assert not (first[:, None] == second[None]).all(-1).any()
 
 
-def test_a_photo_that_its_crop_reaches_out_of_is_never_a_target(sampler):
-    assert 11 not in sampler._targets
+@pytest.mark.slow
+@pytest.mark.parametrize("num_workers", [0, 2])
+def test_a_loader_continues_from_its_state_as_if_it_had_never_stopped(num_workers):
+    photos = people(4, 16, 4)
+    loader = PairLoader(photos, SETTINGS, num_workers=num_workers)
+    items = iter(loader)
+    [next(items) for _ in range(5)]  # an odd number: the other worker's turn comes next
+    state = LoaderState.from_json(json.loads(json.dumps(loader.state.to_json())))
+    expected = [next(items) for _ in range(4)]
+    again = PairLoader(photos, SETTINGS, num_workers=num_workers, state=state)
+    for before, after in zip(expected, take(again, 4), strict=True):
+        assert before.same == after.same
+        assert torch.equal(before.targets, after.targets)
+        assert torch.equal(before.sources, after.sources)
 
 
-def test_a_batch_depends_on_seed_and_number_alone(sampler, faces):
-    again = PairSampler(faces, SIZE, batch_size=32, seed=0)
-    list(zip(range(3), again.batches(), strict=False))  # drawn before: must not matter
-    assert torch.equal(sampler.batch(5).targets, again.batch(5).targets)
+def test_another_number_of_processes_goes_on_with_the_next_epoch(caplog):
+    state = LoaderState(2, 7, (Position(epoch=3, group=1),))
+    loader = PairLoader(people(2, 16, 4), SETTINGS, state=state)
+    assert loader.state.positions == (Position(epoch=4),)
+    assert "exact resume needs the same numbers" in caplog.text
 
 
-def test_a_data_set_of_cut_off_faces_is_refused(faces):
-    cut = AlignedFaces(
-        faces.crops, faces.identity_crops, faces.identities, faces.coverage * 0, MARGIN
-    )
-    with pytest.raises(ValueError, match="wider photos"):
-        PairSampler(cut, SIZE, batch_size=2, seed=0)
+@pytest.mark.slow
+@pytest.mark.parametrize("num_workers", [0, 1])
+def test_an_error_in_the_data_arrives_as_one_sentence(num_workers):
+    photos = MemoryPhotos([[photo_row(0, "a")]])
+    with pytest.raises(TrainingError, match="fewer than a batch") as error:
+        take(PairLoader(photos, SETTINGS, num_workers=num_workers), 1)
+    assert "Traceback" not in str(error.value)
 
 
-def test_resampling_to_the_identity_crop_moves_the_template_onto_the_arcface_template():
-    size, points = 128, TEMPLATES["simswap_frontal"] * 128
-    ys, xs = np.mgrid[:size, :size]
-    for index, (x, y) in enumerate(points):
-        dot = np.exp(-((xs + 0.5 - x) ** 2 + (ys + 0.5 - y) ** 2) / 18)
-        image = torch.from_numpy(dot).float().expand(1, 3, -1, -1)
-        found = CropToIdentityCrop("simswap_frontal")(image)[0, 0]
-        weights = found / found.sum()
-        place = np.arange(112) + 0.5
-        centre = [(weights.sum(0).numpy() * place).sum(), (weights.sum(1).numpy() * place).sum()]
-        expected = TEMPLATES["arcface"][index] * 112
-        assert np.abs(np.array(centre) - expected).max() < 3.0  # the templates are not similar
-
-
-def test_to_tensor_keeps_colour_order_and_scales_to_one():
-    image = np.zeros((1, 2, 2, 3), np.uint8)
-    image[..., 0] = 255
-    assert torch.equal(to_tensor(image)[0, :, 0, 0], torch.tensor([1.0, 0.0, 0.0]))
+def test_a_corrupt_photo_is_named_once_and_counted(caplog):
+    rows = [photo_row(number, f"person {number % 4}") for number in range(16)]
+    for number in (3, 7):
+        rows[number] = type(rows[number])(b"none", "x", rows[number].landmarks, f"row {number}")
+    loader = PairLoader(MemoryPhotos([rows]), SETTINGS)
+    take(loader, 7)
+    assert loader.skipped["corrupt"] >= 1
+    assert caplog.text.count("A photo is skipped") == 1

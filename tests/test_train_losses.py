@@ -4,6 +4,7 @@ import pytest
 import torch
 
 from train.losses import (
+    gradient_penalty,
     hinge_discriminator_loss,
     hinge_generator_loss,
     identity_loss,
@@ -72,3 +73,23 @@ def test_hinge_discriminator_loss_grows_linearly_within_the_margins():
 def test_hinge_generator_loss_is_minus_the_mean_over_scales():
     loss = hinge_generator_loss([torch.tensor([2.0, 4.0]), torch.tensor([1.0])])
     assert loss.item() == pytest.approx(-2.0)
+
+
+def test_gradient_penalty_of_a_linear_judge_is_known(random):
+    weight = torch.randn(1, 3, 4, 4, generator=random)
+
+    def judge(images):
+        return [(images * weight).sum(dim=(1, 2, 3), keepdim=True)], []
+
+    real, fake = torch.rand(2, 2, 3, 4, 4, generator=random)
+    penalty = gradient_penalty(judge, real, fake, torch.rand(2, 1, 1, 1, generator=random))
+    assert penalty.item() == pytest.approx((weight.norm().item() - 1) ** 2, rel=1e-5)
+
+
+def test_gradient_penalty_trains_the_judge_and_not_the_fake(random):
+    judge = torch.nn.Conv2d(3, 1, 4)
+    fake = torch.rand(2, 3, 4, 4, generator=random, requires_grad=True)
+    real, shares = torch.rand(2, 3, 4, 4, generator=random), torch.full((2, 1, 1, 1), 0.5)
+    gradient_penalty(lambda images: ([judge(images)], []), real, fake, shares).backward()
+    assert judge.weight.grad.abs().max() > 0
+    assert fake.grad is None

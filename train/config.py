@@ -1,13 +1,29 @@
-"""What a run is: one frozen dataclass, filled from defaults, a JSON file and the command line."""
+"""What a run is: one frozen dataclass. A preset or TOML file and the command line fill it in."""
 
 from __future__ import annotations
 
-import argparse
 import json
-from dataclasses import asdict, dataclass, field, fields
-from pathlib import Path
+from dataclasses import asdict, dataclass, field
+from typing import Literal
 
+from simswap.geometry import TEMPLATES
 from simswap.models.generator import GeneratorConfig
+from train.errors import TrainingError
+
+AT_LEAST_ONE = (
+    "num_steps",
+    "batch_size",
+    "accumulation",
+    "block_rows",
+    "mix_shards",
+    "photos_per_person",
+    "low_frequency_cell",
+    "log_every",
+    "sample_every",
+    "save_every",
+    "keep_checkpoints",
+)
+SHARES = ("decay_from", "ema_decay", "min_coverage")
 
 
 @dataclass(frozen=True)
@@ -21,7 +37,7 @@ class Ramp:
 
     def __post_init__(self) -> None:
         if self.to_step < self.from_step:
-            raise ValueError(f"to_step={self.to_step} lies before from_step={self.from_step}.")
+            raise TrainingError(f"to_step={self.to_step} lies before from_step={self.from_step}.")
 
     def at(self, step: int) -> float:
         """The weight at `step`."""
@@ -35,91 +51,140 @@ class Ramp:
 
 @dataclass(frozen=True)
 class LossWeights:
-    """Generator loss weights.
+    """Generator loss weights, and the discriminators' penalty; the paper's are in simswap-224.toml.
 
-    Identity first, then balance: measured, a high identity weight learns the swap in a few
-    thousand steps but keeps dark eyes and ripples; lowering it afterwards keeps the identity and
-    cleans the pictures.
+    The defaults are those of the bundled model. Identity first, then balance: measured, a high
+    identity weight learns the swap in a few thousand steps but keeps dark eyes and ripples;
+    lowering it afterwards keeps the identity and cleans the pictures.
     """
 
     identity: Ramp = Ramp(20.0, 14.0, 3250, 4000)  # times 1 - cosine similarity
     reconstruction: Ramp = Ramp(30.0, 50.0, 3250, 4000)  # L1 on [0, 1], same-identity batches only
-    low_frequency: float = 60.0  # L1 on [0, 1], averaged over cells; keeps light and colour
-    weak_feature_matching: float = 20.0  # L1 on the discriminators' deep layers
+    low_frequency: float = 60.0  # L1 on [0, 1], averaged over cells; ours: keeps light and colour
+    feature_matching: float = 20.0  # L1 on discriminator features; 0: the paper's ablation "none"
     adversarial: float = 2.0  # hinge
+    gradient_penalty: float = 0.0  # (|gradient| - 1)^2 of the discriminators; the paper: 1e-5
+
+
+@dataclass(frozen=True)
+class DiscriminatorConfig:
+    """Shape of the PatchGAN discriminators."""
+
+    width: int = 32  # channels of the first layer
+    num_scales: int = 2  # full resolution, half, ...
+    spectral_norm: bool = True  # instead of the gradient penalty, which doubles a CPU step
+
+    def __post_init__(self) -> None:
+        if self.width < 1 or self.num_scales < 1:
+            raise TrainingError(f"{self}: width and num_scales must be at least 1.")
 
 
 @dataclass(frozen=True)
 class TrainConfig:
     """One generator run; the defaults are the recipe of the bundled model."""
 
-    data: str = "../shared/data/faces"  # folder of parquet shards
-    identity_model: str = "assets/models/simswap-lite-128"  # bundle whose identity network is used
-    teachers: tuple[str, ...] = (  # TorchScript, [B, 3, 112, 112] RGB [0, 1] -> embedding
+    # Data (train/shards.py reads it, train/pairs.py pairs it)
+    data: str = "../shared/data/faces"  # Hub id, folder, shards (local, http, hf://), or "examples"
+    split: str = "train"
+    image_column: str = "image"  # a dotted path reaches into a webdataset's json: "json.identity"
+    identity_column: str = "identity"
+    landmarks_column: str = "landmarks"
+    block_rows: int = 4096  # rows shuffled and paired together, held encoded in memory
+    mix_shards: int = 4  # shards that a block is drawn from
+    photos_per_person: int = 60  # as sources; further photos of one person do not add to the chance
+    min_coverage: float = 0.97  # share of a target's crop inside its photo; else a source only
+    num_workers: int = 0  # processes that decode and align; 0: the training process itself
+
+    # Networks
+    identity_model: str = "assets/models/simswap-lite-128"  # bundle of identity network, detector
+    teachers: tuple[str, ...] = (  # bundles, or TorchScript [B, 3, 112, 112] RGB [0, 1] -> [B, E]
         "../shared/data/models/edgeface_xs.pt",
         "../shared/data/models/mobilefacenet_ms1m.pt",
     )
-    output: str = "runs/lite-128"  # states, sample grids, the exported bundle's generator
-    cache: str = "runs/cache"  # aligned crops and embeddings, made once (about 2.5 GB)
-
     generator: GeneratorConfig = field(
         default_factory=lambda: GeneratorConfig(
             channels=(24, 48, 96, 192), num_blocks=4, embedding_scale=512**0.5
         )
     )
+    discriminator: DiscriminatorConfig = DiscriminatorConfig()
     crop_template: str = "simswap_frontal"
     crop_size: int = 128  # px
-    crop_margin: int = 6  # px kept around the crop, so that a crop can be shifted
+    init_from: str = ""  # bundle whose generator's weights a new run starts from
 
-    num_steps: int = 6100  # one same- or different-identity batch each
-    batch_size: int = 16
+    # Schedule
+    num_steps: int = 6100  # optimiser steps, each on same- or different-identity pairs
+    batch_size: int = 16  # pairs of each process and forward pass
+    accumulation: int = 1  # forward passes of one step
     learning_rate: float = 4e-4
     final_learning_rate: float = 4e-5
     decay_from: float = 0.6  # share of the run after which the rate falls (cosine)
-    adam_betas: tuple[float, float] = (0.0, 0.99)
+    adam_betas: tuple[float, ...] = (0.0, 0.99)
+    max_grad_norm: float = 50.0  # of the generator; far above the usual norm, against outliers
     ema_decay: float = 0.999
-    discriminator_width: int = 32
     discriminator_from: int = 2200  # step; before it the generator learns identity and pixels
     low_frequency_cell: int = 8  # px of a cell's side
-    feature_matching_from: int = 2  # first discriminator layer compared (of 4, counted from 0)
+    feature_matching_from: int = 2  # first discriminator layer matched: 0 (full) to 3
     weights: LossWeights = LossWeights()
-
-    mixed_precision: str = "bf16"  # no, bf16, fp16
-    num_threads: int = 0  # CPU threads, 0: as torch decides
     seed: int = 0
+
+    # Speed
+    mixed_precision: Literal["no", "bf16", "fp16"] = "bf16"
+    channels_last: bool = True
+    compile: bool = False  # torch.compile of the generator
+    gradient_checkpointing: bool = False  # identity blocks are computed twice, and not stored
+    num_threads: int = 0  # CPU threads, 0: as torch decides
+
+    # What is written, and when
+    output: str = "runs/lite-128"  # checkpoints, samples, logs, and the bundle
+    name: str = "simswap-lite-128"  # the bundle's
+    licence: str = "Research use only."  # of the weights, into the bundle; depends on the data
+    log_with: Literal["tensorboard", "wandb", "none"] = "tensorboard"
     log_every: int = 25  # steps
     sample_every: int = 250  # steps
     save_every: int = 250  # steps
-    resume: bool = False  # continue from output/state.pt
+    keep_checkpoints: int = 3  # the newest ones
+    resume: str = ""  # "latest", or a checkpoint's folder
+
+    # Evaluation while training (train/evaluate.py)
+    eval_data: str = ""  # folder with photos.csv, pairs.csv and photos/; none: no evaluation
+    judge: str = ""  # TorchScript recognition network that is no teacher
+    evaluate_every: int = 2000  # steps
+    eval_pairs: int = 60  # the first ones of pairs.csv
+
+    # Hub
+    push_to_hub: bool = False
+    hub_model_id: str = ""  # "user/name"
+    hub_private: bool = False
+    push_every: int = 2000  # steps; what is pushed is the bundle of the last checkpoint
 
     def __post_init__(self) -> None:
-        for name in ("num_steps", "batch_size", "log_every", "sample_every", "save_every"):
+        for name in AT_LEAST_ONE:
             if getattr(self, name) < 1:
-                raise ValueError(f"{name}={getattr(self, name)} must be at least 1.")
+                raise TrainingError(f"{name}={getattr(self, name)} must be at least 1.")
+        for name in SHARES:
+            if not 0 <= getattr(self, name) <= 1:
+                raise TrainingError(f"{name}={getattr(self, name)} must lie in [0, 1].")
         if not self.teachers:
-            raise ValueError("teachers is empty: the identity loss needs at least one network.")
-        if self.crop_size % 2**self.generator.num_halvings:
-            raise ValueError(
-                f"crop_size={self.crop_size} must be a multiple of "
-                f"{2**self.generator.num_halvings} for this generator."
+            raise TrainingError("teachers is empty: the identity loss needs at least one network.")
+        if self.crop_template not in TEMPLATES:
+            raise TrainingError(f"crop_template={self.crop_template!r}: use one of {[*TEMPLATES]}.")
+        multiple = 2**self.generator.num_halvings
+        if self.crop_size < 1 or self.crop_size % multiple:
+            raise TrainingError(
+                f"crop_size={self.crop_size} must be a multiple of {multiple} for this generator."
             )
+        if len(self.adam_betas) != 2:
+            raise TrainingError(f"adam_betas={self.adam_betas} must be two numbers.")
+        self._check_what_needs_another()
+
+    def _check_what_needs_another(self) -> None:
+        if self.push_to_hub and not self.hub_model_id:
+            raise TrainingError("push_to_hub needs --hub-model-id user/name.")
+        if self.eval_data and not self.judge:
+            raise TrainingError("eval_data needs --judge, a recognition network no loss has seen.")
+        if self.resume and self.init_from:
+            raise TrainingError("resume continues a run, init_from begins one: give one of them.")
 
     def to_json(self) -> str:
         """The whole configuration, readable, for the run's folder."""
-        return json.dumps(asdict(self), indent=2)
-
-
-def parse_config(arguments: list[str] | None = None) -> TrainConfig:
-    """Defaults, then one flag for each plain field: `--batch-size 8 --output runs/try`."""
-    parser = argparse.ArgumentParser(description="Train a SimSwap generator.")
-    defaults = TrainConfig()
-    for item in fields(TrainConfig):
-        value = getattr(defaults, item.name)
-        flag = "--" + item.name.replace("_", "-")
-        if isinstance(value, bool):
-            parser.add_argument(flag, action=argparse.BooleanOptionalAction, default=value)
-        elif isinstance(value, str | int | float):
-            parser.add_argument(flag, type=type(value), default=value, help=f"default {value}")
-    chosen = vars(parser.parse_args(arguments))
-    chosen["data"] = str(Path(chosen["data"]))
-    return TrainConfig(**chosen)
+        return json.dumps(asdict(self), indent=2) + "\n"

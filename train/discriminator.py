@@ -6,6 +6,8 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 from torch.nn.utils.parametrizations import spectral_norm
 
+from train.config import DiscriminatorConfig
+
 NUM_LAYERS = 4  # feature layers of a PatchDiscriminator, the logits not counted
 
 
@@ -16,15 +18,16 @@ class PatchDiscriminator(nn.Module):
     the penalty's second backward pass doubles a CPU step.
     """
 
-    def __init__(self, width: int) -> None:
+    def __init__(self, width: int, *, spectral: bool) -> None:
         super().__init__()
+        normalised = spectral_norm if spectral else nn.Identity()
         widths = [3, width, 2 * width, 4 * width, 8 * width]
         strides = [2, 2, 2, 1]
         self.layers = nn.ModuleList(
-            spectral_norm(nn.Conv2d(narrow, wide, 4 if stride == 2 else 3, stride, padding=1))
+            normalised(nn.Conv2d(narrow, wide, 4 if stride == 2 else 3, stride, padding=1))
             for narrow, wide, stride in zip(widths, widths[1:], strides, strict=False)
         )
-        self.to_logits = spectral_norm(nn.Conv2d(widths[-1], 1, 3, padding=1))
+        self.to_logits = normalised(nn.Conv2d(widths[-1], 1, 3, padding=1))
 
     def forward(self, images: Tensor) -> tuple[Tensor, list[Tensor]]:
         """[B, 3, S, S] RGB [0, 1] -> logits [B, 1, S/8, S/8], one feature map per layer."""
@@ -39,9 +42,12 @@ class PatchDiscriminator(nn.Module):
 class MultiScaleDiscriminator(nn.Module):
     """The same judge at full and at half resolution."""
 
-    def __init__(self, width: int, num_scales: int = 2) -> None:
+    def __init__(self, config: DiscriminatorConfig) -> None:
         super().__init__()
-        self.scales = nn.ModuleList(PatchDiscriminator(width) for _ in range(num_scales))
+        self.scales = nn.ModuleList(
+            PatchDiscriminator(config.width, spectral=config.spectral_norm)
+            for _ in range(config.num_scales)
+        )
 
     def forward(self, images: Tensor) -> tuple[list[Tensor], list[list[Tensor]]]:
         """[B, 3, S, S] RGB [0, 1] -> logits per scale, features per scale and layer."""

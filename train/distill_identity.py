@@ -29,12 +29,12 @@ from torch import Tensor, nn
 
 from simswap.models.identity import IdentityConfig, build_identity_network, embed_identity
 from simswap.models.mobilefacenet import MobileFaceNet, fold_batch_norm
-from train.data import embed_all, load_aligned_faces, to_tensor
+from train.alignment import to_tensor
 from train.evaluate_identity import verification_accuracy
+from train.identity_crops import embed_all, load_identity_crops
 
 logger = logging.getLogger(__name__)
 
-CROP_OPTIONS = ("simswap_frontal", 128, 6)  # the generator trainer's, so that both share a cache
 LOG_EVERY = 50  # steps
 TARGET_TEACHER = "edgeface_xs.pt"  # whose embeddings the student learns
 TRUNK_TEACHER = "mobilefacenet_ms1m.pt"  # whose trunk the student starts from
@@ -76,15 +76,15 @@ class Lessons:
 
     def images(self, chosen: Tensor) -> Tensor:
         """Photos `chosen` (numbers in `crops`) as [B, 3, 112, 112] float32 in [0, 1]."""
-        return to_tensor(self.crops[chosen.numpy()])
+        return to_tensor(torch.from_numpy(self.crops[chosen.numpy()]))
 
 
 def load_lessons(data: Path, teachers: Path, cache: Path) -> Lessons:
-    """Every photo with its target; crops and embeddings are kept in the trainer's own cache."""
-    faces = load_aligned_faces(data, cache, *CROP_OPTIONS)
+    """Every photo with its target; crops and embeddings are kept in the cache."""
+    crops, identities = load_identity_crops(str(data), cache)
     teacher = torch.jit.freeze(torch.jit.load(teachers / TARGET_TEACHER, map_location="cpu").eval())
-    targets = embed_all(teacher, faces.identity_crops, cache / f"{Path(TARGET_TEACHER).stem}.npy")
-    return Lessons(faces.identity_crops, torch.arange(len(faces)), faces.identities, targets)
+    targets = embed_all(teacher, crops, cache / f"{Path(TARGET_TEACHER).stem}.npy")
+    return Lessons(crops, torch.arange(len(crops)), identities, targets)
 
 
 def load_teacher_trunk(student: MobileFaceNet, teacher: Path) -> None:

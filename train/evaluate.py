@@ -1,177 +1,185 @@
 """Judge swaps of the evaluation pairs through the whole pipeline.
 
-    python -m train.evaluate --model assets/models/simswap-lite-128 --data ../shared/data
+    python -m train.evaluate --model assets/models/simswap-lite-128 --data ../shared/data \
+        --json runs/evaluation.json --contact-sheet runs/evaluation.png
 
-The judge is a face recognition network that no loss has seen. The untouched targets ("no swap")
-give the scale's lower end.
+DATA holds photos/, photos.csv and pairs.csv, itself or in its subfolder eval; the judges are
+looked for in DATA/models. "No swap" and "source pasted" are the ends of the scale. Everything is
+judged at the reference landmarks of photos.csv, on the swapped photo, not on the bare crop.
 """
 
 from __future__ import annotations
 
 import argparse
-import csv
+import json
 import sys
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-import cv2
-import numpy as np
-import torch
+from simswap import FaceSwapper, SimSwapError
+from simswap.bundle import find_bundle, read_config
+from simswap.media import check_output, write_photo
+from train.contact_sheet import make_contact_sheet
+from train.errors import TrainingError
+from train.evaluation_pairs import Pair, find_evaluation_folder, load_pairs
+from train.figures import SwapFigures, figures_of, table
+from train.judge_files import JudgeFiles, find_judges, models_folder, teachers_of
+from train.judges import FEATURE_SPACE, Judges, load_judges
+from train.measurements import Measurements, OnProgress, measure_methods
+from train.swap_methods import anchor_methods, swap_method
 
-from simswap import FaceSwapper, NoFaceFoundError, SwapOptions
-from simswap.geometry import frame_to_crop_transform, warp_to_crop
-from train.data import IDENTITY_CROP, to_tensor
-
-SHEET_SIDE = 160  # px of one picture on the contact sheet
+SWAPPED = "swapped"
+PROGRESS_EVERY = 20  # pairs
 
 
 @dataclass(frozen=True, eq=False)
-class Pair:
-    """A source and a target photo, [H, W, 3] uint8 RGB, with their reference landmarks [5, 2]."""
+class Evaluation:
+    """Figures of each row of the table ("swapped" first), and what they were made from."""
 
-    source: np.ndarray
-    source_landmarks: np.ndarray
-    target: np.ndarray
-    target_landmarks: np.ndarray
+    figures: dict[str, SwapFigures]
+    measurements: dict[str, Measurements]
+    notes: tuple[str, ...] = ()
 
+    @property
+    def swapped(self) -> SwapFigures:
+        """The model's own figures."""
+        return self.figures[SWAPPED]
 
-def load_pairs(folder: Path) -> list[Pair]:
-    """The pairs of `pairs.csv`, with the landmarks of `photos.csv`."""
-    landmarks = {}
-    with (folder / "photos.csv").open(newline="") as file:
-        for row in csv.DictReader(file):
-            points = [float(row[f"{axis}{i}"]) for i in range(5) for axis in "xy"]
-            landmarks[row["file"]] = np.array(points).reshape(5, 2)
-    with (folder / "pairs.csv").open(newline="") as file:
-        rows = [(row["source_file"], row["target_file"]) for row in csv.DictReader(file)]
-    return [
-        Pair(read_photo(folder, a), landmarks[a], read_photo(folder, b), landmarks[b])
-        for a, b in rows
-    ]
+    def to_markdown(self) -> str:
+        """The table, and below it what its reader needs to know."""
+        return "\n".join([table(self.figures), "", *(f"- {line}" for line in self._explanation())])
 
-
-def read_photo(folder: Path, name: str) -> np.ndarray:
-    """[H, W, 3] uint8 RGB of a photo in `folder/photos`. Raises FileNotFoundError."""
-    photo = cv2.imread(str(folder / "photos" / name))
-    if photo is None:
-        raise FileNotFoundError(f"Cannot read {folder / 'photos' / name}.")
-    return np.ascontiguousarray(photo[..., ::-1])
+    def _explanation(self) -> list[str]:
+        swapped = self.swapped
+        lines = [
+            f"{swapped.num_pairs} pairs. Targets without a face found count as they are.",
+            "Fréchet: distance from results to real crops of other photos, in the space of "
+            f"{FEATURE_SPACE}; two halves of the real crops are {swapped.frechet_real:.2f} apart.",
+            "Self-swap: source = target, inside the paste-back mask, RGB in [0, 1].",
+        ]
+        return lines + list(self.notes)
 
 
-class Judge:
-    """A frozen TorchScript recognition network: [B, 3, 112, 112] RGB [0, 1] -> embeddings."""
+def evaluate_swapper(
+    swapper: FaceSwapper,
+    pairs: Sequence[Pair],
+    judges: Judges,
+    *,
+    full: bool = True,
+    on_progress: OnProgress | None = None,
+) -> Evaluation:
+    """Swap and judge all pairs in this process.
 
-    def __init__(self, path: Path) -> None:
-        self.network = torch.jit.load(path, map_location="cpu").eval()
+    Several processes instead call measurements.measure_pairs on `pairs[rank::world]`, and one
+    calls figures.figures_of on what measurements.merge_measurements makes of their answers.
 
-    @torch.inference_mode()
-    def embed(self, photos: list[np.ndarray], landmarks: list[np.ndarray]) -> np.ndarray:
-        """Unit-norm embeddings [N, E] of the faces at the given landmarks."""
-        crops = [
-            warp_to_crop(
-                photo, frame_to_crop_transform(points, "arcface", IDENTITY_CROP), IDENTITY_CROP
+    Args:
+        swapper: the model in its pipeline.
+        pairs: at least one.
+        judges: from judges.load_judges, which refuses teachers.
+        full: with the anchors "no swap" and "source pasted", which are the same for every model of
+            one crop size and detector.
+        on_progress: called with the pairs done and their number.
+
+    Raises:
+        MediaError: a photo cannot be read.
+    """
+    methods = {SWAPPED: swap_method(swapper)} | (anchor_methods(swapper) if full else {})
+    measurements = measure_methods(swapper, methods, pairs, judges, on_progress)
+    figures = {name: figures_of(of_method) for name, of_method in measurements.items()}
+    return Evaluation(figures, measurements, judges.notes)
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Print the table; write the JSON and the contact sheet if asked. Returns the exit code."""
+    arguments = _parse(argv)
+    try:
+        _check_outputs(arguments)
+        folder = find_evaluation_folder(arguments.data)
+        pairs = load_pairs(folder, arguments.pairs, arguments.limit)
+        models = models_folder(arguments.data, folder)
+        files = find_judges(models, arguments.judge, arguments.pose_judge, arguments.landmark_judge)
+        config = read_config(find_bundle(arguments.model))
+        teachers = teachers_of(config.training)
+        swapper = FaceSwapper.from_pretrained(arguments.model, device=arguments.device)
+        judges = load_judges(files, teachers, swapper.device)
+        _say(f"Judging {len(pairs)} pairs with {config.name} on {swapper.device}...")
+        evaluation = evaluate_swapper(swapper, pairs, judges, on_progress=_say_progress)
+        print(evaluation.to_markdown())
+        if not teachers:
+            print(
+                "- The model's config.json names no teachers: whether a judge was one is unknown."
             )
-            for photo, points in zip(photos, landmarks, strict=True)
-        ]
-        parts = [
-            torch.nn.functional.normalize(self.network(to_tensor(np.stack(part))).float(), dim=1)
-            for part in (crops[start : start + 50] for start in range(0, len(crops), 50))
-        ]
-        return torch.cat(parts).numpy()
+        if arguments.json:
+            _write_json(arguments.json, config.name, files, evaluation)
+        if arguments.contact_sheet:
+            measured = evaluation.measurements[SWAPPED]
+            sheet = make_contact_sheet(swapper, pairs, measured)
+            write_photo(arguments.contact_sheet, sheet, model=config.name)
+    except SimSwapError as error:
+        _say(f"Error: {error}")
+        return 1
+    return 0
 
 
-@dataclass(frozen=True)
-class IdentityFigures:
-    """How near faces are to their sources and to their targets, by the judge."""
+def _parse(argv: Sequence[str] | None) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(
+        prog="python -m train.evaluate", description=(__doc__ or "").splitlines()[0]
+    )
+    add = parser.add_argument
+    add("--model", help="bundle folder or Hub repo id (default: the bundled model)")
+    add("--data", type=Path, required=True, help="evaluation folder, or the folder above eval/")
+    add("--pairs", type=Path, help="CSV of other pairs of the same photos (default: pairs.csv)")
+    add("--limit", type=_positive, metavar="N", help="only the first N pairs")
+    add("--judge", type=Path, help="TorchScript identity judge (default: in DATA/models)")
+    add("--pose-judge", type=Path, action="append", help="FSA-Net as ONNX; repeat it: averaged")
+    add("--landmark-judge", type=Path, help="PFLD with 68 points as ONNX")
+    add("--json", type=Path, metavar="FILE", help="write every figure there")
+    add("--contact-sheet", type=Path, metavar="FILE", help=".png of best, median, worst pairs")
+    add("--device", help="such as cpu or cuda:1 (default: CUDA where there is one)")
+    return parser.parse_args(argv)
 
-    source_cosine: float  # mean cosine similarity to the source photo
-    target_cosine: float  # mean cosine similarity to the target photo
-    nearer_to_source: float  # share of faces
-    retrieval: float  # share of faces whose nearest source photo of all is their own
 
-    def row(self, name: str) -> str:
-        """A line of the Markdown table."""
-        return (
-            f"| {name} | {self.source_cosine:.3f} | {self.target_cosine:.3f} | "
-            f"{self.nearer_to_source:.1%} | {self.retrieval:.1%} |"
+def _positive(text: str) -> int:
+    number = int(text)  # argparse tells what is no number
+    if number < 1:
+        raise argparse.ArgumentTypeError(f"{text} is not at least 1")
+    return number
+
+
+def _check_outputs(arguments: argparse.Namespace) -> None:
+    """Fail now rather than after minutes of judging."""
+    if arguments.contact_sheet:
+        check_output(arguments.contact_sheet)
+    if arguments.json and (not arguments.json.parent.is_dir() or arguments.json.is_dir()):
+        raise TrainingError(
+            f"--json {arguments.json} cannot be written. Name a file in a folder that exists."
         )
 
 
-def identity_figures(
-    faces: np.ndarray, sources: np.ndarray, targets: np.ndarray
-) -> IdentityFigures:
-    """faces, sources, targets: [N, E] unit-norm embeddings of the same pairs."""
-    to_source, to_target = (faces * sources).sum(1), (faces * targets).sum(1)
-    nearest = (faces @ sources.T).argmax(1)
-    return IdentityFigures(
-        float(to_source.mean()),
-        float(to_target.mean()),
-        float((to_source > to_target).mean()),
-        float((nearest == np.arange(len(faces))).mean()),
-    )
+def _write_json(path: Path, model: str, files: JudgeFiles, evaluation: Evaluation) -> None:
+    content = {
+        "model": model,
+        "judges": [file.name for file in files.all_paths],
+        "feature_space": FEATURE_SPACE,
+        "figures": {name: figures.to_json() for name, figures in evaluation.figures.items()},
+        "notes": list(evaluation.notes),
+    }
+    try:
+        path.write_text(json.dumps(content, indent=2, allow_nan=False) + "\n", encoding="utf-8")
+    except OSError as error:
+        raise TrainingError(f"--json {path} cannot be written ({error.strerror}).") from error
 
 
-def swap_pairs(swapper: FaceSwapper, pairs: list[Pair]) -> tuple[list[np.ndarray], int]:
-    """The swapped targets; where no face is found the target itself. Also how many those are."""
-    swapped, num_missed = [], 0
-    for number, pair in enumerate(pairs):
-        try:
-            identity = swapper.identity_of(pair.source)
-            swapped.append(swapper.swap_image(pair.target, identity, SwapOptions()).image)
-        except NoFaceFoundError:
-            swapped.append(pair.target)
-            num_missed += 1
-        if (number + 1) % 50 == 0:
-            print(f"{number + 1} of {len(pairs)} pairs swapped", file=sys.stderr)
-    return swapped, num_missed
+def _say_progress(done: int, total: int) -> None:
+    if done % PROGRESS_EVERY == 0 or done == total:
+        _say(f"{done} of {total} pairs judged")
 
 
-def write_contact_sheet(path: Path, pairs: list[Pair], swapped: list[np.ndarray]) -> None:
-    """PNG with source, target and swap of each pair side by side, four pairs in a row."""
-    tiles = []
-    for pair, image in zip(pairs, swapped, strict=True):
-        region = [
-            _face_tile(pair.source, pair.source_landmarks),
-            _face_tile(pair.target, pair.target_landmarks),
-            _face_tile(image, pair.target_landmarks),
-        ]
-        tiles.append(np.concatenate(region, axis=1))
-    tiles += [np.full_like(tiles[0], 255)] * (-len(tiles) % 4)
-    rows = [np.concatenate(tiles[i : i + 4], axis=1) for i in range(0, len(tiles), 4)]
-    cv2.imwrite(str(path), np.ascontiguousarray(np.concatenate(rows)[..., ::-1]))
-
-
-def _face_tile(photo: np.ndarray, landmarks: np.ndarray) -> np.ndarray:
-    """An upright view with some surroundings, so that the mask's border can be judged."""
-    transform = frame_to_crop_transform(landmarks, "ffhq", SHEET_SIDE)
-    return warp_to_crop(photo, transform, SHEET_SIDE)
-
-
-def main() -> None:
-    """Print the table; write the contact sheet if asked."""
-    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
-    parser.add_argument("--model", default=None, help="bundle (default: the bundled model)")
-    parser.add_argument("--data", type=Path, required=True, help="folder with eval/ and models/")
-    parser.add_argument("--judge", type=Path, help="default: DATA/models/judge_mobilefacenet_y1.pt")
-    parser.add_argument("--limit", type=int, default=None, help="only the first N pairs")
-    parser.add_argument("--contact-sheet", type=Path, help="PNG of the first 24 pairs")
-    arguments = parser.parse_args()
-    judge = Judge(arguments.judge or arguments.data / "models" / "judge_mobilefacenet_y1.pt")
-    pairs = load_pairs(arguments.data / "eval")[: arguments.limit]
-    swapped, num_missed = swap_pairs(FaceSwapper.from_pretrained(arguments.model), pairs)
-
-    target_landmarks = [pair.target_landmarks for pair in pairs]
-    sources = judge.embed([p.source for p in pairs], [p.source_landmarks for p in pairs])
-    targets = judge.embed([p.target for p in pairs], target_landmarks)
-    faces = judge.embed(swapped, target_landmarks)
-    print("| faces | cosine to source | to target | nearer to source | retrieval top-1 |")
-    print("|---|---|---|---|---|")
-    print(identity_figures(faces, sources, targets).row("swapped"))
-    print(identity_figures(targets, sources, targets).row("no swap"))
-    print(f"\n{len(pairs)} pairs, {num_missed} without a face found.")
-    if arguments.contact_sheet:
-        write_contact_sheet(arguments.contact_sheet, pairs[:24], swapped[:24])
+def _say(text: str) -> None:
+    print(text, file=sys.stderr, flush=True)
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import torch
 from torch import Tensor
 from torch.nn import functional as F
@@ -54,3 +56,21 @@ def hinge_discriminator_loss(real_logits: list[Tensor], fake_logits: list[Tensor
         for real, fake in zip(real_logits, fake_logits, strict=True)
     ]
     return torch.stack(terms).mean()
+
+
+def gradient_penalty(
+    discriminator: Callable[[Tensor], tuple[list[Tensor], list[list[Tensor]]]],
+    real: Tensor,
+    fake: Tensor,
+    shares: Tensor,
+) -> Tensor:
+    """Mean of (|gradient| - 1)^2 between real and fake images (Gulrajani et al. 2017), all scales.
+
+    real, fake: [B, 3, S, S]; shares: [B, 1, 1, 1] in [0, 1], how much of each image is real. The
+    gradient is that of an image's summed logits by its pixels.
+    """
+    between = (shares * real + (1 - shares) * fake.detach()).requires_grad_(True)
+    logits, _ = discriminator(between)
+    total = torch.stack([scale.float().sum() for scale in logits]).sum()
+    (gradient,) = torch.autograd.grad(total, between, create_graph=True)
+    return (gradient.flatten(1).norm(dim=1) - 1).square().mean()

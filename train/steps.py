@@ -2,20 +2,17 @@
 
 from __future__ import annotations
 
-import copy
-from collections.abc import Callable
+from collections.abc import Sequence
 from dataclasses import dataclass
 
-import numpy as np
 import torch
 from accelerate import Accelerator
-from torch import Tensor, nn
-from torch.nn import functional as F
+from torch import Tensor
 
-from simswap.geometry import TEMPLATES, similarity_transform
+from train.alignment import to_tensor
 from train.config import TrainConfig
-from train.data import IDENTITY_CROP, Batch
 from train.losses import (
+    gradient_penalty,
     hinge_discriminator_loss,
     hinge_generator_loss,
     identity_loss,
@@ -23,114 +20,140 @@ from train.losses import (
     reconstruction_loss,
     weak_feature_matching_loss,
 )
+from train.networks import FrozenNetworks, Networks
+from train.pairs import PairBatch
 
 
 @dataclass(frozen=True, eq=False)
-class Teacher:
-    """A frozen identity network and its embedding [N, E] of every photo in the data set."""
+class Pairs:
+    """targets: [B, 3, S, S], sources: [B, 3, 112, 112], RGB [0, 1]; same: one person each."""
 
-    network: Callable[[Tensor], Tensor]
-    embeddings: Tensor
+    targets: Tensor
+    sources: Tensor
+    same: bool
 
-
-class CropToIdentityCrop(nn.Module):
-    """Resample generator crops to the ArcFace alignment identity networks expect.
-
-    Both templates are fixed, so one constant similarity transform maps between them.
-    """
-
-    def __init__(self, template: str) -> None:
-        super().__init__()
-        identity_to_crop = similarity_transform(TEMPLATES["arcface"], TEMPLATES[template])
-        # affine_grid speaks of [-1, 1] from edge to edge; the templates of [0, 1].
-        linear, shift = identity_to_crop[:, :2], identity_to_crop[:, 2]
-        shift = linear.sum(1) + 2 * shift - 1
-        theta = np.concatenate([linear, shift[:, None]], axis=1)
-        self.register_buffer("theta", torch.from_numpy(theta).float(), persistent=False)
-
-    def forward(self, crops: Tensor) -> Tensor:
-        """[B, 3, S, S] -> [B, 3, 112, 112], values unchanged."""
-        shape = [len(crops), 3, IDENTITY_CROP, IDENTITY_CROP]
-        grid = F.affine_grid(self.theta.expand(len(crops), 2, 3), shape, align_corners=False)
-        resampled = F.grid_sample(crops, grid, padding_mode="border", align_corners=False)
-        # Measured on a CPU, the depthwise teachers are a quarter faster this way.
-        return resampled.contiguous(memory_format=torch.channels_last)
+    @classmethod
+    def of(cls, batch: PairBatch, device: torch.device) -> Pairs:
+        """A loader's batch on the device; the pixels travel as bytes."""
+        targets, sources = (
+            to_tensor(crops.to(device, non_blocking=True))
+            for crops in (batch.targets, batch.sources)
+        )
+        return cls(targets, sources, batch.same)
 
 
-class Ema:
-    """Exponential moving average of a generator's weights; its buffers are copied."""
-
-    def __init__(self, generator: nn.Module, decay: float) -> None:
-        self.generator = copy.deepcopy(generator).eval().requires_grad_(False)
-        self.decay = decay
-
-    @torch.no_grad()
-    def update(self, generator: nn.Module, step: int) -> None:
-        """Follow `generator`; early on faster, so that the start is forgotten."""
-        decay = min(self.decay, (1 + step) / (10 + step))
-        for ours, theirs in zip(self.generator.parameters(), generator.parameters(), strict=True):
-            ours.lerp_(theirs, 1 - decay)
-        for ours, theirs in zip(self.generator.buffers(), generator.buffers(), strict=True):
-            ours.copy_(theirs)
-
-
-def generator_step(
+def train_step(
     accelerator: Accelerator,
     config: TrainConfig,
     step: int,
-    batch: Batch,
-    generator: nn.Module,
-    discriminator: nn.Module,
-    optimizer: torch.optim.Optimizer,
-    sources: Tensor,
-    teacher: Teacher,
-    to_identity_crop: CropToIdentityCrop,
-) -> tuple[Tensor, dict[str, float]]:
-    """One update of the generator; sources: [B, 512] -> swapped crops (detached), loss values."""
-    swapped = generator(batch.targets, sources)
-    embeddings = teacher.network(to_identity_crop(swapped.float()))
-    losses = {"identity": identity_loss(embeddings, teacher.embeddings[batch.sources])}
-    weights = {"identity": config.weights.identity.at(step)}
-    losses["low_frequency"] = low_frequency_loss(swapped, batch.targets, config.low_frequency_cell)
-    weights["low_frequency"] = config.weights.low_frequency
+    batches: Sequence[Pairs],
+    networks: Networks,
+    frozen: FrozenNetworks,
+) -> dict[str, Tensor]:
+    """One update of the generator, and of the discriminators once they take part.
+
+    batches: `config.accumulation` of them -> mean loss values, on the device: reading one waits.
+    """
+    means: dict[str, Tensor] = {}
+    for batch in batches:
+        with accelerator.accumulate(networks.generator, networks.discriminator):
+            swapped, losses = _update_generator(accelerator, config, step, batch, networks, frozen)
+            if step >= config.discriminator_from:
+                losses |= _update_discriminator(accelerator, config, batch, swapped, networks)
+        for name, value in losses.items():
+            means[name] = means.get(name, 0) + value.detach() / len(batches)
+    networks.ema.update(networks.plain_generator, step)
+    return means
+
+
+def generator_losses(
+    config: TrainConfig, step: int, batch: Pairs, networks: Networks, frozen: FrozenNetworks
+) -> tuple[Tensor, dict[str, Tensor], dict[str, float]]:
+    """Swapped crops [B, 3, S, S], the losses of this step, and the weight of each."""
+    weights = config.weights
+    # Each teacher sees same- and different-identity batches.
+    teacher = frozen.teachers[step // 2 % len(frozen.teachers)]
+    swapped = networks.generator(batch.targets, frozen.embed_sources(batch.sources)).float()
+    with torch.no_grad():
+        source_embeddings = teacher(batch.sources)
+    embeddings = teacher(frozen.to_identity_crop(swapped))
+    losses = {"identity": identity_loss(embeddings, source_embeddings)}
+    scales = {"identity": weights.identity.at(step)}
+    if weights.low_frequency:
+        losses["low_frequency"] = low_frequency_loss(
+            swapped, batch.targets, config.low_frequency_cell
+        )
+        scales["low_frequency"] = weights.low_frequency
     if batch.same:
         losses["reconstruction"] = reconstruction_loss(swapped, batch.targets)
-        weights["reconstruction"] = config.weights.reconstruction.at(step)
+        scales["reconstruction"] = weights.reconstruction.at(step)
     if step >= config.discriminator_from:
-        discriminator.requires_grad_(False)
-        logits, features = discriminator(swapped)
+        losses |= _adversarial_losses(config, batch.targets, swapped, networks)
+        scales |= {
+            "adversarial": weights.adversarial,
+            "feature_matching": weights.feature_matching,
+        }
+    return swapped, losses, scales
+
+
+def _adversarial_losses(
+    config: TrainConfig, targets: Tensor, swapped: Tensor, networks: Networks
+) -> dict[str, Tensor]:
+    # The plain network: no gradient reaches the discriminators, so nothing is to be synchronised.
+    judge = networks.plain_discriminator
+    judge.requires_grad_(False)
+    logits, features = judge(swapped)
+    losses = {"adversarial": hinge_generator_loss(logits)}
+    if config.weights.feature_matching:
         with torch.no_grad():
-            _, target_features = discriminator(batch.targets)
-        losses["adversarial"] = hinge_generator_loss(logits)
+            _, target_features = judge(targets)
         losses["feature_matching"] = weak_feature_matching_loss(
             features, target_features, config.feature_matching_from
         )
-        weights["adversarial"] = config.weights.adversarial
-        weights["feature_matching"] = config.weights.weak_feature_matching
-        discriminator.requires_grad_(True)
-    total = sum(weights[name] * losses[name] for name in losses)
-    if not torch.isfinite(total):
-        values = {name: float(value.detach()) for name, value in losses.items()}
-        raise FloatingPointError(f"The loss is not finite at step {step}: {values}.")
-    optimizer.zero_grad(set_to_none=True)
-    accelerator.backward(total)
-    accelerator.clip_grad_norm_(generator.parameters(), 50.0)
-    optimizer.step()
-    return swapped.detach(), {name: float(value.detach()) for name, value in losses.items()}
+    judge.requires_grad_(True)
+    return losses
 
 
-def discriminator_step(
+def _update_generator(
     accelerator: Accelerator,
-    batch: Batch,
-    swapped: Tensor,
-    discriminator: nn.Module,
-    optimizer: torch.optim.Optimizer,
-) -> dict[str, float]:
-    """One update of the discriminators on real targets against swapped crops."""
-    real_logits, _ = discriminator(batch.targets)
-    fake_logits, _ = discriminator(swapped)
-    loss = hinge_discriminator_loss(real_logits, fake_logits)
-    optimizer.zero_grad(set_to_none=True)
-    accelerator.backward(loss)
+    config: TrainConfig,
+    step: int,
+    batch: Pairs,
+    networks: Networks,
+    frozen: FrozenNetworks,
+) -> tuple[Tensor, dict[str, Tensor]]:
+    swapped, losses, scales = generator_losses(config, step, batch, networks, frozen)
+    accelerator.backward(torch.stack([scales[name] * losses[name] for name in losses]).sum())
+    optimizer = networks.generator_optimizer
+    if accelerator.sync_gradients:
+        accelerator.unscale_gradients(optimizer)
+        parameters = networks.plain_generator.parameters()
+        torch.nn.utils.clip_grad_norm_(parameters, config.max_grad_norm)
     optimizer.step()
-    return {"discriminator": float(loss.detach())}
+    optimizer.zero_grad()
+    return swapped.detach(), losses
+
+
+def _update_discriminator(
+    accelerator: Accelerator,
+    config: TrainConfig,
+    batch: Pairs,
+    swapped: Tensor,
+    networks: Networks,
+) -> dict[str, Tensor]:
+    count = len(swapped)
+    # One pass over both: two would change spectral norm's buffers between forward and backward.
+    logits, _ = networks.discriminator(torch.cat([batch.targets, swapped]))
+    real, fake = zip(*(scale.split(count) for scale in logits), strict=True)
+    losses = {"discriminator": hinge_discriminator_loss(list(real), list(fake))}
+    total = losses["discriminator"]
+    if config.weights.gradient_penalty:
+        shares = torch.rand(count, 1, 1, 1, device=swapped.device)
+        losses["gradient_penalty"] = gradient_penalty(
+            networks.plain_discriminator, batch.targets, swapped, shares
+        )
+        total = total + config.weights.gradient_penalty * losses["gradient_penalty"]
+    accelerator.backward(total)
+    networks.discriminator_optimizer.step()
+    networks.discriminator_optimizer.zero_grad()
+    return losses

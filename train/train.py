@@ -1,230 +1,265 @@
-"""Train a SimSwap generator: `accelerate launch train/train.py --output runs/mine`.
+"""Train a SimSwap generator: `accelerate launch train/train.py --config lite-128`.
 
-The result is `output/generator.safetensors`, the moving average of the weights, and
-`generator_plain.safetensors`, the weights themselves; `python -m train.export` puts one of them
-into a bundle that the demo loads.
+`--config` takes a preset or a TOML file, and every setting is a flag (`--help`). The run's folder
+gets `bundle/`, which the demo loads as it is, checkpoints for `--resume`, sample grids and logs.
 """
 
 from __future__ import annotations
 
+import json
 import logging
 import sys
-import time
+from collections.abc import Iterator
 from pathlib import Path
 
 # As a script, Python puts train/ first on the path, where this file hides the package `train`.
 ROOT = Path(__file__).resolve().parents[1]
 sys.path[:] = [str(ROOT), *(path for path in sys.path if Path(path).resolve() != ROOT / "train")]
 
-import cv2  # noqa: E402
 import numpy as np  # noqa: E402
 import torch  # noqa: E402
 from accelerate import Accelerator  # noqa: E402
-from accelerate.utils import set_seed  # noqa: E402
-from safetensors.torch import save_file  # noqa: E402
-from torch import Tensor, nn  # noqa: E402
+from accelerate.utils import reduce, set_seed  # noqa: E402
 
-from simswap.models.generator import Generator  # noqa: E402
-from simswap.models.identity import IdentityConfig  # noqa: E402
-from train.config import TrainConfig, parse_config  # noqa: E402
-from train.data import AlignedFaces, Batch, PairSampler, embed_all, load_aligned_faces  # noqa: E402
-from train.discriminator import MultiScaleDiscriminator  # noqa: E402
-from train.evaluate_identity import load_identity_network  # noqa: E402
-from train.steps import (  # noqa: E402
-    CropToIdentityCrop,
-    Ema,
-    Teacher,
-    discriminator_step,
-    generator_step,
+from simswap.errors import SimSwapError  # noqa: E402
+from train.checkpoints import (  # noqa: E402
+    check_architecture,
+    find_checkpoint,
+    load_checkpoint,
+    prepare_checkpoints,
+    save_checkpoint,
 )
+from train.command_line import parse_config  # noqa: E402
+from train.config import TrainConfig  # noqa: E402
+from train.data import PairLoader, open_data, pair_settings  # noqa: E402
+from train.example_data import make_example_data  # noqa: E402
+from train.monitor import SAMPLES_FOLDER, LossWatch, Progress, write_samples  # noqa: E402
+from train.networks import FrozenNetworks, Networks, load_base  # noqa: E402
+from train.pairs import PairStream, Position  # noqa: E402
+from train.results import Evaluator, Publisher, make_output_folder  # noqa: E402
+from train.shards import PhotoShards  # noqa: E402
+from train.steps import Pairs, train_step  # noqa: E402
+from train.stopping import StopRequest  # noqa: E402
 
 logger = logging.getLogger("train")
 
 
 def main(config: TrainConfig) -> None:
-    """Data, networks, resume, loop, export."""
-    accelerator = Accelerator(mixed_precision=config.mixed_precision)
+    """Everything that can fail early, then the loop, then the end. Raises SimSwapError."""
+    accelerator = make_accelerator(config)
+    checkpoint = find_checkpoint(config.resume, Path(config.output)) if config.resume else None
+    if checkpoint:
+        check_architecture(checkpoint, config)
+    output = make_output_folder(config)
     set_seed(config.seed)
-    output = Path(config.output)
-    output.mkdir(parents=True, exist_ok=True)
-    (output / "config.json").write_text(config.to_json())
 
-    faces, sources, teachers = prepare_data(config)
-    sampler = PairSampler(faces, config.crop_size, config.batch_size, config.seed)
-    to_identity_crop = CropToIdentityCrop(config.crop_template)
-    fixed = PairSampler(faces, config.crop_size, 12, seed=1).batch(1)  # the same in every run
+    frozen = FrozenNetworks(config, load_base(config), accelerator.device)
+    networks = Networks(config, accelerator.device)
+    networks.prepare(accelerator)
+    prepare_checkpoints(accelerator)
+    shards = open_shards(accelerator, config)
+    fixed = fixed_pairs(config, shards, accelerator.device)  # also finds unusable data
+    evaluator = Evaluator(accelerator, config) if config.eval_data else None
+    is_main = accelerator.is_main_process
+    publisher = Publisher(config, networks, frozen) if is_main else None
+    start_trackers(accelerator, config)
 
-    models = Models(config)
-    start = models.load(output / "state.pt") if config.resume else 0
-    models.prepare(accelerator)
-
-    logger.info("Training from step %d to %d", start, config.num_steps)
-    progress = Progress(config)
-    for step, batch in zip(range(start, config.num_steps), sampler.batches(start), strict=False):
-        models.set_learning_rate(learning_rate(config, step))
-        swapped, losses = generator_step(
-            accelerator,
-            config,
-            step,
-            batch,
-            models.generator,
-            models.discriminator,
-            models.generator_optimizer,
-            sources[batch.sources],
-            teachers[step // 2 % len(teachers)],  # each sees same- and different-identity batches
-            to_identity_crop,
-        )
-        if step >= config.discriminator_from:
-            losses |= discriminator_step(
-                accelerator, batch, swapped, models.discriminator, models.discriminator_optimizer
-            )
-        models.ema.update(accelerator.unwrap_model(models.generator), step)
-        progress.record(step, losses, batch.same)
-        done = step + 1
-        if done % config.sample_every == 0 or done == config.num_steps:
-            path = output / f"samples_{done:06d}.png"
-            write_sample_grid(path, models.ema.generator, faces, fixed, sources[fixed.sources])
-        if done % config.save_every == 0 or done == config.num_steps:
-            models.save(output / "state.pt", done)
-            export_weights(models.ema.generator, output / "generator.safetensors")
-            plain = accelerator.unwrap_model(models.generator)
-            export_weights(plain, output / "generator_plain.safetensors")
-
-
-def prepare_data(config: TrainConfig) -> tuple[AlignedFaces, Tensor, list[Teacher]]:
-    """Aligned faces, source embeddings [N, 512], and the teachers with theirs."""
-    cache = Path(config.cache)
-    faces = load_aligned_faces(
-        Path(config.data), cache, config.crop_template, config.crop_size, config.crop_margin
+    start, state = 0, None
+    if checkpoint:
+        start, state = checkpoint.step, load_checkpoint(accelerator, checkpoint, networks)
+    loader = PairLoader(
+        shards,
+        pair_settings(config),
+        rank=accelerator.process_index,
+        world=accelerator.num_processes,
+        num_workers=config.num_workers,
+        accumulation=config.accumulation,
+        state=state,
     )
-    weights = Path(config.identity_model) / "identity.safetensors"
-    network = load_identity_network(weights, IdentityConfig())
-    name = f"sources_{Path(config.identity_model).name}.npy"
-    sources = embed_all(network, faces.identity_crops, cache / name)
-    teachers = []
-    for path in map(Path, config.teachers):
-        network = torch.jit.freeze(torch.jit.load(path, map_location="cpu").eval())
-        embeddings = embed_all(network, faces.identity_crops, cache / f"{path.stem}.npy")
-        teachers.append(Teacher(network, embeddings))
-    return faces, sources, teachers
+    run = Run(accelerator, config, networks, frozen, loader, evaluator, publisher, fixed)
+    logger.info("Training from step %d to %d in %s", start, config.num_steps, output)
+    run.train(start)
+    accelerator.end_training()
 
 
-class Models:
-    """Everything that changes while training: networks, moving average, optimisers."""
+class Run:
+    """The loop and what happens in it every so many steps."""
 
-    def __init__(self, config: TrainConfig) -> None:
-        self.generator = Generator(config.generator).to(memory_format=torch.channels_last)
-        discriminator = MultiScaleDiscriminator(config.discriminator_width)
-        self.discriminator = discriminator.to(memory_format=torch.channels_last)
-        self.ema = Ema(self.generator, config.ema_decay)
-        rates = {"lr": config.learning_rate, "betas": config.adam_betas}
-        self.generator_optimizer = torch.optim.Adam(self.generator.parameters(), **rates)
-        self.discriminator_optimizer = torch.optim.Adam(self.discriminator.parameters(), **rates)
+    def __init__(
+        self,
+        accelerator: Accelerator,
+        config: TrainConfig,
+        networks: Networks,
+        frozen: FrozenNetworks,
+        loader: PairLoader,
+        evaluator: Evaluator | None,
+        publisher: Publisher | None,
+        fixed: Pairs,
+    ) -> None:
+        self.accelerator, self.config = accelerator, config
+        self.networks, self.frozen, self.loader = networks, frozen, loader
+        self.evaluator, self.publisher, self.fixed = evaluator, publisher, fixed
+        self.watch, self.stop = LossWatch(), StopRequest()
+        self.output = Path(config.output)
 
-    def prepare(self, accelerator: Accelerator) -> None:
-        """Hand networks and optimisers to Accelerate, after `load`."""
-        (
-            self.generator,
-            self.discriminator,
-            self.generator_optimizer,
-            self.discriminator_optimizer,
-        ) = accelerator.prepare(
-            self.generator,
-            self.discriminator,
-            self.generator_optimizer,
-            self.discriminator_optimizer,
-        )
+    def train(self, start: int) -> None:
+        """Steps `start` to the last, or until somebody asks the run to stop."""
+        config, accelerator = self.config, self.accelerator
+        progress = Progress(accelerator, config, start)
+        batches = iter(self.loader)
+        step = start
+        if step == 0:
+            self.evaluate(step)
+        while step < config.num_steps:
+            self.networks.set_learning_rate(learning_rate(config, step))
+            pairs = [
+                Pairs.of(next(batches), accelerator.device) for _ in range(config.accumulation)
+            ]
+            losses = train_step(accelerator, config, step, pairs, self.networks, self.frozen)
+            self.watch.record(step, pairs[0].same, losses)
+            step += 1
+            progress.advance()
+            is_last = step == config.num_steps or self.stop.is_made(accelerator, step)
+            self.report(step, is_last, progress, pairs[0])
+            if is_last and step < config.num_steps:
+                logger.info("Stopped at step %d; --resume goes on from there.", step)
+                break
+        progress.close()
+        if self.publisher:
+            self.publisher.close()
 
-    def set_learning_rate(self, rate: float) -> None:
-        """The same rate for both optimisers."""
-        for optimizer in (self.generator_optimizer, self.discriminator_optimizer):
-            for group in optimizer.param_groups:
-                group["lr"] = rate
-
-    def save(self, path: Path, step: int) -> None:
-        """Write atomically: a full disk or a kill leaves the previous file."""
-        temporary = path.with_suffix(".tmp")
-        torch.save({"step": step, "parts": [part.state_dict() for part in self._parts]}, temporary)
-        temporary.replace(path)
-
-    def load(self, path: Path) -> int:
-        """Restore all parts; the step to go on from."""
-        saved = torch.load(path, weights_only=True)
-        for part, state in zip(self._parts, saved["parts"], strict=True):
-            part.load_state_dict(state)
-        return saved["step"]
+    def report(self, step: int, is_last: bool, progress: Progress, pairs: Pairs) -> None:
+        """What is due after `step`; at the end of a run, everything."""
+        config = self.config
+        if step % config.log_every == 0 or is_last:
+            self.log(step, progress)
+        if step % config.sample_every == 0 or is_last:
+            self.sample(step, pairs)
+        if step % config.evaluate_every == 0 or is_last:
+            self.evaluate(step)
+        if step % config.save_every == 0 or is_last:
+            self.save(step)
+        if self.publisher and (step % config.push_every == 0 or is_last):
+            self.publisher.push(step)
 
     @property
-    def _parts(self) -> tuple[nn.Module | torch.optim.Optimizer, ...]:
-        return (
-            self.generator,
-            self.discriminator,
-            self.ema.generator,
-            self.generator_optimizer,
-            self.discriminator_optimizer,
-        )
+    def images_per_step(self) -> int:
+        """Pairs that all processes see in one step."""
+        return self.config.batch_size * self.config.accumulation * self.accelerator.num_processes
+
+    def log(self, step: int, progress: Progress) -> None:
+        """Scalars, averaged over the processes, to the tracker and to metrics.jsonl."""
+        self.watch.settle()
+        means = self.watch.means()
+        if means:
+            values = torch.tensor([*means.values()], device=self.accelerator.device)
+            means = dict(zip(means, reduce(values, "mean").tolist(), strict=True))
+        scalars = means | progress.report(step, means)
+        scalars["learning_rate"] = learning_rate(self.config, step - 1)
+        scalars |= {f"skipped/{name}": float(n) for name, n in self.loader.skipped.items()}
+        self.write_scalars(scalars, step)
+
+    def write_scalars(self, scalars: dict[str, float], step: int) -> None:
+        """To the tracker, and a line of metrics.jsonl for whoever has none."""
+        self.accelerator.log(scalars, step=step)
+        if self.accelerator.is_main_process:
+            with (self.output / "metrics.jsonl").open("a") as file:
+                file.write(json.dumps({"step": step} | scalars) + "\n")
+
+    def sample(self, step: int, pairs: Pairs) -> None:
+        """Fixed pairs, the same throughout a run, and those of this step."""
+        if self.publisher:
+            self.publisher.samples = write_samples(
+                self.accelerator,
+                self.output / SAMPLES_FOLDER,
+                step,
+                self.networks.ema.generator,
+                self.frozen.embed_sources,
+                {"fixed": self.fixed, "random": pairs},
+            )
+
+    def save(self, step: int) -> None:
+        """A checkpoint and the bundle; never of losses that have not been looked at."""
+        self.watch.settle()
+        save_checkpoint(self.accelerator, self.config, self.networks, self.loader.state, step)
+        if self.publisher:
+            self.publisher.write(step, step * self.images_per_step)
+
+    def evaluate(self, step: int) -> None:
+        """Judge the moving average through the whole pipeline."""
+        if self.evaluator:
+            generator = self.networks.ema.generator
+            scalars, markdown = self.evaluator.evaluate(generator, self.frozen.base)
+            self.write_scalars(scalars, step)
+            if self.publisher:
+                self.publisher.evaluation = markdown
 
 
-class Progress:
-    """Averages the losses and logs them with images per second."""
+def make_accelerator(config: TrainConfig) -> Accelerator:
+    """Device, processes, precision and trackers."""
+    return Accelerator(
+        cpu=not torch.cuda.is_available(),  # two CPU processes exist only where this is said
+        mixed_precision=config.mixed_precision,
+        gradient_accumulation_steps=config.accumulation,
+        log_with=None if config.log_with == "none" else config.log_with,
+        project_dir=config.output,
+    )
 
-    def __init__(self, config: TrainConfig) -> None:
-        self.config = config
-        self.sums: dict[str, list[float]] = {}
-        self.since = time.perf_counter()
 
-    def record(self, step: int, losses: dict[str, float], same: bool) -> None:
-        """Add one step's losses; every `log_every` steps log their means."""
-        for name, value in losses.items():
-            name = f"identity_{'same' if same else 'different'}" if name == "identity" else name
-            self.sums.setdefault(name, []).append(value)
-        if (step + 1) % self.config.log_every:
-            return
-        seconds = time.perf_counter() - self.since
-        rate = self.config.log_every * self.config.batch_size / seconds
-        means = " ".join(f"{name} {np.mean(values):.3f}" for name, values in self.sums.items())
-        logger.info("step %d: %s; %.1f images/s", step + 1, means, rate)
-        self.sums.clear()
-        self.since = time.perf_counter()
+def start_trackers(accelerator: Accelerator, config: TrainConfig) -> None:
+    """Begin the run in the trackers, with its settings."""
+    settings = json.loads(config.to_json())
+    accelerator.init_trackers(
+        "logs",
+        {name: value for name, value in settings.items() if not isinstance(value, dict | list)},
+    )
+
+
+def open_shards(accelerator: Accelerator, config: TrainConfig) -> PhotoShards:
+    """The run's photos; those of "examples" are made by the main process first."""
+    if config.data != "examples":
+        return open_data(config)
+    folder = Path(config.output) / "data"
+    if accelerator.is_main_process:
+        make_example_data(folder)
+    accelerator.wait_for_everyone()
+    return open_data(config, examples_folder=str(folder))
+
+
+def fixed_pairs(config: TrainConfig, shards: PhotoShards, device: torch.device) -> Pairs:
+    """The same different-identity pairs throughout a run, to watch them change."""
+    stream = PairStream(shards, pair_settings(config))
+    return Pairs.of(next(stream.batches(Position(), never_same())), device)
+
+
+def never_same() -> Iterator[bool]:
+    """Different identities only."""
+    while True:
+        yield False
 
 
 def learning_rate(config: TrainConfig, step: int) -> float:
     """Constant, then a half cosine down to the final rate."""
-    share = (step / config.num_steps - config.decay_from) / (1 - config.decay_from)
+    share = (step / config.num_steps - config.decay_from) / max(1 - config.decay_from, 1e-9)
     fall = (1 - np.cos(np.pi * np.clip(share, 0, 1))) / 2
     rates = config.learning_rate, config.final_learning_rate
     return float(rates[0] + fall * (rates[1] - rates[0]))
 
 
-@torch.inference_mode()
-def write_sample_grid(
-    path: Path, generator: nn.Module, faces: AlignedFaces, fixed: Batch, embeddings: Tensor
-) -> None:
-    """PNG of rows source, target, swap, for the fixed pairs and their embeddings [B, 512]."""
-    size, margin = fixed.targets.shape[-1], faces.margin
-    sources = faces.crops[fixed.sources.numpy()]
-    sources = sources[:, margin : margin + size, margin : margin + size]
-    both = torch.cat([fixed.targets, generator(fixed.targets, embeddings)])
-    both = (both * 255).round().byte().permute(0, 2, 3, 1).numpy()
-    grid = np.concatenate([sources, both]).reshape(3, len(sources), size, size, 3)
-    picture = grid.transpose(0, 2, 1, 3, 4).reshape(3 * size, len(sources) * size, 3)
-    cv2.imwrite(str(path), np.ascontiguousarray(picture[..., ::-1]))
-
-
-def export_weights(generator: nn.Module, path: Path) -> None:
-    """A generator's weights as safetensors, half precision (it halves the download)."""
-    weights = {
-        name: (value.half() if value.is_floating_point() else value).contiguous()
-        for name, value in generator.state_dict().items()
-    }
-    temporary = path.with_suffix(".tmp")
-    save_file(weights, temporary)
-    temporary.replace(path)
+def run_from_shell(arguments: list[str] | None = None) -> int:
+    """Train; the exit code. A person's mistakes end in one sentence."""
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s", datefmt="%H:%M:%S")
+    logging.getLogger("accelerate").setLevel(logging.WARNING)  # names every file of a checkpoint
+    try:
+        config = parse_config(arguments)
+        if config.num_threads:
+            torch.set_num_threads(config.num_threads)
+        main(config)
+    except SimSwapError as error:
+        print(f"train: {error}", file=sys.stderr)
+        return 1
+    return 0
 
 
 if __name__ == "__main__":
-    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s", datefmt="%H:%M:%S")
-    chosen = parse_config()
-    if chosen.num_threads:
-        torch.set_num_threads(chosen.num_threads)
-    main(chosen)
+    sys.exit(run_from_shell())

@@ -1,0 +1,106 @@
+"""One photo with five landmarks -> what training reads: the generator's crop, the identity crop."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from torch import Tensor
+
+from simswap.geometry import (
+    apply,
+    compose,
+    frame_to_crop_transform,
+    invert,
+    warp_to_crop,
+)
+
+IDENTITY_CROP = 112  # px, ArcFace alignment: what identity networks are made for
+MIRRORED = [1, 0, 2, 4, 3]  # landmarks of a mirrored face: left and right change places
+
+
+@dataclass(frozen=True)
+class Jitter:
+    """How far alignment and colour vary, so that the generator meets what detectors really give."""
+
+    shift: float = 0.03  # of the crop's side, each way
+    scale: float = 0.04  # relative
+    roll: float = 3.0  # degrees
+    gain: float = 0.15  # of all channels together
+    channel_gain: float = 0.1  # of each channel by itself
+
+
+def align_target(
+    photo: np.ndarray,
+    landmarks: np.ndarray,
+    template: str,
+    size: int,
+    random: np.random.Generator,
+    jitter: Jitter,
+) -> np.ndarray:
+    """The generator's crop, mirrored half of the time, with jittered alignment and colour.
+
+    photo: [H, W, 3] uint8 RGB; landmarks: [5, 2] pixels -> [size, size, 3] uint8 RGB.
+    """
+    photo, landmarks = _maybe_mirrored(photo, landmarks, random)
+    frame_to_crop = frame_to_crop_transform(landmarks, template, size)
+    frame_to_crop = compose(frame_to_crop, _jittered(size, random, jitter))
+    return _jitter_colour(warp_to_crop(photo, frame_to_crop, size), random, jitter)
+
+
+def align_source(photo: np.ndarray, landmarks: np.ndarray) -> np.ndarray:
+    """The identity crop as the demo cuts it: [112, 112, 3] uint8 RGB."""
+    frame_to_crop = frame_to_crop_transform(landmarks, "arcface", IDENTITY_CROP)
+    return warp_to_crop(photo, frame_to_crop, IDENTITY_CROP)
+
+
+def align_another_view(
+    photo: np.ndarray, landmarks: np.ndarray, random: np.random.Generator, jitter: Jitter
+) -> np.ndarray:
+    """An identity crop that stands in for another photo of the same person, where there is none."""
+    photo, landmarks = _maybe_mirrored(photo, landmarks, random)
+    frame_to_crop = frame_to_crop_transform(landmarks, "arcface", IDENTITY_CROP)
+    frame_to_crop = compose(frame_to_crop, _jittered(IDENTITY_CROP, random, jitter))
+    return _jitter_colour(warp_to_crop(photo, frame_to_crop, IDENTITY_CROP), random, jitter)
+
+
+def coverage(shape: tuple[int, ...], landmarks: np.ndarray, template: str) -> float:
+    """Share of a crop's area that lies inside its photo of `shape`, on a 20 x 20 grid."""
+    steps = (np.arange(20) + 0.5) / 20
+    grid = np.stack(np.meshgrid(steps, steps), axis=-1)
+    points = apply(invert(frame_to_crop_transform(landmarks, template, 1)), grid)
+    inside = (points >= 0) & (points < [shape[1], shape[0]])
+    return float(inside.all(-1).mean())
+
+
+def to_tensor(images: Tensor) -> Tensor:
+    """[B, H, W, 3] uint8 -> [B, 3, H, W] float32 in [0, 1], channels_last in memory."""
+    return images.permute(0, 3, 1, 2).float().div_(255)
+
+
+def _maybe_mirrored(
+    photo: np.ndarray, landmarks: np.ndarray, random: np.random.Generator
+) -> tuple[np.ndarray, np.ndarray]:
+    if random.random() < 0.5:
+        return photo, landmarks
+    mirrored = np.stack([photo.shape[1] - 1 - landmarks[:, 0], landmarks[:, 1]], axis=1)
+    return np.ascontiguousarray(photo[:, ::-1]), mirrored[MIRRORED]
+
+
+def _jittered(size: int, random: np.random.Generator, jitter: Jitter) -> np.ndarray:
+    """A small similarity transform [2, 3] about the crop's centre, from crop to crop."""
+    angle = np.deg2rad(random.uniform(-jitter.roll, jitter.roll))
+    factor = 1 + random.uniform(-jitter.scale, jitter.scale)
+    cosine, sine = factor * np.cos(angle), factor * np.sin(angle)
+    linear = np.array([[cosine, -sine], [sine, cosine]])
+    centre = np.full(2, size / 2)
+    shift = random.uniform(-jitter.shift, jitter.shift, 2) * size
+    return np.concatenate([linear, (centre - linear @ centre + shift)[:, None]], axis=1)
+
+
+def _jitter_colour(crop: np.ndarray, random: np.random.Generator, jitter: Jitter) -> np.ndarray:
+    """Gain per channel and for all, so that light and white balance vary."""
+    gains = 1 + random.uniform(-jitter.channel_gain, jitter.channel_gain, 3)
+    gains *= 1 + random.uniform(-jitter.gain, jitter.gain)
+    table = np.clip(np.arange(256)[:, None] * gains + 0.5, 0, 255).astype(np.uint8)  # [256, 3]
+    return np.take_along_axis(table, crop.reshape(-1, 3), axis=0).reshape(crop.shape)

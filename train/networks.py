@@ -1,0 +1,124 @@
+"""Everything a run trains and trains with: networks, moving average, optimisers."""
+
+from __future__ import annotations
+
+import copy
+from functools import partial
+
+import torch
+from accelerate import Accelerator
+from torch import Tensor, nn
+from torch.utils.checkpoint import checkpoint
+
+from simswap.bundle import Bundle, find_bundle, load_bundle, load_network, read_config
+from simswap.models.generator import Generator
+from simswap.models.identity import embed_identity
+from train.batch_norm import synchronise_batch_norms
+from train.config import TrainConfig
+from train.discriminator import NUM_LAYERS, MultiScaleDiscriminator
+from train.errors import TrainingError
+from train.teachers import CropToIdentityCrop, load_teacher
+
+
+class Ema:
+    """Exponential moving average of a generator's weights; its buffers are copied."""
+
+    def __init__(self, generator: nn.Module, decay: float) -> None:
+        self.generator = copy.deepcopy(generator).eval().requires_grad_(False)
+        self.decay = decay
+
+    @torch.no_grad()
+    def update(self, generator: nn.Module, step: int) -> None:
+        """Follow `generator`; early on faster, so that the start is forgotten."""
+        decay = min(self.decay, (1 + step) / (10 + step))
+        ours, theirs = list(self.generator.parameters()), list(generator.parameters())
+        torch._foreach_lerp_(ours, theirs, 1 - decay)  # one kernel launch instead of a hundred
+        for ours, theirs in zip(self.generator.buffers(), generator.buffers(), strict=True):
+            ours.copy_(theirs)
+
+
+class FrozenNetworks:
+    """What judges identity: the bundle's network, which feeds the generator, and the teachers."""
+
+    def __init__(self, config: TrainConfig, base: Bundle, device: torch.device) -> None:
+        size = config.generator.embedding_size
+        if base.config.identity.embedding_size != size:
+            raise TrainingError(
+                f"{config.identity_model} embeds in {base.config.identity.embedding_size} numbers, "
+                f"generator.embedding_size is {size}."
+            )
+        self.base = base
+        self.identity_network = copy.deepcopy(base.identity_network).requires_grad_(False)
+        self.identity_network.to(device)
+        self.teachers = [load_teacher(source, device) for source in config.teachers]
+        self.to_identity_crop = CropToIdentityCrop(config.crop_template).to(device)
+
+    @torch.no_grad()
+    def embed_sources(self, crops: Tensor) -> Tensor:
+        """[B, 3, 112, 112] RGB [0, 1] -> [B, 512] unit norm, for the generator."""
+        return embed_identity(self.identity_network, crops)
+
+
+class Networks:
+    """The networks of one run on one process, ready for `Accelerator.prepare`."""
+
+    def __init__(self, config: TrainConfig, device: torch.device) -> None:
+        if config.feature_matching_from >= NUM_LAYERS:
+            raise TrainingError(
+                f"feature_matching_from={config.feature_matching_from}: the discriminators have "
+                f"layers 0 to {NUM_LAYERS - 1}. For none, set weights.feature_matching to 0."
+            )
+        layout = torch.channels_last if config.channels_last else torch.contiguous_format
+        generator = Generator(config.generator)
+        if config.init_from:
+            generator.load_state_dict(_initial_weights(config))
+        generator = generator.to(device, memory_format=layout)
+        self.ema = Ema(generator, config.ema_decay)
+        self.plain_generator = synchronise_batch_norms(generator, device)
+        discriminator = MultiScaleDiscriminator(config.discriminator)
+        self.plain_discriminator = discriminator.to(device, memory_format=layout)
+        rates = {"lr": config.learning_rate, "betas": config.adam_betas}
+        self.generator_optimizer = torch.optim.Adam(generator.parameters(), **rates)
+        self.discriminator_optimizer = torch.optim.Adam(discriminator.parameters(), **rates)
+        if config.gradient_checkpointing:
+            for block in generator.BottleNeck:
+                block.forward = partial(checkpoint, block.forward, use_reentrant=False)
+        if config.compile:
+            generator.compile()
+        self.generator, self.discriminator = self.plain_generator, self.plain_discriminator
+
+    def prepare(self, accelerator: Accelerator) -> None:
+        """Hand everything to Accelerate; `plain_*` stay the same networks without its wrapping."""
+        (
+            self.generator,
+            self.discriminator,
+            self.generator_optimizer,
+            self.discriminator_optimizer,
+        ) = accelerator.prepare(
+            self.generator,
+            self.discriminator,
+            self.generator_optimizer,
+            self.discriminator_optimizer,
+        )
+
+    def set_learning_rate(self, rate: float) -> None:
+        """The same rate for both optimisers."""
+        for optimizer in (self.generator_optimizer, self.discriminator_optimizer):
+            for group in optimizer.param_groups:
+                group["lr"] = rate
+
+
+def load_base(config: TrainConfig) -> Bundle:
+    """The bundle whose identity network and detector the trained model will come with."""
+    return load_bundle(config.identity_model)
+
+
+def _initial_weights(config: TrainConfig) -> dict[str, Tensor]:
+    folder = find_bundle(config.init_from)
+    stored = read_config(folder)
+    if stored.generator != config.generator:
+        raise TrainingError(
+            f"init_from={config.init_from} holds another generator: {stored.generator}; this run's "
+            f"is {config.generator}."
+        )
+    return load_network(folder, stored, "generator").state_dict()

@@ -1,0 +1,267 @@
+"""Photo rows -> batches of source and target, in an order that a seed and a position determine.
+
+Rows are read in blocks from a few shards at a time; within a block they are shuffled and paired.
+Each row is a target once in an epoch. Nothing depends on what was read before the block, so a
+stream continues from its position as if it had never stopped.
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field, replace
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from train.alignment import Jitter, align_another_view, align_source, align_target, coverage
+from train.errors import CorruptPhotoError, TrainingError
+from train.shards import PhotoRow, PhotoShards, decode_photo
+
+MAX_DRAWS = 50  # of a source, before a target is given up
+
+
+@dataclass(frozen=True)
+class Position:
+    """How far a stream has come."""
+
+    epoch: int = 0
+    group: int = 0  # of shards, in the stream's order of that epoch
+    block: int = 0  # within the group
+    drawn: int = 0  # rows of that block, in its shuffled order
+
+
+@dataclass(frozen=True)
+class PairSettings:
+    """What of the run's configuration concerns pairs; see TrainConfig."""
+
+    crop_template: str
+    crop_size: int
+    batch_size: int
+    block_rows: int
+    mix_shards: int
+    photos_per_person: int
+    min_coverage: float
+    seed: int
+    jitter: Jitter = field(default_factory=Jitter)
+
+
+@dataclass(frozen=True, eq=False)
+class PairBatch:
+    """targets: [B, S, S, 3], sources: [B, 112, 112, 3] (ArcFace alignment), both uint8 RGB.
+
+    same: each source shows the person of its target. position: of the stream after this batch.
+    skipped: rows passed over on the way, by reason; notice: the first of them that is corrupt.
+    """
+
+    targets: Tensor
+    sources: Tensor
+    same: bool
+    position: Position
+    skipped: Counter[str]
+    notice: str = ""
+
+    def pin_memory(self) -> PairBatch:
+        """The same batch where a GPU can fetch it without waiting; DataLoader calls this."""
+        pinned = self.targets.pin_memory(), self.sources.pin_memory()
+        return PairBatch(*pinned, self.same, self.position, self.skipped, self.notice)
+
+
+@dataclass(frozen=True, eq=False)
+class Block:
+    """Some rows that are paired among themselves; `key` seeds all that is random about them."""
+
+    rows: Sequence[PhotoRow]
+    key: tuple[int, ...]
+
+    def __post_init__(self) -> None:
+        # An unlabelled photo is its own identity.
+        names = [row.identity or ("unlabelled", i) for i, row in enumerate(self.rows)]
+        numbers = {name: number for number, name in enumerate(dict.fromkeys(names))}
+        persons = np.array([numbers[name] for name in names])
+        object.__setattr__(self, "_persons", persons)
+        object.__setattr__(self, "_counts", np.bincount(persons)[persons])
+        object.__setattr__(self, "_by_person", np.argsort(persons, kind="stable"))
+
+    @property
+    def order(self) -> np.ndarray:
+        """The rows' shuffled order."""
+        return np.random.default_rng(self.key).permutation(len(self.rows))
+
+    @property
+    def num_people(self) -> int:
+        """Different identities."""
+        return int(self._persons.max()) + 1
+
+    def random_for(self, index: int) -> np.random.Generator:
+        """The source of chance for row `index` as a target, whatever was drawn before."""
+        return np.random.default_rng((*self.key, index))
+
+    def other_photo(self, index: int, random: np.random.Generator) -> int | None:
+        """Another row of the same person, or None if this block has none."""
+        count = int(self._counts[index])
+        if count < 2:
+            return None
+        first = int(np.searchsorted(self._persons[self._by_person], self._persons[index]))
+        others = self._by_person[first : first + count]
+        return int(random.choice(others[others != index]))
+
+    def other_person(self, index: int, random: np.random.Generator, cap: int) -> int:
+        """A row of somebody else; people with more than `cap` rows count as if they had `cap`."""
+        steps = np.cumsum(
+            np.minimum(1, cap / self._counts) * (self._persons != self._persons[index])
+        )
+        return int(np.searchsorted(steps, random.random() * steps[-1], side="right"))
+
+
+class PairStream:
+    """One of `num_streams` disjoint, endless streams of pairs over the same shards."""
+
+    def __init__(
+        self, shards: PhotoShards, settings: PairSettings, stream: int = 0, num_streams: int = 1
+    ) -> None:
+        self.shards = shards
+        self.settings = settings
+        self.stream = stream
+        self.num_streams = num_streams
+        # With fewer shards than streams, each shard is dealt out row by row.
+        self._num_parts = -(-num_streams // shards.num_shards)
+
+    def batches(self, position: Position, kinds: Iterator[bool]) -> Iterator[PairBatch]:
+        """Endless batches from `position` on; `kinds` says of each whether it is same-identity.
+
+        Raises TrainingError if a whole epoch does not fill one batch.
+        """
+        skipped: Counter[str] = Counter()
+        notice = ""
+        same, pairs = next(kinds), []
+        num_usable = 0 if position == Position(position.epoch) else self.settings.batch_size
+        for block, place in self._blocks(position):
+            if block is None:
+                self._check_epoch(num_usable, skipped)
+                num_usable = 0
+                continue
+            for drawn, index in list(enumerate(block.order))[place.drawn :]:
+                try:
+                    pair = self._pair(block, int(index), same, skipped)
+                except CorruptPhotoError as error:
+                    skipped["corrupt"] += 1
+                    notice = notice or str(error)
+                    continue
+                if pair is None:
+                    continue
+                pairs.append(pair)
+                num_usable += 1
+                if len(pairs) == self.settings.batch_size:
+                    targets, sources = map(_stacked, zip(*pairs, strict=True))
+                    after = replace(place, drawn=drawn + 1)
+                    yield PairBatch(targets, sources, same, after, skipped, notice)
+                    same, pairs, skipped, notice = next(kinds), [], Counter(), ""
+
+    def _blocks(self, start: Position) -> Iterator[tuple[Block | None, Position]]:
+        """Blocks with the position of their first row (`start` itself first); None: epoch done."""
+        for epoch in itertools.count(start.epoch):
+            groups = self._groups(epoch)
+            for group in range(start.group, len(groups)):
+                for number, rows in self._chunks(groups[group], start.block):
+                    key = (self.settings.seed, epoch, self.stream, group, number)
+                    yield Block(rows, key), replace(start, epoch=epoch, group=group, block=number)
+                    start = Position(epoch, group)
+                start = Position(epoch)
+            start = Position(epoch + 1)
+            yield None, start
+
+    def _groups(self, epoch: int) -> list[list[tuple[int, int]]]:
+        """This stream's shards of an epoch as (shard, part), in the order they are read."""
+        count = self.shards.num_shards * self._num_parts
+        order = np.random.default_rng((self.settings.seed, epoch)).permutation(count)
+        mine = [divmod(int(number), self._num_parts) for number in order]
+        mine = mine[self.stream :: self.num_streams]
+        size = self.settings.mix_shards
+        return [mine[first : first + size] for first in range(0, len(mine), size)]
+
+    def _chunks(
+        self, group: list[tuple[int, int]], first: int
+    ) -> Iterator[tuple[int, list[PhotoRow]]]:
+        """Blocks `first`, `first` + 1, ... of a group: as many rows from each of its shards."""
+        share = max(self.settings.block_rows // len(group), 1)
+        readers = [
+            self.shards.rows(shard, first * share, part, self._num_parts) for shard, part in group
+        ]
+        for number in itertools.count(first):
+            rows = [row for reader in readers for row in itertools.islice(reader, share)]
+            if not rows:
+                return
+            yield number, rows
+
+    def _pair(
+        self, block: Block, index: int, same: bool, skipped: Counter[str]
+    ) -> tuple[np.ndarray, np.ndarray] | None:
+        """Target crop and source crop of one row, or None, counted, if it cannot be a target."""
+        settings, row = self.settings, block.rows[index]
+        template, jitter = settings.crop_template, settings.jitter
+        if row.landmarks is None:
+            skipped["without landmarks"] += 1
+            return None
+        if block.num_people < 2:
+            skipped["only one person in the block"] += 1
+            return None
+        photo = decode_photo(row)
+        if coverage(photo.shape, row.landmarks, template) < settings.min_coverage:
+            skipped["cut off by the photo's border"] += 1
+            return None
+        random = block.random_for(index)
+        target = align_target(
+            photo,
+            row.landmarks,
+            settings.crop_template,
+            settings.crop_size,
+            random,
+            settings.jitter,
+        )
+        if same and block.other_photo(index, random) is None:
+            return target, align_another_view(photo, row.landmarks, random, jitter)
+        source = self._source(block, index, same, random)
+        if source is None:
+            skipped["no usable source"] += 1
+            return None
+        return target, source
+
+    def _source(
+        self, block: Block, index: int, same: bool, random: np.random.Generator
+    ) -> np.ndarray | None:
+        for _ in range(MAX_DRAWS):
+            number = (
+                block.other_photo(index, random)
+                if same
+                else block.other_person(index, random, self.settings.photos_per_person)
+            )
+            row = block.rows[number]
+            if row.landmarks is None:
+                continue
+            try:
+                return align_source(decode_photo(row), row.landmarks)
+            except CorruptPhotoError:
+                continue  # it is counted when it is a target itself
+        return None
+
+    def _check_epoch(self, num_usable: int, skipped: Counter[str]) -> None:
+        if num_usable >= self.settings.batch_size:
+            return
+        reasons = ", ".join(f"{count} {reason}" for reason, count in skipped.items()) or "none"
+        advice = (
+            " Run `python -m train.prepare` to find the landmarks."
+            if skipped["without landmarks"]
+            else ""
+        )
+        raise TrainingError(
+            f"Only {num_usable} of this process's photos can be targets, fewer than a batch of "
+            f"{self.settings.batch_size} (passed over: {reasons}). Use more photos of at least two "
+            f"people, or a smaller batch or fewer workers.{advice}"
+        )
+
+
+def _stacked(crops: Sequence[np.ndarray]) -> Tensor:
+    return torch.from_numpy(np.stack(crops))

@@ -1,0 +1,87 @@
+"""The frozen networks of the identity loss: who is on a crop, as several judges of the face see it.
+
+Several teachers of different families keep the generator from learning to fool one of them.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from simswap.bundle import find_bundle, load_network, read_config
+from simswap.errors import ModelError
+from simswap.geometry import TEMPLATES, similarity_transform
+from train.alignment import IDENTITY_CROP
+from train.errors import TrainingError
+
+
+def load_teacher(source: str, device: torch.device) -> nn.Module:
+    """A frozen identity network: a TorchScript file, or the one in a bundle (folder or Hub id).
+
+    Takes [B, 3, 112, 112] RGB in [0, 1], ArcFace alignment, gives [B, E].
+    Raises TrainingError if there is none, or it is something else.
+    """
+    if Path(source).is_file():
+        network = _load_torchscript(source, device)
+    else:
+        try:
+            folder = find_bundle(source)
+            network = load_network(folder, read_config(folder), "identity").to(device)
+        except ModelError as error:
+            raise TrainingError(
+                f"The teacher {source} is neither a TorchScript file nor a bundle: {error}"
+            ) from error
+    network.requires_grad_(False)
+    _check(network, source, device)
+    return network
+
+
+def _load_torchscript(source: str, device: torch.device) -> nn.Module:
+    try:
+        return torch.jit.freeze(torch.jit.load(source, map_location=device).eval())
+    except (RuntimeError, ValueError) as error:
+        raise TrainingError(
+            f"The teacher {source} is no TorchScript file (torch.jit.save)."
+        ) from error
+
+
+@torch.no_grad()
+def _check(network: nn.Module, source: str, device: torch.device) -> None:
+    try:
+        shape = network(torch.zeros(2, 3, IDENTITY_CROP, IDENTITY_CROP, device=device)).shape
+    except RuntimeError as error:
+        reason = str(error).strip().splitlines()[-1]
+        raise TrainingError(f"The teacher {source} refuses 112 px crops: {reason}") from error
+    if len(shape) != 2 or shape[0] != 2:
+        raise TrainingError(f"The teacher {source} gives {list(shape)} for 2 crops, not [2, E].")
+
+
+class CropToIdentityCrop(nn.Module):
+    """Resample generator crops to the ArcFace alignment identity networks expect.
+
+    Both templates are fixed, so one constant similarity transform maps between them.
+    """
+
+    def __init__(self, template: str) -> None:
+        super().__init__()
+        identity_to_crop = similarity_transform(TEMPLATES["arcface"], TEMPLATES[template])
+        # affine_grid speaks of [-1, 1] from edge to edge; the templates of [0, 1].
+        linear, shift = identity_to_crop[:, :2], identity_to_crop[:, 2]
+        shift = linear.sum(1) + 2 * shift - 1
+        theta = np.concatenate([linear, shift[:, None]], axis=1)
+        self.register_buffer("theta", torch.from_numpy(theta).float(), persistent=False)
+
+    def forward(self, crops: Tensor) -> Tensor:
+        """[B, 3, S, S] -> [B, 3, 112, 112], values unchanged."""
+        shrink = crops.shape[-1] // IDENTITY_CROP
+        if shrink > 1:  # sampling single pixels of a large crop would alias
+            crops = F.avg_pool2d(crops, shrink)
+        shape = [len(crops), 3, IDENTITY_CROP, IDENTITY_CROP]
+        grid = F.affine_grid(self.theta.expand(len(crops), 2, 3), shape, align_corners=False)
+        resampled = F.grid_sample(crops, grid, padding_mode="border", align_corners=False)
+        # Measured on a CPU, depthwise teachers are a quarter faster this way.
+        return resampled.contiguous(memory_format=torch.channels_last)
