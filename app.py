@@ -212,7 +212,7 @@ def build_photo_inputs() -> tuple[gr.Gallery, gr.Image]:
                 interactive=True,
                 columns=2,
                 height=260,
-                object_fit="cover",
+                object_fit="contain",  # "cover" cuts the head off a tall portrait
                 buttons=[],
                 elem_id="source",
             )

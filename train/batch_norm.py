@@ -3,8 +3,21 @@
 from __future__ import annotations
 
 import torch
-import torch.distributed.nn.functional as collective
 from torch import Tensor, distributed, nn
+
+
+class _SumOverProcesses(torch.autograd.Function):
+    """Every process gets the sum, so that each one's gradient is the sum of all gradients."""
+
+    @staticmethod
+    def forward(ctx: torch.autograd.function.FunctionCtx, values: Tensor) -> Tensor:
+        total = values.clone()
+        distributed.all_reduce(total)
+        return total
+
+    @staticmethod
+    def backward(ctx: torch.autograd.function.FunctionCtx, gradient: Tensor) -> Tensor:
+        return _SumOverProcesses.apply(gradient.contiguous())
 
 
 class ProcessBatchNorm2d(nn.BatchNorm2d):
@@ -17,18 +30,18 @@ class ProcessBatchNorm2d(nn.BatchNorm2d):
         """[B, C, h, w] -> the same shape."""
         if not self.training:
             return super().forward(features)
-        values = features.float()
-        moments = torch.stack([values.mean((0, 2, 3)), values.square().mean((0, 2, 3))])
-        moments = collective.all_reduce(moments) / distributed.get_world_size()
-        mean, variance = moments[0], moments[1] - moments[0].square()
-        count = features.numel() // features.shape[1] * distributed.get_world_size()
+        values, world = features.float(), distributed.get_world_size()
+        mean = _SumOverProcesses.apply(values.mean((0, 2, 3))) / world
+        # Centred before it is squared: a channel far from 0 would lose its variance to rounding.
+        centred = values - mean[:, None, None]
+        variance = _SumOverProcesses.apply(centred.square().mean((0, 2, 3))) / world
+        count = features.numel() // features.shape[1] * world
         with torch.no_grad():
             self.num_batches_tracked += 1
             self.running_mean.lerp_(mean, self.momentum)
             self.running_var.lerp_(variance * count / (count - 1), self.momentum)
         scale = self.weight * torch.rsqrt(variance + self.eps)
-        shift = self.bias - mean * scale
-        return (values * scale[:, None, None] + shift[:, None, None]).to(features.dtype)
+        return (centred * scale[:, None, None] + self.bias[:, None, None]).to(features.dtype)
 
 
 def synchronise_batch_norms(network: nn.Module, device: torch.device) -> nn.Module:

@@ -30,8 +30,6 @@ logger = logging.getLogger(__name__)
 
 # What the run's config tells a reader of the bundle; the rest concerns its machine.
 FACTS = (
-    "data",
-    "teachers",
     "num_steps",
     "batch_size",
     "accumulation",
@@ -97,7 +95,12 @@ class Publisher:
             generator=copy.deepcopy(self._networks.ema.generator).cpu(),
             base=self._frozen.base,
             alignment=Alignment(config.crop_template, config.crop_size),
-            training=facts | {"steps_done": step},
+            training=facts
+            | {
+                "steps_done": step,
+                "data": public_name(config.data),
+                "teachers": [public_name(teacher) for teacher in config.teachers],
+            },
             licence=config.licence,
             card=self._card(step, num_images, facts["weights"]),
             name=config.name,
@@ -109,9 +112,9 @@ class Publisher:
         if self._pusher:
             self._pusher.push(self.folder, f"Step {step}")
 
-    def close(self) -> None:
-        """Wait for the last push."""
-        if self._pusher and not self._pusher.close():
+    def close(self, timeout: float) -> None:
+        """Wait for the last push, so many seconds at most."""
+        if self._pusher and not self._pusher.close(timeout):
             logger.warning(
                 "The last push to %s did not arrive; the bundle is in %s.",
                 self._config.hub_model_id,
@@ -128,15 +131,23 @@ class Publisher:
             ),
             crop_size=config.crop_size,
             repo_id=config.hub_model_id,
-            data=config.data,
+            data=public_name(config.data),
             num_steps=step,
             num_images=num_images,
             losses=weights,
-            teachers=tuple(Path(teacher).stem for teacher in config.teachers),
+            teachers=tuple(public_name(teacher) for teacher in config.teachers),
             evaluation=self.evaluation,
             has_samples=self.samples is not None,
         )
         return model_card(facts)
+
+
+def public_name(source: str) -> str:
+    """What a bundle tells of a data set or a network: never where it lies on this machine."""
+    if Path(source).is_file():
+        return Path(source).stem
+    is_local = Path(source).exists() or source.startswith((".", "/", "~"))
+    return Path(source).name if is_local else source
 
 
 def make_output_folder(config: TrainConfig) -> Path:

@@ -125,8 +125,8 @@ class Run:
                 logger.info("Stopped at step %d; --resume goes on from there.", step)
                 break
         progress.close()
-        if self.publisher:
-            self.publisher.close()
+        if self.publisher:  # a preempted node has little time left
+            self.publisher.close(timeout=600 if step == config.num_steps else 30)
 
     def report(self, step: int, is_last: bool, progress: Progress, pairs: Pairs) -> None:
         """What is due after `step`; at the end of a run, everything."""

@@ -1,0 +1,156 @@
+"""How fast is a step, and what does it wait for?
+
+    python -m train.speed --config lite-128 --mixed-precision bf16 [--any.setting VALUE ...]
+
+Takes the flags of train/train.py. Times real steps on streamed data, same- and different-identity
+pairs in turn with the discriminators, after some that warm up: images/s, how long steps wait for
+the loader, peak memory, on a GPU the share of time it computes, and the five costliest operations.
+"""
+
+from __future__ import annotations
+
+import logging
+import resource
+import sys
+import time
+from dataclasses import dataclass, replace
+
+import torch
+from accelerate.utils import set_seed
+from torch.profiler import ProfilerActivity, profile
+
+from simswap.errors import SimSwapError
+from train.command_line import parse_config
+from train.config import TrainConfig
+from train.data import PairLoader, pair_settings
+from train.networks import FrozenNetworks, Networks, load_base
+from train.steps import Pairs, train_step
+from train.train import make_accelerator, open_shards
+
+WARM_UP, TIMED, PROFILED = 4, 10, 2  # steps
+
+
+@dataclass(frozen=True)
+class Speed:
+    """Figures of some steps on one process."""
+
+    device: str
+    images_per_second: float
+    step_ms: float
+    waiting: float  # share of the time, for data
+    peak_memory_mb: float  # of the GPU where there is one
+    busy: float | None  # share of the time a GPU computes
+    costliest: tuple[tuple[str, float], ...]  # operations and their share
+
+    def report(self, config: TrainConfig) -> str:
+        """A few lines to read."""
+        lines = [
+            f"{config.name} on {self.device}, {config.mixed_precision} mixed precision, batches of "
+            f"{config.batch_size}: {self.images_per_second:.1f} images/s, {self.step_ms:.0f} ms a "
+            f"step, {self.waiting:.0%} of it waiting for data, {self.peak_memory_mb:.0f} MB at most"
+        ]
+        if self.busy is not None:
+            lines.append(f"The GPU computes {self.busy:.0%} of the time.")
+        lines += [f"{share:6.1%}  {name}" for name, share in self.costliest]
+        return "\n".join(lines)
+
+
+def measure(config: TrainConfig) -> Speed:
+    """Time steps of a run that is set up as train.py sets it up, and thrown away."""
+    accelerator = make_accelerator(replace(config, log_with="none"))
+    set_seed(config.seed)
+    frozen = FrozenNetworks(config, load_base(config), accelerator.device)
+    networks = Networks(config, accelerator.device)
+    networks.prepare(accelerator)
+    loader = PairLoader(
+        open_shards(accelerator, config),
+        pair_settings(config),
+        num_workers=config.num_workers,
+        accumulation=config.accumulation,
+    )
+    batches = iter(loader)
+    waited = 0.0
+
+    def steps(count: int) -> float:
+        """Seconds of so many steps."""
+        nonlocal waited
+        waited, begun = 0.0, time.perf_counter()
+        for number in range(count):
+            asked = time.perf_counter()
+            drawn = [next(batches) for _ in range(config.accumulation)]
+            waited += time.perf_counter() - asked
+            pairs = [Pairs.of(batch, accelerator.device) for batch in drawn]
+            step = config.discriminator_from + number
+            train_step(accelerator, config, step, pairs, networks, frozen)
+        _wait_for_gpu()
+        return time.perf_counter() - begun
+
+    steps(WARM_UP)
+    seconds = steps(TIMED)
+    share_waiting = waited / seconds
+    with profile(activities=_activities()) as profiler:
+        profiled_seconds = steps(PROFILED)
+    busy, costliest = _costs(profiler, profiled_seconds)
+    images = config.batch_size * config.accumulation * TIMED
+    return Speed(
+        device=_device_name(),
+        images_per_second=images / seconds,
+        step_ms=1000 * seconds / TIMED,
+        waiting=share_waiting,
+        peak_memory_mb=_peak_memory_mb(),
+        busy=busy,
+        costliest=costliest,
+    )
+
+
+def _activities() -> list[ProfilerActivity]:
+    cuda = [ProfilerActivity.CUDA] if torch.cuda.is_available() else []
+    return [ProfilerActivity.CPU, *cuda]
+
+
+def _costs(profiler: profile, seconds: float) -> tuple[float | None, tuple[tuple[str, float], ...]]:
+    """Share of the time that a GPU computes, and the five costliest operations by own time."""
+    on_gpu = torch.cuda.is_available()
+    times = {
+        event.key: event.self_device_time_total if on_gpu else event.self_cpu_time_total
+        for event in profiler.key_averages()
+    }
+    total = sum(times.values())
+    ranked = sorted(times.items(), key=lambda item: -item[1])[:5]
+    busy = total / 1e6 / seconds if on_gpu else None
+    return busy, tuple((name, spent / total) for name, spent in ranked)
+
+
+def _wait_for_gpu() -> None:
+    if torch.cuda.is_available():
+        torch.cuda.synchronize()
+
+
+def _device_name() -> str:
+    if torch.cuda.is_available():
+        return torch.cuda.get_device_name()
+    return f"CPU, {torch.get_num_threads()} threads"
+
+
+def _peak_memory_mb() -> float:
+    if torch.cuda.is_available():
+        return torch.cuda.max_memory_allocated() / 1e6
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e3  # kilobytes on Linux
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Print the report; the exit code."""
+    logging.basicConfig(level=logging.WARNING)
+    try:
+        config = parse_config(arguments)
+        if config.num_threads:
+            torch.set_num_threads(config.num_threads)
+        print(measure(config).report(config))
+    except SimSwapError as error:
+        print(f"train.speed: {error}", file=sys.stderr)
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
