@@ -17,6 +17,7 @@ from simswap.media import read_photo
 logger = logging.getLogger(__name__)
 
 EXAMPLES = Path(__file__).resolve().parents[1] / "assets" / "examples"
+PEOPLE = ("astronaut", "grace_hopper")
 SIDE = 192  # px of each photo
 NUM_SHARDS, ROWS_PER_SHARD = 4, 32
 
@@ -34,12 +35,9 @@ def make_example_data(folder: Path, seed: int = 0) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     detector = FaceSwapper.from_pretrained()
     faces = []
-    for path in sorted(EXAMPLES.glob("*.jpg")):
-        photo = read_photo(path).image
-        faces += [
-            (photo, face.landmarks, f"{path.stem}-{number}")
-            for number, face in enumerate(detector.detect(photo))
-        ]
+    for person in PEOPLE:
+        photo = read_photo(EXAMPLES / f"{person}.jpg").image
+        faces.append((photo, detector.detect(photo)[0].landmarks, person))
     random = np.random.default_rng(seed)
     disable_progress_bars()
     for path in names:

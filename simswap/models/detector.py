@@ -78,7 +78,7 @@ class SeparableUnit(nn.Sequential):
             nn.Conv2d(out_channels, out_channels, 3, padding=1, groups=out_channels),
         )
         if activate:
-            self.append(nn.ReLU())
+            self.append(nn.ReLU(inplace=True))
 
 
 class Branch(nn.Module):
@@ -126,7 +126,7 @@ class FaceDetector(nn.Module):
         first, second, last, branch = config.channels[:4]
         self.stem = nn.Sequential(
             nn.Conv2d(3, first, 3, stride=2, padding=1),
-            nn.ReLU(),
+            nn.ReLU(inplace=True),
             SeparableUnit(first, first),
             nn.MaxPool2d(2),
             SeparableUnit(first, first),

@@ -93,7 +93,10 @@ class Generator(nn.Module):
         self.config = config
         widths = config.channels
         self.first_layer = nn.Sequential(
-            nn.ReflectionPad2d(3), nn.Conv2d(3, widths[0], 7), nn.BatchNorm2d(widths[0]), nn.ReLU()
+            nn.ReflectionPad2d(3),
+            nn.Conv2d(3, widths[0], 7),
+            nn.BatchNorm2d(widths[0]),
+            nn.ReLU(inplace=True),
         )
         levels = range(config.first_level, config.first_level + config.num_halvings)
         self._down_names = [f"down{level}" for level in levels]
@@ -153,7 +156,7 @@ def _down(in_channels: int, out_channels: int) -> nn.Sequential:
     return nn.Sequential(
         nn.Conv2d(in_channels, out_channels, 3, stride=2, padding=1),
         nn.BatchNorm2d(out_channels),
-        nn.ReLU(),
+        nn.ReLU(inplace=True),
     )
 
 
@@ -162,5 +165,5 @@ def _up(in_channels: int, out_channels: int) -> nn.Sequential:
         nn.Upsample(scale_factor=2, mode="bilinear", align_corners=False),
         nn.Conv2d(in_channels, out_channels, 3, padding=1),
         nn.BatchNorm2d(out_channels),
-        nn.ReLU(),
+        nn.ReLU(inplace=True),
     )
