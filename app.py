@@ -12,15 +12,13 @@ os.environ["GRADIO_ANALYTICS_ENABLED"] = "False"  # read when gradio is imported
 
 import gradio as gr
 
-from demo import examples, face_strip, look, service
+from demo import examples, image_tab, look, service
 from demo.uploads import OneOrMoreFiles, read_upload
 from simswap import SwapOptions
 from simswap.media import MAX_FILE_BYTES
 
 HOUR = 3600  # seconds
 DEFAULTS = SwapOptions()
-CHOICES = [("All faces", "all"), ("Largest face", "largest"), ("Faces I pick", "picked")]
-FORMATS = [("PNG", "png"), ("JPEG", "jpeg")]
 
 
 # Endpoints. Their docstrings are what the API page and an MCP client show.
@@ -88,159 +86,15 @@ def detect_faces(
     ]
 
 
-# Callbacks of the page. They take what the browser sends as it is (preprocess=False), since
-# Gradio's own reading of an image would come before our limits on what may be decoded.
-
-
-def load_example(event: gr.EventData) -> tuple[list[str], str]:
-    """Fill in the source and the target."""
-    return examples.paths(event.example)
-
-
-def show_faces(target: dict | None, choice: str) -> tuple[dict, str, str]:
-    """The strip of faces, a message, and the choice (picks are gone with their photo)."""
-    choice = "largest" if choice == "largest" else "all"
-    if target is None:
-        return face_strip.EMPTY, "", choice
-    try:
-        with service.readable_errors():
-            image = read_upload(target["path"]).image
-        faces = service.find_faces(image, DEFAULTS.min_score)
-    except gr.Error as error:
-        return face_strip.EMPTY, look.message(error.message), choice
-    return face_strip.show(image, faces, choice), look.message(look.count(len(faces))), choice
-
-
-def swap_on_page(
-    source: list[dict] | None,
-    target: dict | None,
-    choice: str,
-    strip: dict,
-    format: str,
-    match_colour: bool,
-    mask_softness: float,
-) -> tuple[tuple[str, str], str, gr.DownloadButton, str]:
-    """The before/after pair, the lossless result, its download, and what happened."""
-    sources = [item["image"]["path"] for item in source or []]
-    faces = ",".join(map(str, strip["picked"])) if choice == "picked" else choice
-    path = target and target["path"]
-    options = {"match_colour": match_colour, "mask_softness": mask_softness}
-    result, summary = service.swap_uploads(sources, path, faces=faces, format="png", **options)
-    return (path, result), result, offer(result, format), look.message(*look.tell(summary))
-
-
-def offer(result: str | None, format: str) -> gr.DownloadButton:
-    """The download button for a result (a path, or None before the first), in `format`."""
-    label = f"Download {format.upper()}"
-    if result is None:
-        return gr.DownloadButton(label, interactive=False)
-    path = result if format == "png" else service.convert_result(result, format)
-    return gr.DownloadButton(label, value=path, interactive=True)
-
-
 def build_page() -> gr.Blocks:
     """The page, with its events and endpoints."""
     with gr.Blocks(title="SimSwap", delete_cache=(HOUR // 6, HOUR)) as page:
         gr.HTML(look.HEADER)
         with gr.Tabs(), gr.Tab("Image"):
-            build_image_tab()
+            image_tab.build()
         gr.HTML(look.fine_print(service.machine(), service.swapper.name))
         build_endpoints()
     return page
-
-
-def build_image_tab() -> None:
-    """Photos in, a photo out."""
-    with gr.Row(equal_height=False):
-        with gr.Column(scale=5, elem_classes="half"):
-            source, target = build_photo_inputs()
-            found = build_message()
-            strip = gr.HTML(
-                face_strip.EMPTY,
-                html_template=face_strip.HTML,
-                js_on_load=face_strip.JS,
-                elem_id="faces",
-            )
-            choice = gr.Radio(CHOICES, value="all", label="Faces to swap")
-            settings = build_settings()
-            swap = gr.Button("Swap", variant="primary", size="lg")
-        with gr.Column(scale=6, elem_classes="half"):
-            gr.HTML(look.heading("Result", "Drag the handle to compare."))
-            slider = gr.ImageSlider(
-                show_label=False,
-                type="filepath",
-                interactive=False,
-                buttons=["fullscreen"],
-                max_height=560,
-                elem_id="result",
-            )
-            told = build_message()
-            with gr.Row(elem_id="save"):
-                format = gr.Radio(
-                    FORMATS, value="png", label="File format", show_label=False, container=False
-                )
-                download = gr.DownloadButton("Download PNG", interactive=False, min_width=150)
-            example = gr.HTML(examples.show(), html_template=examples.HTML, js_on_load=examples.JS)
-    result = gr.State()  # path of the lossless one
-    private = {"api_visibility": "private", "preprocess": False}
-    in_browser = {"fn": None, "api_visibility": "private"}
-    example.select(load_example, outputs=[source, target], api_visibility="private")
-    target.change(show_faces, [target, choice], [strip, found, choice], **private)
-    choice.input(
-        js=face_strip.PICK_BY_CHOICE_JS, inputs=[choice, strip], outputs=strip, **in_browser
-    )
-    strip.input(js="() => 'picked'", outputs=choice, **in_browser)
-    swap.click(
-        swap_on_page,
-        [source, target, choice, strip, format, *settings],
-        [slider, result, download, told],
-        concurrency_id="swap",
-        **private,
-    )
-    format.input(offer, [result, format], download, **private)
-
-
-def build_photo_inputs() -> tuple[gr.Gallery, gr.Image]:
-    """Where the source photos and the target photo go."""
-    with gr.Row():
-        with gr.Column(min_width=160):
-            gr.HTML(look.heading("Source", "One or more photos of one person."))
-            source = gr.Gallery(
-                label="Source photos",
-                show_label=False,
-                file_types=["image"],
-                interactive=True,
-                columns=2,
-                height=260,
-                object_fit="contain",  # "cover" cuts the head off a tall portrait
-                buttons=[],
-                elem_id="source",
-            )
-        with gr.Column(min_width=160):
-            gr.HTML(look.heading("Target", "The photo to put the face into."))
-            target = gr.Image(
-                label="Target photo",
-                show_label=False,
-                sources=["upload", "clipboard"],
-                height=260,
-                buttons=[],
-                elem_id="target",
-            )
-    return source, target
-
-
-def build_settings() -> tuple[gr.Checkbox, gr.Slider]:
-    """What few visitors change, in the order of swap_on_page's last arguments."""
-    with gr.Accordion("Settings", open=False):
-        return (
-            gr.Checkbox(DEFAULTS.match_colour, label="Match the face's colours to the photo"),
-            gr.Slider(0, 0.5, DEFAULTS.mask_softness, step=0.01, label="Softness of its edge"),
-        )
-
-
-def build_message() -> gr.HTML:
-    """A line for the visitor, empty as yet, which screen readers say when it comes."""
-    return gr.HTML(elem_classes="message", js_on_load=look.LIVE_REGION_JS)
 
 
 def build_endpoints() -> None:
