@@ -143,6 +143,20 @@ def test_weights_of_another_architecture_are_refused():
         Networks(replace(CONFIG, init_from=BUNDLE), CPU)
 
 
+def test_a_torchscript_teacher_trains_the_generator(tmp_path):
+    torch.manual_seed(0)
+    network = torch.nn.Sequential(
+        torch.nn.AvgPool2d(28), torch.nn.Flatten(), torch.nn.Linear(48, 8)
+    )
+    path = tmp_path / "teacher.pt"
+    torch.jit.save(torch.jit.script(network), path)
+    frozen = FrozenNetworks(replace(CONFIG, teachers=(str(path),)), load_bundle(BUNDLE), CPU)
+    only_identity = LossWeights(reconstruction=Ramp(0, 0, 0, 0), low_frequency=0)
+    run = Run(frozen, weights=only_identity, learning_rate=4e-3)
+    losses = [run.step(0, pairs(same=True))["identity"] for _ in range(10)]
+    assert losses[-1] < losses[0]
+
+
 @pytest.mark.parametrize(
     ("teacher", "message"),
     [

@@ -30,18 +30,18 @@ def load_teacher(source: str, device: torch.device) -> nn.Module:
     else:
         try:
             folder = find_bundle(source)
-            network = load_network(folder, read_config(folder), "identity").to(device)
+            network = load_network(folder, read_config(folder), "identity")
         except ModelError as error:
             raise TrainingError(
                 f"The teacher {source} is neither a TorchScript file nor a bundle: {error}"
             ) from error
-    network.requires_grad_(False)
+        network.requires_grad_(False).to(device)
     _check(network, source, device)
     return network
 
 
 def _load_torchscript(source: str, device: torch.device) -> nn.Module:
-    try:
+    try:  # frozen: its weights become constants, which need no gradient
         return torch.jit.freeze(torch.jit.load(source, map_location=device).eval())
     except (RuntimeError, ValueError) as error:
         raise TrainingError(
