@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
+import pickle  # its error only: torch.load raises it, and executes nothing
 import re
 import shutil
 from dataclasses import asdict, dataclass
@@ -11,6 +12,7 @@ from pathlib import Path
 
 import torch
 from accelerate import Accelerator
+from accelerate.utils import load
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
@@ -29,6 +31,7 @@ NAME = re.compile(r"step_(\d{8})")
 ARCHITECTURE = ("generator", "discriminator", "crop_template", "crop_size")
 # What torch, safetensors and the system raise when a disk is full or a folder read-only.
 WRITE_ERRORS = (OSError, SafetensorError, RuntimeError)
+READ_ERRORS = (*WRITE_ERRORS, ValueError, KeyError, TypeError, EOFError, pickle.UnpicklingError)
 
 
 @dataclass(frozen=True)
@@ -65,13 +68,17 @@ def find_checkpoint(resume: str, output: Path) -> Checkpoint:
 
 def check_architecture(checkpoint: Checkpoint, config: TrainConfig) -> None:
     """Raise TrainingError if the checkpoint's networks are not those of this run."""
-    stored = json.loads((checkpoint.folder / RUN_FILE).read_text())["config"]
+    try:
+        stored = json.loads((checkpoint.folder / RUN_FILE).read_text())["config"]
+        theirs = {name: stored[name] for name in ARCHITECTURE}
+    except READ_ERRORS as error:
+        raise _damaged(checkpoint, error) from error
     ours = json.loads(config.to_json())
-    for name in ARCHITECTURE:
-        if stored[name] != ours[name]:
+    for name, value in theirs.items():
+        if value != ours[name]:
             raise TrainingError(
-                f"The checkpoint {checkpoint.folder} was made with {name}={stored[name]}, this run "
-                f"has {ours[name]}. Use its settings, or begin a new run in another --output."
+                f"The checkpoint {checkpoint.folder} was made with {name}={value}, this run has "
+                f"{ours[name]}. Use its settings, or begin a new run in another --output."
             )
 
 
@@ -116,10 +123,10 @@ def save_checkpoint(
         )
     if accelerator.is_main_process:
         if final.exists():  # the same step saved again, at its end or after a resume
-            shutil.rmtree(final)
+            _discard(final)
         partial.rename(final)
         for old in checkpoints_of(Path(config.output))[: -config.keep_checkpoints]:
-            shutil.rmtree(old.folder)
+            _discard(old.folder)
     accelerator.wait_for_everyone()
 
 
@@ -131,19 +138,34 @@ def load_checkpoint(
     A run with other numbers of processes goes on with the data state of the first process, which
     its loader then recognises as another's. Raises TrainingError for a damaged checkpoint.
     """
-    folder = checkpoint.folder
+    folder, rank = checkpoint.folder, accelerator.process_index
+    chance = folder / f"random_states_{rank}.pkl"
     try:
+        if chance.is_file():
+            load(chance)  # Accelerate says nothing where it cannot restore chance
         accelerator.load_state(str(folder))
         networks.ema.generator.load_state_dict(load_file(folder / EMA_FILE))
-        data = folder / f"data_{accelerator.process_index}.json"
+        data = folder / f"data_{rank}.json"
         data = data if data.is_file() else folder / "data_0.json"
         return LoaderState.from_json(json.loads(data.read_text()))
-    except (*WRITE_ERRORS, ValueError, KeyError) as error:
-        reason = (str(error).strip().splitlines() or [repr(error)])[0]
-        raise TrainingError(
-            f"The checkpoint {folder} is damaged ({reason}). Resume from an older one: "
-            "--resume FOLDER."
-        ) from error
+    except READ_ERRORS as error:
+        raise _damaged(checkpoint, error) from error
+
+
+def _damaged(checkpoint: Checkpoint, error: Exception) -> TrainingError:
+    reason = (str(error).strip().splitlines() or [repr(error)])[0]
+    return TrainingError(
+        f"The checkpoint {checkpoint.folder} is damaged ({reason}). Resume from an older one: "
+        "--resume FOLDER."
+    )
+
+
+def _discard(folder: Path) -> None:
+    """Delete a checkpoint; one that a kill leaves half deleted is not taken for a whole one."""
+    hidden = folder.with_name(f".{folder.name}.old")
+    shutil.rmtree(hidden, ignore_errors=True)
+    folder.rename(hidden)
+    shutil.rmtree(hidden, ignore_errors=True)
 
 
 def _write(

@@ -58,7 +58,8 @@ class LossWatch:
             raise TrainingError(
                 f"The loss {broken[0]} became {found[broken[0]]} at step {step + 1} ({found}). "
                 "The checkpoints are as they were before. Resume with a lower --learning-rate, or "
-                "with --mixed-precision no."
+                "with --mixed-precision no; if the newest breaks too, from an older one: "
+                "--resume FOLDER."
             )
         for name, value in found.items():
             kind = f"{name}_{'same' if same else 'different'}" if name == "identity" else name

@@ -101,6 +101,20 @@ class Networks:
             self.discriminator_optimizer,
         )
 
+    def check_finite(self, step: int) -> None:
+        """Raise TrainingError if `step` broke the weights, whose losses only the next would show.
+
+        One infinite gradient does that, while the losses it came from are finite.
+        """
+        networks = {"generator": self.plain_generator, "discriminator": self.plain_discriminator}
+        for name, network in networks.items():
+            if not torch.stack([value.isfinite().all() for value in network.parameters()]).all():
+                raise TrainingError(
+                    f"The weights of the {name} are no longer finite after step {step}. The "
+                    "checkpoints are as they were before. Resume with a lower --learning-rate, or "
+                    "with --mixed-precision no."
+                )
+
     def set_learning_rate(self, rate: float) -> None:
         """The same rate for both optimisers."""
         for optimizer in (self.generator_optimizer, self.discriminator_optimizer):

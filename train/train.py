@@ -6,10 +6,12 @@ gets `bundle/`, which the demo loads as it is, checkpoints for `--resume`, sampl
 
 from __future__ import annotations
 
+import errno
 import json
 import logging
 import sys
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 
 # As a script, Python puts train/ first on the path, where this file hides the package `train`.
@@ -32,6 +34,7 @@ from train.checkpoints import (  # noqa: E402
 from train.command_line import parse_config  # noqa: E402
 from train.config import TrainConfig  # noqa: E402
 from train.data import PairLoader, open_data, pair_settings  # noqa: E402
+from train.errors import TrainingError  # noqa: E402
 from train.example_data import make_example_data  # noqa: E402
 from train.monitor import SAMPLES_FOLDER, LossWatch, Progress, write_samples  # noqa: E402
 from train.networks import FrozenNetworks, Networks, load_base  # noqa: E402
@@ -42,6 +45,8 @@ from train.steps import Pairs, train_step  # noqa: E402
 from train.stopping import StopRequest  # noqa: E402
 
 logger = logging.getLogger("train")
+
+DISK_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
 
 def main(config: TrainConfig) -> None:
@@ -104,8 +109,14 @@ class Run:
 
     def train(self, start: int) -> None:
         """Steps `start` to the last, or until somebody asks the run to stop."""
+        with closing(Progress(self.accelerator, self.config, start)) as progress:
+            step = self.steps(start, progress)
+        if self.publisher:  # a preempted node has little time left
+            self.publisher.close(timeout=600 if step == self.config.num_steps else 30)
+
+    def steps(self, start: int, progress: Progress) -> int:
+        """The loop itself; the number of the step after which it ended."""
         config, accelerator = self.config, self.accelerator
-        progress = Progress(accelerator, config, start)
         batches = iter(self.loader)
         step = start
         if step == 0:
@@ -124,13 +135,20 @@ class Run:
             if is_last and step < config.num_steps:
                 logger.info("Stopped at step %d; --resume goes on from there.", step)
                 break
-        progress.close()
-        if self.publisher:  # a preempted node has little time left
-            self.publisher.close(timeout=600 if step == config.num_steps else 30)
+        return step
 
     def report(self, step: int, is_last: bool, progress: Progress, pairs: Pairs) -> None:
-        """What is due after `step`; at the end of a run, everything."""
+        """What is due after `step`; at the end of a run, everything.
+
+        A run that was asked to stop saves first: a preempted node may have seconds left.
+        """
         config = self.config
+        if is_last and step < config.num_steps:
+            self.save(step)
+            self.log(step, progress)
+            if self.publisher:
+                self.publisher.push(step)
+            return
         if step % config.log_every == 0 or is_last:
             self.log(step, progress)
         if step % config.sample_every == 0 or is_last:
@@ -181,6 +199,7 @@ class Run:
     def save(self, step: int) -> None:
         """A checkpoint and the bundle; never of losses that have not been looked at."""
         self.watch.settle()
+        self.networks.check_finite(step)
         save_checkpoint(self.accelerator, self.config, self.networks, self.loader.state, step)
         if self.publisher:
             self.publisher.write(step, step * self.images_per_step)
@@ -196,14 +215,20 @@ class Run:
 
 
 def make_accelerator(config: TrainConfig) -> Accelerator:
-    """Device, processes, precision and trackers."""
-    return Accelerator(
+    """Device, processes, precision and trackers. Raises TrainingError for one not installed."""
+    accelerator = Accelerator(
         cpu=not torch.cuda.is_available(),  # two CPU processes exist only where this is said
         mixed_precision=config.mixed_precision,
         gradient_accumulation_steps=config.accumulation,
         log_with=None if config.log_with == "none" else config.log_with,
         project_dir=config.output,
     )
+    if config.log_with != "none" and not accelerator.log_with:
+        raise TrainingError(
+            f"log_with={config.log_with!r}: that package is not installed. `pip install "
+            f"{config.log_with}`, or use another tracker or 'none'."
+        )
+    return accelerator
 
 
 def start_trackers(accelerator: Accelerator, config: TrainConfig) -> None:
@@ -257,6 +282,15 @@ def run_from_shell(arguments: list[str] | None = None) -> int:
         main(config)
     except SimSwapError as error:
         print(f"train: {error}", file=sys.stderr)
+        return 1
+    except OSError as error:
+        if error.errno not in DISK_FULL:
+            raise
+        print(
+            f"train: The disk of {config.output} is full ({error.strerror}). Free some space, and "
+            "continue with --resume.",
+            file=sys.stderr,
+        )
         return 1
     return 0
 

@@ -1,0 +1,61 @@
+"""Runs with other settings than the usual: each goes through, and resumes exactly."""
+
+import shutil
+from pathlib import Path
+
+import pytest
+
+pytest.importorskip("datasets", reason="needs the train extra")
+
+from test_judges import save_judge
+
+from tests.training_here import train_here
+from tests.training_runs import metrics, write_config
+from train.example_data import make_example_data
+
+pytestmark = pytest.mark.slow
+OPTIONS = {
+    "bf16": ("--mixed-precision", "bf16"),
+    "two workers": ("--num-workers", "2"),
+    "accumulation": ("--accumulation", "2"),
+    "gradient penalty": (  # draws numbers, which a resumed run must draw alike
+        *("--weights.gradient-penalty", "1", "--no-discriminator.spectral-norm"),
+        "--gradient-checkpointing",
+    ),
+}
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("data")
+    make_example_data(folder)
+    return folder
+
+
+def interrupted(whole: Path, folder: Path) -> Path:
+    """The run as it was after step 5."""
+    checkpoint = Path("run", "checkpoints", "step_00000005")
+    shutil.copytree(whole / checkpoint, folder / checkpoint)
+    return folder
+
+
+@pytest.mark.parametrize("flags", OPTIONS.values(), ids=OPTIONS)
+def test_a_run_with_other_settings_resumes_exactly(data, tmp_path, flags):
+    flags = (*flags, "--num-steps", "10")
+    (tmp_path / "whole").mkdir()
+    assert train_here(write_config(tmp_path / "whole", data), *flags) == 0
+    expected = metrics(tmp_path / "whole")
+    assert "loss/discriminator" in expected[10]
+    resumed = interrupted(tmp_path / "whole", tmp_path / "resumed")
+    assert train_here(write_config(resumed, data), "--resume", *flags) == 0
+    found = metrics(resumed)
+    assert list(found) == [6, 7, 8, 9, 10]
+    for step, losses in found.items():
+        assert losses == pytest.approx(expected[step], abs=1e-6), step
+
+
+def test_bundles_and_torchscript_files_teach_together(data, tmp_path):
+    teachers = f"assets/models/simswap-lite-128,{save_judge(tmp_path / 'recogniser.pt')}"
+    config = write_config(tmp_path, data)
+    assert train_here(config, "--teachers", teachers, "--num-steps", "4") == 0  # two with each
+    assert max(metrics(tmp_path)) == 4
