@@ -128,7 +128,7 @@ class TrainConfig:
     seed: int = 0
 
     # Speed
-    mixed_precision: Literal["no", "bf16", "fp16"] = "bf16"
+    mixed_precision: Literal["auto", "no", "bf16", "fp16"] = "auto"  # auto: bf16 where it is fast
     channels_last: bool = True
     compile: bool = False  # torch.compile of the generator
     gradient_checkpointing: bool = False  # identity blocks are computed twice, and not stored

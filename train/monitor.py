@@ -31,6 +31,7 @@ class LossWatch:
 
     def __init__(self) -> None:
         self._pending: tuple[int, bool, list[str], Tensor] | None = None
+        self._arrived: torch.cuda.Event | None = None  # those values, on their way from a GPU
         self._sums: dict[str, list[float]] = {}
 
     def record(self, step: int, same: bool, losses: Mapping[str, Tensor]) -> None:
@@ -40,9 +41,15 @@ class LossWatch:
         """
         self.settle()
         values = torch.stack([value.detach().float() for value in losses.values()])
-        self._pending = (step, same, list(losses), values.to("cpu", non_blocking=True))
         if values.device.type == "cpu":
+            self._pending = (step, same, list(losses), values)
             self.settle()
+            return
+        copy = torch.empty_like(values, device="cpu", pin_memory=True)  # else the copy would wait
+        copy.copy_(values, non_blocking=True)
+        self._arrived = torch.cuda.Event()
+        self._arrived.record()
+        self._pending = (step, same, list(losses), copy)
 
     def settle(self) -> None:
         """Check what is still pending: before a checkpoint, and at the end."""
@@ -50,8 +57,8 @@ class LossWatch:
             return
         step, same, names, values = self._pending
         self._pending = None
-        if torch.cuda.is_available():
-            torch.cuda.current_stream().synchronize()
+        if self._arrived:
+            self._arrived.synchronize()
         found = dict(zip(names, values.tolist(), strict=True))
         broken = [name for name, value in found.items() if not math.isfinite(value)]
         if broken:

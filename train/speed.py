@@ -24,8 +24,8 @@ from train.command_line import parse_config
 from train.config import TrainConfig
 from train.data import PairLoader, pair_settings
 from train.networks import FrozenNetworks, Networks, load_base
+from train.run_setup import make_accelerator, open_shards
 from train.steps import Pairs, train_step
-from train.train import make_accelerator, open_shards
 
 WARM_UP, TIMED, PROFILED = 4, 10, 2  # steps
 
@@ -35,6 +35,7 @@ class Speed:
     """Figures of some steps on one process."""
 
     device: str
+    precision: str
     images_per_second: float
     step_ms: float
     waiting: float  # share of the time, for data
@@ -45,9 +46,9 @@ class Speed:
     def report(self, config: TrainConfig) -> str:
         """A few lines to read."""
         lines = [
-            f"{config.name} on {self.device}, {config.mixed_precision} mixed precision, batches of "
-            f"{config.batch_size}: {self.images_per_second:.1f} images/s, {self.step_ms:.0f} ms a "
-            f"step, {self.waiting:.0%} of it waiting for data, {self.peak_memory_mb:.0f} MB at most"
+            f"{config.name} on {self.device}, {self.precision}, batches of {config.batch_size}: "
+            f"{self.images_per_second:.1f} images/s, {self.step_ms:.0f} ms a step, "
+            f"{self.waiting:.0%} of it waiting for data, {self.peak_memory_mb:.0f} MB at most"
         ]
         if self.busy is not None:
             lines.append(f"The GPU computes {self.busy:.0%} of the time.")
@@ -94,6 +95,7 @@ def measure(config: TrainConfig) -> Speed:
     images = config.batch_size * config.accumulation * TIMED
     return Speed(
         device=_device_name(),
+        precision="fp32" if accelerator.mixed_precision == "no" else accelerator.mixed_precision,
         images_per_second=images / seconds,
         step_ms=1000 * seconds / TIMED,
         waiting=share_waiting,

@@ -10,7 +10,6 @@ import errno
 import json
 import logging
 import sys
-from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
 
@@ -33,14 +32,16 @@ from train.checkpoints import (  # noqa: E402
 )
 from train.command_line import parse_config  # noqa: E402
 from train.config import TrainConfig  # noqa: E402
-from train.data import PairLoader, open_data, pair_settings  # noqa: E402
-from train.errors import TrainingError  # noqa: E402
-from train.example_data import make_example_data  # noqa: E402
+from train.data import PairLoader, pair_settings  # noqa: E402
 from train.monitor import SAMPLES_FOLDER, LossWatch, Progress, write_samples  # noqa: E402
 from train.networks import FrozenNetworks, Networks, load_base  # noqa: E402
-from train.pairs import PairStream, Position  # noqa: E402
 from train.results import Evaluator, Publisher, make_output_folder  # noqa: E402
-from train.shards import PhotoShards  # noqa: E402
+from train.run_setup import (  # noqa: E402
+    fixed_pairs,
+    make_accelerator,
+    open_shards,
+    start_trackers,
+)
 from train.steps import Pairs, train_step  # noqa: E402
 from train.stopping import StopRequest  # noqa: E402
 
@@ -57,6 +58,7 @@ def main(config: TrainConfig) -> None:
         check_architecture(checkpoint, config)
     output = make_output_folder(config)
     set_seed(config.seed)
+    logger.info("Mixed precision: %s", accelerator.mixed_precision)
 
     frozen = FrozenNetworks(config, load_base(config), accelerator.device)
     networks = Networks(config, accelerator.device)
@@ -212,55 +214,6 @@ class Run:
             self.write_scalars(scalars, step)
             if self.publisher:
                 self.publisher.evaluation = markdown
-
-
-def make_accelerator(config: TrainConfig) -> Accelerator:
-    """Device, processes, precision and trackers. Raises TrainingError for one not installed."""
-    accelerator = Accelerator(
-        cpu=not torch.cuda.is_available(),  # two CPU processes exist only where this is said
-        mixed_precision=config.mixed_precision,
-        gradient_accumulation_steps=config.accumulation,
-        log_with=None if config.log_with == "none" else config.log_with,
-        project_dir=config.output,
-    )
-    if config.log_with != "none" and not accelerator.log_with:
-        raise TrainingError(
-            f"log_with={config.log_with!r}: that package is not installed. `pip install "
-            f"{config.log_with}`, or use another tracker or 'none'."
-        )
-    return accelerator
-
-
-def start_trackers(accelerator: Accelerator, config: TrainConfig) -> None:
-    """Begin the run in the trackers, with its settings."""
-    settings = json.loads(config.to_json())
-    accelerator.init_trackers(
-        "logs",
-        {name: value for name, value in settings.items() if not isinstance(value, dict | list)},
-    )
-
-
-def open_shards(accelerator: Accelerator, config: TrainConfig) -> PhotoShards:
-    """The run's photos; those of "examples" are made by the main process first."""
-    if config.data != "examples":
-        return open_data(config)
-    folder = Path(config.output) / "data"
-    if accelerator.is_main_process:
-        make_example_data(folder)
-    accelerator.wait_for_everyone()
-    return open_data(config, examples_folder=str(folder))
-
-
-def fixed_pairs(config: TrainConfig, shards: PhotoShards, device: torch.device) -> Pairs:
-    """The same different-identity pairs throughout a run, to watch them change."""
-    stream = PairStream(shards, pair_settings(config))
-    return Pairs.of(next(stream.batches(Position(), never_same())), device)
-
-
-def never_same() -> Iterator[bool]:
-    """Different identities only."""
-    while True:
-        yield False
 
 
 def learning_rate(config: TrainConfig, step: int) -> float:
