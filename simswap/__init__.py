@@ -2,11 +2,19 @@
 
 from typing import TYPE_CHECKING
 
-from simswap.errors import MediaError, ModelError, NoFaceFoundError, OptionError, SimSwapError
+from simswap.errors import (
+    JobCancelledError,
+    MediaError,
+    ModelError,
+    NoFaceFoundError,
+    OptionError,
+    SimSwapError,
+)
 from simswap.types import Assignment, Face, Identity, SwapOptions, SwapResult
 
 if TYPE_CHECKING:
     from simswap.swapper import FaceSwapper
+    from simswap.video_options import VideoOptions, VideoProgress, VideoReport
 
 __version__ = "0.1.0"
 
@@ -15,6 +23,7 @@ __all__ = [
     "Face",
     "FaceSwapper",
     "Identity",
+    "JobCancelledError",
     "MediaError",
     "ModelError",
     "NoFaceFoundError",
@@ -22,14 +31,21 @@ __all__ = [
     "SimSwapError",
     "SwapOptions",
     "SwapResult",
+    "VideoOptions",
+    "VideoProgress",
+    "VideoReport",
     "__version__",
 ]
 
 
 def __getattr__(name: str) -> object:
-    """FaceSwapper on first use: it pulls in torch, which `--help` and errors need not wait for."""
+    """What pulls in torch or PyAV on first use: `--help` and errors need not wait for it."""
     if name == "FaceSwapper":
         from simswap.swapper import FaceSwapper
 
         return FaceSwapper
+    if name in ("VideoOptions", "VideoProgress", "VideoReport"):
+        from simswap import video_options
+
+        return getattr(video_options, name)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -1,4 +1,4 @@
-"""The shell commands: `python -m simswap {image,faces,verify,benchmark}`.
+"""The shell commands: `python -m simswap {image,video,faces,verify,convert,benchmark}`.
 
 Results go to stdout, progress and errors to stderr. Exit codes: 0 done, 1 refused for a reason told
 in plain words (for `verify`: no mark), 2 a command line that is wrong, 130 interrupted.
@@ -16,11 +16,13 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from simswap import convert_command, detector_command, video_command
 from simswap.arguments import parse, swap_options
 from simswap.errors import MediaError, SimSwapError
 from simswap.media import Photo, check_output, read_photo, write_photo
-from simswap.provenance import read_mark
+from simswap.provenance import Mark, read_mark
 from simswap.types import Face
+from simswap.video_mark import read_video_mark
 
 if TYPE_CHECKING:
     from simswap.swapper import FaceSwapper
@@ -28,7 +30,15 @@ if TYPE_CHECKING:
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command; returns the exit code. Raises SystemExit(2) for a wrong command line."""
-    commands = {"image": _image, "faces": _faces, "verify": _verify, "benchmark": _benchmark}
+    commands = {
+        "image": _image,
+        "video": _video,
+        "faces": _faces,
+        "verify": _verify,
+        "benchmark": _benchmark,
+        "convert": _convert,
+        "download": _download,
+    }
     try:
         arguments = parse(sys.argv[1:] if argv is None else argv)
         code = commands[arguments.command](arguments)
@@ -53,7 +63,7 @@ def _image(arguments: Namespace) -> int:
     _refuse_overwriting(arguments.output, [arguments.target, *arguments.source])
     if target.alpha is not None and Path(arguments.output).suffix.lower() in (".jpg", ".jpeg"):
         _say("Note: a JPEG holds no transparency. Write a .png or .webp to keep the target's.")
-    swapper = _load_swapper(arguments.model)
+    swapper = _load_swapper(arguments.model, arguments.detector)
     identity = swapper.identity_of([photo.image for photo in sources])
     _notes(identity.notices)
     started = time.perf_counter()
@@ -68,11 +78,36 @@ def _image(arguments: Namespace) -> int:
     return 0
 
 
+def _video(arguments: Namespace) -> int:
+    options, video = swap_options(arguments), video_command.video_options(arguments)
+    swap = video_command.planned(arguments, video)
+    sources = [_read(path) for path in arguments.source]
+    _refuse_overwriting(arguments.output, arguments.source)
+    swapper = _load_swapper(arguments.model, arguments.detector)
+    identity = swapper.identity_of([photo.image for photo in sources])
+    _notes(identity.notices)
+    bar = video_command.ProgressBar()
+    try:
+        report = swap(swapper, identity, options, bar.show)
+    except KeyboardInterrupt:
+        bar.end()
+        _say(video_command.how_to_go_on(arguments, bar.newest))
+        return 130
+    except SimSwapError:
+        bar.end()
+        raise
+    bar.end()
+    _notes(report.notices)
+    _say(video_command.told(report))
+    print(os.fsencode(arguments.output).decode(errors="backslashreplace"))
+    return 0
+
+
 def _faces(arguments: Namespace) -> int:
     min_score = swap_options(arguments).min_score
     photo = _read(arguments.photo)
     height, width = photo.image.shape[:2]
-    faces = _load_swapper(arguments.model).detect(photo.image, min_score)
+    faces = _load_swapper(arguments.model, arguments.detector).detect(photo.image, min_score)
     if arguments.json:
         listed = [_as_json(number, face) for number, face in enumerate(faces)]
         print(json.dumps({"width": width, "height": height, "faces": listed}))
@@ -89,11 +124,11 @@ def _faces(arguments: Namespace) -> int:
 
 
 def _verify(arguments: Namespace) -> int:
-    mark = read_mark(arguments.photo)
+    mark, kind = _mark_of(arguments.file)
     if mark is None:
         print(
-            "No mark found. That does not prove the photo is real: marks get lost when a photo is "
-            "edited or shared, and not every program writes one."
+            f"No mark found. That does not prove the {kind} is real: marks get lost when a {kind} "
+            "is edited or shared, and not every program writes one."
         )
         return 1
     by = f" by {mark.software}" if mark.software else ""
@@ -106,24 +141,64 @@ def _verify(arguments: Namespace) -> int:
     return 0
 
 
+def _mark_of(path: str) -> tuple[Mark | None, str]:
+    """The mark of a photo or a video, and which of the two it is."""
+    try:
+        return read_mark(path), "photo"
+    except MediaError as error:
+        if not Path(path).is_file():
+            raise
+        try:
+            return read_video_mark(path), "video"
+        except MediaError:
+            raise error from None
+
+
 def _benchmark(arguments: Namespace) -> int:
     if arguments.target and arguments.size:
         arguments.parser.error("--size is for the made-up photo and cannot go with --target")
+    if arguments.video:
+        return _benchmark_video(arguments)
     target = _read(arguments.target).image if arguments.target else None
     from simswap import benchmark
 
     if target is None:
         target = benchmark.make_photo(*(arguments.size or benchmark.DEFAULT_SIZE))
-    report = benchmark.run(target, arguments.model, arguments.repeat, on_progress=_say)
+    report = benchmark.run(
+        target, arguments.model, arguments.repeat, detector=arguments.detector, on_progress=_say
+    )
     print(benchmark.to_json(report) if arguments.json else benchmark.to_markdown(report))
     return 0
 
 
-def _load_swapper(model: str | None) -> FaceSwapper:
+def _benchmark_video(arguments: Namespace) -> int:
+    if arguments.target or arguments.size:
+        arguments.parser.error("--target and --size are for photos and cannot go with --video")
+    from simswap import video_benchmark
+
+    report = video_benchmark.run(arguments.video, arguments.model, on_progress=_say)
+    as_text = video_benchmark.to_json if arguments.json else video_benchmark.to_markdown
+    print(as_text(report))
+    return 0
+
+
+def _convert(arguments: Namespace) -> int:
+    folder, notes = convert_command.run(arguments)
+    _notes(notes)
+    print(os.fsencode(folder).decode(errors="backslashreplace"))
+    return 0
+
+
+def _download(arguments: Namespace) -> int:
+    print(os.fsencode(detector_command.run(arguments, _say)).decode(errors="backslashreplace"))
+    return 0
+
+
+def _load_swapper(model: str | None, detector: str) -> FaceSwapper:
     _say("Loading the model...")
     from simswap.swapper import FaceSwapper
 
-    return FaceSwapper.from_pretrained(model)
+    return FaceSwapper.from_pretrained(model, detector=detector)
 
 
 def _read(path: str) -> Photo:

@@ -8,7 +8,7 @@ import re
 from collections.abc import Callable, Iterable, Sequence
 from typing import NoReturn
 
-from simswap import __version__
+from simswap import __version__, convert_command, detector_command, video_command
 from simswap.errors import OptionError
 from simswap.media import MAX_PIXELS, MIN_SIDE
 from simswap.types import FaceChoice, SwapOptions, parse_faces
@@ -30,14 +30,19 @@ def parse(arguments: Sequence[str]) -> argparse.Namespace:
 
     Raises SystemExit: 2 for a wrong command line, which has been told on stderr; 0 after --help.
     """
-    parser = Parser(prog=PROGRAM, description="Swap faces in photos.", allow_abbrev=False)
+    parser = Parser(
+        prog=PROGRAM, description="Swap faces in photos and videos.", allow_abbrev=False
+    )
     parser.add_argument("--version", action="version", version=f"SimSwap {__version__}")
     commands = parser.add_subparsers(dest="command", metavar="COMMAND", required=True)
     parsers = {}
     for name, summary, add_options in (
         ("image", "swap faces in a photo", _add_image),
+        ("video", video_command.SUMMARY, _add_video),
         ("faces", "list the faces of a photo, largest first", _add_faces),
-        ("verify", "look for the mark of synthetic media in a photo", _add_verify),
+        ("verify", "look for the mark of synthetic media in a photo or video", _add_verify),
+        ("convert", convert_command.SUMMARY, convert_command.add_options),
+        ("download", detector_command.SUMMARY, detector_command.add_options),
         ("benchmark", "time the stages of a swap on this machine", _add_benchmark),
     ):
         description = f"{summary.capitalize()}."
@@ -83,6 +88,24 @@ def _nearest(word: str, known: Iterable[str]) -> str:
 
 
 def _add_image(parser: Parser) -> None:
+    _add_files(parser, "PHOTO", ".png, .jpg or .webp")
+    parser.add_argument(
+        "--quality",
+        type=_whole_number(1, 100),
+        default=95,
+        metavar="N",
+        help="of .jpg and .webp, 1 to 100 (default 95)",
+    )
+    _add_swap(parser)
+
+
+def _add_video(parser: Parser) -> None:
+    _add_files(parser, "VIDEO", ".mp4 or .webm")
+    video_command.add_options(parser, _whole_number)
+    _add_swap(parser)
+
+
+def _add_files(parser: Parser, kind: str, endings: str) -> None:
     parser.add_argument(
         "--source",
         required=True,
@@ -90,21 +113,17 @@ def _add_image(parser: Parser) -> None:
         metavar="PHOTO",
         help="who gives the face; repeat it for several photos of the same person",
     )
-    parser.add_argument("--target", required=True, metavar="PHOTO", help="whose faces are replaced")
-    parser.add_argument("--output", required=True, metavar="FILE", help=".png, .jpg or .webp")
+    parser.add_argument("--target", required=True, metavar=kind, help="whose faces are replaced")
+    parser.add_argument("--output", required=True, metavar="FILE", help=endings)
+
+
+def _add_swap(parser: Parser) -> None:
     parser.add_argument(
         "--faces",
         type=_face_choice,
         default=SwapOptions.faces,
         metavar="WHICH",
         help="all (default), largest, or numbers as `faces` lists them, such as 0,2",
-    )
-    parser.add_argument(
-        "--quality",
-        type=_whole_number(1, 100),
-        default=95,
-        metavar="N",
-        help="of .jpg and .webp, 1 to 100 (default 95)",
     )
     parser.add_argument(
         "--no-colour-match",
@@ -123,11 +142,12 @@ def _add_faces(parser: Parser) -> None:
 
 
 def _add_verify(parser: Parser) -> None:
-    parser.add_argument("photo", metavar="PHOTO", help="exit code 0: mark found, 1: not found")
+    parser.add_argument("file", metavar="FILE", help="exit code 0: mark found, 1: not found")
 
 
 def _add_benchmark(parser: Parser) -> None:
     parser.add_argument("--target", metavar="PHOTO", help="default: a made-up one, with one face")
+    parser.add_argument("--video", metavar="VIDEO", help="time the swap of a video file instead")
     parser.add_argument(
         "--size", type=_size, metavar="WxH", help="of the made-up photo (default 1280x720)"
     )
@@ -154,6 +174,7 @@ def _add_model(parser: Parser) -> None:
         metavar="MODEL",
         help="a model folder or a Hub repo id (default: the bundled model)",
     )
+    detector_command.add_choice(parser)
 
 
 def _face_choice(text: str) -> FaceChoice:

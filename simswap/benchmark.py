@@ -54,6 +54,9 @@ class Report:
     stages: dict[str, float]
     embed_source: float
     swap: float
+    generator_dtype: str  # what `generate` computes in
+    generate_float32: float  # the same stage in float32
+    max_difference: float  # between the two, of the range of a colour
     generator_gmac: float  # multiply-accumulates for one crop, in 1e9
     generator_parameters: int
     peak_memory_mb: float  # of the `image` command
@@ -70,14 +73,19 @@ def make_photo(width: int, height: int) -> np.ndarray:
 
 
 def run(
-    photo: np.ndarray, model: str | None, repeats: int, on_progress: Callable[[str], None]
+    photo: np.ndarray,
+    model: str | None,
+    repeats: int,
+    on_progress: Callable[[str], None],
+    *,
+    detector: str = "bundled",
 ) -> Report:
     """Measure swaps of every face in a photo ([H, W, 3] uint8 RGB) by its own largest face.
 
-    model: as FaceSwapper.from_pretrained takes it. Raises NoFaceFoundError, ModelError.
+    model, detector: as FaceSwapper.from_pretrained takes them. Raises NoFaceFoundError, ModelError.
     """
     on_progress("Loading the model...")
-    loading, swapper = _timed(lambda: FaceSwapper.from_pretrained(model))
+    loading, swapper = _timed(lambda: FaceSwapper.from_pretrained(model, detector=detector))
     warming, _ = _timed(swapper.warm_up)
     faces = swapper.detect(photo)
     if not faces:
@@ -85,10 +93,11 @@ def run(
     identity = swapper.identity_of(photo)
     on_progress(f"Timing {repeats} swaps...")
     stage_times = _time_stages(swapper, photo, faces, repeats)
+    precision = _compare_precision(swapper, photo, faces, repeats, stage_times["generate"])
     embedding = _median(lambda: swapper.embed(photo, faces[:1]), repeats)
     swapping = _median(lambda: swapper.swap_image(photo, identity), repeats)
     on_progress("Timing the whole command from a cold start...")
-    command, peak = _cold_start(photo, model)
+    command, peak = _cold_start(photo, model, detector)
     height, width = photo.shape[:2]
     return Report(
         machine=_processor(),
@@ -103,6 +112,7 @@ def run(
         stages=stage_times,
         embed_source=embedding,
         swap=swapping,
+        **precision,
         generator_gmac=_count_macs(swapper) / 1e9,
         generator_parameters=sum(p.numel() for p in swapper.generator.parameters()),
         peak_memory_mb=peak,
@@ -135,6 +145,12 @@ def to_markdown(report: Report) -> str:
         f"| embed a source face (once per source) | {report.embed_source:.1f} | |",
     ]
     lines += [f"| {name} (once) | {value:.0f} | |" for name, value in report.once.items()]
+    lines += [
+        "",
+        f"The generator computes in {report.generator_dtype}: {report.stages['generate']:.1f} ms, "
+        f"float32 {report.generate_float32:.1f} ms; largest difference to float32 "
+        f"{report.max_difference:.4f} of a colour's range.",
+    ]
     lines += ["", f"Peak memory of the `image` command: {report.peak_memory_mb:.0f} MB."]
     return "\n".join(lines)
 
@@ -150,14 +166,37 @@ def _time_stages(
 
     aligned = align()
     embeddings = np.repeat(swapper.embed(photo, faces[:1]), len(faces), axis=0)
-    crops = stages.generate(swapper.generator, aligned, embeddings)
+    generator = stages.for_rendering(swapper.generator, swapper.device)
+    crops = stages.generate(generator, aligned, embeddings)
     steps: dict[str, Callable[[], object]] = {
         "detect": lambda: swapper.detect(photo),
         "align": align,
-        "generate": lambda: stages.generate(swapper.generator, aligned, embeddings),
+        "generate": lambda: stages.generate(generator, aligned, embeddings),
         "paste": lambda: stages.paste_faces(photo, aligned, crops, options),
     }
     return {name: _median(step, repeats) for name, step in steps.items()}
+
+
+def _compare_precision(
+    swapper: FaceSwapper, photo: np.ndarray, faces: list[Face], repeats: int, generate: float
+) -> dict[str, object]:
+    """The fields of Report on the generator's precision; generate: ms of that stage as it is."""
+    template, size = swapper.alignment.crop_template, swapper.alignment.crop_size
+    aligned = [stages.align_face(photo, face, template, size) for face in faces]
+    embeddings = np.repeat(swapper.embed(photo, faces[:1]), len(faces), axis=0)
+    rendering = stages.for_rendering(swapper.generator, swapper.device)
+    dtype = str(next(rendering.parameters()).dtype).removeprefix("torch.")
+    if rendering is swapper.generator:
+        return {"generator_dtype": dtype, "generate_float32": generate, "max_difference": 0.0}
+    exact = stages.generate(swapper.generator, aligned, embeddings)
+    difference = np.abs(stages.generate(rendering, aligned, embeddings) - exact).max()
+    return {
+        "generator_dtype": dtype,
+        "generate_float32": _median(
+            lambda: stages.generate(swapper.generator, aligned, embeddings), repeats
+        ),
+        "max_difference": float(difference),
+    }
 
 
 def _timed(work: Callable[[], Result]) -> tuple[float, Result]:
@@ -173,13 +212,13 @@ def _median(work: Callable[[], object], repeats: int) -> float:
     return statistics.median(_timed(work)[0] for _ in range(repeats))
 
 
-def _cold_start(photo: np.ndarray, model: str | None) -> tuple[float, float]:
+def _cold_start(photo: np.ndarray, model: str | None, detector: str) -> tuple[float, float]:
     """Milliseconds and peak memory (MB) of one `image` command in a process of its own."""
     with tempfile.TemporaryDirectory() as folder:
         source, output = Path(folder, "photo.png"), Path(folder, "swapped.png")
         cv2.imwrite(str(source), cv2.cvtColor(photo, cv2.COLOR_RGB2BGR))
         command = [sys.executable, "-m", "simswap", "image", "--source", source]
-        command += ["--target", source, "--output", output]
+        command += ["--target", source, "--output", output, "--detector", detector]
         command += ["--model", model] if model else []
         milliseconds, done = _timed(lambda: subprocess.run(command, capture_output=True, text=True))
     if done.returncode:

@@ -22,7 +22,7 @@ from safetensors.torch import load_file, save
 from torch import nn
 
 from simswap.errors import ModelError
-from simswap.geometry import TEMPLATES
+from simswap.geometry import template_names
 from simswap.models.detector import DetectorConfig, FaceDetector
 from simswap.models.generator import Generator, GeneratorConfig
 from simswap.models.identity import IdentityConfig, build_identity_network
@@ -40,7 +40,7 @@ Config = TypeVar("Config")
 
 @dataclass(frozen=True)
 class Alignment:
-    """How faces are cut out for the networks; template names are geometry.TEMPLATES' keys."""
+    """How faces are cut out for the networks; templates are named as in geometry.py."""
 
     crop_template: str = "simswap_frontal"  # of the generator's crops
     crop_size: int = 128  # px, side of the generator's crops
@@ -48,8 +48,8 @@ class Alignment:
 
     def __post_init__(self) -> None:
         for name in (self.crop_template, self.identity_template):
-            if name not in TEMPLATES:
-                raise ValueError(f"alignment template {name!r} is not one of {sorted(TEMPLATES)}")
+            if name not in template_names():
+                raise ValueError(f"alignment template {name!r} is not one of {template_names()}")
         if self.crop_size < 1:
             raise ValueError(f"crop_size={self.crop_size} must be positive")
 

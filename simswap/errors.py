@@ -19,3 +19,7 @@ class ModelError(SimSwapError):
 
 class OptionError(SimSwapError):
     """An option has a value outside its range, or options contradict each other."""
+
+
+class JobCancelledError(SimSwapError):
+    """The caller's `on_progress` raised it to give a video up; nothing is left behind."""

@@ -37,6 +37,52 @@ TEMPLATES: dict[str, np.ndarray] = {
     / 112,
 }
 
+# Templates of several poses: a face is aligned to the one that it fits best, as the published 224
+# model does it. Poses as above, from the left to the right profile, [poses, 5, 2]; source: its
+# alignment (112 px, doubled there for crops of 224).
+POSE_TEMPLATES: dict[str, np.ndarray] = {
+    "simswap_224": np.array(
+        [
+            [(51.642, 50.115), (57.617, 49.99), (35.74, 69.007), (51.157, 89.05), (57.025, 89.702)],
+            [
+                (45.031, 50.118),
+                (65.568, 50.872),
+                (39.677, 68.111),
+                (45.177, 86.19),
+                (64.246, 86.758),
+            ],
+            [(39.73, 51.138), (72.27, 51.138), (56.0, 68.493), (42.463, 87.01), (69.537, 87.01)],
+            [
+                (46.845, 50.872),
+                (67.382, 50.118),
+                (72.737, 68.111),
+                (48.167, 86.758),
+                (67.236, 86.19),
+            ],
+            [
+                (54.796, 49.99),
+                (60.771, 50.115),
+                (76.673, 69.007),
+                (55.388, 89.702),
+                (61.257, 89.05),
+            ],
+        ]
+    )
+    / 112,
+}
+_FRONTAL_POSE = 2
+
+
+def template_names() -> list[str]:
+    """Every name that `frame_to_crop_transform` takes."""
+    return sorted({*TEMPLATES, *POSE_TEMPLATES})
+
+
+def frontal_template(template: str) -> np.ndarray:
+    """The five points [5, 2] of a template, or of the frontal pose of one that has several."""
+    poses = POSE_TEMPLATES.get(template)
+    return TEMPLATES[template] if poses is None else poses[_FRONTAL_POSE]
+
 
 def similarity_transform(source_points: np.ndarray, target_points: np.ndarray) -> np.ndarray:
     """Least-squares rotation, uniform scale and shift (Umeyama, 1991), never a reflection.
@@ -85,8 +131,20 @@ def scale_of(transform: np.ndarray) -> float:
 
 
 def frame_to_crop_transform(landmarks: np.ndarray, template: str, size: int) -> np.ndarray:
-    """[2, 3] from frame pixels to pixels of a `size` x `size` crop aligned to `template`."""
-    return similarity_transform(landmarks, TEMPLATES[template] * size)
+    """[2, 3] from frame pixels to pixels of a `size` x `size` crop aligned to `template`.
+
+    Of a template of several poses, that one is taken whose points the landmarks come nearest to
+    (smallest sum of five distances, as in the official code).
+    """
+    if template in TEMPLATES:
+        return similarity_transform(landmarks, TEMPLATES[template] * size)
+    poses = POSE_TEMPLATES[template] * size
+    transforms = [similarity_transform(landmarks, pose) for pose in poses]
+    misses = [
+        np.linalg.norm(apply(transform, np.asarray(landmarks, np.float64)) - pose, axis=1).sum()
+        for transform, pose in zip(transforms, poses, strict=True)
+    ]
+    return transforms[int(np.argmin(misses))]
 
 
 def warp_to_crop(frame: np.ndarray, frame_to_crop: np.ndarray, size: int) -> np.ndarray:

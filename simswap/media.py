@@ -94,7 +94,7 @@ def check_output(path: str | os.PathLike[str], size: tuple[int, int] | None = No
     size: (width, height) of the picture to come, where known; some formats hold only so much.
     """
     path = Path(path)
-    name, folder = printable(path.name), printable(str(path.parent))
+    name = printable(path.name)
     suffix = path.suffix.lower()
     if suffix not in OUTPUT_SUFFIXES:
         raise MediaError(
@@ -106,6 +106,13 @@ def check_output(path: str | os.PathLike[str], size: tuple[int, int] | None = No
             f"A {suffix[1:].upper()} file holds at most {OUTPUT_SUFFIXES[suffix]} px a side, "
             f"this photo has {size[0]}x{size[1]}. Write a .png instead."
         )
+    check_writable(path)
+
+
+def check_writable(path: str | os.PathLike[str]) -> None:
+    """Raise MediaError now if no file could be written, or replaced, at `path` later."""
+    path = Path(path)
+    name, folder = printable(path.name), printable(str(path.parent))
     if not path.parent.is_dir():
         raise MediaError(f"The output folder {folder} does not exist. Create it first.")
     try:

@@ -68,3 +68,19 @@ def match_references(
         if number not in matched
     )
     return identities, notices
+
+
+def odd_ones_out(embeddings: np.ndarray) -> list[str]:
+    """Notices on source photos whose person resembles nobody in the others.
+
+    embeddings: [N, 512] unit norm, one per photo.
+    """
+    if len(embeddings) == 1:
+        return []
+    cosines = embeddings @ embeddings.T - 2 * np.eye(len(embeddings))
+    return [
+        f"Source photo {number} looks like another person than the rest "
+        f"(similarity {nearest:.2f}); the identity is a mixture."
+        for number, nearest in enumerate(cosines.max(1), start=1)
+        if nearest < SAME_PERSON_COSINE
+    ]

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 from itertools import chain, islice
 from pathlib import Path
 
@@ -14,15 +16,21 @@ from simswap import geometry, selection, stages
 from simswap.bundle import Bundle, load_bundle
 from simswap.detection import detect_faces
 from simswap.errors import NoFaceFoundError, OptionError
+from simswap.frame_stream import FrameStream, StreamOptions
+from simswap.inputs import Source, checked_frame, checked_source, no_face, resolve_device
 from simswap.models.inference import prepare_for_inference
-from simswap.types import Assignment, Face, Identity, SwapOptions, SwapResult
-
-Source = Identity | Sequence[Assignment]
+from simswap.packs import open_detector
+from simswap.types import Face, Identity, SwapOptions, SwapResult
+from simswap.video_job import VideoJob
+from simswap.video_options import OnProgress, VideoOptions, VideoReport
+from simswap.video_run import run_job
 
 # Frames held at once. On a CPU batches gain nothing (measured: the detector takes twice as long per
 # frame), cost latency, and tip the last bit of a result; a GPU wants them.
 FRAME_BATCH = {"cpu": 1, "cuda": 8}
 DEFAULT_OPTIONS = SwapOptions()
+EVERY_FRAME_BY_ITSELF = StreamOptions()
+DEFAULT_VIDEO = VideoOptions()
 
 
 @dataclass(frozen=True, eq=False)
@@ -42,17 +50,24 @@ class FaceSwapper:
     detector: the network behind `detect`.
     """
 
-    def __init__(self, bundle: Bundle, device: str | torch.device | None = None) -> None:
+    def __init__(
+        self,
+        bundle: Bundle,
+        device: str | torch.device | None = None,
+        detector: str = "bundled",
+    ) -> None:
         """Take over a bundle: its networks are fused, frozen and moved, not copied.
 
-        device: None means CUDA where there is one, else the CPU.
+        device: None means CUDA where there is one, else the CPU; detector: see from_pretrained.
         """
-        self.device = _resolve_device(device)
+        self.device = resolve_device(device)
         self.name = bundle.name
         self.alignment = bundle.config.alignment
         self.generator = prepare_for_inference(bundle.generator, self.device)
+        self._rendering_generator = stages.for_rendering(self.generator, self.device)
         self.identity_network = prepare_for_inference(bundle.identity_network, self.device)
         self.detector = prepare_for_inference(bundle.detector, self.device)
+        self._scrfd = open_detector(detector)
 
     @classmethod
     def from_pretrained(
@@ -61,6 +76,7 @@ class FaceSwapper:
         *,
         revision: str | None = None,
         device: str | torch.device | None = None,
+        detector: str = "bundled",
     ) -> FaceSwapper:
         """Load a model.
 
@@ -68,17 +84,19 @@ class FaceSwapper:
             source: a model folder or a Hub repo id; None is the bundled model, read offline.
             revision: branch, tag or commit of a Hub repo.
             device: such as "cpu" or "cuda:1"; None means CUDA where there is one, else the CPU.
+            detector: "bundled"; "insightface", the SCRFD network of a pack on this machine (see
+                packs.py); or "auto", such a pack where there is one.
 
         Raises:
             ModelError: the model is missing, damaged or unknown.
             OptionError: the device is not there.
         """
-        return cls(load_bundle(source, revision), device)
+        return cls(load_bundle(source, revision), device, detector)
 
     def detect(self, photo: np.ndarray, min_score: float = DEFAULT_OPTIONS.min_score) -> list[Face]:
         """Faces of a photo ([H, W, 3] uint8 RGB), largest first."""
         options = SwapOptions(min_score=min_score)
-        return self.detect_batch([_checked_frame(photo)], options)[0]
+        return self.detect_batch([checked_frame(photo)], options)[0]
 
     def identity_of(self, photos: np.ndarray | Sequence[np.ndarray]) -> Identity:
         """The identity that one photo, or several of the same person, show: their largest faces.
@@ -87,7 +105,7 @@ class FaceSwapper:
         Raises NoFaceFoundError if one of them shows no face, ValueError for another shape.
         """
         photos = [photos] if isinstance(photos, np.ndarray) else photos
-        photos = [_checked_frame(photo) for photo in photos]
+        photos = [checked_frame(photo) for photo in photos]
         if not photos:
             raise OptionError("No source photo was given. Give at least one.")
         embeddings, notices = [], []
@@ -95,12 +113,12 @@ class FaceSwapper:
             faces = self.detect(photo)
             called = "The source photo" if len(photos) == 1 else f"Source photo {number}"
             if not faces:
-                raise _no_face(called, photo, DEFAULT_OPTIONS)
+                raise no_face(called, photo, DEFAULT_OPTIONS)
             if len(faces) > 1:
                 notices.append(f"{called} shows {len(faces)} faces; the largest is used.")
             embeddings.append(self.embed(photo, faces[:1])[0])
         mean = np.mean(embeddings, axis=0)
-        notices += _odd_ones_out(np.stack(embeddings))
+        notices += selection.odd_ones_out(np.stack(embeddings))
         return Identity(mean / np.linalg.norm(mean), len(photos), tuple(notices))
 
     def swap_image(
@@ -117,10 +135,11 @@ class FaceSwapper:
             NoFaceFoundError: the photo shows no face, or none that resembles a reference.
             OptionError: options name a face that the photo does not have.
         """
-        frame = _checked_frame(photo)
-        plan = self.plan_batch([frame], _checked_source(source), options)[0]
+        frame = checked_frame(photo)
+        faces = self.detect_batch([frame], options)
+        plan = self.plan_faces([frame], faces, checked_source(source), options)[0]
         if not plan.faces:
-            raise _no_face("The target photo", photo, options)
+            raise no_face("The target photo", photo, options)
         selection.check_face_numbers(options, len(plan.faces))
         if not plan.identities:
             raise NoFaceFoundError(
@@ -136,47 +155,94 @@ class FaceSwapper:
         options: SwapOptions = DEFAULT_OPTIONS,
         *,
         batch_size: int | None = None,
+        stream: StreamOptions = EVERY_FRAME_BY_ITSELF,
     ) -> Iterator[SwapResult]:
         """Swap frame after frame; one result for each, in order.
 
         frames: [H, W, 3] uint8 RGB each. A frame without a face to swap passes through as it is,
         with `swapped` empty; face numbers that a frame does not have are skipped.
         batch_size: frames held at once; None is 1 on a CPU, 8 on a GPU.
+        stream: whether faces are followed and held steady from frame to frame, and by how many
+            workers frames are swapped; the default takes every frame by itself.
         """
         if batch_size is None:
             batch_size = FRAME_BATCH.get(self.device.type, 1)
         if batch_size < 1:
             raise OptionError(f"batch_size={batch_size} must be at least 1.")
-        return self._swap_batches(iter(frames), _checked_source(source), options, batch_size)
+        checked = checked_source(source)
+
+        def swap(batch: Sequence[np.ndarray], faces: Sequence[Sequence[Face]]) -> list[SwapResult]:
+            return self.render_batch(
+                batch, self.plan_faces(batch, faces, checked, options), options
+            )
+
+        steps = FrameStream(partial(self.detect_batch, options=options), swap, stream, batch_size)
+        return steps.results(map(checked_frame, frames))
+
+    def swap_video(
+        self,
+        target: str | os.PathLike[str],
+        output: str | os.PathLike[str],
+        source: Source,
+        options: SwapOptions = DEFAULT_OPTIONS,
+        *,
+        video: VideoOptions = DEFAULT_VIDEO,
+        on_progress: OnProgress | None = None,
+        job_folder: str | os.PathLike[str] | None = None,
+        resume: bool = True,
+    ) -> VideoReport:
+        """Swap a video file of any length into a new one, its sound kept.
+
+        Args:
+            target: the video whose faces are replaced.
+            output: a .mp4 or .webm, which appears (or is replaced) only when all is done.
+            source: as for swap_frames.
+            options: which faces, and how.
+            video: which part, how it is written, how faces are followed.
+            on_progress: called some times a second; raise JobCancelledError in it to give up.
+            job_folder: keeps finished parts until the end; None is a hidden one beside the output.
+            resume: go on where the same job was interrupted; False begins anew.
+
+        Raises:
+            MediaError: the video cannot be read, or the output not be written.
+            OptionError: a trim outside the video, or an unfinished job of other settings.
+        """
+        source = checked_source(source)
+        job = VideoJob.plan(self, target, output, source, options, video, job_folder)
+        return run_job(job, self, on_progress, resume)
 
     def warm_up(self) -> None:
         """Run every network once, so that the first swap does not pay for one-time set-up."""
         frame = np.full((720, 1280, 3), 128, np.uint8)
         self.detect(frame)
-        landmarks = geometry.TEMPLATES[self.alignment.crop_template] * 300  # px
+        landmarks = geometry.frontal_template(self.alignment.crop_template) * 300  # px
         face = Face(np.array([0, 0, 300, 300], np.float32), landmarks.astype(np.float32), 1.0)
         identity = Identity(self.embed(frame, [face])[0])
         self.render_batch([frame], [SwapPlan((face,), {0: identity})], DEFAULT_OPTIONS)
 
     def detect_batch(self, frames: Sequence[np.ndarray], options: SwapOptions) -> list[list[Face]]:
         """Faces of each frame, largest first."""
-        return detect_faces(
-            self.detector, frames, min_score=options.min_score, min_face=options.min_face
-        )
+        limits = {"min_score": options.min_score, "min_face": options.min_face}
+        if self._scrfd is not None:
+            return self._scrfd.detect_faces(frames, **limits)
+        return detect_faces(self.detector, frames, **limits)
 
     def embed(self, frame: np.ndarray, faces: Sequence[Face]) -> np.ndarray:
         """Identity embeddings of at least one face of a frame: [N, 512] float32, unit norm."""
         template = self.alignment.identity_template
         return stages.embed_faces(self.identity_network, frame, faces, template)
 
-    def plan_batch(
-        self, frames: Sequence[np.ndarray], source: Source, options: SwapOptions
+    def plan_faces(
+        self,
+        frames: Sequence[np.ndarray],
+        faces: Sequence[Sequence[Face]],
+        source: Source,
+        options: SwapOptions,
     ) -> list[SwapPlan]:
-        """Detect the faces of each frame and decide which identity each gets."""
-        faces_of_frames = self.detect_batch(frames, options)
+        """Decide for each frame which of its faces (largest first) get which identity."""
         return [
-            self._plan(frame, tuple(faces), source, options)
-            for frame, faces in zip(frames, faces_of_frames, strict=True)
+            self._plan(frame, tuple(found), source, options)
+            for frame, found in zip(frames, faces, strict=True)
         ]
 
     def render_batch(
@@ -196,20 +262,13 @@ class FaceSwapper:
         if identities:
             embeddings = np.stack([identity.embedding for identity in identities])
             every_face = list(chain.from_iterable(aligned))
-            swapped = iter(stages.generate(self.generator, every_face, embeddings))
+            swapped = iter(stages.generate(self._rendering_generator, every_face, embeddings))
         results = []
         for frame, plan, faces in zip(frames, plans, aligned, strict=True):
             crops = list(islice(swapped, len(faces)))
             image = stages.paste_faces(frame, faces, crops, options) if faces else frame
             results.append(SwapResult(image, plan.faces, tuple(plan.identities), plan.notices))
         return results
-
-    def _swap_batches(
-        self, frames: Iterator[np.ndarray], source: Source, options: SwapOptions, batch_size: int
-    ) -> Iterator[SwapResult]:
-        while batch := [_checked_frame(frame) for frame in islice(frames, batch_size)]:
-            plans = self.plan_batch(batch, source, options)
-            yield from self.render_batch(batch, plans, options)
 
     def _plan(
         self, frame: np.ndarray, faces: tuple[Face, ...], source: Source, options: SwapOptions
@@ -222,58 +281,3 @@ class FaceSwapper:
         embeddings = self.embed(frame, [faces[index] for index in chosen])
         matched, notices = selection.match_references(embeddings, source)
         return SwapPlan(faces, {chosen[i]: matched[i] for i in sorted(matched)}, notices)
-
-
-def _odd_ones_out(embeddings: np.ndarray) -> list[str]:
-    """Notices on photos whose person resembles nobody in the others; embeddings: [N, 512]."""
-    if len(embeddings) == 1:
-        return []
-    cosines = embeddings @ embeddings.T - 2 * np.eye(len(embeddings))
-    return [
-        f"Source photo {number} looks like another person than the rest "
-        f"(similarity {nearest:.2f}); the identity is a mixture."
-        for number, nearest in enumerate(cosines.max(1), start=1)
-        if nearest < selection.SAME_PERSON_COSINE
-    ]
-
-
-def _checked_frame(frame: np.ndarray) -> np.ndarray:
-    if not isinstance(frame, np.ndarray) or frame.dtype != np.uint8:
-        kind = getattr(frame, "dtype", type(frame).__name__)
-        raise ValueError(f"A frame must be a uint8 array, [H, W, 3] RGB; this is {kind}.")
-    if frame.ndim != 3 or frame.shape[2] != 3 or 0 in frame.shape:
-        raise ValueError(f"A frame must be [H, W, 3] RGB; this is {list(frame.shape)}.")
-    return np.ascontiguousarray(frame)  # torch refuses the negative strides of a mirrored view
-
-
-def _checked_source(source: Source) -> Source:
-    if isinstance(source, Identity):
-        return source
-    assignments = list(source) if isinstance(source, Sequence) else []
-    if not assignments or not all(isinstance(item, Assignment) for item in assignments):
-        raise OptionError(
-            f"source must be an Identity (see identity_of) or a list of Assignment, "
-            f"not {type(source).__name__}."
-        )
-    return assignments
-
-
-def _resolve_device(device: str | torch.device | None) -> torch.device:
-    if device is None:
-        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    try:
-        resolved = torch.device(device)
-        torch.empty(0, device=resolved)
-    except (RuntimeError, AssertionError) as error:
-        raise OptionError(
-            f"device={device!r} is not available here: {str(error).splitlines()[0]} Try 'cpu'."
-        ) from error
-    return resolved
-
-
-def _no_face(called: str, photo: np.ndarray, options: SwapOptions) -> NoFaceFoundError:
-    height, width = photo.shape[:2]
-    return NoFaceFoundError(
-        f"{called} shows no face ({width}x{height} pixels, detection threshold "
-        f"{options.min_score:.2f}). Try a larger, sharper, front-facing photo."
-    )

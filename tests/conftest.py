@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 import torch
 from demo_server import running_demo
+from face_videos import make_face_video
 from PIL import Image
 
 from simswap import FaceSwapper, Identity
@@ -95,6 +96,12 @@ def identity() -> Identity:
     """Somebody: a seeded random direction."""
     embedding = np.random.default_rng(7).standard_normal(512).astype(np.float32)
     return Identity(embedding / np.linalg.norm(embedding))
+
+
+@pytest.fixture(scope="session")
+def face_clip(astronaut: np.ndarray, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A short video of the astronaut, who moves and then leaves the frame; with sound."""
+    return make_face_video(tmp_path_factory.mktemp("face_clip") / "in.mp4", astronaut)
 
 
 @pytest.fixture(scope="session")

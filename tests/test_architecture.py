@@ -20,17 +20,48 @@ LAYERS = (
     {"simswap", "simswap.errors"},
     {"simswap.types"},
     {"simswap.geometry", "simswap.models", "simswap.pixels", "simswap.provenance"},
-    {"simswap.candidates"},
-    {"simswap.second_look"},
-    {"simswap.detection", "simswap.selection", "simswap.blending", "simswap.bundle"},
-    {"simswap.media", "simswap.stages"},
-    {"simswap.swapper"},
-    {"simswap.arguments", "simswap.benchmark"},
+    {"simswap.restricted_pickle", "simswap.official"},
+    {"simswap.torch_files", "simswap.onnx_weights"},
+    {"simswap.weight_files", "simswap.downloads"},
+    {"simswap.candidates", "simswap.video_files", "simswap.video_colour"},
+    {"simswap.second_look", "simswap.scrfd", "simswap.video_info", "simswap.video_mark"},
+    {
+        "simswap.detection",
+        "simswap.selection",
+        "simswap.blending",
+        "simswap.bundle",
+        "simswap.video_audio",
+        "simswap.video_reading",
+        "simswap.video_writing",
+    },
+    {
+        "simswap.media",
+        "simswap.stages",
+        "simswap.pipelining",
+        "simswap.tracking",
+        "simswap.inputs",
+        "simswap.job_folder",
+        "simswap.video_joining",
+        "simswap.video_options",
+    },
+    {"simswap.frame_stream", "simswap.frame_files", "simswap.convert", "simswap.packs"},
+    {"simswap.video_job", "simswap.convert_command", "simswap.detector_command"},
+    {"simswap.video_run"},
+    {"simswap.swapper", "simswap.frame_folder"},
+    {"simswap.video_command"},
+    {"simswap.arguments", "simswap.benchmark", "simswap.video_benchmark"},
     {"simswap.__main__"},
 )
 LAYER_OF = {name: number for number, names in enumerate(LAYERS) for name in names}
-PUBLIC_NAMES = {"simswap.errors", "simswap.types", "simswap.swapper"}
-WITHOUT_NETWORKS = ("errors", "types", "geometry", "pixels", "provenance", "media", "arguments")
+PUBLIC_NAMES = {
+    *("simswap.errors", "simswap.types", "simswap.swapper", "simswap.video_options"),
+}
+WITHOUT_NETWORKS = (
+    *("errors", "types", "geometry", "pixels", "provenance", "media", "arguments"),
+    *(f"video_{part}" for part in ("files", "colour", "info", "mark", "audio", "reading")),
+    *("video_writing", "video_joining", "video_options", "job_folder", "frame_files"),
+    *("tracking", "pipelining"),
+)
 
 
 def module_name(path: Path) -> str:

@@ -67,7 +67,7 @@ def test_a_switch_can_be_turned_off():
         ("crop_size = 100", "crop_size=100 must be a multiple of 8"),
         ("crop_template = 'passport'", "crop_template='passport'"),
         ("teachers = []", "at least one network"),
-        ("mixed_precision = 'bf8'", "use one of 'no', 'bf16', 'fp16'"),
+        ("mixed_precision = 'bf8'", "use one of 'auto', 'no', 'bf16', 'fp16'"),
         ("adam_betas = [0.9]", "must be two numbers"),
         ("push_to_hub = true", "push_to_hub needs --hub-model-id"),
         ("eval_data = 'x'", "eval_data needs --judge"),

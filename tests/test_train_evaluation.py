@@ -97,4 +97,6 @@ def test_two_processes_measure_the_same(run, data, evaluation, tmp_path):
     process = start(config, *evaluation, "--num-steps", "2", num_processes=2)
     output = finish(process)
     assert process.returncode == 0, output
-    assert figures(tmp_path / "run")[0] == pytest.approx(figures(run)[0], abs=1e-6, nan_ok=True)
+    # Not to the last bit: the number of threads decides how sums are rounded, then pixels.
+    expected = pytest.approx(figures(run)[0], rel=1e-3, abs=1e-3, nan_ok=True)
+    assert figures(tmp_path / "run")[0] == expected

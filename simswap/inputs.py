@@ -1,0 +1,59 @@
+"""Checks of what a caller hands to a FaceSwapper."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import torch
+
+from simswap.errors import NoFaceFoundError, OptionError
+from simswap.types import Assignment, Identity, SwapOptions
+
+Source = Identity | Sequence[Assignment]
+
+
+def checked_frame(frame: np.ndarray) -> np.ndarray:
+    """The frame, contiguous. Raises ValueError if it is not [H, W, 3] uint8."""
+    if not isinstance(frame, np.ndarray) or frame.dtype != np.uint8:
+        kind = getattr(frame, "dtype", type(frame).__name__)
+        raise ValueError(f"A frame must be a uint8 array, [H, W, 3] RGB; this is {kind}.")
+    if frame.ndim != 3 or frame.shape[2] != 3 or 0 in frame.shape:
+        raise ValueError(f"A frame must be [H, W, 3] RGB; this is {list(frame.shape)}.")
+    return np.ascontiguousarray(frame)  # torch refuses the negative strides of a mirrored view
+
+
+def checked_source(source: Source) -> Source:
+    """The source. Raises OptionError if it is neither an Identity nor a list of Assignment."""
+    if isinstance(source, Identity):
+        return source
+    assignments = list(source) if isinstance(source, Sequence) else []
+    if not assignments or not all(isinstance(item, Assignment) for item in assignments):
+        raise OptionError(
+            f"source must be an Identity (see identity_of) or a list of Assignment, "
+            f"not {type(source).__name__}."
+        )
+    return assignments
+
+
+def resolve_device(device: str | torch.device | None) -> torch.device:
+    """The device meant; None is CUDA where there is one. Raises OptionError if it is not there."""
+    if device is None:
+        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    try:
+        resolved = torch.device(device)
+        torch.empty(0, device=resolved)
+    except (RuntimeError, AssertionError) as error:
+        raise OptionError(
+            f"device={device!r} is not available here: {str(error).splitlines()[0]} Try 'cpu'."
+        ) from error
+    return resolved
+
+
+def no_face(called: str, photo: np.ndarray, options: SwapOptions) -> NoFaceFoundError:
+    """The error for a photo ([H, W, 3]) that shows no face."""
+    height, width = photo.shape[:2]
+    return NoFaceFoundError(
+        f"{called} shows no face ({width}x{height} pixels, detection threshold "
+        f"{options.min_score:.2f}). Try a larger, sharper, front-facing photo."
+    )

@@ -1,0 +1,225 @@
+"""The state dict of an official generator out of its ONNX export.
+
+Exporters rename, transpose and fold weights, so names tell nothing: convolutions and linear layers
+are matched in the order in which the graph runs them, by shape. Whether that was right is found out
+by running both networks on the same input.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from simswap.errors import ModelError
+from simswap.models.generator import Generator, GeneratorConfig
+from simswap.official import VARIANTS, Variant
+
+if TYPE_CHECKING:
+    from onnx import GraphProto, ModelProto, NodeProto
+
+TOLERANCE = 1e-3  # of the output's range; rounding alone stays below 1e-4
+BATCH_NORM_EPSILON = 1e-5  # torch's
+NORM_VALUES = ("weight", "bias", "running_mean", "running_var")  # in ONNX's order
+
+
+@dataclass
+class _Layers:
+    """Weights in the order in which the graph runs them; weight first, then bias."""
+
+    convolutions: list[list[np.ndarray]] = field(default_factory=list)
+    norms: dict[int, list[np.ndarray]] = field(default_factory=dict)  # by convolution's number
+    linears: list[list[np.ndarray]] = field(default_factory=list)
+
+
+def is_onnx(path: Path) -> bool:
+    """Whether a file begins as ONNX models do: with the field of their format's version."""
+    try:
+        with path.open("rb") as file:
+            head = file.read(3)
+    except OSError:
+        return False
+    return len(head) == 3 and head[0] == 0x08 and 0 < head[1] < 0x40
+
+
+def read_onnx_generator(path: Path) -> tuple[dict[str, Tensor], Literal["unit", "imagenet"]]:
+    """State dict under the official keys, and the pixels that the network was found to take.
+
+    Batch norms that the exporter folded into convolutions come back as ones that change nothing.
+    Raises ModelError: it is no official generator, or onnx is not installed.
+    """
+    try:
+        import onnx
+        import onnxruntime  # noqa: F401 - needed below; say so before the file is read
+        from google.protobuf.message import DecodeError
+    except ImportError as error:
+        raise ModelError(
+            f"{path} is an ONNX model; to read it, run `pip install onnx onnxruntime` first."
+        ) from error
+    try:
+        model = onnx.load(path)
+        layers = _collect(model.graph)
+    except (DecodeError, ValueError, OSError, onnx.checker.ValidationError) as error:
+        reason = " ".join(str(error).split())[:120]
+        raise ModelError(f"{path} is cut short or damaged ({reason}). Fetch it again.") from error
+    for variant in VARIANTS:
+        state = _state_of(layers, variant.generator)
+        if state is not None:
+            return state, _check_by_running(path, model, state, variant)
+    raise ModelError(
+        f"{path} is an ONNX model, but not of an official SimSwap generator: none has its "
+        f"{len(layers.convolutions)} convolutions and {len(layers.linears)} linear layers of "
+        "these shapes in this order."
+    )
+
+
+def _collect(graph: GraphProto) -> _Layers:
+    constants = _constants(graph)
+    layers, made_by = _Layers(), {}
+    for node in graph.node:
+        inputs = [constants.get(name) for name in node.input]
+        if node.op_type == "Conv" and inputs[1] is not None:
+            bias = inputs[2] if len(inputs) > 2 else np.zeros(len(inputs[1]), np.float32)
+            made_by[node.output[0]] = len(layers.convolutions)
+            layers.convolutions.append([inputs[1], bias])
+        elif node.op_type == "BatchNormalization" and node.input[0] in made_by:
+            layers.norms[made_by[node.input[0]]] = inputs[1:5]
+        elif node.op_type == "Gemm" and inputs[1] is not None:
+            is_transposed = _attribute(node, "transB", 0)
+            layers.linears.append([inputs[1] if is_transposed else inputs[1].T, inputs[2]])
+        elif node.op_type == "MatMul" and inputs[1] is not None:
+            layers.linears.append([inputs[1].T, _bias_after(graph, node, constants)])
+    return layers
+
+
+def _constants(graph: GraphProto) -> dict[str, np.ndarray]:
+    from onnx import numpy_helper
+
+    constants = {item.name: numpy_helper.to_array(item) for item in graph.initializer}
+    for node in graph.node:
+        if node.op_type == "Constant" and node.attribute[0].name == "value":
+            constants[node.output[0]] = numpy_helper.to_array(node.attribute[0].t)
+        elif node.op_type == "Identity" and node.input[0] in constants:
+            constants[node.output[0]] = constants[node.input[0]]
+        elif node.op_type == "Transpose" and node.input[0] in constants:
+            order = _attribute(node, "perm", None)
+            constants[node.output[0]] = np.transpose(constants[node.input[0]], order)
+    return constants
+
+
+def _attribute(node: NodeProto, name: str, default: object) -> object:
+    from onnx import helper
+
+    found = [item for item in node.attribute if item.name == name]
+    return helper.get_attribute_value(found[0]) if found else default
+
+
+def _bias_after(
+    graph: GraphProto, product: NodeProto, constants: dict[str, np.ndarray]
+) -> np.ndarray | None:
+    for node in graph.node:
+        if node.op_type == "Add" and product.output[0] in node.input:
+            return next((constants[name] for name in node.input if name in constants), None)
+    return None
+
+
+def _state_of(layers: _Layers, config: GeneratorConfig) -> dict[str, Tensor] | None:
+    """The state dict, or None where the layers are not those of this generator."""
+    with torch.device("meta"):
+        generator = Generator(config)
+    convolutions, linears, norms = _names_in_order(generator)
+    if len(convolutions) != len(layers.convolutions) or len(linears) != len(layers.linears):
+        return None
+    found: dict[str, np.ndarray | None] = {}
+    for name, values in zip(convolutions, layers.convolutions, strict=True):
+        found |= {f"{name}.weight": values[0], f"{name}.bias": values[1]}
+    for name, values in zip(linears, layers.linears, strict=True):
+        found |= {f"{name}.weight": values[0], f"{name}.bias": values[1]}
+    for number, convolution in enumerate(convolutions):
+        if convolution in norms:
+            width = len(layers.convolutions[number][0])
+            values = layers.norms.get(number) or _idle_norm(width)
+            found |= {
+                f"{norms[convolution]}.{key}": value
+                for key, value in zip(NORM_VALUES, values, strict=True)
+            }
+    shapes = {key: tuple(value.shape) for key, value in generator.state_dict().items()}
+    if any(value is None or shapes[key] != value.shape for key, value in found.items()):
+        return None
+    state = {key: torch.tensor(value.astype(np.float32)) for key, value in found.items()}
+    counters = {key: torch.zeros((), dtype=torch.int64) for key in shapes if key not in state}
+    return {key: {**state, **counters}[key] for key in shapes}
+
+
+def _names_in_order(generator: Generator) -> tuple[list[str], list[str], dict[str, str]]:
+    """Convolutions and linear layers as they run, and each convolution's batch norm if any."""
+    convolutions, linears, norms = [], [], {}
+    for name, module in generator.named_modules():
+        if isinstance(module, torch.nn.Conv2d):
+            convolutions.append(name)
+        elif isinstance(module, torch.nn.Linear):
+            linears.append(name)
+        elif isinstance(module, torch.nn.BatchNorm2d):
+            norms[convolutions[-1]] = name
+    return convolutions, linears, norms
+
+
+def _idle_norm(width: int) -> list[np.ndarray]:
+    ones, zeros = np.ones(width, np.float32), np.zeros(width, np.float32)
+    return [ones, zeros, zeros, ones - np.float32(BATCH_NORM_EPSILON)]
+
+
+def _check_by_running(
+    path: Path, model: ModelProto, state: dict[str, Tensor], variant: Variant
+) -> Literal["unit", "imagenet"]:
+    generator = Generator(variant.generator).eval()
+    generator.load_state_dict(state)
+    random = np.random.RandomState(0)
+    images = random.rand(1, 3, variant.crop_size, variant.crop_size).astype(np.float32)
+    embeddings = random.standard_normal((1, 512)).astype(np.float32)
+    embeddings /= np.linalg.norm(embeddings)
+    expected = _run(path, images, embeddings)
+    arguments = torch.from_numpy(images), torch.from_numpy(embeddings)
+    with torch.inference_mode():
+        body = generator.body(*arguments).numpy()
+    # One pass serves both: what the published network makes of its body's output is a formula.
+    unit = (np.tanh(body) + 1) / 2
+    differences = {
+        "unit": np.abs(unit - expected).max() if expected.shape == unit.shape else np.inf,
+        "imagenet": np.abs(body - expected).max() / np.abs(body).max()
+        if expected.shape == body.shape
+        else np.inf,
+    }
+    nearest = min(differences, key=differences.__getitem__)
+    if not differences[nearest] <= TOLERANCE:
+        raise ModelError(
+            f"{path} has the layers of {variant.called}, but gives other pictures (by "
+            f"{differences[nearest]:.3g}; {TOLERANCE:g} is allowed): it is not the same network."
+        )
+    return nearest
+
+
+def _run(path: Path, images: np.ndarray, embeddings: np.ndarray) -> np.ndarray:
+    import onnxruntime
+
+    onnxruntime.set_default_logger_severity(3)
+    try:
+        session = onnxruntime.InferenceSession(path, providers=["CPUExecutionProvider"])
+        given = {
+            item.name: images if len(item.shape) == 4 else embeddings
+            for item in session.get_inputs()
+        }
+        return session.run(None, given)[0]
+    except (RuntimeError, ValueError, *_runtime_errors()) as error:
+        reason = " ".join(str(error).split())[:160]
+        raise ModelError(f"{path} does not run: {reason}.") from error
+
+
+def _runtime_errors() -> tuple[type[Exception], ...]:
+    from onnxruntime.capi import onnxruntime_pybind11_state as state
+
+    return state.Fail, state.InvalidArgument, state.InvalidGraph, state.NotImplemented

@@ -1,0 +1,79 @@
+"""The sound of a rewritten video: copied where that can be, in time where it cannot."""
+
+from pathlib import Path
+
+import av
+import numpy as np
+import pytest
+from video_files import decoded, frame_seconds, make_video, number_of, rewrite, sound_packets
+
+from simswap.video_writing import Encoding
+
+WEBM = Encoding("webm", preset="ultrafast")
+VP9 = {"codec": "libvpx-vp9", "options": {"deadline": "realtime", "cpu-used": "8"}}
+
+
+def test_a_stretch_keeps_the_sound_that_belongs_to_it(tmp_path: Path):
+    path = make_video(tmp_path / "in.mp4", num_frames=90, sound=3.0)
+    rewrite(path, tmp_path / "out.mp4", span=(31, 72))
+    times = frame_seconds(tmp_path / "out.mp4")
+    assert times[0] == 0
+    assert [number_of(frame) for frame in decoded(tmp_path / "out.mp4")] == list(range(31, 72))
+    sound, kept = sound_packets(path), sound_packets(tmp_path / "out.mp4")
+    place = [data for _, data in sound].index(kept[0][1])
+    assert [data for _, data in kept] == [d for _, d in sound[place : place + len(kept)]]
+    shift = sound[place][0] - kept[0][0]
+    assert shift == pytest.approx(31 / 30, abs=1e-3)
+    assert -0.022 < kept[0][0] <= 0
+    assert kept[-1][0] == pytest.approx(41 / 30, abs=0.022)
+
+
+def mono_sound(path: Path, seconds: float) -> np.ndarray:
+    """A file's sound as players give it: its first second or so, on the file's own clock."""
+    samples = np.zeros(int(seconds * 48000), np.float32)
+    with av.open(str(path)) as container:
+        for frame in container.decode(audio=0):
+            values = frame.to_ndarray().astype(np.float32).mean(axis=0).ravel()
+            if frame.format.name.startswith("s16"):
+                values /= 32768
+            start = round(float(frame.pts * frame.time_base) * 48000)
+            values = values[max(0, -start) :][: max(0, len(samples) - max(0, start))]
+            samples[max(0, start) : max(0, start) + len(values)] = values
+    return samples
+
+
+@pytest.mark.parametrize(
+    ("name", "recipe", "encoding"),
+    [
+        ("in.mov", {"sound_codec": "pcm_s16le"}, Encoding()),
+        ("in.mp4", {"sound_codec": "aac"}, WEBM),
+    ],
+)
+def test_sound_that_must_be_encoded_anew_stays_in_time(tmp_path, name, recipe, encoding):
+    path = make_video(tmp_path / name, **recipe)
+    output = tmp_path / f"out.{encoding.format}"
+    notices = rewrite(path, output, encoding)
+    assert "encoded anew" in notices[0]
+    before, after = mono_sound(path, 0.9), mono_sound(output, 0.9)
+    shifts = range(-200, 201)
+    fits = [np.dot(before[5000:30000], after[5000 + s : 30000 + s]) for s in shifts]
+    assert abs(shifts[int(np.argmax(fits))]) <= 48  # 1 ms
+
+
+def test_a_sound_track_whose_header_is_damaged_does_not_lose_the_video(tmp_path: Path):
+    path = make_video(tmp_path / "in.mkv", sound_codec="libopus")
+    data = path.read_bytes()
+    place = data.rindex(b"\x63\xa2", 0, data.index(b"OpusHead"))  # the header's element
+    path.write_bytes(data[:place] + b"\x63\xa3" + data[place + 2 :])
+    notices = rewrite(path, tmp_path / "out.mp4")
+    assert "The sound (opus) is encoded anew as AAC" in notices[0]
+    assert len(frame_seconds(tmp_path / "out.mp4")) == 30
+
+
+def test_opus_is_copied_into_webm(tmp_path: Path):
+    path = make_video(tmp_path / "in.webm", **VP9, sound_codec="libopus")
+    assert rewrite(path, tmp_path / "out.webm", WEBM) == ()
+    assert [data for _, data in sound_packets(path)] == [
+        data for _, data in sound_packets(tmp_path / "out.webm")
+    ]
+    assert np.abs(frame_seconds(path) - frame_seconds(tmp_path / "out.webm")).max() < 0.001
