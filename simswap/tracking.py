@@ -1,9 +1,10 @@
 """Faces from frame to frame: followed by optical flow, and held steady against their neighbours.
 
 A face is moved by the one similarity that fits most of the flow in its box. That of each landmark
-alone was no better (a blink or a word moves it), and interpolating between detections was worse:
-where people move it was off by 15 % of a face, flow by 2 %. Both have neither drift nor lag: a face
-is followed from the middle of a group, and only neighbours a frame away steady it.
+alone was no better (a blink or a word moves it). Interpolating between detections was as good on
+one calm head and worse where people move: in a crowd, with every fifth frame detected, its 95th
+percentile was off by 15 % of a face, flow's by 2 %, and a third of the faces was missed. There is
+neither drift nor lag: a face is followed from the middle of a group, and only neighbours steady it.
 """
 
 from __future__ import annotations

@@ -13,6 +13,11 @@ from simswap import FaceSwapper, benchmark, stages
 CPU = torch.device("cpu")
 
 
+@pytest.fixture(autouse=True)
+def tiny_counts_as_large(monkeypatch):
+    monkeypatch.setattr(stages, "LARGE_GENERATOR", 0)
+
+
 @pytest.fixture(params=[False, True], ids=["without avx512_bf16", "with avx512_bf16"])
 def has_bf16(request, monkeypatch) -> bool:
     monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: {"avx512_bf16": request.param})
@@ -26,14 +31,23 @@ def aligned() -> list[stages.AlignedFace]:
 
 
 def test_bfloat16_is_chosen_where_the_cpu_computes_in_it(has_bf16):
-    assert stages.generator_dtype(CPU) is (torch.bfloat16 if has_bf16 else torch.float32)
+    assert stages.generator_dtype(torch.nn.Identity(), CPU) is (
+        torch.bfloat16 if has_bf16 else torch.float32
+    )
 
 
 def test_a_gpu_and_cpus_of_other_makes_keep_float32(monkeypatch):
     monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: {"avx512_bf16": True})
-    assert stages.generator_dtype(torch.device("cuda")) is torch.float32
+    assert stages.generator_dtype(torch.nn.Identity(), torch.device("cuda")) is torch.float32
     monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: {"architecture": "aarch64"})
-    assert stages.generator_dtype(CPU) is torch.float32
+    assert stages.generator_dtype(torch.nn.Identity(), CPU) is torch.float32
+
+
+def test_a_small_generator_stays_in_float32_everywhere(monkeypatch):
+    monkeypatch.setattr(stages, "LARGE_GENERATOR", 20_000_000)
+    monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: {"avx512_bf16": True})
+    generator = FaceSwapper(make_bundle(), "cpu").generator
+    assert stages.for_rendering(generator, CPU) is generator
 
 
 def test_the_swapper_renders_in_what_was_chosen_and_its_generator_stays_float32(has_bf16):
