@@ -109,3 +109,14 @@ def demo_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """Address of the demo, running for the whole session."""
     with running_demo(tmp_path_factory.mktemp("demo")) as url:
         yield url
+
+
+@pytest.fixture(scope="session")
+def data(tmp_path_factory) -> Path:
+    """Parquet shards of a few varied portraits to train on; read only."""
+    pytest.importorskip("datasets", reason="needs the train extra")
+    from train.example_data import make_example_data
+
+    folder = tmp_path_factory.mktemp("data")
+    make_example_data(folder)
+    return folder

@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from chromium import launched
 from PIL import Image
 
 from simswap.provenance import read_mark
@@ -15,27 +16,13 @@ expect = playwright.expect
 pytestmark = pytest.mark.browser
 
 EXAMPLES = Path(__file__).parents[1] / "assets" / "examples"
-CHROMIUM = Path("/usr/bin/chromium")
-FLAGS = [
-    "--no-sandbox",
-    "--disable-gpu",
-    "--disable-quic",
-    "--no-first-run",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-]
 PATIENCE = 60_000  # ms, for a busy machine
 
 
 @pytest.fixture(scope="module")
 def browser() -> Iterator["playwright.Browser"]:
-    if not CHROMIUM.exists():
-        pytest.skip(f"needs {CHROMIUM} (Debian package chromium)")
-    with playwright.sync_playwright() as driver:
-        chromium = driver.chromium.launch(executable_path=str(CHROMIUM), args=FLAGS)
+    with launched() as chromium:
         yield chromium
-        chromium.close()
 
 
 def open_page(browser, url: str, width: int = 1280, scheme: str = "light"):

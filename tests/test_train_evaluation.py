@@ -16,17 +16,9 @@ from test_judges import save_judge
 
 from tests.training_here import train_here
 from tests.training_runs import finish, start, write_config
-from train.example_data import make_example_data
 
 pytestmark = pytest.mark.slow
 SIDE = 192  # px
-
-
-@pytest.fixture(scope="module")
-def data(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("data")
-    make_example_data(folder)
-    return folder
 
 
 @pytest.fixture(scope="module")

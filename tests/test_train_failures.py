@@ -20,16 +20,8 @@ from test_judges import save_judge
 
 from tests.training_here import train_here
 from tests.training_runs import finish, metrics, start, wait_for_step, write_config
-from train.example_data import make_example_data
 
 pytestmark = pytest.mark.slow
-
-
-@pytest.fixture(scope="module")
-def data(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("data")
-    make_example_data(folder)
-    return folder
 
 
 @pytest.fixture(scope="module")

@@ -11,7 +11,6 @@ from test_judges import save_judge
 
 from tests.training_here import train_here
 from tests.training_runs import metrics, write_config
-from train.example_data import make_example_data
 
 pytestmark = pytest.mark.slow
 OPTIONS = {
@@ -23,13 +22,6 @@ OPTIONS = {
         "--gradient-checkpointing",
     ),
 }
-
-
-@pytest.fixture(scope="module")
-def data(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("data")
-    make_example_data(folder)
-    return folder
 
 
 def interrupted(whole: Path, folder: Path) -> Path:

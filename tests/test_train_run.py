@@ -11,17 +11,9 @@ pytest.importorskip("datasets", reason="needs the train extra")
 from simswap import FaceSwapper
 from simswap.media import read_photo
 from tests.training_runs import finish, kill, metrics, start, wait_for_step, write_config
-from train.example_data import make_example_data
 
 pytestmark = pytest.mark.slow
 EXAMPLES = Path("assets/examples")
-
-
-@pytest.fixture(scope="module")
-def data(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("data")
-    make_example_data(folder)
-    return folder
 
 
 @pytest.fixture(scope="module", params=[1, 2], ids=["one process", "two processes"])

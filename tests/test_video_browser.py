@@ -8,7 +8,7 @@ from fractions import Fraction
 from pathlib import Path
 
 import pytest
-from test_browser import CHROMIUM, FLAGS
+from chromium import launched
 from video_files import make_video, rewrite
 
 from simswap.video_info import probe_video
@@ -62,12 +62,8 @@ def address(folder: Path) -> Iterator[str]:
 
 @pytest.fixture(scope="module")
 def chromium() -> Iterator["playwright.Browser"]:
-    if not CHROMIUM.exists():
-        pytest.skip(f"needs {CHROMIUM} (Debian package chromium)")
-    with playwright.sync_playwright() as driver:
-        browser = driver.chromium.launch(executable_path=str(CHROMIUM), args=FLAGS)
+    with launched() as browser:
         yield browser
-        browser.close()
 
 
 def played(chromium, address: str, name: str) -> dict:

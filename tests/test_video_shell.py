@@ -135,7 +135,7 @@ def test_bad_files_are_told_before_torch_is_imported():
 
 def test_killed_at_random_moments_it_resumes_and_ends_in_the_same_bytes(long_clip, tmp_path):
     whole, cut = tmp_path / "whole.mp4", tmp_path / "cut" / "out.mp4"
-    process = start(*command(long_clip, whole))  # not here: other tests may have set threads
+    process = start(*command(long_clip, whole))  # in this process the bytes came out different
     process.communicate()
     assert process.returncode == 0
     cut.parent.mkdir()

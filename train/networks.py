@@ -10,7 +10,7 @@ from accelerate import Accelerator
 from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 
-from simswap.bundle import Bundle, find_bundle, load_bundle, load_network, read_config
+from simswap.bundle import Bundle, find_bundle, load_network, read_config
 from simswap.models.generator import Generator
 from simswap.models.identity import embed_identity
 from train.batch_norm import synchronise_batch_norms
@@ -120,11 +120,6 @@ class Networks:
         for optimizer in (self.generator_optimizer, self.discriminator_optimizer):
             for group in optimizer.param_groups:
                 group["lr"] = rate
-
-
-def load_base(config: TrainConfig) -> Bundle:
-    """The bundle whose identity network and detector the trained model will come with."""
-    return load_bundle(config.identity_model)
 
 
 def _initial_weights(config: TrainConfig) -> dict[str, Tensor]:

@@ -25,21 +25,9 @@ from train.judges import Judges, load_judges
 from train.measurements import measure_pairs, merge_measurements
 from train.model_card import CardFacts, describe_networks, model_card
 from train.networks import FrozenNetworks, Networks
+from train.run_folder import FACTS
 
 logger = logging.getLogger(__name__)
-
-# What the run's config tells a reader of the bundle; the rest concerns its machine.
-FACTS = (
-    "num_steps",
-    "batch_size",
-    "accumulation",
-    "learning_rate",
-    "final_learning_rate",
-    "ema_decay",
-    "discriminator_from",
-    "weights",
-    "seed",
-)
 
 
 class Evaluator:
@@ -88,7 +76,7 @@ class Publisher:
     def write(self, step: int, num_images: int) -> None:
         """Replace the bundle in the run's folder by the moving average after `step`."""
         config = self._config
-        facts: dict[str, object] = {name: asdict(config)[name] for name in FACTS}
+        facts: dict[str, object] = {name: asdict(config)[name] for name in (*FACTS, "accumulation")}
         write_bundle(
             self.folder,
             # A copy: the bundle's weights are stored as they are now.

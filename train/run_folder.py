@@ -40,7 +40,7 @@ GENERATOR_FILE, PLAIN_FILE = "generator.safetensors", "generator_plain.safetenso
 LICENCE = (
     "Research use only: trained on photos without a data licence (LFW, Glint360K, All-Age-Faces)."
 )
-# What such a run's config tells a reader of the bundle; the rest concerns its machine.
+# What any run's config tells a reader of the bundle; the rest concerns its machine.
 FACTS = (
     "num_steps",
     "batch_size",

@@ -22,6 +22,7 @@ import torch  # noqa: E402
 from accelerate import Accelerator  # noqa: E402
 from accelerate.utils import reduce, set_seed  # noqa: E402
 
+from simswap.bundle import load_bundle  # noqa: E402
 from simswap.errors import SimSwapError  # noqa: E402
 from train.checkpoints import (  # noqa: E402
     check_architecture,
@@ -34,7 +35,7 @@ from train.command_line import parse_config  # noqa: E402
 from train.config import TrainConfig  # noqa: E402
 from train.data import PairLoader, pair_settings  # noqa: E402
 from train.monitor import SAMPLES_FOLDER, LossWatch, Progress, write_samples  # noqa: E402
-from train.networks import FrozenNetworks, Networks, load_base  # noqa: E402
+from train.networks import FrozenNetworks, Networks  # noqa: E402
 from train.results import Evaluator, Publisher, make_output_folder  # noqa: E402
 from train.run_setup import (  # noqa: E402
     fixed_pairs,
@@ -60,7 +61,7 @@ def main(config: TrainConfig) -> None:
     set_seed(config.seed)
     logger.info("Mixed precision: %s", accelerator.mixed_precision)
 
-    frozen = FrozenNetworks(config, load_base(config), accelerator.device)
+    frozen = FrozenNetworks(config, load_bundle(config.identity_model), accelerator.device)
     networks = Networks(config, accelerator.device)
     networks.prepare(accelerator)
     prepare_checkpoints(accelerator)
