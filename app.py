@@ -12,111 +12,31 @@ os.environ["GRADIO_ANALYTICS_ENABLED"] = "False"  # read when gradio is imported
 
 import gradio as gr
 
-from demo import examples, image_tab, look, service
-from demo.uploads import OneOrMoreFiles, read_upload
-from simswap import SwapOptions
+from demo import examples, image_tab, look, photo_endpoints, service
 from simswap.media import MAX_FILE_BYTES
 
 HOUR = 3600  # seconds
-DEFAULTS = SwapOptions()
 
-
-# Endpoints. Their docstrings are what the API page and an MCP client show.
-
-
-def swap_image(
-    source: list[str] | None,
-    target: str | None,
-    faces: str = "all",
-    format: str = "png",
-    match_colour: bool = DEFAULTS.match_colour,
-    mask_softness: float = DEFAULTS.mask_softness,
-) -> tuple[str, dict[str, object]]:
-    """Put one person's face into a photo of another; the result is marked as synthetic.
-
-    The photo keeps its pose, expression, light and size; pixels away from the swapped faces do not
-    change. Use it only with photos of people who agreed.
-
-    Args:
-        source: One photo of the person whose face goes in, or a list of up to 8.
-        target: The photo to change.
-        faces: Which of its faces: "all", "largest", or numbers such as "0,2", in the order of
-            detect_faces (0 is the largest).
-        format: "png" (lossless) or "jpeg".
-        match_colour: Match the new face's colours to the photo's light.
-        mask_softness: Width of the soft edge, as a share of the face's square, 0 to 0.5.
-
-    Returns:
-        The new photo, and a summary: num_faces (found), swapped (their numbers), seconds (taken),
-        notices (worth reading).
-    """
-    return service.swap_uploads(
-        source or [],
-        target,
-        faces=faces,
-        format=format,
-        match_colour=match_colour,
-        mask_softness=mask_softness,
-    )
-
-
-def detect_faces(
-    photo: str | None, min_score: float = DEFAULTS.min_score
-) -> list[dict[str, object]]:
-    """Find the faces in a photo, largest first.
-
-    Args:
-        photo: The photo to look at.
-        min_score: The lowest confidence that counts, 0 to 1.
-
-    Returns:
-        For each face its box [left, top, right, bottom], landmarks (left eye, right eye, nose, left
-        and right corner of the mouth: each [x, y], as a viewer sees them) and score. Positions are
-        pixels of the photo held upright.
-    """
-    with service.readable_errors():
-        image = read_upload(photo).image
-    return [
-        {
-            "box": face.box.round(1).tolist(),
-            "landmarks": face.landmarks.round(1).tolist(),
-            "score": round(float(face.score), 4),
-        }
-        for face in service.find_faces(image, min_score)
-    ]
+# Each has a build().
+TABS = {
+    "Image": image_tab,
+}
+ENDPOINTS = (photo_endpoints,)
 
 
 def build_page() -> gr.Blocks:
-    """The page, with its events and endpoints."""
+    """The page: its tabs, and the endpoints, whose components no visitor sees."""
     with gr.Blocks(title="SimSwap", delete_cache=(HOUR // 6, HOUR)) as page:
         gr.HTML(look.HEADER)
-        with gr.Tabs(), gr.Tab("Image"):
-            image_tab.build()
+        with gr.Tabs():
+            for name, tab in TABS.items():
+                with gr.Tab(name):
+                    tab.build()
         gr.HTML(look.fine_print(service.machine(), service.swapper.name))
-        build_endpoints()
+        with gr.Row(visible=False):
+            for endpoints in ENDPOINTS:
+                endpoints.build()
     return page
-
-
-def build_endpoints() -> None:
-    """The endpoints' own components, which no page shows: they describe the arguments."""
-    with gr.Row(visible=False):
-        sources = gr.File(file_count="multiple", label="Source photos")
-        sources.data_model = OneOrMoreFiles
-        photo = gr.File(label="Photo")
-        faces = gr.Textbox("all", label="Faces")
-        format = gr.Textbox("png", label="Format")
-        match_colour = gr.Checkbox(DEFAULTS.match_colour, label="Match colours")
-        mask_softness = gr.Number(DEFAULTS.mask_softness, label="Softness of the edge")
-        min_score = gr.Number(DEFAULTS.min_score, label="Lowest confidence")
-        result, summary = gr.Image(label="Result"), gr.JSON(label="Summary")
-        gr.Button().click(
-            swap_image,
-            [sources, photo, faces, format, match_colour, mask_softness],
-            [result, summary],
-            api_name="swap_image",
-            concurrency_id="swap",
-        )
-        gr.Button().click(detect_faces, [photo, min_score], summary, api_name="detect_faces")
 
 
 if __name__ == "__main__":
