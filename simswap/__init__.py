@@ -8,6 +8,7 @@ from simswap.errors import (
     ModelError,
     NoFaceFoundError,
     OptionError,
+    SigningError,
     SimSwapError,
 )
 from simswap.types import Assignment, Face, Identity, SwapOptions, SwapResult
@@ -28,6 +29,7 @@ __all__ = [
     "ModelError",
     "NoFaceFoundError",
     "OptionError",
+    "SigningError",
     "SimSwapError",
     "SwapOptions",
     "SwapResult",

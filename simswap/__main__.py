@@ -70,9 +70,10 @@ def _image(arguments: Namespace) -> int:
     result = swapper.swap_image(target.image, identity, options)
     seconds = time.perf_counter() - started
     _notes(result.notices)
-    write_photo(
+    written = write_photo(
         arguments.output, result.image, like=target, model=swapper.name, quality=arguments.quality
     )
+    _notes(written)
     _say(f"Swapped {len(result.swapped)} of {_count(result.faces)} in {seconds:.2f} s.")
     print(os.fsencode(arguments.output).decode(errors="backslashreplace"))
     return 0

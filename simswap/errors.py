@@ -23,3 +23,7 @@ class OptionError(SimSwapError):
 
 class JobCancelledError(SimSwapError):
     """The caller's `on_progress` raised it to give a video up; nothing is left behind."""
+
+
+class SigningError(SimSwapError):
+    """Nothing can be signed: no fit certificate and key, or they are refused. Swaps go on."""

@@ -40,6 +40,7 @@ def swap_folder(
     photos: deque[Photo] = deque()  # what a picture's file holds besides its pixels
     total = len(folder.inputs)
     meter, swapped, without_face = Meter(on_progress, first, total), 0, 0
+    notices: dict[str, None] = {}  # each once, in order
 
     def read() -> Iterator[np.ndarray]:
         for number in range(first - context, total):
@@ -54,11 +55,12 @@ def swap_folder(
     ):
         for output, result in zip(folder.outputs[first:], results, strict=True):
             like = photos.popleft()
-            write_photo(output, result.image, like=like, model=swapper.name)
+            notices |= dict.fromkeys(
+                write_photo(output, result.image, like=like, model=swapper.name)
+            )
             swapped += len(result.swapped)
             without_face += not result.faces
             meter.count(result)
     meter.tell()
-    return VideoReport(
-        total, swapped, without_face, meter.seconds, meter.frames_per_second, (), first
-    )
+    speed = meter.seconds, meter.frames_per_second
+    return VideoReport(total, swapped, without_face, *speed, tuple(notices), first)

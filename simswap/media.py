@@ -14,7 +14,7 @@ import stat
 import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import BinaryIO
 
@@ -28,6 +28,7 @@ from PIL.PngImagePlugin import PngImageFile, PngInfo
 from PIL.TiffImagePlugin import TiffImageFile
 from PIL.WebPImagePlugin import WebPImageFile
 
+from simswap.content_credentials import sign_photo
 from simswap.errors import MediaError, OptionError
 from simswap.pixels import DECODE_ERRORS, to_rgb, turn_upright
 from simswap.provenance import printable, synthetic_xmp
@@ -58,12 +59,14 @@ class Photo:
     image: [H, W, 3] uint8 RGB, in the colours of `icc_profile` (sRGB where that is None).
     alpha: [H, W] uint8, 0 is transparent; None for a format or file without transparency.
     notices: what the caller should know of how the file was read, in plain words.
+    path: the file it was read from, which what is made of it names as where it came from.
     """
 
     image: np.ndarray
     alpha: np.ndarray | None = None
     icc_profile: bytes | None = None
     notices: tuple[str, ...] = ()
+    path: Path | None = None
 
 
 def read_photo(path: str | os.PathLike[str]) -> Photo:
@@ -80,7 +83,7 @@ def read_photo(path: str | os.PathLike[str]) -> Photo:
             decoded = _decoder_for(stream, name)(stream)
             _check_size(decoded.size, name)
             decoded.load()
-            return _to_photo(decoded, name)
+            return replace(_to_photo(decoded, name), path=path)
         except DECODE_ERRORS as error:
             raise MediaError(
                 f"{name} is damaged or incomplete and cannot be decoded. "
@@ -141,14 +144,15 @@ def write_photo(
     like: Photo | None = None,
     model: str,
     quality: int = 95,
-) -> None:
-    """Write a photo that a model made or changed, with the synthetic mark; all of it or nothing.
+) -> tuple[str, ...]:
+    """Write a photo that a model made or changed, marked and signed; all of it or nothing.
 
     image: [H, W, 3] uint8 RGB. The format follows the suffix: .png, .jpg, .jpeg, .webp.
     like: the photo it was made from, whose colour profile is kept, and whose transparency where the
         format has any (a JPEG gets the plain RGB pixels). Its EXIF is not: it may tell a place.
-    model: name of the model bundle, for the mark.
+    model: name of the model bundle, for the mark and the Content Credentials.
     quality: 1 to 100 for JPEG (never colour-subsampled) and WebP (100: lossless).
+    Returns notices in plain words, such as why the photo could not be signed.
     Raises MediaError if the file cannot be written, OptionError for another quality.
     """
     path = Path(path)
@@ -157,13 +161,13 @@ def write_photo(
     if image.dtype != np.uint8 or image.ndim != 3 or image.shape[2] != 3:
         raise ValueError(f"image is {image.dtype} {image.shape}, expected uint8 [H, W, 3].")
     check_output(path, size=(image.shape[1], image.shape[0]))
-    encoded = _encode(
-        path.suffix.lower(), image, like or Photo(image), synthetic_xmp(model), quality
-    )
+    suffix, like = path.suffix.lower(), like or Photo(image)
+    encoded = _encode(suffix, image, like, synthetic_xmp(model), quality)
+    signed, notices = sign_photo(encoded, suffix, model, like.path)
     path = path.resolve()  # a link stays a link: what it points to is replaced
     part = _part_file(path)
     try:
-        part.write_bytes(encoded)
+        part.write_bytes(signed)
         part.replace(path)
     except OSError as error:
         raise MediaError(
@@ -172,6 +176,7 @@ def write_photo(
         ) from error
     finally:
         part.unlink(missing_ok=True)
+    return notices
 
 
 @contextmanager

@@ -2,7 +2,7 @@
 
 Each segment is decoded, swapped and encoded by itself, in a cut that depends on the settings alone.
 So a job may be interrupted anywhere and go on later, in another process too, and its result is the
-same to the byte on the same machine.
+same to the byte on the same machine, but for the signature, which tells a time and is random.
 """
 
 from __future__ import annotations
@@ -14,11 +14,13 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Protocol
 
 import torch
 
+from simswap.content_credentials import sign_video
 from simswap.errors import MediaError, SimSwapError
 from simswap.frame_stream import StreamOptions, workers_for
 from simswap.job_folder import JobFolder, SegmentRecord, Setting
@@ -202,6 +204,7 @@ class VideoJob:
             self.video.encoding(self.output),
             self.output,
             metadata=video_metadata(self.model),
+            seal=partial(sign_video, model=self.model, target=self.info.path),
         )
         self.folder.remove()
         return notices

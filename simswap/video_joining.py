@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import heapq
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from fractions import Fraction
 from pathlib import Path
@@ -19,6 +19,8 @@ from simswap.video_files import fsync, naming_failures, opened
 from simswap.video_info import VideoInfo
 from simswap.video_writing import Encoding
 
+Seal = Callable[[Path], tuple[str, ...]]
+
 
 def join_segments(
     segments: Sequence[Path],
@@ -29,12 +31,14 @@ def join_segments(
     output: Path,
     *,
     metadata: Mapping[str, str],
+    seal: Seal = lambda part: (),
 ) -> tuple[str, ...]:
     """Write `output` from the encoded frames `first` to `end` - 1 and the source's sound.
 
     segments: in order, together exactly these frames. metadata: the container's tags; nothing of
     the source's own tags (place, camera, date) is taken over. The same segments give the same
-    bytes. Nothing stands under the output's name before the file is whole.
+    bytes, up to what `seal` does: it gets the whole file before that stands under the output's
+    name, may change it, and returns notices.
     Returns notices in plain words. Raises MediaError if the segments do not fit or the output
     cannot be written.
     """
@@ -44,6 +48,7 @@ def join_segments(
     try:
         with naming_failures(output):
             notices = _mux_somehow(segments, info, (first, end), encoding, part, delay, metadata)
+            notices += seal(part)
             fsync(part)
             part.replace(output)
     finally:

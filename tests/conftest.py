@@ -15,10 +15,22 @@ from simswap.bundle import Alignment, Bundle, BundleConfig, load_bundle, save_bu
 from simswap.models.detector import DetectorConfig, FaceDetector
 from simswap.models.generator import Generator, GeneratorConfig
 from simswap.models.identity import IdentityConfig, build_identity_network
+from simswap.signer import CERTIFICATE, HOME, KEY, TIMESTAMP_URL
 
 ROOT = Path(__file__).parents[1]
 EXAMPLES = ROOT / "assets" / "examples"
 SHARED_DATA = ROOT.parent / "shared" / "data"
+
+
+@pytest.fixture(scope="session", autouse=True)
+def signing_home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """Where this run's own certificate lies: nothing is left in the user's folders."""
+    with pytest.MonkeyPatch.context() as patched:
+        folder = tmp_path_factory.mktemp("signing")
+        patched.setenv(HOME, str(folder))
+        for name in (CERTIFICATE, KEY, TIMESTAMP_URL):
+            patched.delenv(name, raising=False)
+        yield folder
 
 
 @pytest.fixture(scope="session")

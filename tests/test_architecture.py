@@ -20,7 +20,9 @@ LAYERS = (
     {"simswap", "simswap.errors"},
     {"simswap.types"},
     {"simswap.geometry", "simswap.models", "simswap.pixels", "simswap.provenance"},
-    {"simswap.restricted_pickle", "simswap.official"},
+    {"simswap.restricted_pickle", "simswap.official", "simswap.signer"},
+    {"simswap.credential_reading"},
+    {"simswap.content_credentials"},
     {"simswap.torch_files", "simswap.onnx_weights"},
     {"simswap.weight_files", "simswap.downloads"},
     {"simswap.candidates", "simswap.video_files", "simswap.video_colour"},
@@ -58,6 +60,7 @@ PUBLIC_NAMES = {
 }
 WITHOUT_NETWORKS = (
     *("errors", "types", "geometry", "pixels", "provenance", "media", "arguments"),
+    *("signer", "credential_reading", "content_credentials"),
     *(f"video_{part}" for part in ("files", "colour", "info", "mark", "audio", "reading")),
     *("video_writing", "video_joining", "video_options", "job_folder", "frame_files"),
     *("tracking", "pipelining"),

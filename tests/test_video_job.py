@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from face_videos import HEIGHT, NUM_FRAMES, NUM_WITHOUT_FACE, RATE, SEGMENT, SHORT_SEGMENTS, WIDTH
-from video_files import decoded, frame_seconds, sound_packets
+from video_files import decoded, frame_seconds, same_but_for_the_signature, sound_packets
 
 from simswap import (
     FaceSwapper,
@@ -150,7 +150,7 @@ def test_an_interrupted_job_goes_on_and_ends_in_the_same_bytes(
         2 * SEGMENT,
         NUM_FRAMES,
     )
-    assert output.read_bytes() == whole[0].read_bytes()
+    assert same_but_for_the_signature(output, whole[0])
     assert replace(report, seconds=0, frames_per_second=0, resumed_frames=0) == replace(
         whole[1], seconds=0, frames_per_second=0
     )
@@ -212,7 +212,7 @@ def test_an_error_in_the_middle_names_the_time_and_leaves_the_rest_to_resume(
     assert not output.exists()
     report = swapper.swap_video(face_clip, output, identity, video=SHORT_SEGMENTS)
     assert report.resumed_frames == SEGMENT
-    assert output.read_bytes() == whole[0].read_bytes()
+    assert same_but_for_the_signature(output, whole[0])
 
 
 def test_a_full_disk_is_told_with_the_time_and_leaves_no_output(

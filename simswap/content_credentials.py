@@ -1,0 +1,216 @@
+"""Content Credentials (C2PA): a signed statement in a file of how it was made.
+
+It says that a model changed the picture, by which software and model and when, and that the target
+came before it. It holds no file name and no thumbnail; credentials that the target has are kept,
+less the thumbnails in them, which would show the face that was replaced. Anyone can remove it, but
+nobody can change it, or the picture, unnoticed.
+"""
+
+from __future__ import annotations
+
+import datetime
+import io
+import uuid
+from functools import cache, lru_cache
+from pathlib import Path
+from typing import TYPE_CHECKING, BinaryIO
+
+from simswap import __version__
+from simswap.credential_reading import (
+    MODEL_PARAMETER,
+    UNKNOWN_TYPE,
+    context,
+    media_type_of,
+    thumbnails_in,
+)
+from simswap.errors import MediaError, SigningError
+from simswap.provenance import COMPOSITE_WITH_MODEL, printable
+from simswap.signer import Signer, find_signer
+
+if TYPE_CHECKING:
+    import c2pa
+
+MEDIA_TYPES = {
+    ".png": "image/png",
+    ".jpg": "image/jpeg",
+    ".jpeg": "image/jpeg",
+    ".webp": "image/webp",
+    ".mp4": "video/mp4",
+}
+
+
+def sign_photo(
+    encoded: bytes, suffix: str, model: str, target: Path | None
+) -> tuple[bytes, tuple[str, ...]]:
+    """Sign an encoded photo. Without a signer it comes back as it is, with a notice.
+
+    target: the file that it was made from, if known.
+    """
+    signed = io.BytesIO()
+    try:
+        notices = sign(io.BytesIO(encoded), signed, MEDIA_TYPES[suffix], model, target)
+    except SigningError as error:
+        return encoded, (unsigned_notice(error),)
+    return signed.getvalue(), notices
+
+
+def sign_video(path: Path, model: str, target: Path | None) -> tuple[str, ...]:
+    """Sign an MP4 in its place. Without a signer, and in WebM, it stays as it is, with a notice.
+
+    Raises OSError if the disk is full.
+    """
+    with path.open("rb") as video:
+        if media_type_of(video.read(12)) != MEDIA_TYPES[".mp4"]:
+            return ("A WebM file cannot hold Content Credentials; an .mp4 would be signed.",)
+    part = path.with_name(path.name + ".signed")
+    try:
+        with path.open("rb") as video, part.open("w+b") as signed:
+            notices = sign(video, signed, MEDIA_TYPES[".mp4"], model, target)
+        part.replace(path)
+    except SigningError as error:
+        return (unsigned_notice(error),)
+    finally:
+        part.unlink(missing_ok=True)
+    return notices
+
+
+def unsigned_notice(error: SigningError) -> str:
+    """What a person is told whose result is not signed."""
+    return f"The result has no Content Credentials: {error}"
+
+
+def sign(
+    source: BinaryIO, signed: BinaryIO, media_type: str, model: str, target: Path | None
+) -> tuple[str, ...]:
+    """Write what `source` holds to `signed`, with credentials by this machine's signer.
+
+    Returns notices. Raises SigningError if there is no signer, or it is refused.
+    """
+    signer = default_signer()
+    signer.check_time()
+    try:
+        _sign(source, signed, media_type, model, target, signer, signer.timestamp_url)
+        return ()
+    except SigningError as error:
+        if signer.timestamp_url is None:
+            raise
+        reason = error
+    for stream in (source, signed):
+        stream.seek(0)
+    signed.truncate()
+    _sign(source, signed, media_type, model, target, signer, None)
+    return (f"The time of signing is not attested: the timestamp server failed. {reason}",)
+
+
+@cache
+def default_signer() -> Signer:
+    """This process's signer, found once. Raises SigningError, which is not remembered.
+
+    It is tried out, so that a certificate which is not made for this is told at once.
+    """
+    signer = find_signer()
+    try_out(signer)
+    return signer
+
+
+def try_out(signer: Signer) -> None:
+    """Sign a picture of one pixel. Raises SigningError if the certificate is not made for this."""
+    from PIL import Image
+
+    picture = io.BytesIO()
+    Image.new("RGB", (1, 1)).save(picture, "PNG")
+    try:
+        _sign(picture, io.BytesIO(), "image/png", "", None, signer, None)
+    except SigningError as error:
+        raise SigningError(
+            f"The signing certificate is not fit for Content Credentials. {error} It needs the key "
+            "usage digitalSignature and the extended key usage e-mail protection or document "
+            "signing."
+        ) from error
+
+
+def _sign(
+    source: BinaryIO,
+    signed: BinaryIO,
+    media_type: str,
+    model: str,
+    target: Path | None,
+    signer: Signer,
+    timestamp_url: str | None,
+) -> None:
+    import c2pa
+
+    with _opened(target) as stream:
+        kind, redactions = _examined(stream)
+        try:
+            with c2pa.Builder(_manifest(model, redactions), context=context()) as builder:
+                builder.set_intent(c2pa.C2paBuilderIntent.EDIT)
+                _add_target(builder, stream, kind)
+                builder.sign(_native(signer, timestamp_url), media_type, source, signed)
+        except c2pa.C2paError as error:
+            raise SigningError(f"Signing failed ({printable(str(error))}).") from error
+
+
+def _examined(stream: BinaryIO) -> tuple[str, list[str]]:
+    """A target's media type, and the thumbnails to leave out of the credentials that it has."""
+    kind = media_type_of(stream.read(12))
+    if kind == UNKNOWN_TYPE:
+        return kind, []
+    try:
+        return kind, thumbnails_in(stream)
+    except MediaError:
+        return UNKNOWN_TYPE, []
+
+
+def _add_target(builder: c2pa.Builder, stream: BinaryIO, kind: str) -> None:
+    """Name the target as what was changed, with its credentials where its kind can have any."""
+    # A fresh id: the library would take over the one in the target's own metadata.
+    ingredient = {"relationship": "parentOf", "instance_id": f"xmp.iid:{uuid.uuid4()}"}
+    stream.seek(0)
+    builder.add_ingredient(ingredient, kind, io.BytesIO() if kind == UNKNOWN_TYPE else stream)
+
+
+def _manifest(model: str, redactions: list[str]) -> dict[str, object]:
+    software = {"name": "SimSwap", "version": __version__}
+    now = datetime.datetime.now(datetime.UTC)
+    actions: list[dict[str, object]] = [
+        {
+            "action": "c2pa.edited",
+            "when": now.strftime("%Y-%m-%dT%H:%M:%SZ"),
+            "digitalSourceType": COMPOSITE_WITH_MODEL,
+            "softwareAgent": software,
+            "description": "Faces were replaced by a trained model.",
+            "parameters": {MODEL_PARAMETER: printable(model)},
+        }
+    ]
+    actions += [
+        {
+            "action": "c2pa.redacted",
+            "reason": "c2pa.PII.present",
+            "parameters": {"redacted": address},
+        }
+        for address in redactions
+    ]
+    manifest = {
+        "claim_generator_info": [software],
+        "assertions": [{"label": "c2pa.actions.v2", "data": {"actions": actions}}],
+    }
+    return manifest | ({"redactions": redactions} if redactions else {})
+
+
+def _opened(target: Path | None) -> BinaryIO:
+    try:
+        return target.open("rb") if target is not None else io.BytesIO()
+    except OSError:  # deleted by now
+        return io.BytesIO()
+
+
+@lru_cache(maxsize=2)
+def _native(signer: Signer, timestamp_url: str | None) -> c2pa.Signer:
+    import c2pa
+
+    info = (signer.algorithm, signer.certificates.encode(), signer.key.encode(), timestamp_url)
+    try:
+        return c2pa.Signer.from_info(c2pa.C2paSignerInfo(*info))
+    except c2pa.C2paError as error:
+        raise SigningError(f"The signing certificate is refused ({error}).") from error
