@@ -20,9 +20,8 @@ from simswap import convert_command, detector_command, video_command
 from simswap.arguments import parse, swap_options
 from simswap.errors import MediaError, SimSwapError
 from simswap.media import Photo, check_output, read_photo, write_photo
-from simswap.provenance import Mark, read_mark
 from simswap.types import Face
-from simswap.video_mark import read_video_mark
+from simswap.verification import details, headline, verify
 
 if TYPE_CHECKING:
     from simswap.swapper import FaceSwapper
@@ -125,34 +124,12 @@ def _faces(arguments: Namespace) -> int:
 
 
 def _verify(arguments: Namespace) -> int:
-    mark, kind = _mark_of(arguments.file)
-    if mark is None:
-        print(
-            f"No mark found. That does not prove the {kind} is real: marks get lost when a {kind} "
-            "is edited or shared, and not every program writes one."
-        )
-        return 1
-    by = f" by {mark.software}" if mark.software else ""
-    model = f" with the model {mark.model}" if mark.model else ""
-    term = mark.digital_source_type.rsplit("/", 1)[-1]
-    print(
-        f"Marked as synthetic{by}{model} (IPTC digital source type {term}). "
-        "The mark is plain metadata, which anyone can write: a statement, not a proof."
-    )
-    return 0
-
-
-def _mark_of(path: str) -> tuple[Mark | None, str]:
-    """The mark of a photo or a video, and which of the two it is."""
-    try:
-        return read_mark(path), "photo"
-    except MediaError as error:
-        if not Path(path).is_file():
-            raise
-        try:
-            return read_video_mark(path), "video"
-        except MediaError:
-            raise error from None
+    report = verify(arguments.file)
+    if arguments.json:
+        print(json.dumps(report.as_json()))
+    else:
+        print("\n".join([headline(report), *details(report)]))
+    return 0 if report.is_marked else 1
 
 
 def _benchmark(arguments: Namespace) -> int:

@@ -40,7 +40,7 @@ def parse(arguments: Sequence[str]) -> argparse.Namespace:
         ("image", "swap faces in a photo", _add_image),
         ("video", video_command.SUMMARY, _add_video),
         ("faces", "list the faces of a photo, largest first", _add_faces),
-        ("verify", "look for the mark of synthetic media in a photo or video", _add_verify),
+        ("verify", "tell what a photo's or video's signature and marks say", _add_verify),
         ("convert", convert_command.SUMMARY, convert_command.add_options),
         ("download", detector_command.SUMMARY, detector_command.add_options),
         ("benchmark", "time the stages of a swap on this machine", _add_benchmark),
@@ -142,7 +142,8 @@ def _add_faces(parser: Parser) -> None:
 
 
 def _add_verify(parser: Parser) -> None:
-    parser.add_argument("file", metavar="FILE", help="exit code 0: mark found, 1: not found")
+    parser.add_argument("file", metavar="FILE", help="exit code 0: marked as synthetic, 1: not")
+    parser.add_argument("--json", action="store_true", help="for other programs to read")
 
 
 def _add_benchmark(parser: Parser) -> None:

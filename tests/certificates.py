@@ -30,8 +30,8 @@ class Certified:
 def make_certificate(
     name: str = "Example Camera",
     *,
-    start: int = -1,  # days from now
-    end: int = 30,
+    start: float = -1,  # days from now
+    end: float = 30,
     purpose: x509.ObjectIdentifier = ExtendedKeyUsageOID.EMAIL_PROTECTION,
     key: object = None,
     is_authority: bool = False,
@@ -114,3 +114,11 @@ def failures_of(store: dict) -> list[str]:
     """Codes of what does not hold, less that the signer is not on a list of trusted ones."""
     failed = store["validation_results"]["activeManifest"]["failure"]
     return [item["code"] for item in failed if item["code"] != "signingCredential.untrusted"]
+
+
+def change_a_pixel_byte(path: Path) -> None:
+    """Flip a bit among the pixels of a photo or video, behind all that describes it."""
+    starts = {".png": b"IDAT", ".jpg": b"\xff\xda", ".webp": b"VP8 ", ".mp4": b"mdat"}
+    content = bytearray(path.read_bytes())
+    content[content.rindex(starts[path.suffix]) + 200] ^= 1
+    path.write_bytes(content)

@@ -46,7 +46,10 @@ LAYERS = (
         "simswap.video_joining",
         "simswap.video_options",
     },
-    {"simswap.frame_stream", "simswap.frame_files", "simswap.convert", "simswap.packs"},
+    {
+        *("simswap.frame_stream", "simswap.frame_files", "simswap.convert", "simswap.packs"),
+        "simswap.verification",
+    },
     {"simswap.video_job", "simswap.convert_command", "simswap.detector_command"},
     {"simswap.video_run"},
     {"simswap.swapper", "simswap.frame_folder"},
@@ -60,7 +63,7 @@ PUBLIC_NAMES = {
 }
 WITHOUT_NETWORKS = (
     *("errors", "types", "geometry", "pixels", "provenance", "media", "arguments"),
-    *("signer", "credential_reading", "content_credentials"),
+    *("signer", "credential_reading", "content_credentials", "verification"),
     *(f"video_{part}" for part in ("files", "colour", "info", "mark", "audio", "reading")),
     *("video_writing", "video_joining", "video_options", "job_folder", "frame_files"),
     *("tracking", "pipelining"),

@@ -96,13 +96,24 @@ def test_verify_tells_a_marked_photo_by_its_exit_code_and_in_words(tmp_path, cap
     write_photo(tmp_path / "out.jpg", np.zeros((20, 20, 3), np.uint8), model="lite")
     assert main(["verify", str(tmp_path / "out.jpg")]) == 0
     said = capsys.readouterr().out
-    assert said.startswith("Marked as synthetic by SimSwap")
-    assert "lite" in said
+    assert said.startswith("Marked as synthetic: this photo")
+    assert "this installation's own certificate" in said
+    assert "with the model lite" in said
 
 
 def test_verify_does_not_call_an_unmarked_photo_real(capsys):
     assert main(["verify", ASTRONAUT]) == 1
     assert "does not prove the photo is real" in capsys.readouterr().out
+
+
+def test_verify_as_json_has_the_facts_and_the_words(tmp_path, capsys):
+    from simswap.media import write_photo
+
+    write_photo(tmp_path / "out.jpg", np.zeros((20, 20, 3), np.uint8), model="lite")
+    assert main(["verify", str(tmp_path / "out.jpg"), "--json"]) == 0
+    told = json.loads(capsys.readouterr().out)
+    assert (told["verdict"], told["credentials"]["standing"]) == ("marked", "own")
+    assert told["headline"].startswith("Marked as synthetic")
 
 
 def test_torch_is_not_imported_for_what_needs_no_model():

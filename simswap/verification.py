@@ -1,0 +1,170 @@
+"""Verifies a file: what its signature and its marks say of how it was made, in plain words."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from simswap.credential_reading import Credentials, read_credentials
+from simswap.errors import MediaError, SigningError
+from simswap.provenance import Mark, read_mark
+from simswap.signer import Signer, find_signer
+from simswap.video_mark import read_video_mark
+
+# C2PA's codes of what does not hold, by their ends.
+_FAILURES = {
+    "dataHash.mismatch": "the {kind} was changed after it was signed, or it is cut off",
+    "bmffHash.mismatch": "the {kind} was changed after it was signed, or it is cut off",
+    "hashedURI.mismatch": "the credentials themselves were changed",
+    "claimSignature.mismatch": "the credentials themselves were changed",
+    "signingCredential.expired": "the certificate had expired when it signed",
+    "signingCredential.invalid": "the certificate is not made for this",
+    "signingCredential.revoked": "the certificate was revoked",
+}
+_STANDINGS = {
+    "own": "which is this installation's own certificate",
+    "trusted": "whom the operator of this installation trusts",
+    "unknown": "an unknown signer: anybody could have made a certificate of this name",
+}
+
+
+@dataclass(frozen=True)
+class Report:
+    """What is known of a file.
+
+    kind: "photo" or "video". credentials: signed statement, None if there is none. mark: plain
+    metadata. damage: why credentials could not be looked for, None if they could.
+    """
+
+    kind: str
+    credentials: Credentials | None
+    mark: Mark | None
+    damage: str | None = None
+
+    @property
+    def verdict(self) -> str:
+        """One of altered, marked (as synthetic), signed (and not said to be that), unmarked."""
+        if self.credentials is not None and not self.credentials.is_intact:
+            return "altered"
+        if self.is_marked:
+            return "marked"
+        return "unmarked" if self.credentials is None else "signed"
+
+    @property
+    def is_marked(self) -> bool:
+        """Whether anything in the file says that it is synthetic, wholly or in part."""
+        is_signed_so = self.credentials is not None and self.credentials.is_synthetic
+        return is_signed_so or self.mark is not None
+
+    def as_json(self) -> dict[str, object]:
+        """For other programs: the fields, the verdict, and the words for people."""
+        words = {"verdict": self.verdict, "headline": headline(self), "details": details(self)}
+        return words | asdict(self)
+
+
+def verify(path: str | os.PathLike[str]) -> Report:
+    """Look for Content Credentials and marks in a photo (PNG, JPEG, WebP) or a video.
+
+    Raises MediaError for a file that is neither or cannot be opened, SigningError where the
+    operator's trusted certificates cannot be read.
+    """
+    path = Path(path)
+    mark, kind = _mark_of(path)
+    try:
+        return Report(kind, read_credentials(path, _own_signer()), mark)
+    except MediaError as error:
+        return Report(kind, None, mark, str(error))
+
+
+def headline(report: Report) -> str:
+    """The verdict in a sentence or two."""
+    kind = report.kind
+    if report.verdict == "altered":
+        says = " It still says that a trained model changed or made it." if report.is_marked else ""
+        return f"Changed after signing: the Content Credentials of this {kind} do not hold.{says}"
+    if report.verdict == "marked":
+        return f"Marked as synthetic: this {kind} says that a trained model changed or made it."
+    if report.verdict == "signed":
+        return (
+            f"Signed, and not marked as synthetic: the Content Credentials of this {kind} do not "
+            "speak of a trained model."
+        )
+    return (
+        f"No mark found. That does not prove the {kind} is real: marks get lost when a {kind} is "
+        "edited or shared, and not every program writes one."
+    )
+
+
+def details(report: Report) -> list[str]:
+    """What is known, one thing a sentence."""
+    return [*_about_credentials(report), *_about_mark(report)]
+
+
+def _about_credentials(report: Report) -> Iterator[str]:
+    found = report.credentials
+    if report.damage is not None:
+        yield report.damage
+    if found is None:
+        if report.damage is None:
+            yield "Content Credentials: none."
+        return
+    if found.is_intact:
+        yield f"Content Credentials: intact, the {report.kind} is as it was when it was signed."
+    else:
+        reasons = dict.fromkeys(_in_words(code, report.kind) for code in found.failures)
+        yield f"Content Credentials: broken, {'; '.join(reasons)}. What they say proves nothing."
+    yield f"Signed by {found.signer or 'somebody unnamed'}, {_STANDINGS[found.standing]}."
+    if found.attested_time:
+        yield f"Signed at {found.attested_time}, as a timestamp server attests."
+    elif found.claimed_time:
+        yield f"Made at {found.claimed_time}, as the signer says."
+    if found.software:
+        yield f"Made with {found.software}{_model(found.model)}."
+    if found.source_types:
+        yield f"Digital source type (IPTC): {', '.join(dict.fromkeys(found.source_types))}."
+    if found.num_earlier:
+        versions = "an earlier version" if found.num_earlier == 1 else "earlier versions"
+        yield f"Credentials of {versions} are kept in them."
+
+
+def _about_mark(report: Report) -> Iterator[str]:
+    if report.mark is None:
+        yield "Mark in the metadata: none."
+        return
+    by = f" by {report.mark.software}" if report.mark.software else ""
+    term = report.mark.digital_source_type.rsplit("/", 1)[-1]
+    yield (
+        f"Mark in the metadata{by}{_model(report.mark.model)}: {term} (IPTC). Anyone can write or "
+        "remove it: a statement, not a proof."
+    )
+
+
+def _model(name: str | None) -> str:
+    return f" with the model {name}" if name else ""
+
+
+def _in_words(code: str, kind: str) -> str:
+    found = (words for end, words in _FAILURES.items() if code.endswith(end))
+    return next(found, f"C2PA's check says {code}").format(kind=kind)
+
+
+def _mark_of(path: Path) -> tuple[Mark | None, str]:
+    """The mark of a photo or a video, and which of the two it is."""
+    try:
+        return read_mark(path), "photo"
+    except MediaError as error:
+        if not path.is_file():
+            raise
+        try:
+            return read_video_mark(path), "video"
+        except MediaError:
+            raise error from None
+
+
+def _own_signer() -> Signer | None:
+    try:
+        return find_signer()
+    except SigningError:
+        return None
