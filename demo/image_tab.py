@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import gradio as gr
 
-from demo import examples, face_strip, look, service
+from demo import examples, face_strip, look, service, source_photos
 from demo.uploads import read_upload
 from simswap import SwapOptions
 
@@ -46,7 +46,7 @@ def swap_on_page(
     mask_softness: float,
 ) -> tuple[tuple[str, str], str, gr.DownloadButton, str]:
     """The before/after pair, the lossless result, its download, and what happened."""
-    sources = [item["image"]["path"] for item in source or []]
+    sources = source_photos.paths(source)
     faces = ",".join(map(str, strip["picked"])) if choice == "picked" else choice
     path = target and target["path"]
     options = {"match_colour": match_colour, "mask_softness": mask_softness}
@@ -118,18 +118,7 @@ def build_photo_inputs() -> tuple[gr.Gallery, gr.Image]:
     """Where the source photos and the target photo go."""
     with gr.Row():
         with gr.Column(min_width=160):
-            gr.HTML(look.heading("Source", "One or more photos of one person."))
-            source = gr.Gallery(
-                label="Source photos",
-                show_label=False,
-                file_types=["image"],
-                interactive=True,
-                columns=2,
-                height=260,
-                object_fit="contain",  # "cover" cuts the head off a tall portrait
-                buttons=[],
-                elem_id="source",
-            )
+            source = source_photos.build("source")
         with gr.Column(min_width=160):
             gr.HTML(look.heading("Target", "The photo to put the face into."))
             target = gr.Image(
