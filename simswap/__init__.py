@@ -8,6 +8,7 @@ from simswap.errors import (
     ModelError,
     NoFaceFoundError,
     OptionError,
+    RefusedFaceError,
     SigningError,
     SimSwapError,
 )
@@ -29,6 +30,7 @@ __all__ = [
     "ModelError",
     "NoFaceFoundError",
     "OptionError",
+    "RefusedFaceError",
     "SigningError",
     "SimSwapError",
     "SwapOptions",

@@ -27,3 +27,7 @@ class JobCancelledError(SimSwapError):
 
 class SigningError(SimSwapError):
     """Nothing can be signed: no fit certificate and key, or they are refused. Swaps go on."""
+
+
+class RefusedFaceError(SimSwapError):
+    """A source shows a face that the operator has excluded."""

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 import torch
 
+from simswap.deny_list import DenyList
 from simswap.errors import NoFaceFoundError, OptionError
 from simswap.types import Assignment, Identity, SwapOptions
 
@@ -23,17 +24,22 @@ def checked_frame(frame: np.ndarray) -> np.ndarray:
     return np.ascontiguousarray(frame)  # torch refuses the negative strides of a mirrored view
 
 
-def checked_source(source: Source) -> Source:
-    """The source. Raises OptionError if it is neither an Identity nor a list of Assignment."""
-    if isinstance(source, Identity):
-        return source
-    assignments = list(source) if isinstance(source, Sequence) else []
-    if not assignments or not all(isinstance(item, Assignment) for item in assignments):
-        raise OptionError(
-            f"source must be an Identity (see identity_of) or a list of Assignment, "
-            f"not {type(source).__name__}."
-        )
-    return assignments
+def checked_source(source: Source, deny_list: DenyList) -> Source:
+    """The source. Whatever is swapped in, in photos, videos and streams, passes here.
+
+    Raises OptionError if it is neither an Identity nor a list of Assignment, RefusedFaceError if
+    one of its identities is on the list.
+    """
+    if not isinstance(source, Identity):
+        assignments = list(source) if isinstance(source, Sequence) else []
+        if not assignments or not all(isinstance(item, Assignment) for item in assignments):
+            raise OptionError(
+                f"source must be an Identity (see identity_of) or a list of Assignment, "
+                f"not {type(source).__name__}."
+            )
+        source = assignments
+    deny_list.check(source)
+    return source
 
 
 def resolve_device(device: str | torch.device | None) -> torch.device:

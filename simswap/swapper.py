@@ -14,6 +14,7 @@ import torch
 
 from simswap import geometry, selection, stages
 from simswap.bundle import Bundle, load_bundle
+from simswap.deny_list import DenyList, configured_folder
 from simswap.detection import detect_faces
 from simswap.errors import NoFaceFoundError, OptionError
 from simswap.frame_stream import FrameStream, StreamOptions
@@ -55,10 +56,12 @@ class FaceSwapper:
         bundle: Bundle,
         device: str | torch.device | None = None,
         detector: str = "bundled",
+        deny_list: Path | None = None,
     ) -> None:
         """Take over a bundle: its networks are fused, frozen and moved, not copied.
 
         device: None means CUDA where there is one, else the CPU; detector: see from_pretrained.
+        deny_list: a folder of photos whose faces are never swapped in; None: all are.
         """
         self.device = resolve_device(device)
         self.name = bundle.name
@@ -68,6 +71,10 @@ class FaceSwapper:
         self.identity_network = prepare_for_inference(bundle.identity_network, self.device)
         self.detector = prepare_for_inference(bundle.detector, self.device)
         self._scrfd = open_detector(detector)
+        self._deny_list = DenyList()  # of nobody, while the list's own photos are looked at
+        self._deny_list = DenyList.of_folder(
+            deny_list, lambda photo: self.identity_of(photo).embedding
+        )
 
     @classmethod
     def from_pretrained(
@@ -89,9 +96,9 @@ class FaceSwapper:
 
         Raises:
             ModelError: the model is missing, damaged or unknown.
-            OptionError: the device is not there.
+            OptionError: the device is not there, or the deny list's folder is of no use.
         """
-        return cls(load_bundle(source, revision), device, detector)
+        return cls(load_bundle(source, revision), device, detector, configured_folder())
 
     def detect(self, photo: np.ndarray, min_score: float = DEFAULT_OPTIONS.min_score) -> list[Face]:
         """Faces of a photo ([H, W, 3] uint8 RGB), largest first."""
@@ -102,7 +109,8 @@ class FaceSwapper:
         """The identity that one photo, or several of the same person, show: their largest faces.
 
         photos: [H, W, 3] uint8 RGB, or a list of such. The embeddings of several are averaged.
-        Raises NoFaceFoundError if one of them shows no face, ValueError for another shape.
+        Raises NoFaceFoundError if one of them shows no face, RefusedFaceError if the person is on
+        the operator's deny list, ValueError for another shape.
         """
         photos = [photos] if isinstance(photos, np.ndarray) else photos
         photos = [checked_frame(photo) for photo in photos]
@@ -119,7 +127,9 @@ class FaceSwapper:
             embeddings.append(self.embed(photo, faces[:1])[0])
         mean = np.mean(embeddings, axis=0)
         notices += selection.odd_ones_out(np.stack(embeddings))
-        return Identity(mean / np.linalg.norm(mean), len(photos), tuple(notices))
+        identity = Identity(mean / np.linalg.norm(mean), len(photos), tuple(notices))
+        self._deny_list.check(identity)
+        return identity
 
     def swap_image(
         self, photo: np.ndarray, source: Source, options: SwapOptions = DEFAULT_OPTIONS
@@ -137,7 +147,7 @@ class FaceSwapper:
         """
         frame = checked_frame(photo)
         faces = self.detect_batch([frame], options)
-        plan = self.plan_faces([frame], faces, checked_source(source), options)[0]
+        plan = self.plan_faces([frame], faces, checked_source(source, self._deny_list), options)[0]
         if not plan.faces:
             raise no_face("The target photo", photo, options)
         selection.check_face_numbers(options, len(plan.faces))
@@ -169,7 +179,7 @@ class FaceSwapper:
             batch_size = FRAME_BATCH.get(self.device.type, 1)
         if batch_size < 1:
             raise OptionError(f"batch_size={batch_size} must be at least 1.")
-        checked = checked_source(source)
+        checked = checked_source(source, self._deny_list)
 
         def swap(batch: Sequence[np.ndarray], faces: Sequence[Sequence[Face]]) -> list[SwapResult]:
             return self.render_batch(
@@ -207,7 +217,7 @@ class FaceSwapper:
             MediaError: the video cannot be read, or the output not be written.
             OptionError: a trim outside the video, or an unfinished job of other settings.
         """
-        source = checked_source(source)
+        source = checked_source(source, self._deny_list)
         job = VideoJob.plan(self, target, output, source, options, video, job_folder)
         return run_job(job, self, on_progress, resume)
 

@@ -41,16 +41,18 @@ LAYERS = (
         "simswap.stages",
         "simswap.pipelining",
         "simswap.tracking",
-        "simswap.inputs",
         "simswap.job_folder",
         "simswap.video_joining",
         "simswap.video_options",
     },
     {
         *("simswap.frame_stream", "simswap.frame_files", "simswap.convert", "simswap.packs"),
-        "simswap.verification",
+        *("simswap.verification", "simswap.deny_list"),
     },
-    {"simswap.video_job", "simswap.convert_command", "simswap.detector_command"},
+    {
+        *("simswap.video_job", "simswap.convert_command", "simswap.detector_command"),
+        "simswap.inputs",
+    },
     {"simswap.video_run"},
     {"simswap.swapper", "simswap.frame_folder"},
     {"simswap.video_command"},
@@ -63,7 +65,7 @@ PUBLIC_NAMES = {
 }
 WITHOUT_NETWORKS = (
     *("errors", "types", "geometry", "pixels", "provenance", "media", "arguments"),
-    *("signer", "credential_reading", "content_credentials", "verification"),
+    *("signer", "credential_reading", "content_credentials", "verification", "deny_list"),
     *(f"video_{part}" for part in ("files", "colour", "info", "mark", "audio", "reading")),
     *("video_writing", "video_joining", "video_options", "job_folder", "frame_files"),
     *("tracking", "pipelining"),
