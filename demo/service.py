@@ -29,7 +29,10 @@ SUFFIXES = {"png": ".png", "jpeg": ".jpg"}
 
 def _load_swapper() -> FaceSwapper:
     try:
-        loaded = FaceSwapper.from_pretrained(os.environ.get("SIMSWAP_MODEL") or None)
+        loaded = FaceSwapper.from_pretrained(
+            os.environ.get("SIMSWAP_MODEL") or None,
+            detector=os.environ.get("SIMSWAP_DETECTOR") or "bundled",
+        )
     except SimSwapError as error:
         sys.exit(f"app.py: {error}")
     if loaded.device.type == "cpu":  # a lent GPU is not there yet

@@ -168,13 +168,13 @@ def load_network(folder: Path, config: BundleConfig, part: str) -> nn.Module:
         state = load_file(path)
     except SafetensorError as error:
         raise ModelError(f"{path} is not a safetensors file ({error}). Fetch it again.") from error
-    network = _BUILDERS[part](getattr(config, part))
     state = {
         name: value.float() if value.is_floating_point() else value for name, value in state.items()
     }
     try:
+        network = _build(part, getattr(config, part), sum(map(torch.numel, state.values())))
         network.load_state_dict(state)
-    except RuntimeError as error:  # torch lists missing and unexpected keys and odd shapes
+    except (RuntimeError, TypeError, ValueError) as error:  # torch lists odd keys and shapes
         raise ModelError(
             f"{path} does not fit the {part} that {CONFIG_FILE} describes. Fetch both again. "
             f"{' '.join(str(error).split())[:400]}"
@@ -209,6 +209,15 @@ _BUILDERS: dict[str, Callable[..., nn.Module]] = {
     "identity": build_identity_network,
     "detector": FaceDetector,
 }
+
+
+def _build(part: str, config: object, num_values: int) -> nn.Module:
+    """The network that a config describes, unless that is far larger than the weights in hand."""
+    with torch.device("meta"):  # takes no memory
+        expected = sum(map(torch.numel, _BUILDERS[part](config).state_dict().values()))
+    if expected > 2 * num_values + 1_000_000:
+        raise ValueError(f"{expected} numbers are described, {num_values} are there")
+    return _BUILDERS[part](config)
 
 
 def _download(repo: str, revision: str | None) -> Path:

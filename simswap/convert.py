@@ -24,7 +24,7 @@ from simswap.bundle import (
 )
 from simswap.errors import ModelError, OptionError
 from simswap.models.generator import Generator
-from simswap.models.identity import build_identity_network
+from simswap.models.identity import IdentityConfig, build_identity_network
 from simswap.official import (
     Maker,
     Recognised,
@@ -32,7 +32,9 @@ from simswap.official import (
     recognise_generator,
     recognise_identity,
 )
-from simswap.onnx_weights import is_onnx, read_onnx_generator
+from simswap.onnx_files import is_onnx
+from simswap.onnx_identity import read_onnx_identity
+from simswap.onnx_weights import read_onnx_generator
 from simswap.weight_files import read_weights
 
 Found = TypeVar("Found")
@@ -40,6 +42,10 @@ Found = TypeVar("Found")
 UNKNOWN_LICENCE = (
     "Not known to this program: what the maker of the weights says holds. The published SimSwap "
     "weights are for non-commercial research only."
+)
+OTHER_IDENTITY = (
+    "The identity network is not the published one: swaps look like the source only if the "
+    "generator was trained with this very network."
 )
 
 
@@ -66,8 +72,9 @@ def convert(
 
     Weights are stored in float32, as they are: the bundle gives back every bit.
 
-    generator: .pth, .safetensors or .onnx; identity: .tar, .pth or .safetensors; the variant is
-    told by keys and shapes. output: the folder to write; a bundle that is there is replaced.
+    generator: .pth, .safetensors or .onnx; identity: .tar, .pth, .safetensors, or the .onnx of
+    another ArcFace network that the generator was trained with; all told by keys and shapes.
+    output: the folder to write; a bundle that is there is replaced.
     size: px, side of the crops; None is the variant's own. maker: None is what the keys tell, else
     "published". name: results are marked with it; None is the folder's. licence: a sentence.
     Raises ModelError if a file is missing, damaged, or not what it should be; OptionError if size
@@ -76,8 +83,7 @@ def convert(
     _check_output(output)
     state, maker = _read_generator(generator, maker)
     found = _naming(generator, lambda: recognise_generator(state, maker, size))
-    identity_state = read_weights(identity)
-    identity_config = _naming(identity, lambda: recognise_identity(identity_state))
+    identity_config, identity_state, identity_template = _read_identity(identity, found)
     base = find_bundle(DEFAULT_BUNDLE)
     base_config = read_config(base)
     config = BundleConfig(
@@ -85,8 +91,7 @@ def convert(
         generator=found.generator,
         identity=identity_config,
         detector=base_config.detector,
-        # The official code cuts source faces as it cuts target faces, then shrinks them to 112 px.
-        alignment=Alignment(found.template, found.crop_size, found.template),
+        alignment=Alignment(found.template, found.crop_size, identity_template),
         training={"converted_from": _facts(generator, identity, found)},
         licence=licence,
     )
@@ -97,7 +102,10 @@ def convert(
         load_network(base, base_config, "detector"),
     )
     _save(bundle, output, _card(config, found))
-    return Conversion(output, found.called, (found.notice,) if found.notice else ())
+    notices = [found.notice] if found.notice else []
+    if identity_config.architecture == "graph":
+        notices.append(OTHER_IDENTITY)
+    return Conversion(output, found.called, tuple(notices))
 
 
 def _save(bundle: Bundle, output: Path, card: str) -> None:
@@ -115,6 +123,15 @@ def _read_generator(path: Path, maker: Maker | None) -> tuple[dict[str, Tensor],
     if maker not in (None, told):
         raise OptionError(f"Run, {path} behaves as a {told} network, but --maker says {maker}.")
     return state, told
+
+
+def _read_identity(path: Path, found: Recognised) -> tuple[IdentityConfig, dict[str, Tensor], str]:
+    """Config and state dict of the identity network, and the template of its crops."""
+    if is_onnx(path):
+        return *read_onnx_identity(path), "arcface"
+    state = read_weights(path)
+    # The official code cuts source faces as it cuts target faces, then shrinks them to 112 px.
+    return _naming(path, lambda: recognise_identity(state)), state, found.template
 
 
 def _naming(path: Path, recognise: Callable[[], Found]) -> Found:
@@ -156,9 +173,15 @@ def _card(config: BundleConfig, found: Recognised) -> str:
         "---\nlicense: other\ntags: [face-swapping, simswap]\n---\n"
         f"# {config.name}\n\n"
         f"Converted from official SimSwap weights: {found.called}, {found.crop_size} px crops "
-        f"aligned to `{found.template}`, ArcFace IR-SE with blocks {list(config.identity.blocks)}; "
-        "the face detector is the one that comes with SimSwap.\n\n"
+        f"aligned to `{found.template}`, {_describe(config.identity)}; the face "
+        "detector is the one that comes with SimSwap.\n\n"
         f"Licence of the weights: {config.licence}\n\n"
         "Swap only faces of people who agreed. Files written by SimSwap say that they are "
         "synthetic.\n"
     )
+
+
+def _describe(identity: IdentityConfig) -> str:
+    if identity.architecture == "graph":
+        return f"an ArcFace network of {len(identity.layers)} layers, read from ONNX"
+    return f"ArcFace IR-SE with blocks {list(identity.blocks)}"

@@ -24,7 +24,7 @@ def add_options(parser: ArgumentParser) -> None:
         required=True,
         type=Path,
         metavar="FILE",
-        help="such as arcface_checkpoint.tar; nothing in it is run",
+        help="such as arcface_checkpoint.tar; or the .onnx that the generator was trained with",
     )
     add("--output", required=True, type=Path, metavar="FOLDER", help="the model folder to write")
     add("--size", choices=[*SIZES], default="auto", help="of the generator's crops (default auto)")

@@ -18,9 +18,10 @@ from torch import Tensor
 from simswap.errors import ModelError
 from simswap.models.generator import Generator, GeneratorConfig
 from simswap.official import VARIANTS, Variant
+from simswap.onnx_files import attribute_of, constants_of, damaged, open_graph, run_onnx
 
 if TYPE_CHECKING:
-    from onnx import GraphProto, ModelProto, NodeProto
+    from onnx import GraphProto, NodeProto
 
 TOLERANCE = 1e-3  # of the output's range; rounding alone stays below 1e-4
 BATCH_NORM_EPSILON = 1e-5  # torch's
@@ -36,40 +37,21 @@ class _Layers:
     linears: list[list[np.ndarray]] = field(default_factory=list)
 
 
-def is_onnx(path: Path) -> bool:
-    """Whether a file begins as ONNX models do: with the field of their format's version."""
-    try:
-        with path.open("rb") as file:
-            head = file.read(3)
-    except OSError:
-        return False
-    return len(head) == 3 and head[0] == 0x08 and 0 < head[1] < 0x40
-
-
 def read_onnx_generator(path: Path) -> tuple[dict[str, Tensor], Literal["unit", "imagenet"]]:
     """State dict under the official keys, and the pixels that the network was found to take.
 
     Batch norms that the exporter folded into convolutions come back as ones that change nothing.
     Raises ModelError: it is no official generator, or onnx is not installed.
     """
+    graph = open_graph(path)
     try:
-        import onnx
-        import onnxruntime  # noqa: F401 - needed below; say so before the file is read
-        from google.protobuf.message import DecodeError
-    except ImportError as error:
-        raise ModelError(
-            f"{path} is an ONNX model; to read it, run `pip install onnx onnxruntime` first."
-        ) from error
-    try:
-        model = onnx.load(path)
-        layers = _collect(model.graph)
-    except (DecodeError, ValueError, OSError, onnx.checker.ValidationError) as error:
-        reason = " ".join(str(error).split())[:120]
-        raise ModelError(f"{path} is cut short or damaged ({reason}). Fetch it again.") from error
+        layers = _collect(graph)
+    except ValueError as error:
+        raise damaged(path, error) from error
     for variant in VARIANTS:
         state = _state_of(layers, variant.generator)
         if state is not None:
-            return state, _check_by_running(path, model, state, variant)
+            return state, _check_by_running(path, state, variant)
     raise ModelError(
         f"{path} is an ONNX model, but not of an official SimSwap generator: none has its "
         f"{len(layers.convolutions)} convolutions and {len(layers.linears)} linear layers of "
@@ -78,7 +60,7 @@ def read_onnx_generator(path: Path) -> tuple[dict[str, Tensor], Literal["unit", 
 
 
 def _collect(graph: GraphProto) -> _Layers:
-    constants = _constants(graph)
+    constants = constants_of(graph)
     layers, made_by = _Layers(), {}
     for node in graph.node:
         inputs = [constants.get(name) for name in node.input]
@@ -89,33 +71,11 @@ def _collect(graph: GraphProto) -> _Layers:
         elif node.op_type == "BatchNormalization" and node.input[0] in made_by:
             layers.norms[made_by[node.input[0]]] = inputs[1:5]
         elif node.op_type == "Gemm" and inputs[1] is not None:
-            is_transposed = _attribute(node, "transB", 0)
+            is_transposed = attribute_of(node, "transB", 0)
             layers.linears.append([inputs[1] if is_transposed else inputs[1].T, inputs[2]])
         elif node.op_type == "MatMul" and inputs[1] is not None:
             layers.linears.append([inputs[1].T, _bias_after(graph, node, constants)])
     return layers
-
-
-def _constants(graph: GraphProto) -> dict[str, np.ndarray]:
-    from onnx import numpy_helper
-
-    constants = {item.name: numpy_helper.to_array(item) for item in graph.initializer}
-    for node in graph.node:
-        if node.op_type == "Constant" and node.attribute[0].name == "value":
-            constants[node.output[0]] = numpy_helper.to_array(node.attribute[0].t)
-        elif node.op_type == "Identity" and node.input[0] in constants:
-            constants[node.output[0]] = constants[node.input[0]]
-        elif node.op_type == "Transpose" and node.input[0] in constants:
-            order = _attribute(node, "perm", None)
-            constants[node.output[0]] = np.transpose(constants[node.input[0]], order)
-    return constants
-
-
-def _attribute(node: NodeProto, name: str, default: object) -> object:
-    from onnx import helper
-
-    found = [item for item in node.attribute if item.name == name]
-    return helper.get_attribute_value(found[0]) if found else default
 
 
 def _bias_after(
@@ -174,7 +134,7 @@ def _idle_norm(width: int) -> list[np.ndarray]:
 
 
 def _check_by_running(
-    path: Path, model: ModelProto, state: dict[str, Tensor], variant: Variant
+    path: Path, state: dict[str, Tensor], variant: Variant
 ) -> Literal["unit", "imagenet"]:
     generator = Generator(variant.generator).eval()
     generator.load_state_dict(state)
@@ -182,7 +142,7 @@ def _check_by_running(
     images = random.rand(1, 3, variant.crop_size, variant.crop_size).astype(np.float32)
     embeddings = random.standard_normal((1, 512)).astype(np.float32)
     embeddings /= np.linalg.norm(embeddings)
-    expected = _run(path, images, embeddings)
+    expected = run_onnx(path, images, embeddings)
     arguments = torch.from_numpy(images), torch.from_numpy(embeddings)
     with torch.inference_mode():
         body = generator.body(*arguments).numpy()
@@ -201,25 +161,3 @@ def _check_by_running(
             f"{differences[nearest]:.3g}; {TOLERANCE:g} is allowed): it is not the same network."
         )
     return nearest
-
-
-def _run(path: Path, images: np.ndarray, embeddings: np.ndarray) -> np.ndarray:
-    import onnxruntime
-
-    onnxruntime.set_default_logger_severity(3)
-    try:
-        session = onnxruntime.InferenceSession(path, providers=["CPUExecutionProvider"])
-        given = {
-            item.name: images if len(item.shape) == 4 else embeddings
-            for item in session.get_inputs()
-        }
-        return session.run(None, given)[0]
-    except (RuntimeError, ValueError, *_runtime_errors()) as error:
-        reason = " ".join(str(error).split())[:160]
-        raise ModelError(f"{path} does not run: {reason}.") from error
-
-
-def _runtime_errors() -> tuple[type[Exception], ...]:
-    from onnxruntime.capi import onnxruntime_pybind11_state as state
-
-    return state.Fail, state.InvalidArgument, state.InvalidGraph, state.NotImplemented

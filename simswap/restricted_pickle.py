@@ -8,6 +8,7 @@ lists it. Everything else is refused by name.
 
 from __future__ import annotations
 
+import io
 import pickletools
 import sys
 from collections.abc import Callable, Mapping
@@ -17,6 +18,7 @@ from typing import BinaryIO
 from simswap.errors import ModelError
 
 MAX_STEPS = 2_000_000  # a published network takes about 30,000
+MAX_KEY = 2**63  # larger numbers as keys can be chosen to have one hash, which takes forever
 BUILTINS = ("builtins", "__builtin__")  # of Python 3 and 2
 # Of the standard library only these may be named; a file that names others is no file of weights.
 HARMLESS_NAMES = {
@@ -63,15 +65,28 @@ def read_pickle(
     """
     machine = _Machine({**_CALLS, **(calls or {})}, persistent)
     try:
-        for number, (step, argument, _) in enumerate(pickletools.genops(file)):
+        for number, (step, argument, _) in enumerate(pickletools.genops(_Bounded(file))):
             if number > MAX_STEPS:
                 raise ModelError(f"it has more than {MAX_STEPS} steps")
             if step.name == "STOP":
                 return machine.pop()
             machine.run(step.name, argument)
     except (ValueError, IndexError, KeyError, TypeError, OverflowError) as error:
-        raise ModelError(f"it is cut short or damaged ({error})") from error
+        raise ModelError(f"it is cut short or damaged ({_shown(str(error))})") from error
     raise ModelError("it is cut short")
+
+
+class _Bounded:
+    """A file of which no more is asked for than is left: a read takes the memory it is told."""
+
+    def __init__(self, file: BinaryIO) -> None:
+        self.file, self.readline, self.tell = file, file.readline, file.tell
+        start = file.tell()
+        self.end = file.seek(0, io.SEEK_END)
+        file.seek(start)
+
+    def read(self, num_bytes: int) -> bytes:
+        return self.file.read(min(num_bytes, self.end - self.file.tell()))
 
 
 class _Machine:
@@ -176,14 +191,14 @@ class _Machine:
         full, root = f"{module}.{name}", module.split(".")[0]
         is_pythons_own = root in sys.stdlib_module_names or root in FOREIGN_MODULES
         if is_pythons_own and full not in HARMLESS_NAMES:
-            raise ModelError(f"it asks for {full}, which no file of weights needs")
+            raise ModelError(f"it asks for {_shown(full)}, which no file of weights needs")
         self.stack.append(Name(full))
 
     def call(self, _: object) -> None:
         arguments, function = self.pop(), self.pop()
         full = _expect(function, Name, "a function").full
         if full not in self.calls:
-            raise ModelError(f"it asks to call {full}, which no file of weights needs")
+            raise ModelError(f"it asks to call {_shown(full)}, which no file of weights needs")
         self.stack.append(self.calls[full](*_expect(arguments, tuple, "a tuple")))
 
     def make_object(self, _: object) -> None:
@@ -220,8 +235,15 @@ def _expect(value: object, kind: type, called: str) -> object:
     return value
 
 
+def _shown(text: str) -> str:
+    """Words out of the file, fit for a terminal: short, and without control characters."""
+    return ascii(text[:120])[1:-1]
+
+
 def _key(value: object) -> object:
     """A dict key or set member: plain values only; the hash of nested tuples can take forever."""
+    if isinstance(value, int) and abs(value) >= MAX_KEY:
+        raise ValueError("a huge number as a key")
     if isinstance(value, str | int | float | bytes | type(None) | Name):
         return value
     raise ValueError(f"{type(value).__name__} as a key")

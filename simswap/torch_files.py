@@ -7,6 +7,7 @@ is taken for it.
 
 from __future__ import annotations
 
+import io
 import struct
 import zipfile
 from dataclasses import dataclass, field
@@ -19,7 +20,8 @@ from torch import Tensor
 from simswap.errors import ModelError
 from simswap.restricted_pickle import Name, read_pickle
 
-MAX_PICKLE_BYTES = 64 * 2**20  # of the pickle inside a zip; the weights are not in it
+MAX_DIMENSIONS = 8  # of a tensor; and no side of one is longer than
+MAX_SIDE = 2**40
 LEGACY_MAGIC = 0x1950A86A20F9469CFC6C  # the first pickle of the row
 NUM_LEGACY_HEADERS = 3  # magic number, protocol version, facts about the machine
 STORAGE_TYPES = {
@@ -44,6 +46,11 @@ class Storage:
     dtype: torch.dtype
     num_values: int
     values: Tensor | None = None  # [num_values]
+
+    @property
+    def called(self) -> str:
+        """Its key, fit for a terminal."""
+        return ascii(self.key[:40])
 
 
 @dataclass(frozen=True, eq=False)
@@ -72,17 +79,23 @@ class _Storages:
             raise ValueError("an odd persistent id")
         if saved[0] == "module" and isinstance(saved[1], Name):
             return saved[1]
-        if saved[0] != "storage" or len(saved) not in (5, 6) or saved[5:] not in ((), (None,)):
-            raise ValueError(f"a persistent id of kind {saved[0]!r}")
+        is_storage = isinstance(saved[0], str) and saved[0] == "storage"
+        if (
+            not is_storage
+            or len(saved) not in (5, 6)
+            or any(part is not None for part in saved[5:])
+        ):
+            raise ValueError("a persistent id of another kind than storages have")
         kind, key, _, num_values = saved[1:5]
         if not isinstance(kind, Name) or not isinstance(key, str):
             raise ValueError("an odd storage")
         dtype = STORAGE_TYPES.get(kind.full.split(".")[-1])
         if dtype is None or not kind.full.startswith("torch."):
-            raise ModelError(f"it holds numbers of the kind {kind.full}, which is not known here")
+            called = ascii(kind.full[:80])
+            raise ModelError(f"it holds numbers of the kind {called}, which is not known here")
         storage = self.by_key.setdefault(key, Storage(key, dtype, _count(num_values)))
         if (storage.dtype, storage.num_values) != (dtype, num_values):
-            raise ValueError(f"storage {key} is described in two ways")
+            raise ValueError(f"storage {storage.called} is described in two ways")
         return storage
 
 
@@ -116,7 +129,9 @@ def read_legacy(file: BinaryIO, num_bytes: int) -> object:
         if storage is None or len(header) < 8:
             raise ModelError("it is cut short or damaged (in its numbers)")
         if struct.unpack("<q", header)[0] != storage.num_values:
-            raise ModelError(f"it is damaged: storage {key} has another length than it says")
+            raise ModelError(
+                f"it is damaged: storage {storage.called} has another length than it says"
+            )
         _check_room(storage, num_bytes - file.tell())
         storage.values = _to_tensor(storage, file.read(_num_bytes(storage)))
     _check_complete(storages)
@@ -127,12 +142,14 @@ def read_zip(path: Path) -> object:
     """As `read_legacy`, from the zip archive that newer versions write."""
     try:
         with zipfile.ZipFile(path) as archive:
-            return _read_archive(archive)
-    except (zipfile.BadZipFile, NotImplementedError, RuntimeError, EOFError, OSError) as error:
-        raise ModelError(f"it is cut short or damaged ({error})") from error
+            return _read_archive(archive, path.stat().st_size)
+    except (zipfile.BadZipFile, struct.error, ValueError, LookupError, OverflowError) as error:
+        raise ModelError(f"it is cut short or damaged ({str(error)[:120]!a})") from error
+    except (NotImplementedError, RuntimeError, EOFError, OSError) as error:
+        raise ModelError(f"it is cut short or damaged ({str(error)[:120]!a})") from error
 
 
-def _read_archive(archive: zipfile.ZipFile) -> object:
+def _read_archive(archive: zipfile.ZipFile, num_bytes: int) -> object:
     entries = {entry.filename: entry for entry in archive.infolist()}
     pickles = [name for name in entries if name.endswith("/data.pkl")]
     if len(pickles) != 1:
@@ -140,21 +157,29 @@ def _read_archive(archive: zipfile.ZipFile) -> object:
     folder = pickles[0].removesuffix("data.pkl")
     if any(name.startswith(f"{folder}code/") for name in entries):
         raise ModelError("it is a TorchScript program, not a file of weights")
-    if entries[pickles[0]].file_size > MAX_PICKLE_BYTES:
-        raise ModelError(f"its description is larger than {MAX_PICKLE_BYTES >> 20} MB")
+    pickled = _read_entry(archive, entries[pickles[0]], num_bytes)
     order = entries.get(f"{folder}byteorder")
-    if order is not None and archive.read(order)[:6] != b"little":
+    if order is not None and _read_entry(archive, order, num_bytes) != b"little":
         raise ModelError("it was written on a big-endian machine, which is not known here")
     storages = _Storages()
-    with archive.open(pickles[0]) as file:
-        value = read_pickle(file, _CALLS, storages)
+    value = read_pickle(io.BytesIO(pickled), _CALLS, storages)
+    left = num_bytes  # entries can overlap, and so claim more together than the file has
     for storage in storages.by_key.values():
         entry = entries.get(f"{folder}data/{storage.key}")
-        if entry is None or entry.compress_type != zipfile.ZIP_STORED:
-            raise ModelError(f"it is damaged: storage {storage.key} is missing or compressed")
-        _check_room(storage, entry.file_size)
-        storage.values = _to_tensor(storage, archive.read(entry))
+        if entry is None:
+            raise ModelError(f"it is cut short or damaged: storage {storage.called} is missing")
+        _check_room(storage, min(entry.file_size, left))
+        left -= _num_bytes(storage)
+        storage.values = _to_tensor(storage, _read_entry(archive, entry, num_bytes))
     return value
+
+
+def _read_entry(archive: zipfile.ZipFile, entry: zipfile.ZipInfo, num_bytes: int) -> bytes:
+    """The bytes of an entry as torch.save writes it: not compressed, so no larger than the file."""
+    is_plain = entry.compress_type == zipfile.ZIP_STORED and entry.compress_size == entry.file_size
+    if not is_plain or entry.file_size > num_bytes:
+        raise ModelError("it is damaged: its parts are compressed, which torch.save never does")
+    return archive.read(entry)
 
 
 def _count(value: object) -> int:
@@ -170,7 +195,7 @@ def _num_bytes(storage: Storage) -> int:
 def _check_room(storage: Storage, num_bytes: int) -> None:
     if _num_bytes(storage) > num_bytes:
         raise ModelError(
-            f"it is cut short or damaged: storage {storage.key} should have "
+            f"it is cut short or damaged: storage {storage.called} should have "
             f"{_num_bytes(storage)} bytes, but at most {num_bytes} are there"
         )
 
@@ -178,7 +203,7 @@ def _check_room(storage: Storage, num_bytes: int) -> None:
 def _check_complete(storages: _Storages) -> None:
     for storage in storages.by_key.values():
         if storage.values is None:
-            raise ModelError(f"it is cut short or damaged: storage {storage.key} is missing")
+            raise ModelError(f"it is cut short or damaged: storage {storage.called} is missing")
 
 
 def _to_tensor(storage: Storage, data: bytes) -> Tensor:
@@ -196,6 +221,8 @@ def _rebuild_tensor(
     if not isinstance(stride, tuple) or len(stride) != len(size):
         raise ValueError("a tensor whose strides do not fit its shape")
     offset, size, stride = _count(offset), tuple(map(_count, size)), tuple(map(_count, stride))
+    if len(size) > MAX_DIMENSIONS or max(offset, *size, *stride, 0) > MAX_SIDE:
+        raise ValueError("a tensor of an odd shape")
     num_values, last = 1, offset
     for length, step in zip(size, stride, strict=True):
         num_values *= length

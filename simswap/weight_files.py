@@ -5,9 +5,8 @@ The form is told by a file's first bytes, never by its name, and nothing in it i
 
 from __future__ import annotations
 
-import tarfile
-import zipfile
 from collections.abc import Iterator, Mapping
+from itertools import islice
 from pathlib import Path
 
 from safetensors import SafetensorError
@@ -18,8 +17,10 @@ from simswap.errors import ModelError
 from simswap.restricted_pickle import Shell, read_pickle
 from simswap.torch_files import StoredTensor, is_legacy, read_legacy, read_zip
 
-MAX_TENSORS = 100_000  # a file may list one module many times over
+MAX_TENSORS = 100_000  # a file may list one module, or one tensor, many times over
 MAX_DEPTH = 64  # modules within modules
+MAX_NETWORKS = 20  # looked at in one file
+MAX_NAME = 500  # characters of a tensor's dotted name; the published ones have up to 40
 
 
 def read_weights(path: Path) -> dict[str, Tensor]:
@@ -81,10 +82,8 @@ def _read_torch(path: Path, head: bytes) -> object:
             return read_legacy(file, path.stat().st_size)
         if head.startswith(b"\x80"):
             return read_pickle(file)  # for what it refuses; numbers would lie outside of it
-    if tarfile.is_tarfile(path):
+    if head[257:262] == b"ustar":
         raise ModelError("it is a tar archive, from before torch 0.2; save it with a newer torch")
-    if zipfile.is_zipfile(path):
-        return read_zip(path)
     raise ModelError("its form is not one of torch.save or safetensors")
 
 
@@ -93,16 +92,17 @@ def _find_tensors(value: object) -> dict[str, Tensor]:
 
     Raises ModelError where there is none, or more than one.
     """
-    found = {name: state for name, state in _candidates(value) if state}
+    found = [(name, state) for name, state in islice(_candidates(value), MAX_NETWORKS) if state]
     if not found:
         raise ModelError("it holds no tensors")
     if len(found) > 1:
-        raise ModelError(f"it holds several networks ({', '.join(sorted(found))}), not one")
-    return next(iter(found.values()))
+        names = ", ".join(sorted(ascii(name)[1:-1] for name, _ in found))
+        raise ModelError(f"it holds several networks ({names}), not one")
+    return found[0][1]
 
 
 def _candidates(value: object) -> Iterator[tuple[str, dict[str, Tensor]]]:
-    waiting, seen = [("the file", value)], set()
+    waiting, seen = [("", value)], set()
     while waiting:
         name, held = waiting.pop()
         if id(held) in seen:
@@ -111,12 +111,16 @@ def _candidates(value: object) -> Iterator[tuple[str, dict[str, Tensor]]]:
         if isinstance(held, Shell) and "_modules" in held.attributes:
             yield name, _state_of_module(held)
         elif isinstance(held, dict):
-            own = {str(key): v.resolve() for key, v in held.items() if isinstance(v, StoredTensor)}
-            if own:
-                yield name, own
+            tensors = {key: v for key, v in held.items() if isinstance(v, StoredTensor)}
+            if tensors:
+                yield name, {_checked_name(key): v.resolve() for key, v in tensors.items()}
             else:  # an optimizer's state is no network
-                named = [(str(key), inner) for key, inner in held.items()]
-                waiting += [item for item in named if "optim" not in item[0]]
+                named = [(str(key)[:40], inner) for key, inner in held.items()]
+                waiting += [
+                    (f"{name[-40:]}.{key}".lstrip("."), inner)
+                    for key, inner in named
+                    if "optim" not in key
+                ]
 
 
 def _state_of_module(module: Shell) -> dict[str, Tensor]:
@@ -126,25 +130,35 @@ def _state_of_module(module: Shell) -> dict[str, Tensor]:
     waiting: list[tuple[str, object, int]] = [("", module, 0)]
     while waiting:
         prefix, shell, depth = waiting.pop()
-        visits += 1
-        if visits > MAX_TENSORS or depth > MAX_DEPTH:
-            raise ModelError("it nests modules without end")
         if not isinstance(shell, Shell):
             continue
+        held = {kind: _items(shell, kind) for kind in ("_parameters", "_buffers", "_modules")}
+        visits += 1 + sum(map(len, held.values()))
+        if visits > MAX_TENSORS or depth > MAX_DEPTH:
+            raise ModelError("it nests modules without end")
         skipped = shell.attributes.get("_non_persistent_buffers_set", ())
         skipped = skipped if isinstance(skipped, set) else set()
         for kind in ("_parameters", "_buffers"):
-            for name, tensor in _items(shell, kind):
+            for name, tensor in held[kind]:
                 if isinstance(tensor, StoredTensor) and name not in skipped:
                     state[f"{prefix}{name}"] = tensor.resolve()
-        for name, child in _items(shell, "_modules"):
+        for name, child in held["_modules"]:
             waiting.append((f"{prefix}{name}.", child, depth + 1))
     return state
 
 
 def _items(shell: Shell, kind: str) -> list[tuple[str, object]]:
     held = shell.attributes.get(kind)
-    return [(str(name), value) for name, value in held.items()] if isinstance(held, dict) else []
+    if not isinstance(held, dict):
+        return []
+    return [(_checked_name(name), value) for name, value in held.items()]
+
+
+def _checked_name(name: object) -> str:
+    """A name that can be shown; many modules may share a long one, and each would copy it."""
+    if isinstance(name, str) and len(name) <= MAX_NAME and name.isprintable():
+        return name
+    raise ModelError("it holds tensors with names that no network has")
 
 
 def _without_prefix(state: Mapping[str, Tensor]) -> dict[str, Tensor]:

@@ -16,8 +16,11 @@ START_SECONDS = 120
 
 
 @contextmanager
-def running_demo(folder: Path) -> Iterator[str]:
-    """Start the demo, keep what it stores in `folder`, and give its address."""
+def running_demo(folder: Path, **more: str) -> Iterator[str]:
+    """Start the demo, keep what it stores in `folder`, and give its address.
+
+    more: environment variables, such as SIMSWAP_MODEL.
+    """
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
@@ -30,6 +33,7 @@ def running_demo(folder: Path) -> Iterator[str]:
     }
     environment = {**os.environ, **settings}
     environment.pop("SIMSWAP_MODEL", None)
+    environment |= more
     log = folder / "demo.log"
     with log.open("w") as output:
         command = [sys.executable, "app.py"]

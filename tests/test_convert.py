@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from arcface_onnx import save_iresnet
 from official_weights import BASES, official_state, save_whole_module
 from safetensors.torch import load_file, save_file
 from test_generator import DATA
@@ -18,6 +19,7 @@ from simswap.convert import convert
 from simswap.errors import OptionError
 from simswap.models.generator import Generator, GeneratorConfig
 from simswap.official import VARIANTS, recognise_generator, recognise_identity
+from simswap.onnx_identity import read_onnx_identity
 from simswap.stages import AlignedFace, generate
 
 # What convert is told, and the crop size and alignment that it must find.
@@ -226,6 +228,21 @@ def test_a_wrong_file_gets_one_sentence_and_no_folder(
     assert said in told
     assert len(told.splitlines()) == 1
     assert not output.exists()
+
+
+def test_an_arcface_of_onnx_is_taken_for_a_generator_that_was_trained_with_it(tmp_path):
+    pytest.importorskip("onnx", reason="onnx is an extra of training")
+    pytest.importorskip("onnxruntime", reason="onnxruntime is an extra of training")
+    torch.save(official_state("trainer_224"), tmp_path / "my_net_G.pth")
+    arcface = save_iresnet(tmp_path / "w600k_r50.onnx")
+    done = convert(tmp_path / "my_net_G.pth", arcface, tmp_path / "model", maker="trainer")
+    assert "trained with this very network" in done.notices[0]
+    alignment = read_config(tmp_path / "model").alignment
+    assert (alignment.crop_template, alignment.identity_template) == ("simswap_224", "arcface")
+    config, state = read_onnx_identity(arcface)
+    assert read_config(tmp_path / "model").identity == config
+    stored = load_file(tmp_path / "model" / "identity.safetensors")
+    assert all(torch.equal(stored[key], state[key]) for key in state)
 
 
 def test_a_folder_with_other_things_is_not_written_into(tmp_path, identity_file):

@@ -15,7 +15,8 @@ from simswap import ModelError
 from simswap.bundle import load_bundle
 from simswap.convert import convert
 from simswap.models.generator import Generator, GeneratorConfig
-from simswap.onnx_weights import is_onnx, read_onnx_generator
+from simswap.onnx_files import is_onnx
+from simswap.onnx_weights import read_onnx_generator
 
 onnx = pytest.importorskip("onnx", reason="onnx is an extra of training")
 pytest.importorskip("onnxruntime", reason="onnxruntime is an extra of training")

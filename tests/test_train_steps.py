@@ -117,7 +117,7 @@ def test_accumulated_batches_train_like_one_large_batch(frozen):
     parts = Run(frozen, accumulation=2, **no_adversary)  # Accelerate counts for all runs at once
     parts.step(0, part, part)
     # Compared by what they compute: a bias before a batch norm is free, and Adam moves it at will.
-    torch.testing.assert_close(whole.output(), parts.output(), atol=1e-4, rtol=0)
+    torch.testing.assert_close(whole.output(), parts.output(), atol=3e-4, rtol=0)
 
 
 def test_gradient_checkpointing_changes_no_update(frozen):
@@ -160,7 +160,7 @@ def test_a_torchscript_teacher_trains_the_generator(tmp_path):
 @pytest.mark.parametrize(
     ("teacher", "message"),
     [
-        ("nowhere.pt", "neither a TorchScript file nor a bundle"),
+        ("nowhere.pt", "neither a TorchScript nor ONNX file nor a bundle"),
         ("README.md", "no TorchScript file"),
     ],
 )

@@ -20,11 +20,11 @@ from accelerate.state import GradientState, PartialState
 from safetensors.torch import save_file
 from torch import Tensor, nn
 
-from simswap.bundle import load_bundle
 from simswap.models.generator import GeneratorConfig
 from train.config import DiscriminatorConfig, TrainConfig
 from train.networks import FrozenNetworks, Networks
 from train.steps import Pairs, train_step
+from train.teachers import load_base
 
 SIZE, JOINT_BATCH = 32, 4
 BASE = TrainConfig(
@@ -84,7 +84,7 @@ def take_step(config: TrainConfig) -> dict[str, Tensor]:
     record_gradients(found, "G", networks.plain_generator, networks.generator_optimizer)
     record_gradients(found, "D", networks.plain_discriminator, networks.discriminator_optimizer)
     networks.prepare(accelerator)
-    frozen = FrozenNetworks(config, load_bundle(config.identity_model), accelerator.device)
+    frozen = FrozenNetworks(config, load_base(config.identity_model), accelerator.device)
 
     count = JOINT_BATCH // world
     mine = slice(rank * count, (rank + 1) * count)

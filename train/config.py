@@ -96,8 +96,8 @@ class TrainConfig:
     num_workers: int = 0  # processes that decode and align; 0: the training process itself
 
     # Networks
-    identity_model: str = "assets/models/simswap-lite-128"  # bundle of identity network, detector
-    teachers: tuple[str, ...] = (  # bundles, or TorchScript [B, 3, 112, 112] RGB [0, 1] -> [B, E]
+    identity_model: str = "assets/models/simswap-lite-128"  # bundle, or an ArcFace ONNX file
+    teachers: tuple[str, ...] = (  # such too, or TorchScript [B, 3, 112, 112] RGB [0, 1] -> [B, E]
         "../shared/data/models/edgeface_xs.pt",
         "../shared/data/models/mobilefacenet_ms1m.pt",
     )

@@ -19,7 +19,6 @@ import torch
 from accelerate.utils import set_seed
 from torch.profiler import ProfilerActivity, profile
 
-from simswap.bundle import load_bundle
 from simswap.errors import SimSwapError
 from train.command_line import parse_config
 from train.config import TrainConfig
@@ -27,6 +26,7 @@ from train.data import PairLoader, pair_settings
 from train.networks import FrozenNetworks, Networks
 from train.run_setup import make_accelerator, open_shards
 from train.steps import Pairs, train_step
+from train.teachers import load_base
 
 WARM_UP, TIMED, PROFILED = 4, 10, 2  # steps
 
@@ -61,7 +61,7 @@ def measure(config: TrainConfig) -> Speed:
     """Time steps of a run that is set up as train.py sets it up, and thrown away."""
     accelerator = make_accelerator(replace(config, log_with="none"))
     set_seed(config.seed)
-    frozen = FrozenNetworks(config, load_bundle(config.identity_model), accelerator.device)
+    frozen = FrozenNetworks(config, load_base(config.identity_model), accelerator.device)
     networks = Networks(config, accelerator.device)
     networks.prepare(accelerator)
     loader = PairLoader(

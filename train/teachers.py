@@ -5,6 +5,7 @@ Several teachers of different families keep the generator from learning to fool 
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -12,20 +13,25 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from simswap.bundle import find_bundle, load_network, read_config
+from simswap.bundle import Bundle, find_bundle, load_bundle, load_network, read_config
 from simswap.errors import ModelError
 from simswap.geometry import TEMPLATES, similarity_transform
+from simswap.models.identity import IdentityConfig, build_identity_network
+from simswap.onnx_files import is_onnx
+from simswap.onnx_identity import read_onnx_identity
 from train.alignment import IDENTITY_CROP
 from train.errors import TrainingError
 
 
 def load_teacher(source: str, device: torch.device) -> nn.Module:
-    """A frozen identity network: a TorchScript file, or the one in a bundle (folder or Hub id).
+    """A frozen identity network: TorchScript, an ArcFace ONNX, or a bundle's (folder or Hub id).
 
     Takes [B, 3, 112, 112] RGB in [0, 1], ArcFace alignment, gives [B, E].
     Raises TrainingError if there is none, or it is something else.
     """
-    if Path(source).is_file():
+    if is_onnx(Path(source)):
+        network = _load_onnx(source)[1].requires_grad_(False).to(device)
+    elif Path(source).is_file():
         network = _load_torchscript(source, device)
     else:
         try:
@@ -33,11 +39,35 @@ def load_teacher(source: str, device: torch.device) -> nn.Module:
             network = load_network(folder, read_config(folder), "identity")
         except ModelError as error:
             raise TrainingError(
-                f"The teacher {source} is neither a TorchScript file nor a bundle: {error}"
+                f"The teacher {source} is neither a TorchScript nor ONNX file nor a bundle: {error}"
             ) from error
         network.requires_grad_(False).to(device)
     _check(network, source, device)
     return network
+
+
+def load_base(source: str) -> Bundle:
+    """What a run takes its identity network and detector from: a bundle, or an ArcFace ONNX.
+
+    An ONNX file gives the identity network; the detector is then the bundled model's.
+    Raises ModelError if it is neither, TrainingError if onnx cannot read it.
+    """
+    if not is_onnx(Path(source)):
+        return load_bundle(source)
+    config, network = _load_onnx(source)
+    bundled = load_bundle()
+    base = replace(bundled.config, identity=config)
+    return replace(bundled, config=base, identity_network=network)
+
+
+def _load_onnx(source: str) -> tuple[IdentityConfig, nn.Module]:
+    try:
+        config, state = read_onnx_identity(Path(source))
+    except ModelError as error:
+        raise TrainingError(str(error)) from error
+    network = build_identity_network(config).eval()
+    network.load_state_dict(state)
+    return config, network
 
 
 def _load_torchscript(source: str, device: torch.device) -> nn.Module:

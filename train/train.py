@@ -22,7 +22,6 @@ import torch  # noqa: E402
 from accelerate import Accelerator  # noqa: E402
 from accelerate.utils import reduce, set_seed  # noqa: E402
 
-from simswap.bundle import load_bundle  # noqa: E402
 from simswap.errors import SimSwapError  # noqa: E402
 from train.checkpoints import (  # noqa: E402
     check_architecture,
@@ -45,6 +44,7 @@ from train.run_setup import (  # noqa: E402
 )
 from train.steps import Pairs, train_step  # noqa: E402
 from train.stopping import StopRequest  # noqa: E402
+from train.teachers import load_base  # noqa: E402
 
 logger = logging.getLogger("train")
 
@@ -61,7 +61,7 @@ def main(config: TrainConfig) -> None:
     set_seed(config.seed)
     logger.info("Mixed precision: %s", accelerator.mixed_precision)
 
-    frozen = FrozenNetworks(config, load_bundle(config.identity_model), accelerator.device)
+    frozen = FrozenNetworks(config, load_base(config.identity_model), accelerator.device)
     networks = Networks(config, accelerator.device)
     networks.prepare(accelerator)
     prepare_checkpoints(accelerator)

@@ -1,7 +1,8 @@
 """Identity networks: which person an aligned crop shows, as a vector.
 
-Two architectures share one interface: `ir_se`, the published model's (see ir_se.py), and
-`mobilefacenet`, the small one of the bundled model (see mobilefacenet.py).
+Three architectures share one interface: `ir_se`, the published model's (see ir_se.py),
+`mobilefacenet`, the small one of the bundled model (see mobilefacenet.py), and `graph`, which the
+config itself describes (see graph.py).
 """
 
 from __future__ import annotations
@@ -13,11 +14,12 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from simswap.models.graph import GraphNetwork, Layer
 from simswap.models.ir_se import IrSeResNet, count_blocks
 from simswap.models.mobilefacenet import MobileFaceNet
 
-ARCHITECTURES = ("mobilefacenet", "ir_se")
-INPUT_SIZE = 112  # pixels; both trunks reduce it to 7 x 7
+ARCHITECTURES = ("mobilefacenet", "ir_se", "graph")
+INPUT_SIZE = 112  # pixels; all trunks reduce it to 7 x 7
 
 
 @dataclass(frozen=True)
@@ -30,12 +32,15 @@ class IdentityConfig:
     std: tuple[float, ...] = (0.229, 0.224, 0.225)  # RGB, then divided by
     blocks: tuple[int, ...] | None = None  # ir_se: residual blocks of the four stages
     batch_norm: bool = False  # mobilefacenet: True in training, False once folded into the weights
+    layers: tuple[Layer, ...] = ()  # graph: in the order in which they run
 
     def __post_init__(self) -> None:
         # A config read from JSON brings lists.
         for name in ("mean", "std", "blocks"):
             if isinstance(getattr(self, name), list):
                 object.__setattr__(self, name, tuple(getattr(self, name)))
+        layers = (Layer(**item) if isinstance(item, dict) else item for item in self.layers)
+        object.__setattr__(self, "layers", tuple(layers))
         if self.architecture not in ARCHITECTURES:
             raise ValueError(
                 f"Unknown identity architecture {self.architecture!r}; use one of {ARCHITECTURES}."
@@ -48,6 +53,8 @@ class IdentityConfig:
             )
         if self.architecture == "ir_se":
             self._check_blocks()
+        if (self.architecture == "graph") != bool(self.layers):
+            raise ValueError(f"layers belong to architecture 'graph', not {self.architecture!r}.")
 
     def _check_blocks(self) -> None:
         if self.blocks is None or len(self.blocks) != 4 or min(self.blocks) < 1:
@@ -73,11 +80,13 @@ class CropPreparation(nn.Module):
         return (crops - self.mean) / self.std
 
 
-def build_identity_network(config: IdentityConfig) -> IrSeResNet | MobileFaceNet:
+def build_identity_network(config: IdentityConfig) -> IrSeResNet | MobileFaceNet | GraphNetwork:
     """The network of a config with fresh weights; [B, 3, S, S] RGB in [0, 1] -> raw [B, 512]."""
     prepare = CropPreparation(config.mean, config.std)
     if config.architecture == "ir_se":
         return IrSeResNet(prepare, config.blocks, config.embedding_size)
+    if config.architecture == "graph":
+        return GraphNetwork(prepare, config.layers)
     return MobileFaceNet(prepare, config.embedding_size, config.batch_norm)
 
 
