@@ -12,7 +12,15 @@ os.environ["GRADIO_ANALYTICS_ENABLED"] = "False"  # read when gradio is imported
 
 import gradio as gr
 
-from demo import examples, image_tab, look, photo_endpoints, service
+from demo import (
+    examples,
+    image_tab,
+    look,
+    photo_endpoints,
+    service,
+    verify_endpoint,
+    verify_tab,
+)
 from simswap.media import MAX_FILE_BYTES
 
 HOUR = 3600  # seconds
@@ -20,8 +28,9 @@ HOUR = 3600  # seconds
 # Each has a build().
 TABS = {
     "Image": image_tab,
+    "Verify": verify_tab,
 }
-ENDPOINTS = (photo_endpoints,)
+ENDPOINTS = (photo_endpoints, verify_endpoint)
 
 
 def build_page() -> gr.Blocks:

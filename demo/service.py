@@ -18,10 +18,11 @@ import numpy as np
 import spaces  # before torch, which it prepares for such a GPU
 import torch
 
-from demo.uploads import read_upload, upload_folder
+from demo.uploads import read_upload, upload_folder, uploaded_file
 from simswap import Face, FaceSwapper, OptionError, SimSwapError, SwapOptions, SwapResult
 from simswap.media import Photo, write_photo
 from simswap.types import parse_faces
+from simswap.verification import Report, verify
 
 MAX_SOURCES = 8  # photos, all of them in memory at once
 SUFFIXES = {"png": ".png", "jpeg": ".jpg"}
@@ -124,6 +125,12 @@ def write_result(image: np.ndarray, like: Photo, suffix: str) -> str:
     path = Path(tempfile.mkdtemp(dir=upload_folder())) / f"simswap{suffix}"
     write_photo(path, image, like=like, model=swapper.name)
     return str(path)
+
+
+def verify_upload(path: str | None) -> Report:
+    """What an uploaded photo's or video's signature and marks say."""
+    with readable_errors():
+        return verify(uploaded_file(path))
 
 
 def machine() -> str:

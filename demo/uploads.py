@@ -28,14 +28,19 @@ def upload_folder() -> Path:
     return folder
 
 
-def read_upload(path: str | None) -> Photo:
-    """Read a photo that was uploaded to this server.
+def uploaded_file(path: str | None) -> Path:
+    """A file that was uploaded to this server.
 
     Raises MediaError if there is none, or the path lies elsewhere: some of Gradio's components
     hand on a path that a hand-made request names, and it could be any file of the server.
     """
     if path is None:
-        raise MediaError("No photo was given. Add one.")
+        raise MediaError("No file was given. Add one.")
     if not Path(path).resolve().is_relative_to(upload_folder().resolve()):
-        raise MediaError("That file was not uploaded to this server. Upload the photo itself.")
-    return read_photo(path)
+        raise MediaError("That file was not uploaded to this server. Upload the file itself.")
+    return Path(path)
+
+
+def read_upload(path: str | None) -> Photo:
+    """Read a photo that was uploaded to this server; raises MediaError as `uploaded_file` does."""
+    return read_photo(uploaded_file(path))

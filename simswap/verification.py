@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime
 import os
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
@@ -9,7 +10,7 @@ from pathlib import Path
 
 from simswap.credential_reading import Credentials, read_credentials
 from simswap.errors import MediaError, SigningError
-from simswap.provenance import Mark, read_mark
+from simswap.provenance import Mark, printable, read_mark
 from simswap.signer import Signer, find_signer
 from simswap.video_mark import read_video_mark
 
@@ -115,11 +116,15 @@ def _about_credentials(report: Report) -> Iterator[str]:
     else:
         reasons = dict.fromkeys(_in_words(code, report.kind) for code in found.failures)
         yield f"Content Credentials: broken, {'; '.join(reasons)}. What they say proves nothing."
-    yield f"Signed by {found.signer or 'somebody unnamed'}, {_STANDINGS[found.standing]}."
+    signer = found.signer or "somebody unnamed"
+    if found.is_intact:
+        yield f"Signed by {signer}, {_STANDINGS[found.standing]}."
+    else:
+        yield f"They name {signer} as their signer."
     if found.attested_time:
-        yield f"Signed at {found.attested_time}, as a timestamp server attests."
+        yield f"Signed on {_date(found.attested_time)}, as a timestamp server attests."
     elif found.claimed_time:
-        yield f"Made at {found.claimed_time}, as the signer says."
+        yield f"Made on {_date(found.claimed_time)}, as the signer says."
     if found.software:
         yield f"Made with {found.software}{_model(found.model)}."
     if found.source_types:
@@ -145,6 +150,15 @@ def _model(name: str | None) -> str:
     return f" with the model {name}" if name else ""
 
 
+def _date(time: str) -> str:
+    """A time of ISO 8601 as people write it; anything else as it is."""
+    try:
+        moment = datetime.datetime.fromisoformat(time).astimezone(datetime.UTC)
+    except ValueError:
+        return time
+    return f"{moment:%Y-%m-%d, %H:%M} UTC"
+
+
 def _in_words(code: str, kind: str) -> str:
     found = (words for end, words in _FAILURES.items() if code.endswith(end))
     return next(found, f"C2PA's check says {code}").format(kind=kind)
@@ -160,7 +174,10 @@ def _mark_of(path: Path) -> tuple[Mark | None, str]:
         try:
             return read_video_mark(path), "video"
         except MediaError:
-            raise error from None
+            raise MediaError(
+                f"{printable(path.name)} is neither a PNG, JPEG or WebP photo nor a video that can "
+                "be read, or it is damaged."
+            ) from error
 
 
 def _own_signer() -> Signer | None:

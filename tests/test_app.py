@@ -72,6 +72,7 @@ def test_endpoints_and_their_parameters_are_these(client: Client):
             "mask_softness": SwapOptions().mask_softness,
         },
         "/detect_faces": {"photo": None, "min_score": 0.7},
+        "/verify": {"file": None},
     }
 
 

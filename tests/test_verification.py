@@ -59,7 +59,7 @@ def test_our_own_work_is_told_with_signer_time_and_model(tmp_path, kind):
     assert said.startswith("Marked as synthetic: this")
     assert f"Signed by {OWN_NAME}, which is this installation's own certificate." in said
     assert f"Made with SimSwap {__version__} with the model lite-128." in said
-    assert "Made at 2" in said
+    assert "Made on 2" in said
     assert "compositeWithTrainedAlgorithmicMedia" in said
 
 
@@ -185,9 +185,9 @@ def test_what_credentials_say_cannot_steer_the_terminal(tmp_path):
     ("name", "content", "sentence"),
     [
         ("absent.png", None, "absent.png does not exist"),
-        ("empty.png", b"", "empty.png is not a PNG, JPEG or WebP photo"),
-        ("letter.jpg", b"Dear Sir", "letter.jpg is not a PNG, JPEG or WebP photo"),
-        ("odd.mp4", b"\0\0\0\x18ftypmp42" + bytes(40), "odd.mp4"),
+        ("empty.png", b"", "empty.png is neither a PNG, JPEG or WebP photo nor"),
+        ("letter.jpg", b"Dear Sir", "letter.jpg is neither"),
+        ("odd.mp4", b"\0\0\0\x18ftypmp42" + bytes(40), "odd.mp4 is neither"),
     ],
 )
 def test_what_is_no_photo_or_video_is_told_in_a_sentence(tmp_path, name, content, sentence):

@@ -1,0 +1,29 @@
+"""The endpoint that verifies; its docstring is what the API page and an MCP client show."""
+
+from __future__ import annotations
+
+import gradio as gr
+
+from demo import service
+
+
+def verify(file: str | None) -> dict[str, object]:
+    """Tell what a photo or video says of how it was made: its signature and its marks.
+
+    Args:
+        file: A photo (PNG, JPEG, WebP) or a video.
+
+    Returns:
+        verdict: "marked" (as synthetic), "altered" (changed after it was signed), "signed" (and not
+        said to be synthetic) or "unmarked", which does not prove that it is real. headline and
+        details: the same in plain words. Then the facts: kind ("photo" or "video"), credentials
+        (failures, signer, standing, times, software, model, source_types) and mark, null where
+        there is none.
+    """
+    return service.verify_upload(file).as_json()
+
+
+def build() -> None:
+    """The endpoint with components of its own, which no page shows."""
+    file = gr.File(label="Photo or video")
+    gr.Button().click(verify, file, gr.JSON(label="Report"), api_name="verify")
