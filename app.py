@@ -8,7 +8,11 @@ from __future__ import annotations
 
 import os
 
-os.environ["GRADIO_ANALYTICS_ENABLED"] = "False"  # read when gradio is imported
+from demo import retention
+
+# Read when gradio is imported.
+os.environ["GRADIO_ANALYTICS_ENABLED"] = "False"
+os.environ["GRADIO_TEMP_DIR"] = str(retention.private_folder())
 
 import gradio as gr
 
@@ -23,8 +27,6 @@ from demo import (
 )
 from simswap.media import MAX_FILE_BYTES
 
-HOUR = 3600  # seconds
-
 # Each has a build().
 TABS = {
     "Image": image_tab,
@@ -35,7 +37,7 @@ ENDPOINTS = (photo_endpoints, verify_endpoint)
 
 def build_page() -> gr.Blocks:
     """The page: its tabs, and the endpoints, whose components no visitor sees."""
-    with gr.Blocks(title="SimSwap", delete_cache=(HOUR // 6, HOUR)) as page:
+    with gr.Blocks(title="SimSwap", delete_cache=(retention.INTERVAL, retention.MAX_AGE)) as page:
         gr.HTML(look.HEADER)
         with gr.Tabs():
             for name, tab in TABS.items():

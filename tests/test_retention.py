@@ -1,0 +1,138 @@
+"""What a session leaves behind: nothing."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+from conftest import EXAMPLES, ROOT
+from demo_server import running_demo
+from gradio_client import Client, handle_file
+from gradio_client.exceptions import AppError
+from PIL import Image
+
+from demo import retention
+
+SECRET = "Anna-Karenina"
+HOLD = "import sys; from demo.retention import private_folder; print(private_folder(), flush=True)"
+
+
+def listed(folder: Path) -> list[str]:
+    return sorted(str(path.relative_to(folder)) for path in folder.rglob("*") if path.is_file())
+
+
+@pytest.fixture(scope="module")
+def session(tmp_path_factory) -> tuple[Path, list[str]]:
+    """A sandbox in which the demo ran and ended, and what lay in it while it ran.
+
+    Home, temporary folder and uploads are all in there.
+    """
+    box = tmp_path_factory.mktemp("session")
+    for name in ("home", "tmp"):
+        (box / name).mkdir()
+    sent = tmp_path_factory.mktemp("sent")
+    exif = Image.Exif()
+    exif[0x010E] = SECRET
+    for name in ("source", "target"):
+        photo = Image.open(EXAMPLES / "astronaut.jpg")
+        photo.save(sent / f"{SECRET}-{name}.jpg", exif=exif)
+    (sent / f"{SECRET}.jpg").write_text("no photo")
+    places = {"HOME": str(box / "home"), "TMPDIR": str(box / "tmp"), "XDG_DATA_HOME": ""}
+    with running_demo(box, **places, SIMSWAP_HOME=str(box / "signing")) as url:
+        client = Client(url, verbose=False, download_files=tmp_path_factory.mktemp("downloads"))
+        faces = [handle_file(sent / f"{SECRET}-{name}.jpg") for name in ("source", "target")]
+        for format in ("png", "jpeg"):
+            photo, _ = client.predict(faces[0], faces[1], format=format, api_name="/swap_image")
+        client.predict(handle_file(photo), api_name="/verify")
+        with pytest.raises(AppError):
+            client.predict(handle_file(sent / f"{SECRET}.jpg"), api_name="/detect_faces")
+        meanwhile = listed(box)
+    return box, meanwhile
+
+
+def test_uploads_and_results_lie_in_one_folder_while_the_demo_runs(session):
+    _, meanwhile = session
+    others = [name for name in meanwhile if retention.PREFIX not in name]
+    assert others == ["demo.log", "signing/signer.pem"]
+    assert len([name for name in meanwhile if SECRET in name]) >= 3
+
+
+def test_when_it_ends_only_the_certificate_and_the_log_are_left(session):
+    box, _ = session
+    assert listed(box) == ["demo.log", "signing/signer.pem"]
+    assert [path.name for path in (box / "uploads").iterdir()] == []
+
+
+def test_neither_disk_nor_log_tells_of_a_face_or_a_file(session):
+    box, _ = session
+    for path in box.rglob("*"):
+        content = path.read_bytes() if path.is_file() else b""
+        assert SECRET.encode() not in content
+        assert not any(word in content.lower() for word in (b"face", b"embedding", b".jpg"))
+
+
+def test_the_log_holds_no_more_than_the_address(session):
+    box, _ = session
+    lines = (box / "demo.log").read_text().split("\n")
+    expected = ("* Running on local URL", "* To create a public link", "")
+    assert [line for line in lines if not line.strip().startswith(expected)] == []
+
+
+def test_files_stay_for_an_hour_and_then_go(tmp_path, monkeypatch):
+    (tmp_path / "job" / "deep").mkdir(parents=True)
+    (tmp_path / "job" / "deep" / "photo.png").write_text("pixels")
+    (tmp_path / retention.LOCK).touch()
+    now = time.time()
+    monkeypatch.setattr("demo.retention.time.time", lambda: now + retention.MAX_AGE - 60)
+    retention.sweep(tmp_path)
+    assert listed(tmp_path) == [retention.LOCK, "job/deep/photo.png"]
+    monkeypatch.setattr("demo.retention.time.time", lambda: now + retention.MAX_AGE + 60)
+    retention.sweep(tmp_path)
+    assert listed(tmp_path) == [retention.LOCK]
+
+
+def test_a_folder_that_is_empty_stays_as_long_as_a_file(tmp_path):
+    (tmp_path / "job").mkdir()
+    retention.sweep(tmp_path)
+    assert (tmp_path / "job").is_dir()
+
+
+def start(base: Path) -> tuple[subprocess.Popen, Path]:
+    """A process that holds a folder until it is ended."""
+    process = subprocess.Popen(
+        [sys.executable, "-c", f"{HOLD}; sys.stdin.read()"],
+        cwd=ROOT,
+        env={**os.environ, "GRADIO_TEMP_DIR": str(base)},
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    return process, Path(process.stdout.readline().strip())
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGKILL])
+def test_however_a_run_ends_its_files_go(tmp_path, number):
+    process, folder = start(tmp_path)
+    (folder / "photo.png").write_text("pixels")
+    process.send_signal(number)
+    process.communicate()
+    if number == signal.SIGKILL:  # nobody can clean up then; the next run does
+        retention.remove_leftovers(tmp_path)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_run_leaves_the_files_of_another_alone(tmp_path):
+    process, folder = start(tmp_path)
+    retention.remove_leftovers(tmp_path)
+    assert folder.is_dir()
+    process.communicate()
+    assert not folder.exists()
+
+
+def test_only_its_owner_may_read_the_folder(tmp_path):
+    process, folder = start(tmp_path)
+    assert folder.stat().st_mode & 0o777 == 0o700
+    process.communicate()
