@@ -4,6 +4,7 @@ import json
 import struct
 import sys
 import types
+from functools import lru_cache
 from pathlib import Path
 
 import torch
@@ -21,7 +22,12 @@ BASES = {
 
 
 def official_state(variant: str) -> dict[str, torch.Tensor]:
-    """The state dict from which the parity fixtures were computed."""
+    """The state dict from which the parity fixtures were computed; its tensors are read only."""
+    return dict(_made(variant))
+
+
+@lru_cache(maxsize=2)  # up to 450 MB each
+def _made(variant: str) -> dict[str, torch.Tensor]:
     return seeded_state(json.loads((DATA / "keys.json").read_text())[variant], BASES[variant])
 
 

@@ -8,7 +8,7 @@ import pytest
 import torch
 from conftest import make_bundle
 
-from simswap import FaceSwapper, benchmark, stages
+from simswap import Face, FaceSwapper, benchmark, geometry, stages
 
 CPU = torch.device("cpu")
 
@@ -50,13 +50,22 @@ def test_a_small_generator_stays_in_float32_everywhere(monkeypatch):
     assert stages.for_rendering(generator, CPU) is generator
 
 
-def test_the_swapper_renders_in_what_was_chosen_and_its_generator_stays_float32(has_bf16):
+def test_the_swapper_renders_in_what_was_chosen_and_its_generator_stays_float32(
+    has_bf16, aligned, identity, monkeypatch
+):
     swapper = FaceSwapper(make_bundle(), "cpu")
     weights = next(swapper._rendering_generator.parameters())
     assert weights.dtype is (torch.bfloat16 if has_bf16 else torch.float32)
     assert (swapper._rendering_generator is swapper.generator) is not has_bf16
     assert all(value.dtype is torch.float32 for value in swapper.generator.parameters())
-    swapper.warm_up()
+    used = []
+    swapper._rendering_generator.register_forward_hook(lambda *_: used.append(True))
+    frame = np.zeros((64, 64, 3), np.uint8)
+    landmarks = geometry.frontal_template(swapper.alignment.crop_template) * 60
+    face = Face(np.float32([0, 0, 60, 60]), landmarks.astype(np.float32), 1.0)
+    monkeypatch.setattr(swapper, "detect_batch", lambda *_: [[face]])  # it has learnt nothing
+    assert swapper.swap_image(frame, identity).swapped == (0,)
+    assert used
 
 
 def test_reduced_weights_lie_in_channels_last(monkeypatch):

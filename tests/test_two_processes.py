@@ -21,6 +21,9 @@ VARIANTS = ("spectral norm", "gradient penalty", "accumulation")
 
 def take_steps(folder: Path, *launcher: str) -> dict[str, dict[str, torch.Tensor]]:
     """Gradients (G., D.), running statistics and mean losses of one step, by variant."""
+    from two_process_step import small_identity_network
+
+    torch.jit.save(torch.jit.script(small_identity_network(16)), folder / "teacher.pt")
     environment = {"OMP_NUM_THREADS": "1", "GLOO_SOCKET_IFNAME": "lo", "HF_HUB_OFFLINE": "1"}
     subprocess.run(
         [sys.executable, *launcher, "tests/two_process_step.py", folder],

@@ -3,6 +3,7 @@
     python tests/two_process_step.py FOLDER
 
 alone, or by torchrun in several processes; the first writes FOLDER/VARIANT.safetensors for each.
+FOLDER/teacher.pt is the identity loss's teacher.
 In float64: rounding decides on which side of a kink (L1, ReLU) a float32 value lies, and merely
 reversing the order of a batch then changes gradients by 1e-2.
 """
@@ -20,18 +21,17 @@ from accelerate.state import GradientState, PartialState
 from safetensors.torch import save_file
 from torch import Tensor, nn
 
+from simswap.bundle import load_bundle
 from simswap.models.generator import GeneratorConfig
 from train.config import DiscriminatorConfig, TrainConfig
 from train.networks import FrozenNetworks, Networks
 from train.steps import Pairs, train_step
-from train.teachers import load_base
 
 SIZE, JOINT_BATCH = 32, 4
 BASE = TrainConfig(
     generator=GeneratorConfig(channels=(4, 8), num_blocks=1, embedding_scale=512**0.5),
     discriminator=DiscriminatorConfig(width=4),
     crop_size=SIZE,
-    teachers=("assets/models/simswap-lite-128",),
     mixed_precision="no",
     discriminator_from=0,
     max_grad_norm=1e9,
@@ -73,6 +73,14 @@ def record_gradients(
     optimizer.register_step_pre_hook(keep)
 
 
+def small_identity_network(size: int) -> nn.Sequential:
+    """Seeded, and cheap in float64, for which torch has no fast convolutions."""
+    torch.manual_seed(2)
+    return nn.Sequential(
+        *(nn.AvgPool2d(4), nn.Conv2d(3, 8, 4, 4), nn.Tanh(), nn.Flatten(), nn.Linear(392, size))
+    ).double()
+
+
 def take_step(config: TrainConfig) -> dict[str, Tensor]:
     """Gradients of the generator (G.) and the discriminators (D.), running statistics, losses."""
     GradientState._reset_state()  # Accelerate counts accumulated batches for all runs at once
@@ -84,7 +92,8 @@ def take_step(config: TrainConfig) -> dict[str, Tensor]:
     record_gradients(found, "G", networks.plain_generator, networks.generator_optimizer)
     record_gradients(found, "D", networks.plain_discriminator, networks.discriminator_optimizer)
     networks.prepare(accelerator)
-    frozen = FrozenNetworks(config, load_base(config.identity_model), accelerator.device)
+    base = replace(load_bundle(), identity_network=small_identity_network(512))
+    frozen = FrozenNetworks(config, base, accelerator.device)
 
     count = JOINT_BATCH // world
     mine = slice(rank * count, (rank + 1) * count)
@@ -105,7 +114,8 @@ def take_step(config: TrainConfig) -> dict[str, Tensor]:
 def main(folder: Path) -> None:
     """All variants, one after the other."""
     for name, config in VARIANTS.items():
-        found = take_step(config)
+        teacher = str(folder / "teacher.pt")
+        found = take_step(replace(config, teachers=(teacher,)))
         if PartialState().is_main_process:
             save_file(found, folder / f"{name}.safetensors")
     PartialState().destroy_process_group()

@@ -5,6 +5,8 @@
 The reference is YuNet (cv2.FaceDetectorYN) on the same frame at its own size. Photos: the YuNet
 detection nearest to the landmarks of photos.csv. Group photos and video frames: all detections at
 score 0.7; those that we find besides are extra ("lenient": that YuNet does not give 0.5 either).
+Portraits: SCRFD, which a user may detect with instead; how far it moves when its input is half as
+large tells what agreement can be expected.
 """
 
 from __future__ import annotations
@@ -26,10 +28,13 @@ from simswap.detection import detect_faces
 from simswap.models.detector import DetectorConfig, FaceDetector
 from simswap.second_look import roll_of
 from simswap.types import Face, SwapOptions
+from train.scrfd import Scrfd
 
 GROUP_PHOTOS = ("two_people.jpg", "couple.jpg", "selfie_many_people.jpg")
 VIDEOS = ("talking_480.mp4", "portrait_720.mp4", "six_people.mp4", "crowd.mp4")
 FRAMES_PER_VIDEO = 30
+PORTRAITS = ("official_portrait_1.jpg", "official_portrait_1_second.jpg", "official_portrait_2.jpg")
+SCRFD_SIDES = (640, 320)  # px; the first is what insightface takes
 HARD_PHOTOS = (
     "roll_90.jpg",
     "roll_180.jpg",
@@ -211,6 +216,20 @@ def report_media(detector: FaceDetector, folder: Path, yunet: Reference, min_sco
         print(f"{name}: {len(faces)} faces{': ' * bool(told)}{told}")
 
 
+def report_scrfd(detector: FaceDetector, folder: Path, scrfd: Scrfd, min_score: float) -> None:
+    """How far our landmarks lie from SCRFD's on portraits, one by one and in the middle."""
+    for name in PORTRAITS:
+        photo = read_photo(folder / name)
+        ours = detect_faces(detector, [photo], min_score=min_score)[0][0].landmarks
+        theirs, halved = (scrfd.nearest_landmarks(photo, ours, side) for side in SCRFD_SIDES)
+        middle = np.linalg.norm((ours - theirs).mean(0)) / np.linalg.norm(theirs[1] - theirs[0])
+        print(
+            f"{name}: {landmark_error(ours, theirs):.1f} % of the inter-eye distance from SCRFD "
+            f"(bar 3 %), the middle of the five {100 * middle:.1f} %; SCRFD from itself at half "
+            f"the size {landmark_error(halved, theirs):.1f} %"
+        )
+
+
 def main() -> None:
     """Load the detector, then one table after the other."""
     parser = argparse.ArgumentParser(description=__doc__.split("\n\n")[0])
@@ -227,6 +246,8 @@ def main() -> None:
     )
     yunet = Reference(arguments.data / "models" / "yunet_2023mar.onnx")
     with torch.inference_mode():
+        scrfd = Scrfd(arguments.data / "models" / "scrfd_2.5g_bnkps.onnx")
+        report_scrfd(detector, arguments.data / "media", scrfd, arguments.min_score)
         report_media(detector, arguments.data / "media", yunet, arguments.min_score)
         report_photos(detector, arguments.data / "eval", yunet, arguments.min_score)
 

@@ -6,6 +6,7 @@ import copy
 import logging
 from collections.abc import Mapping
 from dataclasses import asdict, replace
+from functools import cached_property
 from pathlib import Path
 
 from accelerate import Accelerator
@@ -23,7 +24,7 @@ from train.hub import HubPusher
 from train.judge_files import JudgeFiles, find_judges
 from train.judges import Judges, load_judges
 from train.measurements import measure_pairs, merge_measurements
-from train.model_card import CardFacts, describe_networks, model_card
+from train.model_card import CardFacts, NetworkFacts, describe_networks, model_card
 from train.networks import FrozenNetworks, Networks
 from train.run_folder import FACTS
 
@@ -109,14 +110,19 @@ class Publisher:
                 self.folder,
             )
 
+    @cached_property
+    def _described(self) -> tuple[NetworkFacts, ...]:
+        """Counting operations takes a second or so, and they stay the same throughout a run."""
+        return describe_networks(
+            self._networks.ema.generator, self._frozen.base, self._config.crop_size
+        )
+
     def _card(self, step: int, num_images: int, weights: Mapping[str, object]) -> str:
         config = self._config
         facts = CardFacts(
             name=config.name,
             licence=config.licence,
-            networks=describe_networks(
-                self._networks.ema.generator, self._frozen.base, config.crop_size
-            ),
+            networks=self._described,
             crop_size=config.crop_size,
             repo_id=config.hub_model_id,
             data=public_name(config.data),

@@ -20,12 +20,14 @@ class Scrfd:
         """Open the network. Raises ModelError if it is none, or onnxruntime is not installed."""
         self._network = scrfd.Scrfd(path, torch.get_num_threads())
 
-    def nearest_landmarks(self, photo: np.ndarray, landmarks: np.ndarray) -> np.ndarray | None:
+    def nearest_landmarks(
+        self, photo: np.ndarray, landmarks: np.ndarray, side: int = SIDE
+    ) -> np.ndarray | None:
         """Its landmarks [5, 2] of the face at `landmarks`, in pixels of the photo; None if unseen.
 
-        photo: [H, W, 3] uint8 RGB; landmarks: [5, 2].
+        photo: [H, W, 3] uint8 RGB, shrunk or enlarged to `side` px; landmarks: [5, 2].
         """
-        found = self._network.candidates(photo, MIN_SCORE, SIDE).landmarks
+        found = self._network.candidates(photo, MIN_SCORE, side).landmarks
         if not len(found):
             return None
         distances = np.linalg.norm(found - landmarks, axis=2).mean(axis=1)
