@@ -60,6 +60,37 @@ def detect_and_follow(detect: Detect, frames: Sequence[np.ndarray], every: int) 
     return [found[i] for i in range(len(frames))]
 
 
+class LiveFollower:
+    """Faces of frames that come one by one and are wanted at once: no later frame helps.
+
+    They are detected in every n-th frame, and followed from the frame before in those between. Not
+    to be shared between streams.
+    """
+
+    def __init__(self, detect: Detect, every: int) -> None:
+        """Begin a stream; `every` is at least 1."""
+        self._detect, self._every = detect, every
+        self._faces: list[Face] = []
+        self._frame: np.ndarray | None = None
+        self._age = 0  # frames since the last detection
+
+    def faces_in(self, frame: np.ndarray) -> list[Face]:
+        """Faces of the next frame (uint8 [H, W, 3] RGB), largest first.
+
+        A frame is detected out of turn if one of the faces is lost, or if there was none to follow.
+        """
+        self._age += 1
+        followed: list[Face | None] = []
+        if self._age < self._every and self._frame is not None:
+            followed = [follow(face, self._frame, frame) for face in self._faces]
+        if followed and all(face is not None for face in followed):
+            self._faces = sorted(followed, key=lambda face: -face.area)
+        else:
+            self._faces, self._age = self._detect([frame])[0], 0
+        self._frame = frame
+        return self._faces
+
+
 def steadied(frames: Sequence[np.ndarray], faces: Sequence[Sequence[Face]]) -> list[list[Face]]:
     """The faces with the landmarks that the frames before and after agree on.
 

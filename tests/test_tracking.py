@@ -3,7 +3,7 @@ import pytest
 from face_videos import NUM_FRAMES, face_frame, face_to_frame
 
 from simswap.geometry import apply, invert
-from simswap.tracking import detect_and_follow, follow, steadied
+from simswap.tracking import LiveFollower, detect_and_follow, follow, steadied
 from simswap.types import Face, SwapOptions
 
 GREY = np.full((192, 240, 3), 127, np.uint8)
@@ -122,3 +122,25 @@ def test_faces_of_another_scene_steady_nothing(frames, true_faces):
     kept = steadied(row, faces)
     np.testing.assert_array_equal(kept[0][0].landmarks, true_faces[0].landmarks)
     assert kept[1] == []
+
+
+def test_live_faces_are_detected_now_and_then_and_followed_in_between(frames, true_faces):
+    detected = []
+
+    def detect(batch):
+        number = next(i for i, frame in enumerate(frames) if frame is batch[0])
+        detected.append(number)
+        return [[true_faces[number]]]
+
+    follower = LiveFollower(detect, every=4)
+    for frame, true in zip(frames, true_faces, strict=True):
+        (face,) = follower.faces_in(frame)
+        assert error(face, true) < 0.9
+    assert detected == [0, 4, 8]
+
+
+def test_a_live_stream_without_a_face_is_detected_in_every_frame(frames, true_faces):
+    answers = iter([[], [], [true_faces[0]], []])
+    follower = LiveFollower(lambda _: [next(answers)], every=10)
+    found = [len(follower.faces_in(frame)) for frame in (GREY, GREY, frames[0], GREY)]
+    assert found == [0, 0, 1, 0]
