@@ -19,17 +19,21 @@ import gradio as gr
 from demo import (
     examples,
     image_tab,
+    live_service,
     look,
     photo_endpoints,
     service,
     verify_endpoint,
     verify_tab,
+    webcam_socket,
+    webcam_tab,
 )
 from simswap.media import MAX_FILE_BYTES
 
 # Each has a build().
 TABS = {
     "Image": image_tab,
+    "Webcam": webcam_tab,
     "Verify": verify_tab,
 }
 ENDPOINTS = (photo_endpoints, verify_endpoint)
@@ -58,4 +62,5 @@ if __name__ == "__main__":
         allowed_paths=[str(examples.FOLDER)],
         footer_links=["api"],
         ssr_mode=False,
+        app_kwargs={"routes": [webcam_socket.route(live_service.sessions)]},
     )

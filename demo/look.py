@@ -31,6 +31,13 @@ screenshot, or a site that strips metadata, loses that note.</p>
 </div>
 """
 
+WEBCAM_HINTS = (
+    "Add a photo of the person whose face you want, then start the camera. Your browser asks you "
+    "before it gives this page any picture.",
+    "Frames are swapped and sent back to you at once; this server keeps none of them. Only a "
+    "snapshot that you take is written to a file, marked as synthetic.",
+)
+
 # A live region: screen readers say what appears in it.
 LIVE_REGION_JS = 'element.setAttribute("role", "status");'
 

@@ -96,21 +96,24 @@ def swap_uploads(
             faces=parse_faces(faces), match_colour=match_colour, mask_softness=mask_softness
         )
         suffix = _suffix_of(format)
-        if not sources:
-            raise OptionError("There is no source photo yet. Add one of the person to put in.")
+        photos = read_sources(sources)
         if target is None:
             raise OptionError("There is no target photo yet. Add the photo to put the face into.")
-        if len(sources) > MAX_SOURCES:
-            raise OptionError(
-                f"{len(sources)} source photos are too many. Use up to {MAX_SOURCES}."
-            )
-        photos = [read_upload(path) for path in sources]
         target_photo = read_upload(target)
     result, summary = swap_faces([photo.image for photo in photos], target_photo.image, options)
     read_notices = [notice for photo in (*photos, target_photo) for notice in photo.notices]
     summary["notices"] = read_notices + summary["notices"]
     with readable_errors():
         return write_result(result.image, target_photo, suffix), summary
+
+
+def read_sources(paths: list[str]) -> list[Photo]:
+    """Read the uploaded photos of the person to put in."""
+    if not paths:
+        raise OptionError("There is no source photo yet. Add one of the person to put in.")
+    if len(paths) > MAX_SOURCES:
+        raise OptionError(f"{len(paths)} source photos are too many. Use up to {MAX_SOURCES}.")
+    return [read_upload(path) for path in paths]
 
 
 def convert_result(path: str, format: str) -> str:

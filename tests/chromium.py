@@ -1,6 +1,6 @@
 """A real Chromium for tests that look at pages."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -19,12 +19,12 @@ FLAGS = [
 
 
 @contextmanager
-def launched() -> Iterator["playwright.sync_api.Browser"]:  # noqa: F821
+def launched(flags: Sequence[str] = ()) -> Iterator["playwright.sync_api.Browser"]:  # noqa: F821
     """The browser, closed at the end; skips the test where it is not installed."""
     playwright = pytest.importorskip("playwright.sync_api", reason="needs playwright (extra dev)")
     if not CHROMIUM.exists():
         pytest.skip(f"needs {CHROMIUM} (Debian package chromium)")
     with playwright.sync_playwright() as driver:
-        browser = driver.chromium.launch(executable_path=str(CHROMIUM), args=FLAGS)
+        browser = driver.chromium.launch(executable_path=str(CHROMIUM), args=[*FLAGS, *flags])
         yield browser
         browser.close()

@@ -1,0 +1,160 @@
+"""Visitors' live sessions: who is put in, and the one path that their camera's frames go through.
+
+A session belongs to one open page. It holds an embedding and the newest swapped frame, in memory
+only, and ends when the visitor stops, leaves, or sends nothing for a while.
+"""
+
+from __future__ import annotations
+
+import io
+import secrets
+import threading
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+import numpy as np
+from PIL import Image
+from PIL.JpegImagePlugin import jpeg_factory
+
+from simswap import MediaError, OptionError, SwapResult
+from simswap.pixels import DECODE_ERRORS
+
+MAX_FRAME_BYTES = 500_000  # a JPEG of the largest frame at high quality has half of that
+MAX_FRAME_PIXELS = 1280 * 720
+MIN_FRAME_SIDE = 64  # px
+MAX_SESSIONS = 4  # at once; they take turns, frame by frame
+IDLE_SECONDS = 60.0  # without a frame, after which a session's place is free again
+JPEG_QUALITY = 85
+
+SwapStream = Callable[[Iterator[np.ndarray]], Iterator[SwapResult]]
+
+
+@dataclass(frozen=True)
+class LiveFrame:
+    """A swapped frame on its way to its visitor: a JPEG, and the numbers of faces."""
+
+    jpeg: bytes
+    num_faces: int
+    num_swapped: int
+
+
+class LiveSession:
+    """One visitor's camera. Frames come one at a time; each is answered before the next is taken.
+
+    Attributes:
+        token: proves to the socket that the page which asks is the one that opened the session.
+        newest: the last swapped frame, [H, W, 3] uint8 RGB; None before the first.
+    """
+
+    def __init__(self, swap: SwapStream, xmp: bytes) -> None:
+        """Begin a session.
+
+        swap: frames to results, one by one, as FaceSwapper.swap_frames does it.
+        xmp: the synthetic mark that each frame carries.
+        """
+        self.token = secrets.token_urlsafe(24)
+        self.last_used = time.monotonic()
+        self.newest: np.ndarray | None = None
+        self._xmp = xmp
+        self._frame = np.empty(0)
+        self._busy = threading.Lock()
+        self._results = swap(self._frames())
+
+    def swap(self, jpeg: bytes) -> LiveFrame:
+        """Swap one frame. Raises MediaError if it is not a JPEG of a size that is taken."""
+        frame = decode_frame(jpeg)
+        with self._busy:
+            self._frame, self.last_used = frame, time.monotonic()
+            result = next(self._results)
+            self.newest = result.image
+        return LiveFrame(
+            encode_frame(result.image, self._xmp), len(result.faces), len(result.swapped)
+        )
+
+    def _frames(self) -> Iterator[np.ndarray]:
+        while True:
+            yield self._frame
+
+
+def decode_frame(jpeg: bytes) -> np.ndarray:
+    """A camera's frame, [H, W, 3] uint8 RGB. Raises MediaError for anything but a modest JPEG."""
+    if len(jpeg) > MAX_FRAME_BYTES:
+        raise MediaError(
+            f"A camera frame of {len(jpeg)} bytes is more than the {MAX_FRAME_BYTES} that are "
+            "taken. Choose a lower resolution for the camera."
+        )
+    try:
+        picture = jpeg_factory(io.BytesIO(jpeg))
+        width, height = picture.size
+        if width * height > MAX_FRAME_PIXELS or min(width, height) < MIN_FRAME_SIDE:
+            raise MediaError(
+                f"A camera frame of {width}x{height} pixels is not taken; up to 1280x720 is."
+            )
+        return np.array(picture.convert("RGB"))
+    except DECODE_ERRORS as error:
+        raise MediaError("A camera frame is not a whole JPEG. Stop and start again.") from error
+
+
+def encode_frame(image: np.ndarray, xmp: bytes) -> bytes:
+    """A swapped frame ([H, W, 3] uint8 RGB) as a JPEG that carries the synthetic mark."""
+    encoded = io.BytesIO()
+    Image.fromarray(image).save(encoded, "JPEG", quality=JPEG_QUALITY, xmp=xmp)
+    return encoded.getvalue()
+
+
+class LiveSessions:
+    """The sessions of all open pages. Safe to use from several threads."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._by_page: dict[str, LiveSession] = {}
+
+    def open(self, page: str, session: LiveSession) -> None:
+        """Give a page its session, in place of an earlier one.
+
+        page: Gradio's hash of the visitor's page. Raises OptionError if all places are taken.
+        """
+        with self._lock:
+            self._forget_idle()
+            self._by_page.pop(page, None)
+            if len(self._by_page) >= MAX_SESSIONS:
+                raise OptionError(
+                    f"All {MAX_SESSIONS} places for live cameras are taken at the moment. Try "
+                    "again in a minute."
+                )
+            self._by_page[page] = session
+
+    def of_page(self, page: str | None) -> LiveSession:
+        """The session of a page. Raises OptionError if it has none (any more)."""
+        with self._lock:
+            self._forget_idle()
+            session = self._by_page.get(page or "")
+        if session is None:
+            raise OptionError("The live session has ended. Press Start camera to begin a new one.")
+        return session
+
+    def of_token(self, token: str) -> LiveSession | None:
+        """The session that a token was given out for, if it is still open."""
+        with self._lock:
+            self._forget_idle()
+            sessions = list(self._by_page.values())
+        given = token.encode()
+        matches = (one for one in sessions if secrets.compare_digest(one.token.encode(), given))
+        return next(matches, None)
+
+    def close(self, page: str | None) -> None:
+        """Forget a page's session, if it has one."""
+        with self._lock:
+            self._by_page.pop(page or "", None)
+
+    def is_open(self, session: LiveSession) -> bool:
+        """Whether a session has not been closed or replaced."""
+        with self._lock:
+            return session in self._by_page.values()
+
+    def _forget_idle(self) -> None:
+        now = time.monotonic()
+        idle = [page for page, one in self._by_page.items() if now - one.last_used > IDLE_SECONDS]
+        for page in idle:
+            del self._by_page[page]

@@ -1,0 +1,113 @@
+"""The quick way for live frames: a WebSocket beside Gradio, JPEG both ways, one frame in flight.
+
+The page first sends the token it was given (as text), then frames. Each answer is two bytes, the
+numbers of faces found and swapped, and a JPEG. What is refused is said as text before the end.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections import deque
+from urllib.parse import urlsplit
+
+from starlette.concurrency import run_in_threadpool
+from starlette.routing import WebSocketRoute
+from starlette.websockets import WebSocket, WebSocketDisconnect
+
+from demo.live_sessions import IDLE_SECONDS, LiveFrame, LiveSession, LiveSessions
+from simswap import SimSwapError
+
+PATH = "/live-camera"
+TOKEN_SECONDS = 10.0  # within which a page must show its token
+MAX_FPS = 60  # frames a page may send in a second; the page itself waits for each answer
+POLICY_VIOLATION = 1008
+
+
+class Refused(Exception):
+    """Raised to end a connection with a sentence for its page."""
+
+
+def route(sessions: LiveSessions) -> WebSocketRoute:
+    """The socket's route, for the application that also serves the page."""
+    connected: set[str] = set()  # tokens
+
+    async def serve(socket: WebSocket) -> None:
+        if not is_same_origin(socket):
+            await socket.close(POLICY_VIOLATION)  # before it is accepted: the answer is HTTP 403
+            return
+        await socket.accept()
+        try:
+            session = await _session_of(socket, sessions)
+            if session.token in connected:
+                raise Refused(
+                    "This session already has a camera. Press Start camera to begin anew."
+                )
+            connected.add(session.token)
+            try:
+                await _swap_frames(socket, session, sessions)
+            finally:
+                connected.discard(session.token)
+        except Refused as refusal:
+            await _end(socket, str(refusal))
+        except WebSocketDisconnect:
+            pass
+
+    return WebSocketRoute(PATH, serve)
+
+
+def is_same_origin(socket: WebSocket) -> bool:
+    """Whether the page that asks was served under the very host name that it now asks.
+
+    Browsers tell the truth about a page's origin, so no other site can use a visitor's browser.
+    """
+    origin = urlsplit(socket.headers.get("origin", ""))
+    host = socket.headers.get("x-forwarded-host") or socket.headers.get("host", "")
+    return origin.scheme in ("http", "https") and bool(host) and origin.netloc == host
+
+
+async def _session_of(socket: WebSocket, sessions: LiveSessions) -> LiveSession:
+    try:
+        message = await asyncio.wait_for(socket.receive(), TOKEN_SECONDS)
+    except TimeoutError:
+        raise Refused("No token came. Press Start camera to begin anew.") from None
+    session = sessions.of_token(message.get("text") or "")
+    if session is None:
+        raise Refused("The live session has ended. Press Start camera to begin a new one.")
+    return session
+
+
+async def _swap_frames(socket: WebSocket, session: LiveSession, sessions: LiveSessions) -> None:
+    times: deque[float] = deque(maxlen=MAX_FPS)
+    while True:
+        try:
+            message = await asyncio.wait_for(socket.receive(), IDLE_SECONDS)
+        except TimeoutError:
+            raise Refused(
+                "No camera frame came for a minute. Press Start camera to begin anew."
+            ) from None
+        if message["type"] == "websocket.disconnect":
+            return
+        now = time.monotonic()
+        if len(times) == MAX_FPS and now - times[0] < 1:
+            raise Refused(f"More than {MAX_FPS} frames a second are not taken.")
+        times.append(now)
+        if not sessions.is_open(session):
+            raise Refused("The live session has ended. Press Start camera to begin a new one.")
+        try:
+            frame = await run_in_threadpool(session.swap, message.get("bytes") or b"")
+        except SimSwapError as error:
+            raise Refused(str(error)) from error
+        await socket.send_bytes(_packed(frame))
+
+
+def _packed(frame: LiveFrame) -> bytes:
+    return bytes([min(frame.num_faces, 255), min(frame.num_swapped, 255)]) + frame.jpeg
+
+
+async def _end(socket: WebSocket, sentence: str) -> None:
+    try:
+        await socket.send_text(sentence)
+        await socket.close(POLICY_VIOLATION)
+    except (WebSocketDisconnect, RuntimeError):  # the visitor has gone
+        pass

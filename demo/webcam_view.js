@@ -1,0 +1,245 @@
+// The live view: the visitor's camera in, swapped frames out, one frame in flight.
+//
+// props.value, as this script sends it: { token, number, frame } with a JPEG's data URI, by the
+// event "stream". As the server sends it: { token, socket } when a session was opened (socket is
+// null where only "stream" can be had), { answers, frame, faces, swapped } for a frame, or
+// { refused } with a sentence for the visitor.
+
+const LONG_SIDE = 640; // px of a frame that is sent: more costs time and shows little
+const QUALITY = 0.85; // of its JPEG
+const OPENING = 5000; // ms in which a socket must take the first frame, or "stream" is used
+const PATIENCE = 10000; // ms for one answer by "stream", whose run may have been at its end
+const FIGURES_EVERY = 1000; // ms
+
+const part = (name) => element.querySelector(name);
+const video = part(".camera-source");
+const shown = part(".camera-shown");
+const message = part(".camera-message");
+const button = (name) => part(`[data-do="${name}"]`);
+const captured = document.createElement("canvas");
+
+let state = "off"; // "off", "opening" (session and camera are on their way) or "on"
+let run = 0; // counts starts, so that what belongs to an earlier one can tell
+let session = null; // what the server said of it
+let camera = null; // MediaStream
+let socket = null; // null: frames go by "stream"
+let number = 0; // of the newest frame that was sent
+let sentAt = null; // of the frame in flight; null: none
+let hasNewFrame = false; // the camera gave one since the last was sent
+let lags = []; // ms from capture to drawn, since the figures were last shown
+let figuresAt = 0;
+
+const CAMERA_PROBLEMS = {
+  NotAllowedError:
+    "This page may not use your camera. Allow it by the camera symbol in the address bar (or in " +
+    "the browser's settings), then press Start camera again.",
+  NotFoundError:
+    "No camera was found. Connect one, then press Start camera again; or swap a photo in the " +
+    "Image tab.",
+  NotReadableError:
+    "The camera gives no picture. Close other programs that use it, then press Start camera again.",
+};
+const NO_CAMERA_API =
+  "Browsers give a camera only to pages at https:// or on this very computer (localhost). Open " +
+  "the page at such an address.";
+
+element.addEventListener("click", (event) => {
+  const name = event.target.closest("[data-do]")?.dataset.do;
+  if (name === "start") start();
+  if (name === "stop") stop("");
+  if (name === "snapshot") trigger("snapshot");
+});
+watch("value", () => {
+  const value = props.value || {};
+  if (value.refused) stop(value.refused);
+  else if (value.token && "socket" in value) opened(value);
+  else if ("answers" in value) answered(value);
+});
+// An ended page has no camera light on.
+window.addEventListener("pagehide", () => stop(""));
+
+function start() {
+  if (state !== "off") return;
+  run += 1;
+  set("opening", "Looking at the source photo…");
+  props.value = {};
+  trigger("begin");
+}
+
+async function opened(value) {
+  if (state !== "opening") return;
+  const mine = run;
+  session = value;
+  say("Waiting for the camera. Your browser may ask you to allow it.");
+  let stream;
+  try {
+    if (!navigator.mediaDevices?.getUserMedia) throw new Error(NO_CAMERA_API);
+    const wanted = { width: { ideal: 640 }, height: { ideal: 480 }, facingMode: "user" };
+    stream = await navigator.mediaDevices.getUserMedia({ video: wanted, audio: false });
+  } catch (error) {
+    if (mine === run) stop(CAMERA_PROBLEMS[error.name] || error.message);
+    return;
+  }
+  if (mine !== run || state !== "opening") {
+    release(stream);
+    return;
+  }
+  camera = stream;
+  camera.getVideoTracks()[0].addEventListener("ended", () => {
+    if (mine === run) stop("The camera was disconnected or switched off.");
+  });
+  video.srcObject = camera;
+  await video.play();
+  if (mine !== run) return;
+  set("on", "Waiting for the first swapped picture…");
+  connect(mine);
+  noticeFrames(mine);
+}
+
+function connect(mine) {
+  if (!session.socket) return;
+  const root = new URL(window.gradio_config?.root || "/", location.href);
+  const address = new URL(root.pathname.replace(/\/$/, "") + session.socket, location.href);
+  address.protocol = location.protocol === "https:" ? "wss:" : "ws:";
+  const opening = new WebSocket(address);
+  opening.binaryType = "blob";
+  let hasAnswered = false;
+  socket = opening;
+  const giveUp = () => {
+    if (mine !== run || hasAnswered || socket !== opening) return;
+    socket = sentAt = null; // Gradio's stream takes over
+    opening.close();
+    send();
+  };
+  setTimeout(giveUp, OPENING);
+  opening.onopen = () => {
+    opening.send(session.token);
+    send();
+  };
+  opening.onmessage = async (event) => {
+    if (mine !== run || socket !== opening) return;
+    if (typeof event.data === "string") {
+      stop(event.data);
+      return;
+    }
+    hasAnswered = true;
+    const [faces, swapped] = new Uint8Array(await event.data.slice(0, 2).arrayBuffer());
+    draw(mine, event.data.slice(2), faces, swapped);
+  };
+  opening.onclose = () => {
+    if (mine !== run || socket !== opening) return;
+    if (hasAnswered) stop("The connection ended. Press Start camera to begin again.");
+    else giveUp();
+  };
+}
+
+function noticeFrames(mine) {
+  if (mine !== run || state !== "on") return;
+  hasNewFrame = true;
+  send();
+  if (video.requestVideoFrameCallback) video.requestVideoFrameCallback(() => noticeFrames(mine));
+  else setTimeout(() => noticeFrames(mine), 33);
+}
+
+// Sends the camera's newest frame, unless one is in flight; those in between are never sent.
+function send() {
+  const now = performance.now();
+  const isLost = !socket && sentAt !== null && now - sentAt > PATIENCE;
+  if (state !== "on" || !hasNewFrame || (sentAt !== null && !isLost)) return;
+  if (socket && socket.readyState !== WebSocket.OPEN) return;
+  const scale = Math.min(1, LONG_SIDE / Math.max(video.videoWidth, video.videoHeight));
+  if (!video.videoWidth) return;
+  captured.width = Math.round(video.videoWidth * scale);
+  captured.height = Math.round(video.videoHeight * scale);
+  captured.getContext("2d").drawImage(video, 0, 0, captured.width, captured.height);
+  hasNewFrame = false;
+  sentAt = now;
+  number += 1;
+  // Not toBlob: browsers put it off until they are idle.
+  const frame = captured.toDataURL("image/jpeg", QUALITY);
+  if (socket) {
+    socket.send(bytesOf(frame));
+  } else {
+    props.value = { token: session.token, number: number, frame: frame };
+    trigger("stream");
+  }
+}
+
+function bytesOf(dataUri) {
+  return Uint8Array.from(atob(dataUri.slice(dataUri.indexOf(",") + 1)), (c) => c.charCodeAt(0));
+}
+
+function answered(value) {
+  if (state !== "on" || socket || value.answers !== number) return;
+  draw(run, new Blob([bytesOf(value.frame)]), value.faces, value.swapped);
+}
+
+async function draw(mine, jpeg, faces, swapped) {
+  const picture = await createImageBitmap(jpeg);
+  if (mine !== run || state !== "on") return;
+  if (shown.width !== picture.width || shown.height !== picture.height) {
+    shown.width = picture.width;
+    shown.height = picture.height;
+  }
+  shown.getContext("2d").drawImage(picture, 0, 0);
+  picture.close();
+  lags.push(performance.now() - sentAt);
+  sentAt = null;
+  if (!element.classList.contains("camera-on")) begun();
+  if (faces === 0) say("No face in the picture. Come nearer, face the camera, or turn on a light.");
+  else say(swapped === 0 ? "No face was swapped." : "");
+  showFigures();
+  send();
+}
+
+function begun() {
+  element.classList.add("camera-on");
+  part(".camera-mark").hidden = false;
+  button("snapshot").disabled = false;
+  figuresAt = performance.now();
+  lags = [];
+}
+
+function showFigures() {
+  const passed = performance.now() - figuresAt;
+  if (passed < FIGURES_EVERY || !lags.length) return;
+  const middle = [...lags].sort((a, b) => a - b)[Math.floor(lags.length / 2)];
+  const fps = (lags.length * 1000) / passed;
+  const way = socket ? "" : ", by Gradio's stream";
+  part(".camera-figures").textContent =
+    `${fps.toFixed(0)} pictures a second, ${middle.toFixed(0)} ms behind${way}`;
+  figuresAt = performance.now();
+  lags = [];
+}
+
+function stop(why) {
+  if (state === "off") return;
+  run += 1;
+  if (camera) release(camera);
+  socket?.close();
+  if (!socket && number) trigger("close_stream");
+  trigger("end");
+  camera = socket = session = sentAt = null;
+  video.srcObject = null;
+  element.classList.remove("camera-on");
+  part(".camera-mark").hidden = true;
+  part(".camera-figures").textContent = "";
+  shown.getContext("2d").clearRect(0, 0, shown.width, shown.height);
+  set("off", why);
+}
+
+function release(stream) {
+  stream.getTracks().forEach((track) => track.stop());
+}
+
+function set(newState, text) {
+  state = newState;
+  button("start").disabled = state !== "off";
+  button("stop").disabled = state === "off";
+  if (state !== "on") button("snapshot").disabled = true;
+  say(text);
+}
+
+function say(text) {
+  if (message.textContent !== text) message.textContent = text;
+}
