@@ -1,4 +1,4 @@
-"""The shell commands: `python -m simswap {image,video,faces,verify,convert,benchmark}`.
+"""The shell commands of `python -m simswap`; `--help` lists them.
 
 Results go to stdout, progress and errors to stderr. Exit codes: 0 done, 1 refused for a reason told
 in plain words (for `verify`: no mark), 2 a command line that is wrong, 130 interrupted.
@@ -16,7 +16,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from simswap import convert_command, detector_command, video_command
+from simswap import convert_command, deploy_command, detector_command, video_command
 from simswap.arguments import parse, swap_options
 from simswap.errors import MediaError, SimSwapError
 from simswap.media import Photo, check_output, read_photo, write_photo
@@ -37,6 +37,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         "benchmark": _benchmark,
         "convert": _convert,
         "download": _download,
+        "deploy": _deploy,
     }
     try:
         arguments = parse(sys.argv[1:] if argv is None else argv)
@@ -169,6 +170,11 @@ def _convert(arguments: Namespace) -> int:
 
 def _download(arguments: Namespace) -> int:
     print(os.fsencode(detector_command.run(arguments, _say)).decode(errors="backslashreplace"))
+    return 0
+
+
+def _deploy(arguments: Namespace) -> int:
+    print(deploy_command.run(arguments, _say))
     return 0
 
 

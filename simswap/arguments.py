@@ -8,7 +8,13 @@ import re
 from collections.abc import Callable, Iterable, Sequence
 from typing import NoReturn
 
-from simswap import __version__, convert_command, detector_command, video_command
+from simswap import (
+    __version__,
+    convert_command,
+    deploy_command,
+    detector_command,
+    video_command,
+)
 from simswap.errors import OptionError
 from simswap.media import MAX_PIXELS, MIN_SIDE
 from simswap.types import FaceChoice, SwapOptions, parse_faces
@@ -43,6 +49,7 @@ def parse(arguments: Sequence[str]) -> argparse.Namespace:
         ("verify", "tell what a photo's or video's signature and marks say", _add_verify),
         ("convert", convert_command.SUMMARY, convert_command.add_options),
         ("download", detector_command.SUMMARY, detector_command.add_options),
+        ("deploy", deploy_command.SUMMARY, deploy_command.add_options),
         ("benchmark", "time the stages of a swap on this machine", _add_benchmark),
     ):
         description = f"{summary.capitalize()}."

@@ -34,6 +34,7 @@ class Hub:
 
     url: str = ""
     repos: dict[str, Repo] = field(default_factory=dict)
+    created: list[dict[str, str]] = field(default_factory=list)  # type, sdk and name of Spaces
     objects: dict[str, bytes] = field(default_factory=dict)  # large files by sha256
     requests: list[tuple[str, str]] = field(default_factory=list)  # method and path of each
     failures: list[tuple[int, str]] = field(default_factory=list)  # status for a path's part
@@ -118,6 +119,8 @@ class Handler(BaseHTTPRequestHandler):
             raise Problem(403 if token == f"Bearer {READER_TOKEN}" else 401)
         if name in self.hub.repos:
             raise Problem(409, "", f"{self.hub.url}/{name}")
+        if asked.get("type") == "space":
+            self.hub.created.append({"type": "space", "sdk": asked["sdk"], "name": name})
         self.hub.repos[name] = Repo(asked.get("visibility") == "private", [("initial commit", {})])
         return {"url": f"{self.hub.url}/{name}"}
 
@@ -191,14 +194,14 @@ class Handler(BaseHTTPRequestHandler):
 REPO, REVISION = r"([\w.-]+/[\w.-]+)", r"(?:main|[0-9a-f]{40})"
 ROUTES = (
     ({"POST"}, r"/api/repos/create", Handler.create),
-    ({"GET"}, rf"/api/models/{REPO}/auth-check/write", Handler.check_write),
+    ({"GET"}, rf"/api/(?:models|spaces)/{REPO}/auth-check/write", Handler.check_write),
     ({"POST"}, r"/api/validate-yaml", lambda *_: {}),
-    ({"POST"}, rf"/api/models/{REPO}/preupload/main", Handler.preupload),
-    ({"POST"}, rf"/{REPO}\.git/info/lfs/objects/batch", Handler.batch),
+    ({"POST"}, rf"/api/(?:models|spaces)/{REPO}/preupload/main", Handler.preupload),
+    ({"POST"}, rf"(?:/spaces)?/{REPO}\.git/info/lfs/objects/batch", Handler.batch),
     ({"PUT"}, r"/large/([0-9a-f]{64})", Handler.put),
-    ({"POST"}, rf"/api/models/{REPO}/commit/main", Handler.commit),
-    ({"GET"}, rf"/api/models/{REPO}/tree/{REVISION}", Handler.tree),
-    ({"GET"}, rf"/api/models/{REPO}(?:/revision/{REVISION})?", Handler.info),
+    ({"POST"}, rf"/api/(?:models|spaces)/{REPO}/commit/main", Handler.commit),
+    ({"GET"}, rf"/api/(?:models|spaces)/{REPO}/tree/{REVISION}", Handler.tree),
+    ({"GET"}, rf"/api/(?:models|spaces)/{REPO}(?:/revision/{REVISION})?", Handler.info),
     ({"HEAD", "GET"}, rf"/{REPO}/resolve/{REVISION}/([\w.-]+)", Handler.resolve),
 )
 

@@ -55,7 +55,12 @@ LAYERS = (
         *("simswap.verification", "simswap.deny_list"),
     },
     {
-        *("simswap.video_job", "simswap.convert_command", "simswap.detector_command"),
+        *(
+            "simswap.video_job",
+            "simswap.convert_command",
+            "simswap.detector_command",
+            "simswap.deploy_command",
+        ),
         "simswap.inputs",
     },
     {"simswap.video_run"},
@@ -144,9 +149,9 @@ def test_files_and_values_know_no_networks(module):
 
 
 @pytest.mark.parametrize("path", MODULES, ids=module_name)
-def test_only_the_bundle_knows_the_hub(path):
+def test_only_the_bundle_and_deploy_know_the_hub(path):
     knows = any(name.startswith("huggingface_hub") for name in imported_by(path))
-    assert knows == (module_name(path) == "simswap.bundle")
+    assert knows == (module_name(path) in ("simswap.bundle", "simswap.deploy_command"))
 
 
 def test_importing_the_package_does_not_load_torch():

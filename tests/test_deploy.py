@@ -1,0 +1,87 @@
+"""`python -m simswap deploy`: what a Space gets, on a Hub on this machine's loopback address."""
+
+import re
+import subprocess
+import sys
+
+import pytest
+from conftest import ROOT
+from hub_server import OWNER_TOKEN, READER_TOKEN, running_hub
+
+from simswap.deploy_command import files_of_space
+
+SPACE = "user/swapping"
+
+
+def deploy(hub, home, token=OWNER_TOKEN, *more: str) -> subprocess.CompletedProcess:
+    command = [sys.executable, "-m", "simswap", "deploy", "--space", SPACE, *more]
+    environment = {"PATH": "", **hub.environment(home, token)}
+    return subprocess.run(
+        command, cwd=ROOT, env=environment, capture_output=True, text=True, timeout=120
+    )
+
+
+@pytest.fixture(scope="module")
+def uploaded(tmp_path_factory):
+    """A hub after a deployment, and what the command said."""
+    with running_hub() as hub:
+        done = deploy(hub, tmp_path_factory.mktemp("home"))
+        assert done.returncode == 0, done.stderr
+        yield hub, done
+
+
+def test_a_space_gets_exactly_what_it_needs(uploaded):
+    hub, _ = uploaded
+    files = hub.repos[SPACE].files
+    assert set(files) == {path.as_posix() for path in files_of_space()}
+    assert all(content == (ROOT / name).read_bytes() for name, content in files.items())
+    assert {name.split("/")[0] for name in files} == {
+        *("app.py", "requirements.txt", "packages.txt", "README.md", "LICENSE"),
+        *("assets", "demo", "simswap"),
+    }
+    assert not [name for name in files if "__pycache__" in name or "/." in name]
+
+
+def test_every_file_that_git_keeps_of_the_demo_is_uploaded():
+    kept = subprocess.run(
+        ["git", "ls-files", "demo", "simswap", "assets"], cwd=ROOT, capture_output=True, text=True
+    )
+    if kept.returncode:
+        pytest.skip("needs a git clone")
+    assert set(kept.stdout.split()) <= {path.as_posix() for path in files_of_space()}
+
+
+def test_it_is_a_gradio_space_and_its_address_is_told(uploaded):
+    hub, done = uploaded
+    assert hub.created == [{"type": "space", "sdk": "gradio", "name": SPACE}]
+    assert done.stdout.strip() == f"{hub.url}/spaces/{SPACE}"
+
+
+def test_the_readme_describes_the_space_that_the_demo_was_tested_in():
+    header = (ROOT / "README.md").read_text(encoding="utf-8").split("---")[1]
+    wanted = re.search(r"^gradio\S*==(\S+)", (ROOT / "requirements.txt").read_text(), re.M)[1]
+    lines = dict(line.split(": ", 1) for line in header.splitlines() if ": " in line)
+    assert lines["sdk"] == "gradio"
+    assert lines["sdk_version"] == wanted
+    assert (ROOT / lines["app_file"]).is_file()
+    assert len(lines["short_description"]) <= 60
+    assert lines["suggested_hardware"] == "cpu-basic"
+
+
+@pytest.mark.parametrize(
+    ("token", "sentence"),
+    [(None, "There is no Hugging Face token"), (READER_TOKEN, "The Hub did not take")],
+)
+def test_a_token_that_may_not_write_is_told(tmp_path, token, sentence):
+    with running_hub() as hub:
+        done = deploy(hub, tmp_path, token)
+        assert (done.returncode, done.stdout) == (1, "")
+        assert f"Error: {sentence}" in done.stderr
+        assert hub.repos == {}
+
+
+def test_a_dry_run_only_lists_the_files(tmp_path):
+    with running_hub() as hub:
+        done = deploy(hub, tmp_path, OWNER_TOKEN, "--dry-run")
+        assert done.stdout.split() == [str(path) for path in files_of_space()]
+        assert hub.requests == []
