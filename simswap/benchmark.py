@@ -164,6 +164,10 @@ def _time_stages(
         template, size = alignment.crop_template, alignment.crop_size
         return [stages.align_face(photo, face, template, size) for face in faces]
 
+    def embed_targets() -> np.ndarray:
+        return swapper.embed(photo, faces)
+
+    guidance = swapper.generator.config.identity_guidance
     aligned = align()
     embeddings = np.repeat(swapper.embed(photo, faces[:1]), len(faces), axis=0)
     generator = stages.for_rendering(swapper.generator, swapper.device)
@@ -171,6 +175,7 @@ def _time_stages(
     steps: dict[str, Callable[[], object]] = {
         "detect": lambda: swapper.detect(photo),
         "align": align,
+        **({"embed the target's faces": embed_targets} if guidance else {}),
         "generate": lambda: stages.generate(generator, aligned, embeddings),
         "paste": lambda: stages.paste_faces(photo, aligned, crops, options),
     }

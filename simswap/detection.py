@@ -22,7 +22,7 @@ from simswap.types import Face
 WORKING_SIZE = 640  # px, long side of the pass; smaller frames are taken as they are
 FINE_SIZE = 1280  # px, long side of one more pass over frames larger than this
 FINE_FACE = 100.0  # px; that pass adds no larger faces: it takes their parts for faces
-ROLLED_SCORE = 0.5  # enough for a rolled head to be looked at again, which decides
+ROLLED_SCORE = 0.6  # enough for a rolled head to be looked at again, which decides
 CLEAR_FACE = (60.0, 170.0)  # px, long side of faces that need no second look...
 CLEAR_LEAN = 12.0  # ...if they are upright within these degrees, and the frame was not shrunk
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 
@@ -68,6 +69,19 @@ def match_references(
         if number not in matched
     )
     return identities, notices
+
+
+def push_apart(identity: Identity, target: np.ndarray, guidance: float) -> Identity:
+    """The identity moved beyond the source's, away from the target face's own.
+
+    A small generator leaves a part of the target's identity on the face; asking for more than the
+    source makes up for it, as classifier-free guidance does in diffusion models (not in the paper).
+    A face that is the source's already stays as it is.
+
+    target: [512] unit norm, of the face in the frame; guidance: in units of the difference.
+    """
+    pushed = identity.embedding + guidance * (identity.embedding - target)
+    return replace(identity, embedding=pushed / np.linalg.norm(pushed))
 
 
 def odd_ones_out(embeddings: np.ndarray) -> list[str]:

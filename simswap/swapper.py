@@ -284,10 +284,16 @@ class FaceSwapper:
         self, frame: np.ndarray, faces: tuple[Face, ...], source: Source, options: SwapOptions
     ) -> SwapPlan:
         chosen = selection.choose_faces(faces, options)
-        if isinstance(source, Identity):
+        guidance = self.generator.config.identity_guidance
+        if not chosen or (isinstance(source, Identity) and not guidance):
             return SwapPlan(faces, dict.fromkeys(chosen, source))
-        if not chosen:
-            return SwapPlan(faces, {})
         embeddings = self.embed(frame, [faces[index] for index in chosen])
-        matched, notices = selection.match_references(embeddings, source)
-        return SwapPlan(faces, {chosen[i]: matched[i] for i in sorted(matched)}, notices)
+        if isinstance(source, Identity):
+            matched, notices = dict.fromkeys(range(len(chosen)), source), ()
+        else:
+            matched, notices = selection.match_references(embeddings, source)
+        identities = {
+            chosen[i]: selection.push_apart(matched[i], embeddings[i], guidance)
+            for i in sorted(matched)
+        }
+        return SwapPlan(faces, identities, notices)

@@ -7,6 +7,7 @@ from simswap.selection import (
     check_face_numbers,
     choose_faces,
     match_references,
+    push_apart,
 )
 
 FACES = [Face(np.array([0, 0, s, s]), np.zeros((5, 2)), 0.9) for s in (90, 60, 30)]
@@ -71,3 +72,18 @@ def test_a_stranger_gets_no_identity_and_the_reference_a_notice():
     assert len(notices) == 1
     assert "reference person 1" in notices[0]
     assert "0.25" in notices[0]
+
+
+def test_guidance_moves_an_identity_away_from_the_target_and_keeps_its_length():
+    pushed = push_apart(NEW_ANNA, ANNA.embedding, 0.5).embedding
+    assert pushed @ ANNA.embedding < NEW_ANNA.embedding @ ANNA.embedding
+    assert np.linalg.norm(pushed) == pytest.approx(1)
+
+
+def test_guidance_leaves_a_face_that_is_the_sources_already():
+    np.testing.assert_allclose(push_apart(ANNA, ANNA.embedding, 0.5).embedding, ANNA.embedding)
+
+
+def test_without_guidance_an_identity_stays_as_it_is():
+    unchanged = push_apart(NEW_ANNA, BERT.embedding, 0.0).embedding
+    np.testing.assert_array_equal(unchanged, NEW_ANNA.embedding)

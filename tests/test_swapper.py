@@ -229,3 +229,11 @@ def test_cuda_gives_what_the_cpu_gives(swapper, astronaut, identity):
     (frame,) = on_cuda.swap_frames([astronaut], identity)
     difference = frame.image.astype(int) - swapper.swap_image(astronaut, identity).image
     assert np.abs(difference).max() <= 3
+
+
+def test_a_plan_asks_for_more_than_the_source_where_the_model_says_so(swapper, astronaut, identity):
+    faces = swapper.detect(astronaut)
+    (plan,) = swapper.plan_faces([astronaut], [faces], identity, SwapOptions())
+    of_target = swapper.embed(astronaut, faces)[0]
+    assert swapper.generator.config.identity_guidance > 0
+    assert plan.identities[0].embedding @ of_target < identity.embedding @ of_target

@@ -103,7 +103,10 @@ class TrainConfig:
     )
     generator: GeneratorConfig = field(
         default_factory=lambda: GeneratorConfig(
-            channels=(24, 48, 96, 192), num_blocks=4, embedding_scale=512**0.5
+            channels=(24, 48, 96, 192),
+            num_blocks=4,
+            embedding_scale=512**0.5,
+            identity_guidance=0.3,
         )
     )
     discriminator: DiscriminatorConfig = DiscriminatorConfig()

@@ -28,12 +28,15 @@ class GeneratorConfig:
     pixel_range: Literal["unit", "imagenet"] = "unit"  # what the body takes and gives
     embedding_size: int = 512
     embedding_scale: float = 1.0  # on the unit-norm embedding; sqrt(512) gives unit variance
+    identity_guidance: float = 0.0  # for the pipeline, see selection.push_apart; the paper: 0
 
     def __post_init__(self) -> None:
         if len(self.channels) < 2 or min(self.channels) < 1:
             raise ValueError(f"channels={self.channels}: at least two positive widths are needed.")
         if self.num_blocks < 1:
             raise ValueError(f"num_blocks={self.num_blocks} must be at least 1.")
+        if not 0 <= self.identity_guidance <= 2:
+            raise ValueError(f"identity_guidance={self.identity_guidance} is outside 0 to 2.")
         if self.pixel_range not in ("unit", "imagenet"):
             raise ValueError(f"pixel_range={self.pixel_range!r} must be 'unit' or 'imagenet'.")
 
