@@ -18,7 +18,10 @@ from simswap.geometry import TEMPLATES, invert, similarity_transform, warp_to_cr
 from simswap.models.detector import FaceDetector, decode_upright
 
 CROP_SIZE = 128  # px
-CROP_FACE = 84.0  # px, long side of the face in the crop; measured: landmarks scatter least there
+COARSE_SIZE = 64  # px; enough to tell in which of its turns a head stands, at a quarter of the cost
+FACE_SHARE = (
+    0.65625  # long side of the face, of the crop's; measured: landmarks scatter least there
+)
 ROLLS = tuple(range(-135, 181, 45))  # degrees tried on a head of unknown roll
 LEAN_SHOWN = 0.36  # measured share of a head's lean that its landmarks show, up to 20 degrees
 MAX_LEAN = 45.0  # degrees
@@ -59,15 +62,15 @@ def look_again(
     found: the faces of each frame; unclear: for each frame the numbers of those to look at. A
     rolled head that no turn makes a face gets the score 0; other failed looks change nothing.
     """
-    looks = [
-        Look(i, j, roll)
-        for i, faces in enumerate(unclear)
-        for j in faces
-        for roll in (ROLLS if found[i].may_be_rolled[j] else (lean_of(found[i].landmarks[j]),))
-    ]
+    wanted = [(i, j) for i, faces in enumerate(unclear) for j in faces]
+    rolled = [(i, j) for i, j in wanted if found[i].may_be_rolled[j]]
+    tries = [Look(*where, roll) for where in rolled for roll in ROLLS]
+    looks = [Look(i, j, lean_of(found[i].landmarks[j])) for i, j in wanted if (i, j) not in rolled]
+    coarse = _surest(detector, frames, found, tries, COARSE_SIZE)
+    looks += [Look(*where, roll) for where, (_, roll) in coarse.items()]
     best: dict[tuple[int, int], Candidates] = {}
     for _ in range(MAX_TURNS):
-        answers = _surest(detector, frames, found, looks)
+        answers = _surest(detector, frames, found, looks, CROP_SIZE)
         best |= {where: face for where, (face, _) in answers.items()}
         leans = {where: lean_of(face.landmarks[0], roll) for where, (face, roll) in answers.items()}
         looks = [
@@ -102,30 +105,36 @@ def _surest(
     frames: Sequence[np.ndarray],
     found: Sequence[Candidates],
     looks: Sequence[Look],
+    size: int,
 ) -> dict[tuple[int, int], tuple[Candidates, float]]:
-    """Per (frame, face) the surest answer of its looks, in frame pixels, and the look's roll."""
+    """Per (frame, face) the surest answer of its looks, in frame pixels, and the look's roll.
+
+    size: px, side of the crops that are looked at.
+    """
     best: dict[tuple[int, int], tuple[Candidates, float]] = {}
     for start in range(0, len(looks), MAX_BATCH):
         batch = looks[start : start + MAX_BATCH]
-        to_crop = [_frame_to_crop(found[look.frame].boxes[look.face], look.roll) for look in batch]
+        to_crop = [
+            _frame_to_crop(found[look.frame].boxes[look.face], look.roll, size) for look in batch
+        ]
         crops = [
-            warp_to_crop(frames[look.frame], transform, CROP_SIZE)
+            warp_to_crop(frames[look.frame], transform, size)
             for look, transform in zip(batch, to_crop, strict=True)
         ]
         for look, transform, seen in zip(batch, to_crop, _read(detector, crops), strict=True):
-            face = _central_face(seen)
+            face = _central_face(seen, size)
             where = look.frame, look.face
             if face is not None and (where not in best or face.scores > best[where][0].scores):
                 best[where] = face.moved(invert(transform)), look.roll
     return best
 
 
-def _frame_to_crop(box: np.ndarray, roll: float) -> np.ndarray:
+def _frame_to_crop(box: np.ndarray, roll: float, size: int) -> np.ndarray:
     """[2, 3] that turns a head upright, with the middle of its box in the middle of the crop."""
-    scale = CROP_FACE / max(box[2] - box[0], box[3] - box[1])
+    scale = FACE_SHARE * size / max(box[2] - box[0], box[3] - box[1])
     cosine, sine = scale * np.cos(np.deg2rad(roll)), scale * np.sin(np.deg2rad(roll))
     linear = np.array([[cosine, sine], [-sine, cosine]])
-    shift = (CROP_SIZE - 1) / 2 - linear @ ((box[:2] + box[2:]) / 2)
+    shift = (size - 1) / 2 - linear @ ((box[:2] + box[2:]) / 2)
     return np.column_stack([linear, shift])
 
 
@@ -136,9 +145,9 @@ def _read(detector: FaceDetector, crops: Sequence[np.ndarray]) -> list[Candidate
         return from_detections(decode_upright(detector.upright(detector.features(images))))
 
 
-def _central_face(seen: Candidates) -> Candidates | None:
+def _central_face(seen: Candidates, size: int) -> Candidates | None:
     """The surest face near the crop's middle and of about the expected size, as one candidate."""
-    middle, half = (CROP_SIZE - 1) / 2, CROP_FACE / 2
+    middle, half = (size - 1) / 2, FACE_SHARE * size / 2
     expected = np.array([middle - half, middle - half, middle + half, middle + half])
     near = overlaps(expected, seen.boxes)[0] > 0.3
     seen = seen.select(near & (seen.scores >= LEAST_SCORE))
