@@ -43,7 +43,7 @@ def read_onnx_identity(path: Path) -> tuple[IdentityConfig, dict[str, Tensor]]:
         config, state = _config_of(graph, translation)
     except _UnknownLayerError as error:
         raise ModelError(f"{path} is no ArcFace network that is known here: {error}.") from error
-    except (ValueError, TypeError, KeyError, IndexError, AttributeError, RuntimeError) as error:
+    except (ValueError, TypeError, LookupError, AttributeError, RuntimeError) as error:
         raise damaged(path, error) from error
     _check_by_running(path, config, state)
     return config, state

@@ -46,7 +46,7 @@ def read_onnx_generator(path: Path) -> tuple[dict[str, Tensor], Literal["unit", 
     graph = open_graph(path)
     try:
         layers = _collect(graph)
-    except ValueError as error:
+    except (ValueError, TypeError, LookupError, AttributeError) as error:
         raise damaged(path, error) from error
     for variant in VARIANTS:
         state = _state_of(layers, variant.generator)

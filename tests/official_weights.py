@@ -4,12 +4,16 @@ import json
 import struct
 import sys
 import types
+from dataclasses import replace
 from functools import lru_cache
 from pathlib import Path
 
+import pytest
 import torch
 from test_generator import DATA, seeded_state
 from torch import nn
+
+from simswap import official, onnx_weights
 
 BASES = {
     "official_224": 1000,
@@ -19,6 +23,25 @@ BASES = {
     "arcface_ir_se_18": 501018,
     "arcface_ir_se_101": 501101,
 }
+
+
+# The official networks with a sixteenth of the channels, for tests that convert many times.
+NARROW_VARIANTS = tuple(
+    replace(
+        variant,
+        generator=replace(
+            variant.generator,
+            channels=tuple(width // 16 for width in variant.generator.channels),
+        ),
+    )
+    for variant in official.VARIANTS
+)
+
+
+def know_narrow_networks(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Have `convert` take narrow networks for official ones."""
+    monkeypatch.setattr(official, "VARIANTS", NARROW_VARIANTS)
+    monkeypatch.setattr(onnx_weights, "VARIANTS", NARROW_VARIANTS)
 
 
 def official_state(variant: str) -> dict[str, torch.Tensor]:

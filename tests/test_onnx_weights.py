@@ -6,6 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from arcface_onnx import save_strange
 from official_weights import official_state, save_whole_module
 from test_convert import fixture_inputs
 from test_generator import DATA
@@ -115,3 +116,9 @@ def test_a_cut_model_is_refused(tmp_path):
     (tmp_path / "cut.onnx").write_bytes(b"\x08\x08\x12\x7fabc")
     with pytest.raises(ModelError, match="cut short or damaged"):
         read_onnx_generator(tmp_path / "cut.onnx")
+
+
+def test_a_layer_without_its_weights_is_refused(tmp_path):
+    save_strange(tmp_path / "odd.onnx", lambda build, x: build.node("Conv", x))
+    with pytest.raises(ModelError, match="cut short or damaged"):
+        read_onnx_generator(tmp_path / "odd.onnx")

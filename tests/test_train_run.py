@@ -10,6 +10,7 @@ pytest.importorskip("datasets", reason="needs the train extra")
 
 from simswap import FaceSwapper
 from simswap.media import read_photo
+from tests.training_here import train_here
 from tests.training_runs import finish, kill, metrics, start, wait_for_step, write_config
 
 pytestmark = pytest.mark.slow
@@ -83,12 +84,7 @@ def test_sigterm_ends_a_run_with_a_checkpoint_of_the_last_step(data, tmp_path):
     assert f"Stopped at step {last}" in output
 
 
-def test_a_checkpoint_of_another_architecture_is_refused(whole_run, data):
-    folder, num_processes = whole_run
-    if num_processes == 2:
-        pytest.skip("the same check as with one process")
-    process = start(folder / "tiny.toml", "--resume", "--generator.num-blocks", "2")
-    output = finish(process)
-    assert process.returncode == 1
-    assert "was made with generator=" in output
-    assert "Traceback" not in output
+def test_a_checkpoint_of_another_architecture_is_refused(whole_run, capsys):
+    folder, _ = whole_run
+    assert train_here(folder / "tiny.toml", "--resume", "--generator.num-blocks", "2") == 1
+    assert "was made with generator=" in capsys.readouterr().err

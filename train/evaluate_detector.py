@@ -28,13 +28,13 @@ from simswap.detection import detect_faces
 from simswap.models.detector import DetectorConfig, FaceDetector
 from simswap.second_look import roll_of
 from simswap.types import Face, SwapOptions
-from train.scrfd import Scrfd
+from train.scrfd import MIN_SCORE, Scrfd
 
 GROUP_PHOTOS = ("two_people.jpg", "couple.jpg", "selfie_many_people.jpg")
 VIDEOS = ("talking_480.mp4", "portrait_720.mp4", "six_people.mp4", "crowd.mp4")
 FRAMES_PER_VIDEO = 30
 PORTRAITS = ("official_portrait_1.jpg", "official_portrait_1_second.jpg", "official_portrait_2.jpg")
-SCRFD_SIDES = (640, 320)  # px; the first is what insightface takes
+HALF_SIDE = 320  # px; insightface has SCRFD look at 640
 HARD_PHOTOS = (
     "roll_90.jpg",
     "roll_180.jpg",
@@ -221,7 +221,8 @@ def report_scrfd(detector: FaceDetector, folder: Path, scrfd: Scrfd, min_score: 
     for name in PORTRAITS:
         photo = read_photo(folder / name)
         ours = detect_faces(detector, [photo], min_score=min_score)[0][0].landmarks
-        theirs, halved = (scrfd.nearest_landmarks(photo, ours, side) for side in SCRFD_SIDES)
+        theirs = scrfd.detect_faces([photo], min_score=MIN_SCORE)[0][0].landmarks
+        halved = scrfd.nearest_landmarks(photo, theirs, HALF_SIDE)
         middle = np.linalg.norm((ours - theirs).mean(0)) / np.linalg.norm(theirs[1] - theirs[0])
         print(
             f"{name}: {landmark_error(ours, theirs):.1f} % of the inter-eye distance from SCRFD "

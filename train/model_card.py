@@ -17,6 +17,7 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from simswap.bundle import WEIGHT_FILES, Bundle
 from simswap.models.generator import Generator
+from simswap.models.identity import IdentityConfig
 from train.config import Ramp
 from train.errors import TrainingError
 
@@ -106,7 +107,7 @@ def describe_networks(
         ),
         NetworkFacts(
             WEIGHT_FILES["identity"],
-            f"{identity.architecture}, {identity.embedding_size} numbers a face",
+            f"{_kind_of(identity)}, {identity.embedding_size} numbers a face",
             _num_parameters(base.identity_network),
             _gmac(base.identity_network, identity_crops),
         ),
@@ -235,6 +236,12 @@ def _weight(weight: object) -> str:
         f"{ramp.start:g} until step {ramp.from_step:,}, then to {ramp.end:g} at step "
         f"{ramp.to_step:,}"
     )
+
+
+def _kind_of(identity: IdentityConfig) -> str:
+    if identity.architecture == "graph":
+        return f"ArcFace from an ONNX file ({len(identity.layers)} layers)"
+    return identity.architecture
 
 
 def _num_parameters(network: nn.Module) -> int:

@@ -13,12 +13,12 @@ SIDE = 320  # px; the photo is enlarged or shrunk to this
 MIN_SCORE = 0.5
 
 
-class Scrfd:
+class Scrfd(scrfd.Scrfd):
     """An SCRFD network in insightface's layout, ONNX."""
 
     def __init__(self, path: Path) -> None:
         """Open the network. Raises ModelError if it is none, or onnxruntime is not installed."""
-        self._network = scrfd.Scrfd(path, torch.get_num_threads())
+        super().__init__(path, torch.get_num_threads())
 
     def nearest_landmarks(
         self, photo: np.ndarray, landmarks: np.ndarray, side: int = SIDE
@@ -27,7 +27,7 @@ class Scrfd:
 
         photo: [H, W, 3] uint8 RGB, shrunk or enlarged to `side` px; landmarks: [5, 2].
         """
-        found = self._network.candidates(photo, MIN_SCORE, side).landmarks
+        found = self.candidates(photo, MIN_SCORE, side).landmarks
         if not len(found):
             return None
         distances = np.linalg.norm(found - landmarks, axis=2).mean(axis=1)
