@@ -15,13 +15,16 @@ os.environ["GRADIO_ANALYTICS_ENABLED"] = "False"
 os.environ["GRADIO_TEMP_DIR"] = str(retention.private_folder())
 
 import gradio as gr
+from starlette.middleware import Middleware
 
 from demo import (
+    addresses,
     examples,
     image_tab,
     live_service,
     look,
     photo_endpoints,
+    rate_limit,
     service,
     verify_endpoint,
     verify_tab,
@@ -55,12 +58,18 @@ def build_page() -> gr.Blocks:
 
 
 if __name__ == "__main__":
+    addresses.refuse_addresses()
     build_page().queue(max_size=32, default_concurrency_limit=1).launch(
         theme=look.theme(),
         css_paths=look.PAGE_CSS,
+        js=look.PAGE_JS,
         max_file_size=MAX_FILE_BYTES,
         allowed_paths=[str(examples.FOLDER)],
         footer_links=["api"],
         ssr_mode=False,
-        app_kwargs={"routes": [webcam_socket.route(live_service.sessions)]},
+        mcp_server=True,
+        app_kwargs={
+            "routes": [webcam_socket.route(live_service.sessions)],
+            "middleware": [Middleware(rate_limit.RateLimit)],
+        },
     )

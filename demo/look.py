@@ -42,6 +42,17 @@ WEBCAM_HINTS = (
 LIVE_REGION_JS = 'element.setAttribute("role", "status");'
 
 
+# Gradio labels what is empty without saying what it is, so that screen readers skip the label.
+PAGE_JS = """
+() => {
+  const mend = () => document.querySelectorAll('[aria-label="Empty value"]:not([role])')
+    .forEach((empty) => empty.setAttribute("role", "img"));
+  new MutationObserver(mend).observe(document.body, { childList: true, subtree: true });
+  mend();
+}
+"""
+
+
 def theme() -> gr.themes.Base:
     """Quiet greys and one teal accent, in the visitor's own system font: nothing is downloaded."""
     return gr.themes.Base(
@@ -60,8 +71,8 @@ def theme() -> gr.themes.Base:
         block_shadow="none",
         button_primary_background_fill="*primary_700",
         button_primary_background_fill_hover="*primary_800",
-        button_primary_background_fill_dark="*primary_600",
-        button_primary_background_fill_hover_dark="*primary_700",
+        button_primary_background_fill_dark="*primary_700",
+        button_primary_background_fill_hover_dark="*primary_800",
         button_primary_text_color="white",
         button_large_text_weight="600",
     )

@@ -65,8 +65,8 @@ def detect_faces(
         image = read_upload(photo).image
     return [
         {
-            "box": face.box.round(1).tolist(),
-            "landmarks": face.landmarks.round(1).tolist(),
+            "box": face.box.astype(float).round(1).tolist(),
+            "landmarks": face.landmarks.astype(float).round(1).tolist(),
             "score": round(float(face.score), 4),
         }
         for face in service.find_faces(image, min_score)

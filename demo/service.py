@@ -60,7 +60,13 @@ def find_faces(image: np.ndarray, min_score: float) -> list[Face]:
         return swapper.detect(image, min_score)
 
 
-@spaces.GPU(duration=30)
+def gpu_seconds(sources: list[np.ndarray], target: np.ndarray, options: SwapOptions) -> int:
+    """For how long a lent GPU is asked for: a large photo takes longer, and so does each source."""
+    megapixels = sum(image.shape[0] * image.shape[1] for image in (*sources, target)) / 1e6
+    return min(10 + 2 * len(sources) + round(megapixels / 2), 60)
+
+
+@spaces.GPU(duration=gpu_seconds)
 def swap_faces(
     sources: list[np.ndarray], target: np.ndarray, options: SwapOptions
 ) -> tuple[SwapResult, dict[str, object]]:

@@ -1,0 +1,94 @@
+"""What clients build on: endpoints with their parameters and types, and the same as MCP tools."""
+
+import asyncio
+import base64
+import json
+
+import pytest
+from conftest import EXAMPLES, ROOT
+from gradio_client import Client
+
+FILE, TEXT, NUMBER, FLAG = "filepath", "str", "float", "bool"
+
+# name -> (parameter, type, is required); what comes back. A change here breaks people's programs.
+CONTRACT = {
+    "/swap_image": (
+        [
+            ("source", f"list[{FILE}]", True),
+            ("target", FILE, True),
+            ("faces", TEXT, False),
+            ("format", TEXT, False),
+            ("match_colour", FLAG, False),
+            ("mask_softness", NUMBER, False),
+        ],
+        [FILE, "JSON"],
+    ),
+    "/detect_faces": ([("photo", FILE, True), ("min_score", NUMBER, False)], ["JSON"]),
+    "/verify": ([("file", FILE, True)], ["JSON"]),
+}
+TOOLS = {name.removeprefix("/"): [p for p, _, _ in given] for name, (given, _) in CONTRACT.items()}
+
+
+@pytest.fixture(scope="module")
+def endpoints(demo_url: str) -> dict:
+    client = Client(demo_url, verbose=False)
+    return client.view_api(return_format="dict", print_info=False)["named_endpoints"]
+
+
+def kind(entry: dict) -> str:
+    """A parameter's or a result's Python type, without what the types of files are made of."""
+    type_ = entry["python_type"]["type"]
+    if "filepath" in type_ or "path: str" in type_:
+        return f"list[{FILE}]" if type_.startswith("list") else FILE
+    return "JSON" if entry["component"] == "Json" else type_
+
+
+@pytest.mark.parametrize("name", CONTRACT)
+def test_an_endpoint_takes_and_gives_what_it_always_did(endpoints, name):
+    parameters, results = CONTRACT[name]
+    found = endpoints[name]
+    assert parameters == [
+        (entry["parameter_name"], kind(entry), not entry["parameter_has_default"])
+        for entry in found["parameters"]
+    ]
+    assert [kind(entry) for entry in found["returns"]] == results
+
+
+def test_every_endpoint_is_pinned_and_documented(endpoints):
+    readme = (ROOT / "README.md").read_text(encoding="utf-8")
+    assert set(endpoints) == set(CONTRACT)
+    assert [name for name in endpoints if f"`{name}`" not in readme] == []
+
+
+async def with_mcp(demo_url: str, use):
+    client = pytest.importorskip("mcp.client.streamable_http")
+    from mcp import ClientSession
+
+    async with (
+        client.streamable_http_client(f"{demo_url}/gradio_api/mcp/") as (read, write, _),
+        ClientSession(read, write) as session,
+    ):
+        await session.initialize()
+        return await use(session)
+
+
+def test_mcp_lists_the_endpoints_as_tools_and_nothing_of_the_page(demo_url):
+    listed = asyncio.run(with_mcp(demo_url, lambda session: session.list_tools()))
+    tools = {tool.name: list(tool.inputSchema["properties"]) for tool in listed.tools}
+    assert tools == TOOLS
+    for tool in listed.tools:
+        assert len(tool.description) > 100
+        described = tool.inputSchema["properties"].values()
+        assert all(len(property["description"]) > 10 for property in described)
+
+
+def test_a_tool_called_over_mcp_finds_two_faces(demo_url):
+    photo = base64.b64encode((EXAMPLES / "two_portraits.jpg").read_bytes()).decode()
+    arguments = {"photo": f"data:image/jpeg;base64,{photo}"}
+    answer = asyncio.run(
+        with_mcp(demo_url, lambda session: session.call_tool("detect_faces", arguments))
+    )
+    assert not answer.isError
+    faces = json.loads(answer.content[0].text.replace("'", '"'))
+    assert len(faces) == 2
+    assert faces[0]["box"] == [round(value, 1) for value in faces[0]["box"]]
