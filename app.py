@@ -19,6 +19,7 @@ from starlette.middleware import Middleware
 
 from demo import (
     addresses,
+    consent,
     examples,
     image_tab,
     live_service,
@@ -46,11 +47,12 @@ def build_page() -> gr.Blocks:
     """The page: its tabs, and the endpoints, whose components no visitor sees."""
     with gr.Blocks(title="SimSwap", delete_cache=(retention.INTERVAL, retention.MAX_AGE)) as page:
         gr.HTML(look.HEADER)
+        consent.build()
         with gr.Tabs():
             for name, tab in TABS.items():
                 with gr.Tab(name):
                     tab.build()
-        gr.HTML(look.fine_print(service.machine(), service.swapper.name))
+        gr.HTML(look.fine_print(service.machine(), service.swapper.name, service.signing()))
         with gr.Row(visible=False):
             for endpoints in ENDPOINTS:
                 endpoints.build()

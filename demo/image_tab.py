@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import gradio as gr
 
-from demo import examples, face_strip, look, service, source_photos
+from demo import consent, examples, face_strip, look, service, source_photos
 from demo.uploads import read_upload
 from simswap import SwapOptions
 
@@ -37,6 +37,7 @@ def show_faces(target: dict | None, choice: str) -> tuple[dict, str, str]:
 
 
 def swap_on_page(
+    is_agreed: bool,
     source: list[dict] | None,
     target: dict | None,
     choice: str,
@@ -46,6 +47,8 @@ def swap_on_page(
     mask_softness: float,
 ) -> tuple[tuple[str, str], str, gr.DownloadButton, str]:
     """The before/after pair, the lossless result, its download, and what happened."""
+    with service.readable_errors():
+        consent.check_ticked(is_agreed)
     sources = source_photos.paths(source)
     faces = ",".join(map(str, strip["picked"])) if choice == "picked" else choice
     path = target and target["path"]
@@ -106,7 +109,7 @@ def build() -> None:
     strip.input(js="() => 'picked'", outputs=choice, **in_browser)
     swap.click(
         swap_on_page,
-        [source, target, choice, strip, format, *settings],
+        [consent.checkbox(), source, target, choice, strip, format, *settings],
         [slider, result, download, told],
         concurrency_id="swap",
         **private,

@@ -27,7 +27,7 @@ FINE_PRINT = """
 about an hour and are used for nothing else.</p>
 <p>For research only: use photos of people who have agreed to it, and say that a result is synthetic
 when you show it. Each result carries a note in its metadata that a trained model made it; a
-screenshot, or a site that strips metadata, loses that note.</p>
+screenshot, or a site that strips metadata, loses that note. {signing}</p>
 </div>
 """
 
@@ -104,9 +104,10 @@ def tell(summary: Mapping[str, Any]) -> list[str]:
     return [f"Swapped {swapped}{of_all} {_faces(found)} in {seconds:.2f} s.", *summary["notices"]]
 
 
-def fine_print(machine: str, model: str) -> str:
-    """What the page runs on, and what to use it for."""
-    return FINE_PRINT.format(machine=html.escape(machine), model=html.escape(model))
+def fine_print(machine: str, model: str, signing: str) -> str:
+    """What the page runs on, what to use it for, and who signs."""
+    texts = {"machine": machine, "model": model, "signing": signing}
+    return FINE_PRINT.format(**{name: html.escape(text) for name, text in texts.items()})
 
 
 def _faces(number: int) -> str:

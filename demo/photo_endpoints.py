@@ -5,6 +5,7 @@ from __future__ import annotations
 import gradio as gr
 
 from demo import service
+from demo.consent import check_said
 from demo.uploads import OneOrMoreFiles, read_upload
 from simswap import SwapOptions
 
@@ -18,6 +19,7 @@ def swap_image(
     format: str = "png",
     match_colour: bool = DEFAULTS.match_colour,
     mask_softness: float = DEFAULTS.mask_softness,
+    consent: bool = False,
 ) -> tuple[str, dict[str, object]]:
     """Put one person's face into a photo of another; the result is marked as synthetic.
 
@@ -32,11 +34,14 @@ def swap_image(
         format: "png" (lossless) or "jpeg".
         match_colour: Match the new face's colours to the photo's light.
         mask_softness: Width of the soft edge, as a share of the face's square, 0 to 0.5.
+        consent: Say that you have the right to use these faces; a public Space asks for it.
 
     Returns:
         The new photo, and a summary: num_faces (found), swapped (their numbers), seconds (taken),
         notices (worth reading).
     """
+    with service.readable_errors():
+        check_said(consent)
     return service.swap_uploads(
         source or [],
         target,
@@ -82,11 +87,12 @@ def build() -> None:
     format = gr.Textbox("png", label="Format")
     match_colour = gr.Checkbox(DEFAULTS.match_colour, label="Match colours")
     mask_softness = gr.Number(DEFAULTS.mask_softness, label="Softness of the edge")
+    consent = gr.Checkbox(False, label="I have the right to use these faces")
     min_score = gr.Number(DEFAULTS.min_score, label="Lowest confidence")
     result, summary = gr.Image(label="Result"), gr.JSON(label="Summary")
     gr.Button().click(
         swap_image,
-        [sources, photo, faces, format, match_colour, mask_softness],
+        [sources, photo, faces, format, match_colour, mask_softness, consent],
         [result, summary],
         api_name="swap_image",
         concurrency_id="swap",

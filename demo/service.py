@@ -5,6 +5,7 @@ The model is loaded on import, once, as a Space that lends its GPU call by call 
 
 from __future__ import annotations
 
+import logging
 import os
 import sys
 import tempfile
@@ -19,10 +20,21 @@ import spaces  # before torch, which it prepares for such a GPU
 import torch
 
 from demo.uploads import read_upload, upload_folder, uploaded_file
-from simswap import Face, FaceSwapper, OptionError, SimSwapError, SwapOptions, SwapResult
+from simswap import (
+    Face,
+    FaceSwapper,
+    OptionError,
+    SigningError,
+    SimSwapError,
+    SwapOptions,
+    SwapResult,
+)
+from simswap.content_credentials import default_signer
 from simswap.media import Photo, write_photo
 from simswap.types import parse_faces
 from simswap.verification import Report, verify
+
+logger = logging.getLogger(__name__)
 
 MAX_SOURCES = 8  # photos, all of them in memory at once
 SUFFIXES = {"png": ".png", "jpeg": ".jpg"}
@@ -108,9 +120,10 @@ def swap_uploads(
         target_photo = read_upload(target)
     result, summary = swap_faces([photo.image for photo in photos], target_photo.image, options)
     read_notices = [notice for photo in (*photos, target_photo) for notice in photo.notices]
-    summary["notices"] = read_notices + summary["notices"]
     with readable_errors():
-        return write_result(result.image, target_photo, suffix), summary
+        path, written = write_result(result.image, target_photo, suffix)
+    summary["notices"] = [*read_notices, *summary["notices"], *written]
+    return path, summary
 
 
 def read_sources(paths: list[str]) -> list[Photo]:
@@ -126,20 +139,36 @@ def convert_result(path: str, format: str) -> str:
     """Write a result of ours once more, as `format`; returns the new path."""
     with readable_errors():
         result = read_upload(path)
-        return write_result(result.image, result, _suffix_of(format))
+        path, _ = write_result(result.image, result, _suffix_of(format))
+    return path
 
 
-def write_result(image: np.ndarray, like: Photo, suffix: str) -> str:
-    """Write a marked photo to where Gradio deletes it in time; returns the path."""
+def write_result(image: np.ndarray, like: Photo, suffix: str) -> tuple[str, tuple[str, ...]]:
+    """Write a marked, signed photo to where it is deleted in time; returns its path and notices."""
     path = Path(tempfile.mkdtemp(dir=upload_folder())) / f"simswap{suffix}"
-    write_photo(path, image, like=like, model=swapper.name)
-    return str(path)
+    notices = write_photo(path, image, like=like, model=swapper.name)
+    return str(path), notices
 
 
 def verify_upload(path: str | None) -> Report:
     """What an uploaded photo's or video's signature and marks say."""
     with readable_errors():
         return verify(uploaded_file(path))
+
+
+def signing() -> str:
+    """Who signs results, for the visitor; the operator's log has it too if nobody can."""
+    try:
+        signer = default_signer()
+    except SigningError as error:
+        logger.warning("Results are not signed. %s", error)
+        return f"Results are not signed: {error}"
+    if signer.is_self_made:
+        return (
+            "Results are signed (Content Credentials) with this installation's own certificate: "
+            "other programs will call the signer unknown."
+        )
+    return "Results are signed (Content Credentials) with the operator's certificate."
 
 
 def machine() -> str:

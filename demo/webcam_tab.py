@@ -13,7 +13,7 @@ from pathlib import Path
 import gradio as gr
 from gradio.context import Context
 
-from demo import live_service, look, service, source_photos, webcam_socket
+from demo import consent, live_service, look, service, source_photos, webcam_socket
 from demo.live_sessions import MAX_SESSIONS
 from simswap import MediaError, OptionError, SimSwapError
 from simswap.media import Photo
@@ -28,9 +28,13 @@ DATA_URI = "data:image/jpeg;base64,"
 # Callbacks of the page. What the view's value holds is said in webcam_view.js.
 
 
-def begin(source: list[dict] | None, faces: str, request: gr.Request) -> dict[str, object]:
+def begin(
+    is_agreed: bool, source: list[dict] | None, faces: str, request: gr.Request
+) -> dict[str, object]:
     """Open the page's session; the view then asks for the camera."""
     try:
+        with service.readable_errors():
+            consent.check_ticked(is_agreed)
         session = live_service.open_session(
             request.session_hash, source_photos.paths(source), faces
         )
@@ -64,7 +68,7 @@ def take_snapshot(request: gr.Request) -> gr.Image:
         newest = live_service.sessions.of_page(request.session_hash).newest
         if newest is None:
             raise MediaError("There is no swapped picture yet. Wait for the first one.")
-        path = service.write_result(newest, Photo(newest), ".png")
+        path, _ = service.write_result(newest, Photo(newest), ".png")
     return gr.Image(path, visible=True)
 
 
@@ -92,7 +96,8 @@ def build() -> None:
                 elem_id="snapshot",
             )
     private = {"api_visibility": "private", "show_progress": "hidden"}
-    view.begin(begin, [source, faces], view, preprocess=False, concurrency_id="swap", **private)
+    asked = [consent.checkbox(), source, faces]
+    view.begin(begin, asked, view, preprocess=False, concurrency_id="swap", **private)
     view.stream(
         swap_frame,
         view,

@@ -21,8 +21,9 @@ import torch
 from torch.utils.flop_counter import FlopCounterMode
 
 from simswap import __version__, stages
+from simswap.content_credentials import sign_photo
 from simswap.errors import NoFaceFoundError, SimSwapError
-from simswap.media import read_photo
+from simswap.media import read_photo, write_photo
 from simswap.swapper import FaceSwapper
 from simswap.types import Face, SwapOptions
 
@@ -40,6 +41,7 @@ class Report:
     once: what happens once per process: loading, warming up, and a whole `image` command from
         a cold start (with the import of torch) to the written file.
     stages: parts of one swap, in order; `swap`: all of it, source identity given.
+    writing: what comes after it: signing, and all of writing a PNG.
     """
 
     machine: str
@@ -54,6 +56,7 @@ class Report:
     stages: dict[str, float]
     embed_source: float
     swap: float
+    writing: dict[str, float]
     generator_dtype: str  # what `generate` computes in
     generate_float32: float  # the same stage in float32
     max_difference: float  # between the two, of the range of a colour
@@ -112,6 +115,7 @@ def run(
         stages=stage_times,
         embed_source=embedding,
         swap=swapping,
+        writing=_time_writing(photo, swapper.name, repeats),
         **precision,
         generator_gmac=_count_macs(swapper) / 1e9,
         generator_parameters=sum(p.numel() for p in swapper.generator.parameters()),
@@ -143,6 +147,10 @@ def to_markdown(report: Report) -> str:
     lines += [
         f"| **whole swap, source identity given** | **{report.swap:.1f}** | 100% |",
         f"| embed a source face (once per source) | {report.embed_source:.1f} | |",
+    ]
+    lines += [
+        f"| {name} | {value:.1f} | {value / report.swap:.0%} |"
+        for name, value in report.writing.items()
     ]
     lines += [f"| {name} (once) | {value:.0f} | |" for name, value in report.once.items()]
     lines += [
@@ -180,6 +188,18 @@ def _time_stages(
         "paste": lambda: stages.paste_faces(photo, aligned, crops, options),
     }
     return {name: _median(step, repeats) for name, step in steps.items()}
+
+
+def _time_writing(photo: np.ndarray, model: str, repeats: int) -> dict[str, float]:
+    with tempfile.TemporaryDirectory() as folder:
+        target, output = Path(folder, "target.png"), Path(folder, "out.png")
+        cv2.imwrite(str(target), cv2.cvtColor(photo, cv2.COLOR_RGB2BGR))
+        encoded, like = target.read_bytes(), read_photo(target)
+        steps: dict[str, Callable[[], object]] = {
+            "sign a PNG": lambda: sign_photo(encoded, ".png", model, target),
+            "write a signed PNG": lambda: write_photo(output, photo, like=like, model=model),
+        }
+        return {name: _median(step, repeats) for name, step in steps.items()}
 
 
 def _compare_precision(

@@ -20,6 +20,7 @@ CONTRACT = {
             ("format", TEXT, False),
             ("match_colour", FLAG, False),
             ("mask_softness", NUMBER, False),
+            ("consent", FLAG, False),
         ],
         [FILE, "JSON"],
     ),

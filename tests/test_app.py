@@ -70,6 +70,7 @@ def test_endpoints_and_their_parameters_are_these(client: Client):
             "format": "png",
             "match_colour": True,
             "mask_softness": SwapOptions().mask_softness,
+            "consent": False,
         },
         "/detect_faces": {"photo": None, "min_score": 0.7},
         "/verify": {"file": None},

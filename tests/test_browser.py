@@ -32,6 +32,7 @@ def open_page(browser, url: str, width: int = 1280, scheme: str = "light"):
     page.on("request", lambda request: page.requests_seen.append(request.url))
     page.goto(url)
     swap_button(page).wait_for()
+    consent_box(page).check()
     return page
 
 
@@ -44,6 +45,10 @@ def page(browser, demo_url: str):
 
 def swap_button(page):
     return page.get_by_role("button", name="Swap", exact=True)
+
+
+def consent_box(page):
+    return page.get_by_label("I have the right to use these faces: they are mine")
 
 
 def face_buttons(page):
@@ -127,6 +132,19 @@ def test_a_file_that_is_no_photo_is_told_at_once(page, tmp_path: Path):
 def test_swapping_without_photos_says_what_to_add(page):
     swap_button(page).click()
     expect(page.get_by_text("There is no source photo yet")).to_be_visible(timeout=PATIENCE)
+
+
+def test_nothing_is_swapped_before_the_visitor_says_that_they_may(page):
+    consent_box(page).uncheck()
+    upload(page, "source", EXAMPLES / "grace_hopper.jpg")
+    upload(page, "target", EXAMPLES / "astronaut.jpg")
+    face_buttons(page).first.wait_for()
+    swap_button(page).click()
+    expect(page.get_by_text("Tick the box at the top first")).to_be_visible(timeout=PATIENCE)
+    expect(page.locator("#result img")).to_have_count(0)
+    consent_box(page).check()
+    swap_button(page).click()
+    expect(page.get_by_text("Swapped 1 face in")).to_be_visible(timeout=PATIENCE)
 
 
 def test_the_page_asks_nothing_of_other_servers(page, demo_url: str):

@@ -167,6 +167,7 @@ def test_benchmark_measures_the_stages_and_prints_them_as_json_or_a_table(capsys
     report = benchmark.Report(**json.loads(capsys.readouterr().out))
     steps = ["detect", "align", "embed the target's faces", "generate", "paste"]
     assert [stage for stage in report.stages if stage in steps] == steps
+    assert list(report.writing) == ["sign a PNG", "write a signed PNG"]
     assert 0 < report.generator_gmac <= 3
     assert 100 < report.peak_memory_mb < 10_000
     table = benchmark.to_markdown(report)
