@@ -28,3 +28,8 @@ def launched(flags: Sequence[str] = ()) -> Iterator["playwright.sync_api.Browser
         browser = driver.chromium.launch(executable_path=str(CHROMIUM), args=[*FLAGS, *flags])
         yield browser
         browser.close()
+
+
+def consent_box(page: "playwright.sync_api.Page"):  # noqa: F821
+    """The checkbox without which the demo swaps nothing."""
+    return page.get_by_label("I have the right to use these faces: they are mine")

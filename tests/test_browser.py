@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from chromium import launched
+from chromium import consent_box, launched
 from PIL import Image
 
 from simswap.provenance import read_mark
@@ -45,10 +45,6 @@ def page(browser, demo_url: str):
 
 def swap_button(page):
     return page.get_by_role("button", name="Swap", exact=True)
-
-
-def consent_box(page):
-    return page.get_by_label("I have the right to use these faces: they are mine")
 
 
 def face_buttons(page):

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from chromium import launched
+from chromium import consent_box, launched
 from conftest import EXAMPLES
 from fake_camera import READ_NUMBER_JS, camera_flags, write_camera
 from PIL import Image
@@ -34,6 +34,7 @@ def open_tab(browser, url: str, before=lambda page: None):
     page.set_default_timeout(PATIENCE)
     before(page)
     page.goto(url)
+    consent_box(page).check()
     page.get_by_role("tab", name="Webcam").click()
     return page
 
