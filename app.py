@@ -70,6 +70,8 @@ if __name__ == "__main__":
         footer_links=["api"],
         ssr_mode=False,
         mcp_server=True,
+        run_history=False,  # the browser would keep every photo
+        enable_monitoring=False,
         app_kwargs={
             "routes": [webcam_socket.route(live_service.sessions)],
             "middleware": [Middleware(rate_limit.RateLimit)],

@@ -7,7 +7,7 @@
 
 const LONG_SIDE = 640; // px of a frame that is sent: more costs time and shows little
 const QUALITY = 0.85; // of its JPEG
-const OPENING = 5000; // ms in which a socket must take the first frame, or "stream" is used
+const OPENING = 8000; // ms in which a socket must take the first frame, or "stream" is used
 const PATIENCE = 10000; // ms for one answer by "stream", whose run may have been at its end
 const FIGURES_EVERY = 1000; // ms
 

@@ -119,3 +119,11 @@ def test_an_upload_beyond_the_limit_is_refused(demo_url, tmp_path: Path):
     with pytest.raises((urllib.error.HTTPError, ConnectionError, urllib.error.URLError)) as caught:
         urllib.request.urlopen(request)
     assert getattr(caught.value, "code", 413) == 413
+
+
+def test_nothing_of_a_run_is_kept_in_the_browser_and_nobody_can_watch_others(demo_url):
+    with urllib.request.urlopen(f"{demo_url}/config") as answer:
+        assert json.load(answer)["run_history"] is False
+    with pytest.raises(urllib.error.HTTPError) as caught:
+        urllib.request.urlopen(f"{demo_url}/monitoring/summary")
+    assert caught.value.code == 403
