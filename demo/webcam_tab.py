@@ -97,7 +97,7 @@ def build() -> None:
             )
     private = {"api_visibility": "private", "show_progress": "hidden"}
     asked = [consent.checkbox(), source, faces]
-    view.begin(begin, asked, view, preprocess=False, concurrency_id="swap", **private)
+    view.begin(begin, asked, view, preprocess=False, concurrency_limit=2, **private)
     view.stream(
         swap_frame,
         view,

@@ -10,6 +10,7 @@ from conftest import EXAMPLES
 from fake_camera import READ_NUMBER_JS, camera_flags, write_camera
 from PIL import Image
 
+from demo.live_sessions import MAX_SESSIONS
 from simswap.provenance import read_mark
 
 playwright = pytest.importorskip("playwright.sync_api", reason="needs playwright (extra dev)")
@@ -160,3 +161,14 @@ def test_a_camera_that_is_switched_off_ends_the_show(browser, demo_url):
     )
     expect(page.locator(".camera-message")).to_have_text(re.compile("disconnected or switched off"))
     page.close()
+
+
+def test_who_closes_the_page_leaves_their_place_to_others(browser, demo_url):
+    never = "navigator.mediaDevices.getUserMedia = () => new Promise(() => {})"
+    for _ in range(MAX_SESSIONS + 1):
+        page = open_tab(browser, demo_url, lambda page: page.add_init_script(never))
+        start(page)
+        expect(page.locator(".camera-message")).to_contain_text(
+            "Waiting for the camera", timeout=PATIENCE
+        )
+        page.close()
