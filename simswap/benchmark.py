@@ -20,7 +20,7 @@ import numpy as np
 import torch
 from torch.utils.flop_counter import FlopCounterMode
 
-from simswap import __version__, stages
+from simswap import __version__, blending, stages
 from simswap.content_credentials import sign_photo
 from simswap.errors import NoFaceFoundError, SimSwapError
 from simswap.media import read_photo, write_photo
@@ -180,11 +180,21 @@ def _time_stages(
     embeddings = np.repeat(swapper.embed(photo, faces[:1]), len(faces), axis=0)
     generator = stages.for_rendering(swapper.generator, swapper.device)
     crops = stages.generate(generator, aligned, embeddings)
+    masks = [
+        blending.face_mask(face.landmarks, len(face.crop), options.mask_softness)
+        for face in aligned
+    ]
+
+    def mark() -> list[np.ndarray]:
+        crops_and_masks = zip(aligned, crops, masks, strict=True)
+        return [stages.mark_face(*face, swapper.mark_id) for face in crops_and_masks]
+
     steps: dict[str, Callable[[], object]] = {
         "detect": lambda: swapper.detect(photo),
         "align": align,
         **({"embed the target's faces": embed_targets} if guidance else {}),
         "generate": lambda: stages.generate(generator, aligned, embeddings),
+        "mark": mark,
         "paste": lambda: stages.paste_faces(photo, aligned, crops, options),
     }
     return {name: _median(step, repeats) for name, step in steps.items()}

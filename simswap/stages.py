@@ -13,7 +13,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from simswap import blending, geometry
+from simswap import blending, geometry, pixel_mark
 from simswap.models.identity import INPUT_SIZE, embed_identity
 from simswap.types import Face, SwapOptions
 
@@ -111,16 +111,35 @@ def paste_faces(
     aligned: Sequence[AlignedFace],
     swapped_crops: Sequence[np.ndarray],
     options: SwapOptions,
+    mark_id: int | None = None,
 ) -> np.ndarray:
-    """A copy of a frame with the swapped crops of its faces (largest first) blended in."""
+    """A copy of a frame with the swapped crops of its faces (largest first) blended in.
+
+    mark_id: what the invisible mark says, see mark_code; None: faces are not marked. A face for
+    which `can_be_marked` is false never is.
+    """
     pasted = frame.copy()
     # Largest face last: it is the nearest to the camera, so it lies on top.
     for face, crop in reversed(list(zip(aligned, swapped_crops, strict=True))):
         mask = blending.face_mask(face.landmarks, len(crop), options.mask_softness)
         if options.match_colour:
             crop = blending.match_colour(crop, face.crop, mask)
+        if mark_id is not None and can_be_marked(face):
+            crop = mark_face(face, crop, mask, mark_id)
         blending.paste_into(pasted, crop, mask, face.frame_to_crop)
     return pasted
+
+
+def can_be_marked(face: AlignedFace) -> bool:
+    """Whether a face is large enough in its frame for the invisible mark."""
+    in_frame = geometry.apply(geometry.invert(face.frame_to_crop), face.landmarks)
+    return pixel_mark.is_large_enough(in_frame)
+
+
+def mark_face(face: AlignedFace, crop: np.ndarray, mask: np.ndarray, mark_id: int) -> np.ndarray:
+    """A swapped crop ([S, S, 3] float32 RGB in [0, 1]) with the invisible mark under its mask."""
+    pasted = pixel_mark.FaceCrop(crop, face.crop, mask, face.landmarks)
+    return pixel_mark.mark_crops([pasted], mark_id)[0]
 
 
 def _parts(crops: Sequence[np.ndarray]) -> Iterator[slice]:

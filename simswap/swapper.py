@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
 from functools import partial
-from itertools import chain, islice
 from pathlib import Path
 
 import numpy as np
@@ -19,8 +17,11 @@ from simswap.detection import detect_faces
 from simswap.errors import NoFaceFoundError, OptionError
 from simswap.frame_stream import FrameStream, StreamOptions
 from simswap.inputs import Source, checked_frame, checked_source, no_face, resolve_device
+from simswap.mark_code import mark_id
+from simswap.mark_reading import MarkReading, read_faces
 from simswap.models.inference import prepare_for_inference
 from simswap.packs import open_detector
+from simswap.rendering import Rendering, SwapPlan
 from simswap.types import Face, Identity, SwapOptions, SwapResult
 from simswap.video_job import VideoJob
 from simswap.video_options import OnProgress, VideoOptions, VideoReport
@@ -34,21 +35,13 @@ EVERY_FRAME_BY_ITSELF = StreamOptions()
 DEFAULT_VIDEO = VideoOptions()
 
 
-@dataclass(frozen=True, eq=False)
-class SwapPlan:
-    """What to do with one frame: its faces, the identity each gets (by face number), notices."""
-
-    faces: tuple[Face, ...]
-    identities: dict[int, Identity]
-    notices: tuple[str, ...] = ()
-
-
 class FaceSwapper:
     """A loaded model. Immutable, and safe to share between threads: the source is an argument.
 
     generator: [B, 3, S, S] RGB [0, 1], [B, 512] unit norm -> [B, 3, S, S] RGB [0, 1].
     identity_network: [B, 3, S, S] RGB [0, 1] -> [B, 512], not normalised.
     detector: the network behind `detect`.
+    mark_id: 32 bits that name the model in the invisible mark.
     """
 
     def __init__(
@@ -65,6 +58,7 @@ class FaceSwapper:
         """
         self.device = resolve_device(device)
         self.name = bundle.name
+        self.mark_id = mark_id(bundle.name)
         self.alignment = bundle.config.alignment
         self.generator = prepare_for_inference(bundle.generator, self.device)
         self._rendering_generator = stages.for_rendering(self.generator, self.device)
@@ -259,26 +253,12 @@ class FaceSwapper:
         self, frames: Sequence[np.ndarray], plans: Sequence[SwapPlan], options: SwapOptions
     ) -> list[SwapResult]:
         """Carry out the plans: one generator batch for the faces of all frames, then paste."""
-        template, size = self.alignment.crop_template, self.alignment.crop_size
-        aligned = [
-            [
-                stages.align_face(frame, plan.faces[index], template, size)
-                for index in plan.identities
-            ]
-            for frame, plan in zip(frames, plans, strict=True)
-        ]
-        identities = [identity for plan in plans for identity in plan.identities.values()]
-        swapped = iter(())
-        if identities:
-            embeddings = np.stack([identity.embedding for identity in identities])
-            every_face = list(chain.from_iterable(aligned))
-            swapped = iter(stages.generate(self._rendering_generator, every_face, embeddings))
-        results = []
-        for frame, plan, faces in zip(frames, plans, aligned, strict=True):
-            crops = list(islice(swapped, len(faces)))
-            image = stages.paste_faces(frame, faces, crops, options) if faces else frame
-            results.append(SwapResult(image, plan.faces, tuple(plan.identities), plan.notices))
-        return results
+        rendering = Rendering(self._rendering_generator, self.alignment, self.mark_id)
+        return rendering.results(frames, plans, options)
+
+    def read_marks(self, photo: np.ndarray) -> list[MarkReading]:
+        """Invisible marks on the faces of a photo ([H, W, 3] uint8 RGB); empty if none has one."""
+        return read_faces(checked_frame(photo), self.detect(photo))
 
     def _plan(
         self, frame: np.ndarray, faces: tuple[Face, ...], source: Source, options: SwapOptions

@@ -66,6 +66,8 @@ class SwapOptions:
     min_face: float = 16.0  # px; faces whose box is narrower are left alone
     mask_softness: float = 0.08  # width of the mask's soft border, as a share of the crop's side
     match_colour: bool = True  # pull the swapped face's light and colour to the target's
+    mark: bool = True  # write the invisible mark; for measurements to leave out, not for visitors
+    label: bool = False  # write the visible label on frames with swapped faces
 
     def __post_init__(self) -> None:
         if isinstance(self.faces, str):
@@ -106,6 +108,7 @@ class SwapResult:
     image: [H, W, 3] uint8 RGB, the target's size.
     faces: every face found in the target, largest first.
     swapped: indices into `faces` of those that carry a new identity.
+    marked: those of them that carry the invisible mark, for which the others are too small.
     notices: what the caller should know, in plain words.
     """
 
@@ -113,3 +116,4 @@ class SwapResult:
     faces: tuple[Face, ...]
     swapped: tuple[int, ...]
     notices: tuple[str, ...] = field(default=())
+    marked: tuple[int, ...] = field(default=())

@@ -19,7 +19,13 @@ MODULES = sorted(PACKAGE.rglob("*.py"))
 LAYERS = (
     {"simswap", "simswap.errors"},
     {"simswap.types"},
-    {"simswap.geometry", "simswap.models", "simswap.pixels", "simswap.provenance"},
+    {
+        "simswap.geometry",
+        "simswap.mark_code",
+        "simswap.models",
+        "simswap.pixels",
+        "simswap.provenance",
+    },
     {
         "simswap.restricted_pickle",
         "simswap.official",
@@ -30,13 +36,19 @@ LAYERS = (
     {"simswap.content_credentials"},
     {"simswap.torch_files", "simswap.onnx_weights", "simswap.onnx_identity"},
     {"simswap.weight_files", "simswap.downloads"},
-    {"simswap.candidates", "simswap.video_files", "simswap.video_colour"},
+    {
+        *("simswap.candidates", "simswap.video_files", "simswap.video_colour"),
+        "simswap.mark_carrier",
+        "simswap.visible_label",
+    },
+    {"simswap.pixel_mark"},
     {"simswap.second_look", "simswap.scrfd", "simswap.video_info", "simswap.video_mark"},
     {
         "simswap.detection",
         "simswap.selection",
         "simswap.blending",
         "simswap.bundle",
+        "simswap.mark_reading",
         "simswap.video_audio",
         "simswap.video_reading",
         "simswap.video_writing",
@@ -52,7 +64,7 @@ LAYERS = (
     },
     {
         *("simswap.frame_stream", "simswap.frame_files", "simswap.convert", "simswap.packs"),
-        *("simswap.verification", "simswap.deny_list"),
+        *("simswap.verification", "simswap.deny_list", "simswap.rendering"),
     },
     {
         *(
@@ -76,6 +88,7 @@ PUBLIC_NAMES = {
 WITHOUT_NETWORKS = (
     *("errors", "types", "geometry", "pixels", "provenance", "media", "arguments"),
     *("signer", "credential_reading", "content_credentials", "verification", "deny_list"),
+    *("mark_code", "mark_carrier", "pixel_mark", "mark_reading", "visible_label"),
     *(f"video_{part}" for part in ("files", "colour", "info", "mark", "audio", "reading")),
     *("video_writing", "video_joining", "video_options", "job_folder", "frame_files"),
     *("tracking", "pipelining"),

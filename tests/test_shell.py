@@ -165,7 +165,7 @@ def test_the_benchmark_photo_has_the_size_asked_for_and_one_face(swapper):
 def test_benchmark_measures_the_stages_and_prints_them_as_json_or_a_table(capsys):
     assert main(["benchmark", "--repeat", "1", "--size", "320x200", "--json"]) == 0
     report = benchmark.Report(**json.loads(capsys.readouterr().out))
-    steps = ["detect", "align", "embed the target's faces", "generate", "paste"]
+    steps = ["detect", "align", "embed the target's faces", "generate", "mark", "paste"]
     assert [stage for stage in report.stages if stage in steps] == steps
     assert list(report.writing) == ["sign a PNG", "write a signed PNG"]
     assert 0 < report.generator_gmac <= 3

@@ -1,0 +1,190 @@
+"""The invisible mark from crop to crop, and through whole photos and detection."""
+
+import io
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from simswap import Face, SwapOptions, blending, geometry, pixel_mark
+from simswap.mark_code import bundle_id_of, mark_id, symbols_of
+from simswap.mark_reading import combine_readings, read_faces
+
+SIZE = 128
+IDS = (0, 0xFFFFFFFF, 0xAB375B29)
+
+
+def a_crop(seed: int) -> pixel_mark.FaceCrop:
+    """Smooth seeded texture under a face's mask, whose strength falls with frequency."""
+    random = np.random.default_rng(seed)
+    frequency = np.hypot(*np.meshgrid(np.fft.fftfreq(SIZE), np.fft.fftfreq(SIZE)))
+    noise = np.fft.fft2(random.standard_normal((SIZE, SIZE))) / (frequency + 0.03) ** 2
+    texture = np.fft.ifft2(noise).real
+    texture = 0.5 + 0.12 * (texture - texture.mean()) / texture.std()
+    crop = np.repeat(texture[..., None], 3, axis=2).clip(0, 1).astype(np.float32)
+    landmarks = geometry.TEMPLATES["simswap_frontal"] * SIZE
+    mask = blending.face_mask(landmarks, SIZE, 0.08)
+    return pixel_mark.FaceCrop(crop, np.rint(crop * 255).astype(np.uint8), mask, landmarks)
+
+
+def on_crop(landmarks: np.ndarray) -> Face:
+    return Face(np.array([0, 0, SIZE, SIZE], np.float32), landmarks.astype(np.float32), 1.0)
+
+
+def as_frame(crop: np.ndarray) -> np.ndarray:
+    return np.rint(crop * 255).astype(np.uint8)
+
+
+def ids_in(frame: np.ndarray, landmarks: np.ndarray) -> list[int]:
+    return [reading.bundle_id for reading in read_faces(frame, [on_crop(landmarks)])]
+
+
+def as_jpeg(frame: np.ndarray, quality: int) -> np.ndarray:
+    file = io.BytesIO()
+    Image.fromarray(frame).save(file, "JPEG", quality=quality)
+    return np.array(Image.open(file))
+
+
+@pytest.mark.parametrize("bundle_id", IDS)
+def test_symbols_tell_the_id_they_were_made_from(bundle_id):
+    assert bundle_id_of(symbols_of(bundle_id)) == bundle_id
+
+
+def test_one_wrong_symbol_is_no_mark():
+    symbols = symbols_of(IDS[2])
+    for place in range(len(symbols)):
+        wrong = symbols.copy()
+        wrong[place] ^= 1
+        assert bundle_id_of(wrong) is None
+
+
+def test_an_id_of_more_than_32_bits_is_refused():
+    with pytest.raises(ValueError, match="32 bits"):
+        symbols_of(1 << 32)
+
+
+@pytest.mark.parametrize("bundle_id", IDS)
+def test_a_marked_crop_reads_as_its_id(bundle_id):
+    face = a_crop(1)
+    (marked,) = pixel_mark.mark_crops([face], bundle_id)
+    assert ids_in(as_frame(marked), face.landmarks) == [bundle_id]
+
+
+def test_the_mark_is_read_although_landmarks_are_off():
+    face = a_crop(2)
+    (marked,) = pixel_mark.mark_crops([face], IDS[2])
+    middle = face.landmarks.mean(axis=0)
+    off = (face.landmarks - middle) * 1.06 + middle + [3.0, -4.0]
+    assert ids_in(as_frame(marked), off) == [IDS[2]]
+
+
+def test_an_unmarked_crop_reads_as_nothing():
+    face = a_crop(3)
+    assert ids_in(as_frame(face.swapped), face.landmarks) == []
+
+
+def test_a_blank_crop_reads_as_nothing():
+    assert ids_in(np.full((SIZE, SIZE, 3), 128, np.uint8), a_crop(1).landmarks) == []
+
+
+def test_a_batch_is_marked_as_its_crops_are_alone():
+    faces = [a_crop(seed) for seed in (4, 5)]
+    batch = pixel_mark.mark_crops(faces, IDS[2])
+    for face, marked in zip(faces, batch, strict=True):
+        assert np.array_equal(marked, pixel_mark.mark_crops([face], IDS[2])[0])
+
+
+def test_the_mark_is_weaker_than_its_limit():
+    for seed in range(4):
+        face = a_crop(seed)
+        (marked,) = pixel_mark.mark_crops([face], IDS[2])
+        error = np.mean((255 * (marked - face.swapped) * face.mask[..., None]) ** 2)
+        assert 10 * np.log10(255**2 / error) >= pixel_mark.MIN_PSNR - 0.01
+
+
+def test_crops_of_other_sizes_and_alignments_carry_the_same_mark():
+    face = a_crop(6)
+    transform = geometry.invert(np.array([[0.5, 0.0, -20.0], [0.0, 0.5, -24.0]]))
+    large = geometry.warp_to_crop(as_frame(face.swapped), transform, 300)
+    landmarks = geometry.apply(transform, face.landmarks)
+    mask = np.ones((300, 300), np.float32)
+    crop = pixel_mark.FaceCrop(large.astype(np.float32) / 255, large, mask, landmarks)
+    (marked,) = pixel_mark.mark_crops([crop], IDS[2])
+    assert ids_in(as_frame(marked), landmarks) == [IDS[2]]
+
+
+def test_frames_agree_on_the_surest_reading():
+    face = a_crop(7)
+    (marked,) = pixel_mark.mark_crops([face], IDS[2])
+    readings = read_faces(as_frame(marked), [on_crop(face.landmarks)])
+    (mark,) = combine_readings([readings, [], readings])
+    assert (mark.bundle_id, mark.num_marked, mark.num_frames) == (IDS[2], 2, 3)
+    assert mark.false_positive == pytest.approx(3 * readings[0].false_positive)
+
+
+def test_frames_without_a_mark_say_nothing():
+    assert combine_readings([[], []]) == []
+
+
+@pytest.fixture(scope="module")
+def swap(swapper, astronaut, grace_hopper):
+    return swapper.swap_image(grace_hopper, swapper.identity_of(astronaut))
+
+
+def halved(frame: np.ndarray) -> np.ndarray:
+    height, width = frame.shape[:2]
+    return np.array(Image.fromarray(frame).resize((width // 2, height // 2)))
+
+
+def cut(frame: np.ndarray) -> np.ndarray:
+    rows, columns = frame.shape[0] // 10, frame.shape[1] // 10
+    return frame[rows:-rows, columns:-columns]
+
+
+@pytest.mark.parametrize(
+    "change",
+    [np.array, lambda frame: as_jpeg(frame, 70), halved, cut],
+    ids=["as it is", "jpeg 70", "half the size", "cropped"],
+)
+def test_a_swap_is_read_after(change, swapper, swap):
+    assert swap.marked == (0,)
+    readings = swapper.read_marks(change(swap.image))
+    assert [reading.bundle_id for reading in readings] == [mark_id(swapper.name)]
+    assert readings[0].false_positive < 1e-6
+
+
+def test_both_of_two_faces_are_marked(swapper, astronaut):
+    from conftest import read_example
+
+    identity = swapper.identity_of(astronaut)
+    result = swapper.swap_image(read_example("two_portraits.jpg"), identity)
+    assert result.marked == result.swapped == (0, 1)
+    assert len(swapper.read_marks(result.image)) == 2
+
+
+def test_examples_carry_no_mark(swapper, astronaut, grace_hopper):
+    assert swapper.read_marks(astronaut) == swapper.read_marks(grace_hopper) == []
+
+
+def test_pixels_outside_the_mask_stay_as_they_were(swapper, swap, astronaut, grace_hopper):
+    options = SwapOptions(mark=False)
+    plain = swapper.swap_image(grace_hopper, swapper.identity_of(astronaut), options).image
+    untouched = (plain == grace_hopper).all(axis=2)
+    face = swap.faces[0]
+    transform = geometry.frame_to_crop_transform(
+        face.landmarks, swapper.alignment.crop_template, SIZE
+    )
+    mask = blending.face_mask(geometry.apply(transform, face.landmarks), SIZE, 0.08)
+    black = np.zeros_like(grace_hopper)
+    white = blending.paste_back(black, np.ones((SIZE, SIZE, 3), np.float32), mask, transform)
+    outside = (white == 0).all(axis=2)
+    assert outside.sum() > untouched.size / 2
+    assert np.array_equal(swap.image[outside], grace_hopper[outside])
+
+
+def test_small_faces_are_told_of_and_left_unmarked(swapper, astronaut, grace_hopper):
+    small = np.array(Image.fromarray(astronaut).resize((220, 220)))
+    result = swapper.swap_image(small, swapper.identity_of(grace_hopper))
+    assert result.swapped == (0,)
+    assert result.marked == ()
+    assert "1 face is too small to carry the invisible mark." in result.notices
