@@ -4,9 +4,9 @@ Landmarks found in a processed picture differ from those that the embedder had: 
 scale, some degrees and a tenth of the face's width (measured). So the sync is looked for over all
 such differences at once, by correlation in the frequency domain, and the best of them are refined.
 
-False positives, by design: of one face, 4 alignments are decoded and in each up to 3 unsure symbols
-are swapped for their second best, 32 readings in all. Noise passes checksum and kind, 28 bits, with
-probability 2^-28, so some reading does with at most 32 / 2^28 = 1.2e-7; no assumption about pixels
+False positives, by design: of one face, 4 alignments are decoded and in each up to 5 unsure symbols
+are swapped for their second best, 128 readings in all. Noise passes checksum and kind, 28 bits, with
+probability 2^-28, so some reading does with at most 128 / 2^28 = 4.8e-7; no assumption about pixels
 is in that. Times the probability that noise is as strong as what was read (Gaussian, for the
 symbols' 10 x 128 correlations and for the sync's at SYNC_TRIALS places) it is the reading's
 false_positive: how far beyond chance a mark is.
@@ -31,7 +31,7 @@ from simswap.pixel_mark import LUMA
 from simswap.types import Face
 
 NUM_ALIGNMENTS = 4
-NUM_UNSURE = 3
+NUM_UNSURE = 5
 NUM_READINGS = NUM_ALIGNMENTS * 2**NUM_UNSURE
 
 MARGIN = 16  # px of the plane on each side that are searched too
