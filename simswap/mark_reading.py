@@ -4,11 +4,11 @@ Landmarks found in a processed picture differ from those that the embedder had: 
 scale, some degrees and a tenth of the face's width (measured). So the sync is looked for over all
 such differences at once, by correlation in the frequency domain, and the best of them are refined.
 
-False positives, by design: of one face, 4 alignments are decoded and in each up to 5 unsure symbols
-are swapped for their second best, 128 readings in all. Noise passes checksum and kind, 28 bits, with
-probability 2^-28, so some reading does with at most 128 / 2^28 = 4.8e-7; no assumption about pixels
-is in that. Times the probability that noise is as strong as what was read (Gaussian, for the
-symbols' 10 x 128 correlations and for the sync's at SYNC_TRIALS places) it is the reading's
+False positives, by design: of one face, 4 alignments are decoded, and in each up to 5 unsure
+symbols are swapped for their second best: 128 readings in all. Noise passes checksum and kind, 28
+bits, with probability 2^-28, so some reading does with at most 128 / 2^28 = 4.8e-7; no assumption
+about pixels is in that. Times the probability that noise is as strong as what was read (Gaussian,
+for the symbols' 10 x 128 correlations and for the sync's at SYNC_TRIALS places) it is the reading's
 false_positive: how far beyond chance a mark is.
 All of that is for pictures without a mark; whoever knows this file can write one.
 """
