@@ -102,7 +102,7 @@ function connect(mine) {
   const address = new URL(root.pathname.replace(/\/$/, "") + session.socket, location.href);
   address.protocol = location.protocol === "https:" ? "wss:" : "ws:";
   const opening = new WebSocket(address);
-  opening.binaryType = "blob";
+  opening.binaryType = "arraybuffer"; // a blob's bytes come by way of another process
   let hasAnswered = false;
   socket = opening;
   const giveUp = () => {
@@ -116,15 +116,15 @@ function connect(mine) {
     opening.send(session.token);
     send();
   };
-  opening.onmessage = async (event) => {
+  opening.onmessage = (event) => {
     if (mine !== run || socket !== opening) return;
     if (typeof event.data === "string") {
       stop(event.data);
       return;
     }
     hasAnswered = true;
-    const [faces, swapped] = new Uint8Array(await event.data.slice(0, 2).arrayBuffer());
-    draw(mine, event.data.slice(2), faces, swapped);
+    const bytes = new Uint8Array(event.data);
+    draw(mine, bytes.subarray(2), bytes[0], bytes[1]);
   };
   opening.onclose = () => {
     if (mine !== run || socket !== opening) return;
@@ -171,15 +171,25 @@ function bytesOf(dataUri) {
 
 function answered(value) {
   if (state !== "on" || socket || value.answers !== number) return;
-  draw(run, new Blob([bytesOf(value.frame)]), value.faces, value.swapped);
+  draw(run, bytesOf(value.frame), value.faces, value.swapped);
+}
+
+async function decoded(jpeg) {
+  if (!window.ImageDecoder) return createImageBitmap(new Blob([jpeg], { type: "image/jpeg" }));
+  const decoder = new ImageDecoder({ data: jpeg, type: "image/jpeg" });
+  const { image } = await decoder.decode();
+  decoder.close();
+  return image;
 }
 
 async function draw(mine, jpeg, faces, swapped) {
-  const picture = await createImageBitmap(jpeg);
-  if (mine !== run || state !== "on") return;
-  if (shown.width !== picture.width || shown.height !== picture.height) {
-    shown.width = picture.width;
-    shown.height = picture.height;
+  const picture = await decoded(jpeg);
+  if (mine !== run || state !== "on") return picture.close();
+  const width = picture.displayWidth ?? picture.width;
+  const height = picture.displayHeight ?? picture.height;
+  if (shown.width !== width || shown.height !== height) {
+    shown.width = width;
+    shown.height = height;
   }
   shown.getContext("2d").drawImage(picture, 0, 0);
   picture.close();

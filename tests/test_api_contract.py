@@ -3,10 +3,13 @@
 import asyncio
 import base64
 import json
+import re
+import shutil
 
+import httpx
 import pytest
 from conftest import EXAMPLES, ROOT
-from gradio_client import Client
+from gradio_client import Client, handle_file
 
 FILE, TEXT, NUMBER, FLAG = "filepath", "str", "float", "bool"
 
@@ -83,9 +86,20 @@ def test_mcp_lists_the_endpoints_as_tools_and_nothing_of_the_page(demo_url):
         assert all(len(property["description"]) > 10 for property in described)
 
 
-def test_a_tool_called_over_mcp_finds_two_faces(demo_url):
-    photo = base64.b64encode((EXAMPLES / "two_portraits.jpg").read_bytes()).decode()
-    arguments = {"photo": f"data:image/jpeg;base64,{photo}"}
+def as_data_uri(demo_url: str) -> str:
+    photo = (EXAMPLES / "two_portraits.jpg").read_bytes()
+    return f"data:image/jpeg;base64,{base64.b64encode(photo).decode()}"
+
+
+def as_upload(demo_url: str) -> str:
+    with (EXAMPLES / "two_portraits.jpg").open("rb") as photo:
+        answer = httpx.post(f"{demo_url}/gradio_api/upload", files={"files": photo})
+    return f"{demo_url}/gradio_api/file={answer.json()[0]}"
+
+
+@pytest.mark.parametrize("given", [as_data_uri, as_upload])
+def test_a_tool_called_over_mcp_finds_two_faces(demo_url, given):
+    arguments = {"photo": given(demo_url)}
     answer = asyncio.run(
         with_mcp(demo_url, lambda session: session.call_tool("detect_faces", arguments))
     )
@@ -93,3 +107,26 @@ def test_a_tool_called_over_mcp_finds_two_faces(demo_url):
     faces = json.loads(answer.content[0].text.replace("'", '"'))
     assert len(faces) == 2
     assert faces[0]["box"] == [round(value, 1) for value in faces[0]["box"]]
+
+
+def examples_of_readme() -> list[str]:
+    """The calls in README's table of endpoints."""
+    readme = (ROOT / "README.md").read_text(encoding="utf-8")
+    return re.findall(r"^\| `/\w+` .*`(client\.predict\(.*\))` \|$", readme, re.M)
+
+
+@pytest.mark.parametrize("example", examples_of_readme())
+def test_an_example_of_the_readme_runs_as_written(
+    demo_url, face_clip, tmp_path, monkeypatch, example
+):
+    for name, file in (("a.jpg", "grace_hopper.jpg"), ("b.jpg", "two_portraits.jpg")):
+        shutil.copy(EXAMPLES / file, tmp_path / name)
+    shutil.copy(face_clip, tmp_path / "in.mp4")
+    monkeypatch.chdir(tmp_path)
+    client = Client(demo_url, verbose=False, download_files=tmp_path)
+    assert eval(example, {"client": client, "handle_file": handle_file})
+
+
+def test_the_readme_shows_an_example_of_each_endpoint():
+    shown = [re.search(r'api_name="(/\w+)"', example)[1] for example in examples_of_readme()]
+    assert sorted(shown) == sorted(CONTRACT)
