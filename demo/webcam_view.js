@@ -183,7 +183,11 @@ async function decoded(jpeg) {
 }
 
 async function draw(mine, jpeg, faces, swapped) {
-  const picture = await decoded(jpeg);
+  const picture = await decoded(jpeg).catch(() => null);
+  if (picture === null) {
+    sentAt = null; // the next one may do
+    return send();
+  }
   if (mine !== run || state !== "on") return picture.close();
   const width = picture.displayWidth ?? picture.width;
   const height = picture.displayHeight ?? picture.height;
