@@ -9,7 +9,7 @@ import numpy as np
 
 TEXT = "AI face swap"
 HEIGHT = 0.024  # of the picture's shorter side, of capital letters ...
-MIN_HEIGHT = 7.0  # ... but at least so many px, to stay legible
+MIN_HEIGHT = 9.0  # ... but at least so many px, to stay legible
 MAX_WIDTH = 0.5  # of the picture's width
 MARGIN = 1.0  # to the corner's edges, in letter heights
 FONT = cv2.FONT_HERSHEY_SIMPLEX
