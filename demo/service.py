@@ -32,7 +32,7 @@ from simswap import (
 from simswap.content_credentials import default_signer
 from simswap.media import Photo, write_photo
 from simswap.types import parse_faces
-from simswap.verification import Report, verify
+from simswap.verification import Report, look_for_pixel_mark, verify
 
 logger = logging.getLogger(__name__)
 
@@ -153,7 +153,15 @@ def write_result(image: np.ndarray, like: Photo, suffix: str) -> tuple[str, tupl
 def verify_upload(path: str | None) -> Report:
     """What an uploaded photo's or video's signature and marks say."""
     with readable_errors():
-        return verify(uploaded_file(path))
+        file = uploaded_file(path)
+        return look_at_pixels(verify(file), file)
+
+
+@spaces.GPU(duration=60)
+def look_at_pixels(report: Report, file: Path) -> Report:
+    """The report with what the pixels of an uploaded file say."""
+    with readable_errors():
+        return look_for_pixel_mark(report, file, swapper)
 
 
 def signing() -> str:

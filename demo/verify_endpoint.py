@@ -17,8 +17,9 @@ def verify(file: str | None) -> dict[str, object]:
         verdict: "marked" (as synthetic), "altered" (changed after it was signed), "signed" (and not
         said to be synthetic) or "unmarked", which does not prove that it is real. headline and
         details: the same in plain words. Then the facts: kind ("photo" or "video"), credentials
-        (failures, signer, standing, times, software, model, source_types) and mark, null where
-        there is none.
+        (failures, signer, standing, times, software, model, source_types), mark (in the metadata)
+        and pixel_mark (seconds of each frame that was looked at, is_marked of each, model,
+        false_positive), null where there is none.
     """
     return service.verify_upload(file).as_json()
 
@@ -26,4 +27,6 @@ def verify(file: str | None) -> dict[str, object]:
 def build() -> None:
     """The endpoint with components of its own, which no page shows."""
     file = gr.File(label="Photo or video")
-    gr.Button().click(verify, file, gr.JSON(label="Report"), api_name="verify")
+    gr.Button().click(
+        verify, file, gr.JSON(label="Report"), api_name="verify", concurrency_id="swap"
+    )

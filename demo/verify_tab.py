@@ -32,4 +32,6 @@ def build() -> None:
         with gr.Column(scale=6, elem_classes="half"):
             gr.HTML(look.heading("Report", "What its signature and its marks say."))
             report = gr.HTML(elem_id="report", js_on_load=look.LIVE_REGION_JS)
-    file.change(show, file, report, api_visibility="private", preprocess=False)
+    file.change(
+        show, file, report, api_visibility="private", preprocess=False, concurrency_id="swap"
+    )

@@ -21,7 +21,7 @@ from simswap.arguments import parse, swap_options
 from simswap.errors import MediaError, SimSwapError
 from simswap.media import Photo, check_output, read_photo, write_photo
 from simswap.types import Face
-from simswap.verification import details, headline, verify
+from simswap.verification import details, headline, look_for_pixel_mark, verify
 
 if TYPE_CHECKING:
     from simswap.swapper import FaceSwapper
@@ -126,6 +126,9 @@ def _faces(arguments: Namespace) -> int:
 
 def _verify(arguments: Namespace) -> int:
     report = verify(arguments.file)
+    if not arguments.metadata_only:
+        swapper = _load_swapper(arguments.model, arguments.detector)
+        report = look_for_pixel_mark(report, arguments.file, swapper)
     if arguments.json:
         print(json.dumps(report.as_json()))
     else:

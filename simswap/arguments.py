@@ -151,6 +151,12 @@ def _add_faces(parser: Parser) -> None:
 def _add_verify(parser: Parser) -> None:
     parser.add_argument("file", metavar="FILE", help="exit code 0: marked as synthetic, 1: not")
     parser.add_argument("--json", action="store_true", help="for other programs to read")
+    parser.add_argument(
+        "--metadata-only",
+        action="store_true",
+        help="do not look for the invisible mark, which needs the model: faster",
+    )
+    _add_model(parser)
 
 
 def _add_benchmark(parser: Parser) -> None:

@@ -5,11 +5,12 @@ from __future__ import annotations
 import datetime
 import os
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 from simswap.credential_reading import Credentials, read_credentials
 from simswap.errors import MediaError, SigningError
+from simswap.mark_search import MarkReader, PixelMark, find_mark
 from simswap.provenance import Mark, printable, read_mark
 from simswap.signer import Signer, find_signer
 from simswap.video_mark import read_video_mark
@@ -36,13 +37,15 @@ class Report:
     """What is known of a file.
 
     kind: "photo" or "video". credentials: signed statement, None if there is none. mark: plain
-    metadata. damage: why credentials could not be looked for, None if they could.
+    metadata. damage: why something could not be looked for, None if all could. pixel_mark: what the
+    pixels say, None if they were not looked at.
     """
 
     kind: str
     credentials: Credentials | None
     mark: Mark | None
     damage: str | None = None
+    pixel_mark: PixelMark | None = None
 
     @property
     def verdict(self) -> str:
@@ -57,7 +60,8 @@ class Report:
     def is_marked(self) -> bool:
         """Whether anything in the file says that it is synthetic, wholly or in part."""
         is_signed_so = self.credentials is not None and self.credentials.is_synthetic
-        return is_signed_so or self.mark is not None
+        is_in_pixels = self.pixel_mark is not None and self.pixel_mark.is_found
+        return is_signed_so or self.mark is not None or is_in_pixels
 
     def as_json(self) -> dict[str, object]:
         """For other programs: the fields, the verdict, and the words for people."""
@@ -79,6 +83,16 @@ def verify(path: str | os.PathLike[str]) -> Report:
         return Report(kind, None, mark, str(error))
 
 
+def look_for_pixel_mark(report: Report, path: str | os.PathLike[str], reader: MarkReader) -> Report:
+    """The report, with what the pixels of the file say; see mark_search. Needs the networks."""
+    told = (report.credentials, report.mark)
+    names = [found.model for found in told if found is not None and found.model]
+    try:
+        return replace(report, pixel_mark=find_mark(Path(path), report.kind, reader, names))
+    except MediaError as error:
+        return replace(report, damage=report.damage or str(error))
+
+
 def headline(report: Report) -> str:
     """The verdict in a sentence or two."""
     kind = report.kind
@@ -86,7 +100,7 @@ def headline(report: Report) -> str:
         says = " It still says that a trained model changed or made it." if report.is_marked else ""
         return f"Changed after signing: the Content Credentials of this {kind} do not hold.{says}"
     if report.verdict == "marked":
-        return f"Marked as synthetic: this {kind} says that a trained model changed or made it."
+        return f"Marked as synthetic: a trained model changed or made this {kind}."
     if report.verdict == "signed":
         return (
             f"Signed, and not marked as synthetic: the Content Credentials of this {kind} do not "
@@ -100,7 +114,7 @@ def headline(report: Report) -> str:
 
 def details(report: Report) -> list[str]:
     """What is known, one thing a sentence."""
-    return [*_about_credentials(report), *_about_mark(report)]
+    return [*_about_credentials(report), *_about_mark(report), *_about_pixels(report)]
 
 
 def _about_credentials(report: Report) -> Iterator[str]:
@@ -143,6 +157,27 @@ def _about_mark(report: Report) -> Iterator[str]:
     yield (
         f"Mark in the metadata{by}{_model(report.mark.model)}: {term} (IPTC). Anyone can write or "
         "remove it: a statement, not a proof."
+    )
+
+
+def _about_pixels(report: Report) -> Iterator[str]:
+    found = report.pixel_mark
+    if found is None:
+        return
+    count = len(found.seconds)
+    frames = f" of {count} frames looked at" if report.kind == "video" else ""
+    if not found.is_found:
+        none = f"none found in any{frames}" if frames else "none found"
+        yield (
+            f"Invisible mark: {none}. Only faces that this program swapped carry one, and small "
+            "faces and strong changes lose it."
+        )
+        return
+    where = f" in {sum(found.is_marked)}{frames}" if frames else ""
+    model = found.model or f"an unknown model, number {found.model_id}"
+    yield (
+        f"Invisible mark: found{where}, of {model}. Faces without one read so by chance "
+        f"{found.odds}."
     )
 
 

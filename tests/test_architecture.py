@@ -64,7 +64,7 @@ LAYERS = (
     },
     {
         *("simswap.frame_stream", "simswap.frame_files", "simswap.convert", "simswap.packs"),
-        *("simswap.verification", "simswap.deny_list", "simswap.rendering"),
+        *("simswap.mark_search", "simswap.deny_list", "simswap.rendering"),
     },
     {
         *(
@@ -73,7 +73,7 @@ LAYERS = (
             "simswap.detector_command",
             "simswap.deploy_command",
         ),
-        "simswap.inputs",
+        *("simswap.inputs", "simswap.verification"),
     },
     {"simswap.video_run"},
     {"simswap.swapper", "simswap.frame_folder"},
@@ -87,7 +87,8 @@ PUBLIC_NAMES = {
 }
 WITHOUT_NETWORKS = (
     *("errors", "types", "geometry", "pixels", "provenance", "media", "arguments"),
-    *("signer", "credential_reading", "content_credentials", "verification", "deny_list"),
+    *("signer", "credential_reading", "content_credentials", "mark_search"),
+    *("verification", "deny_list"),
     *("mark_code", "mark_carrier", "pixel_mark", "mark_reading", "visible_label"),
     *(f"video_{part}" for part in ("files", "colour", "info", "mark", "audio", "reading")),
     *("video_writing", "video_joining", "video_options", "job_folder", "frame_files"),

@@ -96,7 +96,7 @@ def test_verify_tells_a_marked_photo_by_its_exit_code_and_in_words(tmp_path, cap
     write_photo(tmp_path / "out.jpg", np.zeros((20, 20, 3), np.uint8), model="lite")
     assert main(["verify", str(tmp_path / "out.jpg")]) == 0
     said = capsys.readouterr().out
-    assert said.startswith("Marked as synthetic: this photo")
+    assert said.startswith("Marked as synthetic: a trained model")
     assert "this installation's own certificate" in said
     assert "with the model lite" in said
 
@@ -137,7 +137,7 @@ def test_an_interrupt_leaves_quietly(monkeypatch, capsys):
 
 def test_a_reader_that_leaves_early_is_no_error():
     process = subprocess.Popen(
-        [sys.executable, "-m", "simswap", "verify", ASTRONAUT],
+        [sys.executable, "-m", "simswap", "verify", "--metadata-only", ASTRONAUT],
         cwd=ROOT,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,

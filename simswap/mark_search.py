@@ -1,0 +1,88 @@
+"""Looks for the invisible mark in a file: in a photo, or in frames from all over a video."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Sequence
+from contextlib import closing
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+
+import numpy as np
+
+from simswap.mark_code import mark_id
+from simswap.mark_reading import MarkReading, combine_readings
+from simswap.media import read_photo
+from simswap.video_info import probe_video
+from simswap.video_reading import read_frames
+
+MAX_FRAMES = 12  # of a video that are looked at, evenly spread
+
+
+class MarkReader(Protocol):
+    """What is needed of a FaceSwapper."""
+
+    name: str
+
+    def read_marks(self, photo: np.ndarray) -> Sequence[MarkReading]:
+        """Marks on the faces of a photo ([H, W, 3] uint8 RGB)."""
+
+
+@dataclass(frozen=True)
+class PixelMark:
+    """What was found in the pixels of a photo, or of frames of a video.
+
+    seconds: when each frame that was looked at is shown; of a photo 0. is_marked: whether each
+    carries a mark. model_id: 32 bits as hexadecimal digits, of the surest mark; None without one.
+    model: its name, if it is a known one. false_positive: at most this is the probability that
+    pictures without a mark read so; 1 without one.
+    """
+
+    seconds: tuple[float, ...]
+    is_marked: tuple[bool, ...]
+    model_id: str | None
+    model: str | None
+    false_positive: float
+
+    @property
+    def is_found(self) -> bool:
+        """Whether any frame carries a mark."""
+        return self.model_id is not None
+
+    @property
+    def odds(self) -> str:
+        """False positives in words, as a power of ten."""
+        return f"at most once in 10^{math.floor(-math.log10(max(self.false_positive, 1e-300)))}"
+
+
+def find_mark(path: Path, kind: str, reader: MarkReader, names: Iterable[str]) -> PixelMark:
+    """Look for the mark in a "photo" or "video".
+
+    names: of models that may have made it, beside the reader's own.
+    Raises MediaError if the pictures cannot be decoded.
+    """
+    seconds, frames = _look_at(path, kind, reader)
+    marks = combine_readings(frames)
+    is_marked = tuple(bool(readings) for readings in frames)
+    if not marks:
+        return PixelMark(seconds, is_marked, None, None, 1.0)
+    known = {mark_id(name): name for name in (*names, reader.name)}
+    best = marks[0]
+    model = known.get(best.bundle_id)
+    return PixelMark(seconds, is_marked, f"{best.bundle_id:08x}", model, best.false_positive)
+
+
+def _look_at(
+    path: Path, kind: str, reader: MarkReader
+) -> tuple[tuple[float, ...], list[Sequence[MarkReading]]]:
+    if kind == "photo":
+        return (0.0,), [reader.read_marks(read_photo(path).image)]
+    info = probe_video(path)
+    count = min(MAX_FRAMES, info.num_frames)
+    numbers = [round(number) for number in np.linspace(0, info.num_frames - 1, count)]
+    readings = []
+    for number in numbers:
+        with closing(read_frames(info, number, number + 1)) as frames:
+            readings.append(reader.read_marks(next(frames)))
+    return tuple(round(info.seconds(number), 3) for number in numbers), readings

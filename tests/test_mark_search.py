@@ -1,0 +1,129 @@
+"""The invisible mark in Verify: found in what we wrote, also after it was saved again."""
+
+import json
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from conftest import EXAMPLES
+from face_videos import SHORT_SEGMENTS
+from PIL import Image
+from video_files import make_video, rewrite
+
+from demo import report_card
+from simswap import SwapOptions
+from simswap.__main__ import main
+from simswap.mark_search import PixelMark
+from simswap.media import write_photo
+from simswap.verification import details, headline, look_for_pixel_mark, verify
+
+
+@pytest.fixture(scope="module")
+def swapped(swapper, astronaut, grace_hopper) -> np.ndarray:
+    """The admiral's face in the astronaut's portrait."""
+    return swapper.swap_image(astronaut, swapper.identity_of(grace_hopper)).image
+
+
+def examined(path, swapper):
+    return look_for_pixel_mark(verify(path), path, swapper)
+
+
+def test_a_photo_that_lost_its_metadata_is_known_by_its_pixels(swapper, swapped, tmp_path):
+    path = tmp_path / "again.jpg"
+    Image.fromarray(swapped).save(path, quality=75)
+    report = examined(path, swapper)
+    assert (report.credentials, report.mark) == (None, None)
+    assert report.verdict == "marked"
+    assert report.pixel_mark.model == swapper.name
+    assert report.pixel_mark.false_positive <= 1e-6
+    said = "\n".join([headline(report), *details(report)])
+    assert (
+        "Invisible mark: found, of simswap-lite-128. Faces without one read so by chance at" in said
+    )
+
+
+@pytest.mark.parametrize("name", ["astronaut.jpg", "grace_hopper.jpg", "two_portraits.jpg"])
+def test_photos_of_nobodys_making_have_none(swapper, name):
+    report = examined(EXAMPLES / name, swapper)
+    assert (report.verdict, report.pixel_mark.is_found) == ("unmarked", False)
+    assert "Invisible mark: none found." in "\n".join(details(report))
+    assert "does not prove" in headline(report)
+
+
+def test_an_altered_file_still_has_its_invisible_mark(swapper, swapped, tmp_path):
+    write_photo(tmp_path / "out.jpg", swapped, model=swapper.name)
+    content = (tmp_path / "out.jpg").read_bytes()
+    (tmp_path / "out.jpg").write_bytes(content.replace(b"trained model", b"steady hand  ", 1))
+    report = examined(tmp_path / "out.jpg", swapper)
+    assert report.verdict == "altered"
+    assert report.pixel_mark.is_found
+
+
+def test_a_mark_of_a_model_that_nobody_named_shows_its_number(swapper, swapped, tmp_path):
+    Image.fromarray(swapped).save(tmp_path / "out.png")
+
+    class OtherModel:
+        name = "another-model"
+        read_marks = staticmethod(swapper.read_marks)
+
+    report = examined(tmp_path / "out.png", OtherModel())
+    assert report.pixel_mark.model is None
+    assert f"number {report.pixel_mark.model_id}" in "\n".join(details(report))
+
+
+def test_a_photo_that_cannot_be_decoded_is_told(swapper, swapped, tmp_path):
+    write_photo(tmp_path / "out.jpg", swapped, model=swapper.name)
+    (tmp_path / "out.jpg").write_bytes((tmp_path / "out.jpg").read_bytes()[:-2000])
+    report = examined(tmp_path / "out.jpg", swapper)
+    assert report.pixel_mark is None
+    assert "damaged" in "\n".join(details(report))
+
+
+@pytest.mark.slow
+def test_a_videos_timeline_shows_where_faces_were_swapped(
+    swapper, astronaut, grace_hopper, tmp_path
+):
+    def picture(number: int, width: int, height: int) -> np.ndarray:
+        return astronaut if number < 6 else np.full_like(astronaut, 90)
+
+    plain = make_video(tmp_path / "in.mp4", num_frames=12, size=(512, 512), picture=picture)
+    identity = swapper.identity_of(grace_hopper)
+    swapper.swap_video(plain, tmp_path / "out.mp4", identity, video=SHORT_SEGMENTS)
+    rewrite(tmp_path / "out.mp4", tmp_path / "bare.mp4")
+    report = examined(tmp_path / "bare.mp4", swapper)
+    assert (report.verdict, report.kind) == ("marked", "video")
+    marked = report.pixel_mark.is_marked
+    assert len(marked) == 12
+    assert sum(marked[:6]) >= 5
+    assert not any(marked[6:])
+    assert f"found in {sum(marked)} of 12 frames looked at" in "\n".join(details(report))
+    shown = report_card.show(report)
+    assert shown.count('class="found"') == sum(marked)
+    assert "0.0 s" in shown
+
+
+def test_a_plain_video_has_none(swapper, face_clip):
+    report = examined(face_clip, swapper)
+    assert (report.verdict, any(report.pixel_mark.is_marked)) == ("unmarked", False)
+    assert "none found in any of 12 frames looked at" in "\n".join(details(report))
+
+
+def test_the_odds_are_told_as_a_power_of_ten():
+    found = PixelMark((0.0,), (True,), "00000001", None, 3.2e-10)
+    assert found.odds == "at most once in 10^9"
+    assert replace(found, false_positive=0.0).odds == "at most once in 10^300"
+
+
+def test_the_shell_finds_it_too(swapped, tmp_path, capsys):
+    Image.fromarray(swapped).save(tmp_path / "out.webp", quality=90)
+    assert main(["verify", str(tmp_path / "out.webp"), "--json"]) == 0
+    told = json.loads(capsys.readouterr().out)
+    assert told["pixel_mark"]["model"] == "simswap-lite-128"
+    assert main(["verify", str(tmp_path / "out.webp"), "--metadata-only"]) == 1
+
+
+def test_an_unmarked_swap_has_none(swapper, astronaut, grace_hopper, tmp_path):
+    identity = swapper.identity_of(grace_hopper)
+    image = swapper.swap_image(astronaut, identity, SwapOptions(mark=False)).image
+    Image.fromarray(image).save(tmp_path / "out.png")
+    assert not examined(tmp_path / "out.png", swapper).pixel_mark.is_found
