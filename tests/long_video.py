@@ -1,0 +1,167 @@
+"""A long video, by hand: is memory flat, and is what was killed and resumed the same to the end?
+
+    python tests/long_video.py --source face.jpg --clip clip.mp4 --folder /tmp/long
+
+Loops the clip to a long video and swaps it twice with the shell's defaults: once in one go, once
+killed (SIGKILL) at random moments and started again. Prints the memory's curve and whether the two
+results are the same, frame by frame and to the byte. Takes hours on two cores; `pytest` runs a small
+version of the same in test_video_shell.py.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import random
+import subprocess
+import sys
+import time
+from fractions import Fraction
+from itertools import zip_longest
+from pathlib import Path
+
+import av
+import numpy as np
+
+ROOT = Path(__file__).parents[1]
+sys.path.insert(0, str(ROOT))  # this file is a script: only tests/ is there by itself
+
+from video_files import same_but_for_the_signature, sound_packets  # noqa: E402
+
+from simswap.video_info import probe_video  # noqa: E402
+from simswap.video_reading import read_frames  # noqa: E402
+
+SECONDS_BETWEEN = 2.0  # two looks at a process
+PARTS = 10  # of the curve
+ENCODER = {"crf": "14", "preset": "veryfast", "bf": "0"}  # packets in order: easy to repeat
+
+
+def loop(clip: Path, output: Path, minutes: float, rate: int) -> None:
+    """Write a clip over and over, at `rate` frames per second, encoded once, with its sound."""
+    info = probe_video(clip)
+    step = max(round(info.frame_rate / rate), 1)
+    with av.open(str(clip)) as source, av.open(str(output), "w") as container:
+        sound = source.streams.audio[0]
+        stream = container.add_stream("libx264", rate=rate, options=ENCODER)
+        stream.width, stream.height, stream.pix_fmt = info.width, info.height, "yuv420p"
+        copy = container.add_stream_from_template(sound)
+        pictures = []
+        for number, image in enumerate(read_frames(info, 0, info.num_frames)):
+            if number % step == 0:
+                frame = av.VideoFrame.from_ndarray(image, format="rgb24")
+                frame.pts, frame.time_base = len(pictures), Fraction(1, rate)
+                pictures += [(bytes(p), p.is_keyframe) for p in stream.encode(frame)]
+        pictures += [(bytes(p), p.is_keyframe) for p in stream.encode()]
+        sounds = [(bytes(p), p.pts) for p in source.demux(sound) if p.size]
+        length = Fraction(len(pictures), rate)
+        for turn in range(round(minutes * 60 / length)):
+            for number, (data, is_key) in enumerate(pictures):
+                time = turn * len(pictures) + number
+                container.mux(_packet(data, stream, time, Fraction(1, rate), is_key))
+            for data, pts in sounds:
+                time = pts + round(turn * length / sound.time_base)
+                container.mux(_packet(data, copy, time, sound.time_base, True))
+
+
+def _packet(data: bytes, stream, time: int, time_base: Fraction, is_key: bool) -> av.Packet:
+    packet = av.Packet(data)
+    packet.stream, packet.time_base, packet.is_keyframe = stream, time_base, is_key
+    packet.pts = packet.dts = time
+    return packet
+
+
+class Run:
+    """One process that swaps the video."""
+
+    def __init__(self, source: Path, video: Path, output: Path) -> None:
+        self.folder = output.with_name(f".{output.name}.job")
+        files = ("--source", source, "--target", video, "--output", output)
+        self.process = subprocess.Popen(
+            [sys.executable, "-m", "simswap", "video", *map(str, files)],
+            cwd=ROOT,
+            env=os.environ | {"SIMSWAP_HOME": str(output.parent)},
+        )
+
+    def num_segments(self) -> int:
+        """Finished ones."""
+        return len(list(self.folder.glob("segment-*.json")))
+
+    def memory(self) -> dict[str, float]:
+        """Resident memory now and at its peak, in MB; empty when the process has ended."""
+        try:
+            lines = Path(f"/proc/{self.process.pid}/status").read_text().splitlines()
+        except OSError:
+            return {}
+        fields = dict(line.split(":", 1) for line in lines)
+        found = {"now": fields.get("VmRSS"), "peak": fields.get("VmHWM")}
+        return {name: int(text.split()[0]) / 1000 for name, text in found.items() if text}
+
+
+def uninterrupted(run: Run, num_segments: int) -> None:
+    """Print how much memory each tenth of the work took."""
+    curve: list[list[float]] = [[] for _ in range(PARTS)]
+    peak, started = 0.0, time.monotonic()
+    while run.process.poll() is None:
+        if memory := run.memory():
+            part = min(run.num_segments() * PARTS // num_segments, PARTS - 1)
+            curve[part].append(memory["now"])
+            peak = memory["peak"]
+        time.sleep(SECONDS_BETWEEN)
+    assert run.process.returncode == 0
+    print(f"In one go: {time.monotonic() - started:.0f} s, peak {peak:.0f} MB")
+    for part, values in enumerate(curve):
+        if values:
+            print(f"  part {part + 1}: mean {np.mean(values):.0f} MB, most {max(values):.0f} MB")
+
+
+def killed(start, num_segments: int, num_kills: int, seed: int) -> None:
+    """Start, kill, and start again until it ends."""
+    chance = random.Random(seed)
+    for share in sorted(chance.uniform(0, 0.97) for _ in range(num_kills)):
+        run = start()
+        while run.num_segments() < share * num_segments:
+            assert run.process.poll() is None
+            time.sleep(SECONDS_BETWEEN)
+        time.sleep(chance.uniform(0, 10))
+        assert run.process.poll() is None, "it ended before it could be killed"
+        run.process.kill()
+        run.process.wait()
+        print(f"Killed with {run.num_segments()} of {num_segments} segments finished", flush=True)
+    assert start().process.wait() == 0
+
+
+def compare(one: Path, other: Path) -> None:
+    """Print whether two videos are the same."""
+    infos = [probe_video(path) for path in (one, other)]
+    readers = [read_frames(info, 0, info.num_frames) for info in infos]
+    pairs = zip_longest(*readers)
+    num_same = sum(a is not None and b is not None and np.array_equal(a, b) for a, b in pairs)
+    print(f"{num_same} of {infos[0].num_frames} and {infos[1].num_frames} decoded frames are equal")
+    print("Sound packets equal:", sound_packets(one) == sound_packets(other))
+    print("Bytes equal but for the signature:", same_but_for_the_signature(one, other))
+
+
+def main() -> None:
+    """Make the video, swap it twice, compare."""
+    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+    parser.add_argument("--source", type=Path, required=True, help="photo of a face")
+    parser.add_argument("--clip", type=Path, required=True, help="short video with a face")
+    parser.add_argument("--folder", type=Path, required=True, help="for all files; made if needed")
+    parser.add_argument("--minutes", type=float, default=20)
+    parser.add_argument("--rate", type=int, default=5, help="frames per second of the long video")
+    parser.add_argument("--kills", type=int, default=5)
+    parser.add_argument("--seed", type=int, default=5)
+    given = parser.parse_args()
+    given.folder.mkdir(parents=True, exist_ok=True)
+    video, whole, cut = (given.folder / f"{name}.mp4" for name in ("long", "whole", "cut"))
+    loop(given.clip, video, given.minutes, given.rate)
+    info = probe_video(video)
+    print(f"{info.num_frames} frames, {info.duration / 60:.1f} min, {info.width}x{info.height}")
+    num_segments = -(-info.num_frames // (4 * given.rate))
+    uninterrupted(Run(given.source, video, whole), num_segments)
+    killed(lambda: Run(given.source, video, cut), num_segments, given.kills, given.seed)
+    compare(whole, cut)
+
+
+if __name__ == "__main__":
+    main()
