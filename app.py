@@ -29,6 +29,8 @@ from demo import (
     service,
     verify_endpoint,
     verify_tab,
+    video_endpoints,
+    video_tab,
     webcam_socket,
     webcam_tab,
 )
@@ -37,10 +39,11 @@ from simswap.media import MAX_FILE_BYTES
 # Each has a build().
 TABS = {
     "Image": image_tab,
+    "Video": video_tab,
     "Webcam": webcam_tab,
     "Verify": verify_tab,
 }
-ENDPOINTS = (photo_endpoints, verify_endpoint)
+ENDPOINTS = (photo_endpoints, video_endpoints, verify_endpoint)
 
 
 def build_page() -> gr.Blocks:

@@ -167,7 +167,7 @@ class ProgressBar:
         if progress.frames_per_second:
             line += f", {progress.frames_per_second:.1f} frames/s"
         if progress.eta_seconds:
-            line += f", {_clock(progress.eta_seconds)} left"
+            line += f", {clock(progress.eta_seconds)} left"
         if self._is_terminal:
             filled = round(share * BAR_WIDTH)
             bar = "#" * filled + "." * (BAR_WIDTH - filled)
@@ -194,7 +194,8 @@ def _seconds(text: str) -> float:
 _seconds.__name__ = "time"  # what argparse calls it: "invalid time value"
 
 
-def _clock(seconds: float) -> str:
+def clock(seconds: float) -> str:
+    """Seconds as "1:05" or "1:01:05"."""
     minutes, seconds = divmod(round(seconds), 60)
     hours, minutes = divmod(minutes, 60)
     return f"{hours}:{minutes:02}:{seconds:02}" if hours else f"{minutes}:{seconds:02}"

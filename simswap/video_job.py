@@ -11,7 +11,7 @@ import hashlib
 import logging
 import os
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from functools import partial
@@ -164,21 +164,32 @@ class VideoJob:
     def run_segment(
         self, swapper: Swapper, number: int, on_result: OnResult | None = None
     ) -> SegmentRecord:
-        """Make one segment: what one call on a borrowed GPU does.
+        """Make one segment.
 
         on_result: called with each swapped frame, in order; what it raises ends the segment.
         Raises what decoding, swapping and encoding raise, with the segment's time.
         """
+        with closing(self.segment_results(swapper, number)) as results:
+            for result in results:
+                if on_result is not None:
+                    on_result(result)
+        return self.folder.record(number)
+
+    def segment_results(self, swapper: Swapper, number: int) -> Generator[SwapResult, None, None]:
+        """Make one segment, what one call on a borrowed GPU does: its swapped frames, in order.
+
+        The segment is finished when all of them have been taken; closed before, it leaves nothing.
+        Raises what decoding, swapping and encoding raise, with the segment's time.
+        """
         segment = self.segments[number]
         try:
-            record = self._make(swapper, segment, on_result)
+            record = yield from self._make(swapper, segment)
             self.folder.keep(number, record)
         except SimSwapError as error:
             raise type(error)(f"{self._span(segment)}: {error}") from error
         except Exception as error:
             error.add_note(f"{self._span(segment)} of the video.")
             raise
-        return record
 
     def estimated_seconds(self, number: int, faces_per_frame: float = 1.0) -> float:
         """How long a segment may take at most, for a GPU's time limit.
@@ -219,8 +230,8 @@ class VideoJob:
         return f"Between {start:.2f} s and {end:.2f} s"
 
     def _make(
-        self, swapper: Swapper, segment: Segment, on_result: OnResult | None
-    ) -> SegmentRecord:
+        self, swapper: Swapper, segment: Segment
+    ) -> Generator[SwapResult, None, SegmentRecord]:
         started = time.perf_counter()
         # Neighbours of the first and last frame steady those; whole groups, as in one long run.
         context = self.video.detect_every if self.video.steady else 0
@@ -252,8 +263,7 @@ class VideoJob:
                 swapped += len(result.swapped)
                 without_face += not result.faces
                 unswapped += bool(result.faces) and not result.swapped
-                if on_result is not None:
-                    on_result(result)
+                yield result
         seconds = time.perf_counter() - started
         num_frames = segment.end - segment.first
         logger.info("Swapped %d frames in %.1f s", num_frames, seconds)

@@ -26,7 +26,7 @@ class Meter:
         self._num_total, self._on_progress = num_total, on_progress
         self._started = time.perf_counter()
         self._told = -np.inf
-        self._thumbnail: np.ndarray | None = None
+        self.thumbnail: np.ndarray | None = None
 
     @property
     def seconds(self) -> float:
@@ -42,19 +42,20 @@ class Meter:
         """One more frame is done."""
         self.num_done += 1
         if self._on_progress is not None and self.seconds - self._told >= REPORT_SECONDS:
-            self._thumbnail = thumbnail(result.image)
+            self.thumbnail = thumbnail(result.image)
             self.tell()
 
     def tell(self) -> None:
         """Report now."""
-        if self._on_progress is None:
-            return
+        if self._on_progress is not None:
+            self._told = self.seconds
+            self._on_progress(self.progress())
+
+    def progress(self) -> VideoProgress:
+        """How far it has come."""
         speed = self.frames_per_second
         eta = (self._num_total - self.num_done) / speed if speed else None
-        self._told = self.seconds
-        self._on_progress(
-            VideoProgress(self.num_done, self._num_total, speed, eta, self._thumbnail)
-        )
+        return VideoProgress(self.num_done, self._num_total, speed, eta, self.thumbnail)
 
 
 def run_job(

@@ -4,7 +4,7 @@
 
 Loops the clip to a long video and swaps it twice with the shell's defaults: once in one go, once
 killed (SIGKILL) at random moments and started again. Prints the memory's curve and whether the two
-results are the same, frame by frame and to the byte. Takes hours on two cores; `pytest` runs a small
+results are the same, frame by frame and to the byte. Takes long; `pytest` runs a small
 version of the same in test_video_shell.py.
 """
 

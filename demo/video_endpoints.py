@@ -1,0 +1,108 @@
+"""The endpoint for videos; its docstring is what the API page and an MCP client show."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import closing
+
+import gradio as gr
+
+from demo import video_service
+from demo.uploads import OneOrMoreFiles
+from demo.video_service import Choices
+from simswap import VideoProgress, VideoReport
+
+DEFAULTS = Choices()
+
+
+def swap_video(  # noqa: D417 (progress is no argument of callers)
+    source: list[str] | None,
+    target: str | None,
+    faces: str = DEFAULTS.faces,
+    start: float | None = DEFAULTS.start,
+    end: float | None = DEFAULTS.end,
+    format: str = DEFAULTS.format,
+    crf: float | None = DEFAULTS.crf,
+    detect_every: float = DEFAULTS.detect_every,
+    match_colour: bool = DEFAULTS.match_colour,
+    mask_softness: float = DEFAULTS.mask_softness,
+    progress: gr.Progress = gr.Progress(),  # noqa: B008 (Gradio finds it by its default)
+) -> Iterator[tuple[str | None, dict[str, object]]]:
+    """Put one person's face into a video; its sound is kept, and it is marked as synthetic.
+
+    Use it only with videos and photos of people who agreed. It takes some minutes per minute of
+    video; how far it is comes as progress. Cancelling ends the work, and nothing is kept.
+
+    Args:
+        source: One photo of the person whose face goes in, or a list of up to 8.
+        target: The video to change: MP4, MOV, WebM, MKV, AVI or an animated GIF.
+        faces: Which faces of each frame: "all", "largest", or numbers such as "0,2" (0 is the
+            largest).
+        start: Where to begin, in seconds; null is its beginning.
+        end: Where to stop, in seconds; null is its end.
+        format: "mp4" (H.264) or "webm" (VP9).
+        crf: Quality, lower is better and larger; null is 18 for mp4 and 28 for webm.
+        detect_every: Look for faces in every n-th frame and follow them between; more is faster.
+        match_colour: Match the new face's colours to the frame's light.
+        mask_softness: Width of the soft edge, as a share of the face's square, 0 to 0.5.
+
+    Returns:
+        The new video, and a summary: frames, faces_swapped, frames_without_face, seconds (taken),
+        frames_per_second, notices (worth reading). Until the end no video, and how far it is:
+        frames_done, frames_total, frames_per_second, eta_seconds.
+    """
+    choices = Choices(faces, start, end, format, crf, detect_every, match_colour, mask_softness)
+    with closing(video_service.swap_uploads(source or [], target, choices)) as steps:
+        for step in steps:
+            if isinstance(step, VideoProgress):
+                done = (step.frames_done, step.frames_total)
+                progress(done, desc="Swapping", unit="frames")
+                yield None, _how_far(step)
+            else:
+                yield step.path, _summary(step.report)
+
+
+def _how_far(step: VideoProgress) -> dict[str, object]:
+    eta = step.eta_seconds
+    return {
+        "frames_done": step.frames_done,
+        "frames_total": step.frames_total,
+        "frames_per_second": round(step.frames_per_second, 2),
+        "eta_seconds": None if eta is None else round(eta, 1),
+    }
+
+
+def _summary(report: VideoReport) -> dict[str, object]:
+    return {
+        "frames": report.frames,
+        "faces_swapped": report.faces_swapped,
+        "frames_without_face": report.frames_without_face,
+        "seconds": round(report.seconds, 2),
+        "frames_per_second": round(report.frames_per_second, 2),
+        "notices": list(report.notices),
+    }
+
+
+def build() -> None:
+    """The endpoint with components of its own, which no page shows: they name the arguments."""
+    source = gr.File(file_count="multiple", label="Source photos")
+    source.data_model = OneOrMoreFiles
+    gr.Button().click(
+        swap_video,
+        [
+            source,
+            gr.File(label="Target video"),
+            gr.Textbox(DEFAULTS.faces, label="Faces"),
+            gr.Number(DEFAULTS.start, label="Start, in seconds"),
+            gr.Number(DEFAULTS.end, label="End, in seconds"),
+            gr.Textbox(DEFAULTS.format, label="Format"),
+            gr.Number(DEFAULTS.crf, label="Quality (CRF)"),
+            gr.Number(DEFAULTS.detect_every, label="Frames between two looks for faces"),
+            gr.Checkbox(DEFAULTS.match_colour, label="Match colours"),
+            gr.Number(DEFAULTS.mask_softness, label="Softness of the edge"),
+        ],
+        [gr.File(label="Result"), gr.JSON(label="Summary")],
+        api_name="swap_video",
+        concurrency_id="video",
+        concurrency_limit=1,
+    )

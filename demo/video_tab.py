@@ -1,0 +1,185 @@
+"""The Video tab: photos and a video in, a video out."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import closing
+
+import gradio as gr
+
+from demo import look, source_photos, video_look, video_service
+from demo.image_tab import build_message
+from demo.video_service import Choices
+from simswap import VideoProgress
+
+DEFAULTS = Choices()
+FACES = [("All faces", "all"), ("Largest face", "largest")]
+FORMATS = [("MP4", "mp4"), ("WebM", "webm")]
+KEEP = gr.skip()
+
+
+# Callbacks of the page. They take what the browser sends as it is (preprocess=False), since
+# Gradio's own reading of a video may convert it.
+
+
+def show_video(
+    source: list[dict] | None, target: dict | None, *settings: object
+) -> tuple[str, gr.Slider, tuple[str, str] | None, str]:
+    """What the video holds, the slider over its frames, and its first frame."""
+    if target is None:
+        return "", gr.Slider(value=0, visible=False), None, ""
+    try:
+        info = video_service.look_at(target["path"])
+    except gr.Error as error:
+        return look.message(error.message), gr.Slider(value=0, visible=False), None, ""
+    last = max(info.num_frames - 1, 1)
+    slider = gr.Slider(value=0, maximum=last, visible=info.num_frames > 1)
+    return video_look.found(info), slider, *show_frame(source, target, 0, *settings)
+
+
+def show_frame(
+    source: list[dict] | None, target: dict | None, number: int, *settings: object
+) -> tuple[tuple[str, str] | None, str]:
+    """A frame before and after, and what is in it."""
+    if target is None:
+        return None, ""
+    try:
+        preview = video_service.preview(
+            source_photos.paths(source), target["path"], number, Choices(*settings)
+        )
+    except gr.Error as error:
+        return None, look.message(error.message)
+    return (preview.before, preview.after or preview.before), video_look.previewed(preview)
+
+
+def swap_on_page(
+    source: list[dict] | None, target: dict | None, *settings: object
+) -> Iterator[tuple[object, ...]]:
+    """How far it is, then the result, its download, and what happened."""
+    path = target and target["path"]
+    steps = video_service.swap_uploads(source_photos.paths(source), path, Choices(*settings))
+    with closing(steps):
+        for step in steps:
+            if isinstance(step, VideoProgress):
+                yield video_look.progress(step), KEEP, KEEP, ""
+            else:
+                download = gr.DownloadButton(value=step.path, interactive=True)
+                yield "", step.path, download, video_look.summary(step.report)
+
+
+def begin() -> tuple[object, ...]:
+    """The page at the start of a job: an old result is gone, and it can be cancelled."""
+    return (
+        video_look.waiting(),
+        None,
+        gr.DownloadButton(value=None, interactive=False),
+        "",
+        gr.Button(interactive=False),
+        gr.Button(interactive=True),
+    )
+
+
+def end() -> tuple[str, gr.Button, gr.Button]:
+    """The page when a job has ended, however it did."""
+    return "", gr.Button(interactive=True), gr.Button(interactive=False)
+
+
+def cancelled() -> tuple[str, str, gr.Button, gr.Button]:
+    """The page when the visitor has cancelled the job."""
+    progress, *buttons = end()
+    return progress, look.message("Cancelled. Nothing was kept."), *buttons
+
+
+def build() -> None:
+    """The tab's components and events; call it inside of its gr.Tab."""
+    with gr.Row(equal_height=False):
+        with gr.Column(scale=5, elem_classes="half"):
+            source, target = _build_inputs()
+            found = build_message()
+            settings = _build_settings()
+            with gr.Row():
+                swap = gr.Button("Swap the video", variant="primary", size="lg", scale=2)
+                cancel = gr.Button("Cancel", size="lg", interactive=False, min_width=90)
+        with gr.Column(scale=6, elem_classes="half"):
+            slider, frame, seen = _build_preview()
+            progress, player, told, download = _build_result()
+    private = {"api_visibility": "private", "preprocess": False}
+    at_once = {"api_visibility": "private", "queue": False, "show_progress": "hidden"}
+    shown = {**private, "concurrency_id": "swap", "trigger_mode": "always_last"}
+    target.change(show_video, [source, target, *settings], [found, slider, frame, seen], **shown)
+    for changed in (source.change, slider.release, settings[0].input):
+        changed(show_frame, [source, target, slider, *settings], [frame, seen], **shown)
+    outputs = [progress, player, download, told]
+    run = swap.click(begin, outputs=[*outputs, swap, cancel], **at_once).then(
+        swap_on_page,
+        [source, target, *settings],
+        outputs,
+        concurrency_id="video",
+        concurrency_limit=1,
+        show_progress="hidden",
+        **private,
+    )
+    run.then(end, outputs=[progress, swap, cancel], **at_once)
+    cancel.click(cancelled, outputs=[progress, told, swap, cancel], cancels=[run], **at_once)
+
+
+def _build_inputs() -> tuple[gr.Gallery, gr.File]:
+    with gr.Row():
+        with gr.Column(min_width=160):
+            source = source_photos.build("video-source")
+        with gr.Column(min_width=160):
+            gr.HTML(look.heading("Target", "The video to put the face into."))
+            # Not gr.Video: its editor fetches a program from elsewhere, and takes no GIF.
+            target = gr.File(
+                label="Target video",
+                show_label=False,
+                file_types=["video", ".gif", ".mkv", ".avi"],
+                height=260,
+                elem_id="video-target",
+            )
+    return source, target
+
+
+def _build_settings() -> tuple[gr.components.Component, ...]:
+    """In the order of Choices' fields."""
+    faces = gr.Radio(FACES, value=DEFAULTS.faces, label="Faces to swap")
+    with gr.Row():
+        start = gr.Number(DEFAULTS.start, label="Start, in seconds", placeholder="beginning")
+        end = gr.Number(DEFAULTS.end, label="End, in seconds", placeholder="end")
+    with gr.Accordion("Settings", open=False):
+        format = gr.Radio(FORMATS, value=DEFAULTS.format, label="File format")
+        crf = gr.Number(
+            DEFAULTS.crf,
+            label="Quality (CRF, lower is better)",
+            placeholder="18 for MP4, 28 for WebM",
+        )
+        every = gr.Slider(
+            1, 10, DEFAULTS.detect_every, step=1, label="Look for faces every n-th frame"
+        )
+        colour = gr.Checkbox(DEFAULTS.match_colour, label="Match the face's colours to the video")
+        softness = gr.Slider(
+            0, 0.5, DEFAULTS.mask_softness, step=0.01, label="Softness of its edge"
+        )
+    return faces, start, end, format, crf, every, colour, softness
+
+
+def _build_preview() -> tuple[gr.Slider, gr.ImageSlider, gr.HTML]:
+    gr.HTML(look.heading("Preview", "Any frame, swapped. Drag the handle to compare."))
+    frame = gr.ImageSlider(
+        show_label=False,
+        type="filepath",
+        interactive=False,
+        buttons=["fullscreen"],
+        max_height=420,
+        elem_id="video-preview",
+    )
+    slider = gr.Slider(0, 1, 0, step=1, label="Frame", visible=False, elem_id="video-frame")
+    return slider, frame, build_message()
+
+
+def _build_result() -> tuple[gr.HTML, gr.Video, gr.HTML, gr.DownloadButton]:
+    gr.HTML(look.heading("Result", "The whole video, with its sound."))
+    progress = gr.HTML(elem_classes="message")
+    player = gr.Video(show_label=False, interactive=False, height=360, elem_id="video-result")
+    told = build_message()
+    return progress, player, told, gr.DownloadButton("Download", interactive=False)
