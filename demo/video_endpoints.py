@@ -19,7 +19,7 @@ def swap_video(  # noqa: D417 (progress is no argument of callers)
     source: list[str] | None,
     target: str | None,
     faces: str = DEFAULTS.faces,
-    start: float | None = DEFAULTS.start,
+    start: float = DEFAULTS.start,
     end: float | None = DEFAULTS.end,
     format: str = DEFAULTS.format,
     crf: float | None = DEFAULTS.crf,
@@ -38,7 +38,7 @@ def swap_video(  # noqa: D417 (progress is no argument of callers)
         target: The video to change: MP4, MOV, WebM, MKV, AVI or an animated GIF.
         faces: Which faces of each frame: "all", "largest", or numbers such as "0,2" (0 is the
             largest).
-        start: Where to begin, in seconds; null is its beginning.
+        start: Where to begin, in seconds.
         end: Where to stop, in seconds; null is its end.
         format: "mp4" (H.264) or "webm" (VP9).
         crf: Quality, lower is better and larger; null is 18 for mp4 and 28 for webm.

@@ -43,7 +43,7 @@ class Choices:
     """
 
     faces: str = "all"
-    start: float | None = None
+    start: float = 0.0
     end: float | None = None
     format: str = "mp4"
     crf: int | None = None

@@ -11,11 +11,13 @@ from demo import look, source_photos, video_look, video_service
 from demo.image_tab import build_message
 from demo.video_service import Choices
 from simswap import VideoProgress
+from simswap.video_writing import Encoding
 
 DEFAULTS = Choices()
 FACES = [("All faces", "all"), ("Largest face", "largest")]
 FORMATS = [("MP4", "mp4"), ("WebM", "webm")]
 KEEP = gr.skip()
+MAX_CRF = 51
 
 
 # Callbacks of the page. They take what the browser sends as it is (preprocess=False), since
@@ -24,17 +26,24 @@ KEEP = gr.skip()
 
 def show_video(
     source: list[dict] | None, target: dict | None, *settings: object
-) -> tuple[str, gr.Slider, tuple[str, str] | None, str]:
-    """What the video holds, the slider over its frames, and its first frame."""
+) -> tuple[object, ...]:
+    """What the video holds, its start and end, the slider over its frames, and its first frame."""
+    no_slider = gr.Slider(value=0, visible=False)
     if target is None:
-        return "", gr.Slider(value=0, visible=False), None, ""
+        return "", 0, 0, no_slider, None, ""
     try:
         info = video_service.look_at(target["path"])
     except gr.Error as error:
-        return look.message(error.message), gr.Slider(value=0, visible=False), None, ""
-    last = max(info.num_frames - 1, 1)
-    slider = gr.Slider(value=0, maximum=last, visible=info.num_frames > 1)
-    return video_look.found(info), slider, *show_frame(source, target, 0, *settings)
+        return look.message(error.message), 0, 0, no_slider, None, ""
+    slider = gr.Slider(value=0, maximum=max(info.num_frames - 1, 1), visible=info.num_frames > 1)
+    seconds = round(info.duration, 3)
+    frame = show_frame(source, target, 0, *settings)
+    return video_look.found(info), 0, seconds, slider, *frame
+
+
+def show_quality(format: str) -> int:
+    """The usual quality of a format: the scales differ."""
+    return Encoding(format).quality
 
 
 def show_frame(
@@ -106,7 +115,14 @@ def build() -> None:
     private = {"api_visibility": "private", "preprocess": False}
     at_once = {"api_visibility": "private", "queue": False, "show_progress": "hidden"}
     shown = {**private, "concurrency_id": "swap", "trigger_mode": "always_last"}
-    target.change(show_video, [source, target, *settings], [found, slider, frame, seen], **shown)
+    _, start, stop, format, crf, *_ = settings
+    target.change(
+        show_video,
+        [source, target, *settings],
+        [found, start, stop, slider, frame, seen],
+        **shown,
+    )
+    format.input(show_quality, format, crf, **at_once)
     for changed in (source.change, slider.release, settings[0].input):
         changed(show_frame, [source, target, slider, *settings], [frame, seen], **shown)
     outputs = [progress, player, download, told]
@@ -144,14 +160,17 @@ def _build_settings() -> tuple[gr.components.Component, ...]:
     """In the order of Choices' fields."""
     faces = gr.Radio(FACES, value=DEFAULTS.faces, label="Faces to swap")
     with gr.Row():
-        start = gr.Number(DEFAULTS.start, label="Start, in seconds", placeholder="beginning")
-        end = gr.Number(DEFAULTS.end, label="End, in seconds", placeholder="end")
+        # Gradio shows a number that is not given as 0: the end is filled in with the video.
+        start = gr.Number(DEFAULTS.start, label="Start, in seconds", minimum=0)
+        end = gr.Number(0, label="End, in seconds", minimum=0)
     with gr.Accordion("Settings", open=False):
         format = gr.Radio(FORMATS, value=DEFAULTS.format, label="File format")
-        crf = gr.Number(
-            DEFAULTS.crf,
-            label="Quality (CRF, lower is better)",
-            placeholder="18 for MP4, 28 for WebM",
+        crf = gr.Slider(
+            0,
+            MAX_CRF,
+            show_quality(DEFAULTS.format),
+            step=1,
+            label="Quality (CRF): lower is better and larger",
         )
         every = gr.Slider(
             1, 10, DEFAULTS.detect_every, step=1, label="Look for faces every n-th frame"

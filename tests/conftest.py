@@ -117,10 +117,23 @@ def face_clip(astronaut: np.ndarray, tmp_path_factory: pytest.TempPathFactory) -
 
 
 @pytest.fixture(scope="session")
-def demo_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+def demo_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Where the demo keeps its log, and in uploads/ what visitors send and get."""
+    return tmp_path_factory.mktemp("demo")
+
+
+@pytest.fixture(scope="session")
+def demo_url(demo_folder: Path) -> Iterator[str]:
     """Address of the demo, running for the whole session."""
-    with running_demo(tmp_path_factory.mktemp("demo")) as url:
+    with running_demo(demo_folder) as url:
         yield url
+
+
+@pytest.fixture(scope="session")
+def long_face_clip(astronaut: np.ndarray, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """As face_clip, over and over: long enough to be interrupted."""
+    path = tmp_path_factory.mktemp("long_face_clip") / "in.mp4"
+    return make_face_video(path, astronaut, num_frames=24 * 20)
 
 
 @pytest.fixture(scope="session")

@@ -72,6 +72,18 @@ def test_endpoints_and_their_parameters_are_these(client: Client):
             "mask_softness": SwapOptions().mask_softness,
             "consent": False,
         },
+        "/swap_video": {
+            "source": None,
+            "target": None,
+            "faces": "all",
+            "start": 0.0,
+            "end": None,
+            "format": "mp4",
+            "crf": None,
+            "detect_every": 1,
+            "match_colour": True,
+            "mask_softness": SwapOptions().mask_softness,
+        },
         "/detect_faces": {"photo": None, "min_score": 0.7},
         "/verify": {"file": None},
     }
