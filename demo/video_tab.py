@@ -70,7 +70,7 @@ def swap_on_page(
     with closing(steps):
         for step in steps:
             if isinstance(step, VideoProgress):
-                yield video_look.progress(step), KEEP, KEEP, ""
+                yield video_look.progress(step), KEEP, KEEP, KEEP
             else:
                 download = gr.DownloadButton(value=step.path, interactive=True)
                 yield "", step.path, download, video_look.summary(step.report)
@@ -201,4 +201,4 @@ def _build_result() -> tuple[gr.HTML, gr.Video, gr.HTML, gr.DownloadButton]:
     progress = gr.HTML(elem_classes="message")
     player = gr.Video(show_label=False, interactive=False, height=360, elem_id="video-result")
     told = build_message()
-    return progress, player, told, gr.DownloadButton("Download", interactive=False)
+    return progress, player, told, gr.DownloadButton("Download the video", interactive=False)

@@ -1,11 +1,10 @@
 """`/swap_video`, called by the real client on clips made on the spot."""
 
-import json
 import time
-import urllib.request
 from fractions import Fraction
 from pathlib import Path
 
+import httpx
 import numpy as np
 import pytest
 from conftest import EXAMPLES
@@ -115,22 +114,17 @@ def test_a_cancelled_job_stops_and_leaves_nothing(
 
 
 def test_a_client_that_goes_away_stops_its_job(
-    demo_url: str, client: Client, demo_folder: Path, long_face_clip: Path
+    demo_url: str, demo_folder: Path, long_face_clip: Path
 ):
     before = files_of_jobs(demo_folder)
-    source, target = (
-        {"path": client.endpoints[0]._upload_file(handle_file(path), data_index=0)["path"]}
-        for path in (ADMIRAL, long_face_clip)
-    )
-    for file in (source, target):
-        file["meta"] = {"_type": "gradio.FileData"}
-    body = json.dumps({"data": [source, target]}).encode()
+    uploads = [("files", path.read_bytes()) for path in (ADMIRAL, long_face_clip)]
+    paths = httpx.post(f"{demo_url}/gradio_api/upload", files=uploads).json()
+    files = [{"path": path, "meta": {"_type": "gradio.FileData"}} for path in paths]
     call = f"{demo_url}/gradio_api/call/swap_video"
-    headers = {"Content-Type": "application/json"}
-    with urllib.request.urlopen(urllib.request.Request(call, body, headers)) as answer:
-        event = json.load(answer)["event_id"]
-    with urllib.request.urlopen(f"{call}/{event}", timeout=PATIENCE) as stream:
-        wait_until(lambda: b"frames_done" in stream.readline())
+    event = httpx.post(call, json={"data": files}).json()["event_id"]
+    with httpx.stream("GET", f"{call}/{event}", timeout=PATIENCE) as stream:
+        lines = stream.iter_lines()
+        wait_until(lambda: "frames_done" in next(lines))
         assert len(files_of_jobs(demo_folder)) == len(before) + 1
     wait_until(lambda: files_of_jobs(demo_folder) == before)
 

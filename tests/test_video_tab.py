@@ -94,8 +94,8 @@ def wait_until_gone(folders: list[Path]) -> None:
 
 def test_a_visitor_previews_swaps_plays_and_saves(page, face_clip, tmp_path, demo_url):
     fill_in(page, face_clip)
-    expect(page.locator("#video-preview img")).to_have_count(2)
-    expect(page.get_by_text(f"{NUM_FRAMES} frames.")).to_be_visible()
+    expect(page.locator("#video-preview img")).to_have_count(2, timeout=PATIENCE)
+    expect(page.get_by_text(f"{NUM_FRAMES} frames.")).to_be_visible(timeout=PATIENCE)
     frame = page.locator("#video-frame input[type=range]")
     frame.focus()
     frame.press("End")
@@ -108,7 +108,7 @@ def test_a_visitor_previews_swaps_plays_and_saves(page, face_clip, tmp_path, dem
     expect(page.get_by_text(re.compile(told))).to_be_visible(timeout=PATIENCE)
     assert page.evaluate(IS_PLAYED) == [WIDTH, pytest.approx(NUM_FRAMES / 24, abs=0.1)]
     with page.expect_download() as download:
-        page.get_by_role("button", name="Download", exact=True).click()
+        page.get_by_role("button", name="Download the video").click()
     download.value.save_as(tmp_path / "saved.mp4")
     assert probe_video(tmp_path / "saved.mp4").num_frames == NUM_FRAMES
     assert read_video_mark(tmp_path / "saved.mp4") is not None
@@ -124,17 +124,17 @@ def test_a_stretch_is_swapped_with_the_chosen_settings(page, face_clip):
     page.get_by_label("WebM").check()
     swap_button(page).click()
     expect(page.get_by_text("Swapped 6 faces in 6 frames")).to_be_visible(timeout=PATIENCE)
-    expect(page.get_by_text("A WebM file cannot hold")).to_be_visible()
+    expect(page.get_by_text("A WebM file cannot hold")).to_be_visible(timeout=PATIENCE)
 
 
 def test_cancelling_stops_the_work_and_leaves_nothing(page, long_face_clip, demo_folder):
     folders = start_long_job(page, long_face_clip, demo_folder)
     assert len(folders) == 1
     page.get_by_role("button", name="Cancel").click()
-    expect(page.get_by_text("Cancelled. Nothing was kept.")).to_be_visible()
-    expect(swap_button(page)).to_be_enabled()
+    expect(page.get_by_text("Cancelled. Nothing was kept.")).to_be_visible(timeout=PATIENCE)
+    expect(swap_button(page)).to_be_enabled(timeout=PATIENCE)
     wait_until_gone(folders)
-    assert page.locator(".video-progress").count() == 0
+    expect(page.locator(".video-progress")).to_have_count(0, timeout=PATIENCE)
 
 
 def test_closing_the_page_stops_the_work(browser, demo_url, long_face_clip, demo_folder):
@@ -154,8 +154,8 @@ def test_a_file_that_is_no_video_is_told_at_once(page, tmp_path):
 def test_a_mistake_leaves_the_button_ready_for_another_try(page):
     swap_button(page).click()
     expect(page.get_by_text("There is no source photo yet")).to_be_visible(timeout=PATIENCE)
-    expect(swap_button(page)).to_be_enabled()
-    assert page.locator(".video-progress").count() == 0
+    expect(swap_button(page)).to_be_enabled(timeout=PATIENCE)
+    expect(page.locator(".video-progress")).to_have_count(0, timeout=PATIENCE)
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
