@@ -7,7 +7,8 @@ from contextlib import closing
 
 import gradio as gr
 
-from demo import video_service
+from demo import service, video_service
+from demo.consent import check_said
 from demo.uploads import OneOrMoreFiles
 from demo.video_service import Choices
 from simswap import VideoProgress, VideoReport
@@ -26,6 +27,7 @@ def swap_video(  # noqa: D417 (progress is no argument of callers)
     detect_every: float = DEFAULTS.detect_every,
     match_colour: bool = DEFAULTS.match_colour,
     mask_softness: float = DEFAULTS.mask_softness,
+    consent: bool = False,
     progress: gr.Progress = gr.Progress(),  # noqa: B008 (Gradio finds it by its default)
 ) -> Iterator[tuple[str | None, dict[str, object]]]:
     """Put one person's face into a video; its sound is kept, and it is marked as synthetic.
@@ -45,12 +47,15 @@ def swap_video(  # noqa: D417 (progress is no argument of callers)
         detect_every: Look for faces in every n-th frame and follow them between; more is faster.
         match_colour: Match the new face's colours to the frame's light.
         mask_softness: Width of the soft edge, as a share of the face's square, 0 to 0.5.
+        consent: Say that you have the right to use these faces; a public Space asks for it.
 
     Returns:
         The new video, and a summary: frames, faces_swapped, frames_without_face, seconds (taken),
         frames_per_second, notices (worth reading). Until the end no video, and how far it is:
         frames_done, frames_total, frames_per_second, eta_seconds.
     """
+    with service.readable_errors():
+        check_said(consent)
     choices = Choices(faces, start, end, format, crf, detect_every, match_colour, mask_softness)
     with closing(video_service.swap_uploads(source or [], target, choices)) as steps:
         for step in steps:
@@ -100,6 +105,7 @@ def build() -> None:
             gr.Number(DEFAULTS.detect_every, label="Frames between two looks for faces"),
             gr.Checkbox(DEFAULTS.match_colour, label="Match colours"),
             gr.Number(DEFAULTS.mask_softness, label="Softness of the edge"),
+            gr.Checkbox(False, label="I have the right to use these faces"),
         ],
         [gr.File(label="Result"), gr.JSON(label="Summary")],
         api_name="swap_video",

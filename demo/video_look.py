@@ -56,7 +56,9 @@ def previewed(frame: Preview) -> str:
     """What the previewed frame shows."""
     place = f"At {frame.seconds:.2f} s: "
     if frame.after is None:
-        return look.message(place + "as it is. Add a source photo to see it swapped.")
+        return look.message(
+            place + "as it is. To see it swapped, add a source and tick the box above."
+        )
     if not frame.num_faces:
         return look.message(place + "no face; such frames stay as they are.")
     faces = "face" if frame.num_faces == 1 else "faces"

@@ -7,7 +7,7 @@ from contextlib import closing
 
 import gradio as gr
 
-from demo import look, source_photos, video_look, video_service
+from demo import consent, look, service, source_photos, video_look, video_service
 from demo.image_tab import build_message
 from demo.video_service import Choices
 from simswap import VideoProgress
@@ -25,7 +25,7 @@ MAX_CRF = 51
 
 
 def show_video(
-    source: list[dict] | None, target: dict | None, *settings: object
+    is_agreed: bool, source: list[dict] | None, target: dict | None, *settings: object
 ) -> tuple[object, ...]:
     """What the video holds, its start and end, the slider over its frames, and its first frame."""
     no_slider = gr.Slider(value=0, visible=False)
@@ -37,7 +37,7 @@ def show_video(
         return look.message(error.message), 0, 0, no_slider, None, ""
     slider = gr.Slider(value=0, maximum=max(info.num_frames - 1, 1), visible=info.num_frames > 1)
     seconds = round(info.duration, 3)
-    frame = show_frame(source, target, 0, *settings)
+    frame = show_frame(is_agreed, source, target, 0, *settings)
     return video_look.found(info), 0, seconds, slider, *frame
 
 
@@ -47,24 +47,29 @@ def show_quality(format: str) -> int:
 
 
 def show_frame(
-    source: list[dict] | None, target: dict | None, number: int, *settings: object
+    is_agreed: bool,
+    source: list[dict] | None,
+    target: dict | None,
+    number: int,
+    *settings: object,
 ) -> tuple[tuple[str, str] | None, str]:
-    """A frame before and after, and what is in it."""
+    """A frame before and after (the same without consent), and what is in it."""
     if target is None:
         return None, ""
+    sources = source_photos.paths(source) if is_agreed is True else []
     try:
-        preview = video_service.preview(
-            source_photos.paths(source), target["path"], number, Choices(*settings)
-        )
+        preview = video_service.preview(sources, target["path"], number, Choices(*settings))
     except gr.Error as error:
         return None, look.message(error.message)
     return (preview.before, preview.after or preview.before), video_look.previewed(preview)
 
 
 def swap_on_page(
-    source: list[dict] | None, target: dict | None, *settings: object
+    is_agreed: bool, source: list[dict] | None, target: dict | None, *settings: object
 ) -> Iterator[tuple[object, ...]]:
     """How far it is, then the result, its download, and what happened."""
+    with service.readable_errors():
+        consent.check_ticked(is_agreed)
     path = target and target["path"]
     steps = video_service.swap_uploads(source_photos.paths(source), path, Choices(*settings))
     with closing(steps):
@@ -116,19 +121,22 @@ def build() -> None:
     at_once = {"api_visibility": "private", "queue": False, "show_progress": "hidden"}
     shown = {**private, "concurrency_id": "swap", "trigger_mode": "always_last"}
     _, start, stop, format, crf, *_ = settings
+    agreed = consent.checkbox()
+    given = [agreed, source, target, *settings]
     target.change(
         show_video,
-        [source, target, *settings],
+        given,
         [found, start, stop, slider, frame, seen],
         **shown,
     )
     format.input(show_quality, format, crf, **at_once)
-    for changed in (source.change, slider.release, settings[0].input):
-        changed(show_frame, [source, target, slider, *settings], [frame, seen], **shown)
+    framed = [agreed, source, target, slider, *settings]
+    for changed in (agreed.input, source.change, slider.release, settings[0].input):
+        changed(show_frame, framed, [frame, seen], **shown)
     outputs = [progress, player, download, told]
     run = swap.click(begin, outputs=[*outputs, swap, cancel], **at_once).then(
         swap_on_page,
-        [source, target, *settings],
+        given,
         outputs,
         concurrency_id="video",
         concurrency_limit=1,

@@ -27,6 +27,22 @@ CONTRACT = {
         ],
         [FILE, "JSON"],
     ),
+    "/swap_video": (
+        [
+            ("source", f"list[{FILE}]", True),
+            ("target", FILE, True),
+            ("faces", TEXT, False),
+            ("start", NUMBER, False),
+            ("end", NUMBER, False),
+            ("format", TEXT, False),
+            ("crf", NUMBER, False),
+            ("detect_every", NUMBER, False),
+            ("match_colour", FLAG, False),
+            ("mask_softness", NUMBER, False),
+            ("consent", FLAG, False),
+        ],
+        [FILE, "JSON"],
+    ),
     "/detect_faces": ([("photo", FILE, True), ("min_score", NUMBER, False)], ["JSON"]),
     "/verify": ([("file", FILE, True)], ["JSON"]),
 }

@@ -83,6 +83,7 @@ def test_endpoints_and_their_parameters_are_these(client: Client):
             "detect_every": 1,
             "match_colour": True,
             "mask_softness": SwapOptions().mask_softness,
+            "consent": False,
         },
         "/detect_faces": {"photo": None, "min_score": 0.7},
         "/verify": {"file": None},

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from chromium import launched
+from chromium import consent_box, launched
 from conftest import EXAMPLES
 from face_videos import NUM_FRAMES, NUM_WITHOUT_FACE, WIDTH
 
@@ -48,6 +48,7 @@ def open_tab(browser, url: str, width: int = 1280, scheme: str = "light"):
     page.goto(url)
     page.get_by_role("tab", name="Video").click()
     swap_button(page).wait_for()
+    consent_box(page).check()
     return page
 
 
@@ -143,6 +144,15 @@ def test_closing_the_page_stops_the_work(browser, demo_url, long_face_clip, demo
     page.close()
     assert len(folders) == 1
     wait_until_gone(folders)
+
+
+def test_without_consent_nothing_is_swapped(page, face_clip):
+    consent_box(page).uncheck()
+    upload(page, "video-source", EXAMPLES / "grace_hopper.jpg")
+    upload(page, "video-target", face_clip)
+    expect(page.get_by_text("At 0.00 s: as it is.")).to_be_visible(timeout=PATIENCE)
+    swap_button(page).click()
+    expect(page.get_by_text("Tick the box at the top first")).to_be_visible(timeout=PATIENCE)
 
 
 def test_a_file_that_is_no_video_is_told_at_once(page, tmp_path):
