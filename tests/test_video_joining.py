@@ -79,7 +79,9 @@ def raw_means(path: Path) -> np.ndarray:
 
 
 @pytest.mark.parametrize("encoding", [Encoding(), WEBM], ids=lambda encoding: encoding.format)
-@pytest.mark.parametrize("colour", [(6, 1, 6, 6), (6, 2, 6, 6), (1, 1, 1, 1), (1, 2, 1, 1), None])
+@pytest.mark.parametrize(
+    "colour", [(6, 1, 6, 6), (6, 2, 6, 6), (1, 1, 1, 1), (1, 2, 1, 1), (9, 1, 9, 16), None]
+)
 def test_colours_and_their_tags_are_kept(tmp_path: Path, colour, encoding: Encoding):
     path = make_video(tmp_path / "in.mp4", colour=colour, num_frames=5)
     output = tmp_path / f"out.{encoding.format}"
