@@ -68,17 +68,19 @@ def swap_on_page(
     is_agreed: bool, source: list[dict] | None, target: dict | None, *settings: object
 ) -> Iterator[tuple[object, ...]]:
     """How far it is, then the result, its download, and what happened."""
-    with service.readable_errors():
-        consent.check_ticked(is_agreed)
     path = target and target["path"]
     steps = video_service.swap_uploads(source_photos.paths(source), path, Choices(*settings))
-    with closing(steps):
-        for step in steps:
-            if isinstance(step, VideoProgress):
-                yield video_look.progress(step), KEEP, KEEP, KEEP
-            else:
-                download = gr.DownloadButton(value=step.path, interactive=True)
-                yield "", step.path, download, video_look.summary(step.report)
+    try:
+        with service.readable_errors(), closing(steps):
+            consent.check_ticked(is_agreed)
+            for step in steps:
+                if isinstance(step, VideoProgress):
+                    yield video_look.progress(step), KEEP, KEEP, KEEP
+                else:
+                    download = gr.DownloadButton(value=step.path, interactive=True)
+                    yield "", step.path, download, video_look.summary(step.report)
+    except gr.Error as error:  # raised, it would end the chain that makes the page ready again
+        yield "", KEEP, KEEP, look.message(error.message)
 
 
 def begin() -> tuple[object, ...]:
