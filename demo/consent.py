@@ -6,12 +6,11 @@ its endpoints the same, as an argument; at home these need not say it.
 
 from __future__ import annotations
 
-import os
-
 import gradio as gr
 from gradio.context import Context
 
 from simswap import SimSwapError
+from simswap.types import is_public
 
 ELEM_ID = "consent"
 WORDS = "I have the right to use these faces: they are mine, or their people have agreed."
@@ -30,11 +29,6 @@ def checkbox() -> gr.Checkbox:
     """The checkbox of the page that is being built: an input of whatever swaps."""
     assert Context.root_block is not None
     return next(b for b in Context.root_block.blocks.values() if b.elem_id == ELEM_ID)
-
-
-def is_public() -> bool:
-    """Whether this is a Space that anybody can call."""
-    return bool(os.environ.get("SPACE_ID"))
 
 
 def check_ticked(is_ticked: object) -> None:

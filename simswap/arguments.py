@@ -69,6 +69,7 @@ def swap_options(arguments: argparse.Namespace) -> SwapOptions:
             faces=getattr(arguments, "faces", "all"),
             min_score=arguments.min_score,
             match_colour=not getattr(arguments, "no_colour_match", False),
+            label=getattr(arguments, "label", False),
         )
     except OptionError as error:
         arguments.parser.error(str(error))
@@ -131,6 +132,9 @@ def _add_swap(parser: Parser) -> None:
         default=SwapOptions.faces,
         metavar="WHICH",
         help="all (default), largest, or numbers as `faces` lists them, such as 0,2",
+    )
+    parser.add_argument(
+        "--label", action="store_true", help="write a small visible label into a corner"
     )
     parser.add_argument(
         "--no-colour-match",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from dataclasses import dataclass, field
 from typing import Literal
@@ -54,6 +55,11 @@ class Assignment:
     reference: Identity
 
 
+def is_public() -> bool:
+    """Whether this runs as a Space, where strangers see results: those are labelled unasked."""
+    return bool(os.environ.get("SPACE_ID"))
+
+
 @dataclass(frozen=True)
 class SwapOptions:
     """How to swap; the defaults suit a photo of a few people.
@@ -67,7 +73,7 @@ class SwapOptions:
     mask_softness: float = 0.08  # width of the mask's soft border, as a share of the crop's side
     match_colour: bool = True  # pull the swapped face's light and colour to the target's
     mark: bool = True  # write the invisible mark; for measurements to leave out, not for visitors
-    label: bool = False  # write the visible label on frames with swapped faces
+    label: bool = field(default_factory=is_public)  # write the visible label on swapped frames
 
     def __post_init__(self) -> None:
         if isinstance(self.faces, str):

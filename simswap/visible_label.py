@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-
 import cv2
 import numpy as np
 
@@ -14,11 +12,6 @@ MAX_WIDTH = 0.5  # of the picture's width
 MARGIN = 1.0  # to the corner's edges, in letter heights
 FONT = cv2.FONT_HERSHEY_SIMPLEX
 FONT_HEIGHT = 21.0  # px of its capital letters at scale 1
-
-
-def is_expected() -> bool:
-    """Whether results are labelled unless somebody says otherwise: on a public Space."""
-    return "SPACE_ID" in os.environ
 
 
 def with_label(frame: np.ndarray) -> np.ndarray:

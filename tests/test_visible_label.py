@@ -2,6 +2,7 @@ import numpy as np
 import pytest
 
 from simswap import SwapOptions, visible_label
+from simswap.arguments import parse, swap_options
 
 
 @pytest.mark.parametrize("shade", [0, 128, 255])
@@ -32,6 +33,12 @@ def test_the_label_follows_the_option(swapper, astronaut, grace_hopper):
 
 def test_only_a_public_space_labels_unasked(monkeypatch):
     monkeypatch.delenv("SPACE_ID", raising=False)
-    assert not visible_label.is_expected()
+    assert not SwapOptions().label
     monkeypatch.setenv("SPACE_ID", "somebody/simswap")
-    assert visible_label.is_expected()
+    assert SwapOptions().label
+
+
+def test_the_shell_labels_when_asked():
+    words = ["image", "--source", "a.jpg", "--target", "b.jpg", "--output", "c.png"]
+    assert swap_options(parse([*words, "--label"])).label
+    assert not swap_options(parse(words)).label
