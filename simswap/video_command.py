@@ -56,7 +56,7 @@ def add_options(parser: ArgumentParser, whole_number: Callable[[int, int], type]
         type=whole_number(1, 100),
         default=defaults.detect_every,
         metavar="N",
-        help="look for faces in every n-th frame and follow them between: faster (default 1)",
+        help="look for faces in every n-th frame and follow them between: faster (default 3)",
     )
     add(
         "--no-steady",

@@ -32,7 +32,7 @@ class VideoOptions:
     # Frames from one detection to the next, faces are followed by optical flow between. Measured
     # against detection of every frame on four clips, in % of a face's side: medians up to 0.4 (3)
     # and 1.2 (5), 95th percentiles up to 4.7 and 6.3; who turns up between is seen frames late.
-    detect_every: int = 1
+    detect_every: int = 3
     steady: bool = True  # hold landmarks steady against the neighbouring frames: half the jitter
     segment_frames: int | None = None  # frames of a segment; None: about four seconds
     limits: VideoLimits = field(default_factory=VideoLimits)

@@ -17,7 +17,7 @@ NUM_FRAMES = 26
 NUM_WITHOUT_FACE = 6  # at the end
 SOUND_RATE = 48_000
 SEGMENT = 8  # frames
-SHORT_SEGMENTS = VideoOptions(segment_frames=SEGMENT)
+SHORT_SEGMENTS = VideoOptions(segment_frames=SEGMENT, detect_every=1)
 
 
 def face_frame(portrait: np.ndarray, number: int) -> np.ndarray:

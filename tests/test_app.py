@@ -80,7 +80,7 @@ def test_endpoints_and_their_parameters_are_these(client: Client):
             "end": None,
             "format": "mp4",
             "crf": None,
-            "detect_every": 1,
+            "detect_every": 3,
             "match_colour": True,
             "mask_softness": SwapOptions().mask_softness,
             "consent": False,

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 from face_videos import NUM_FRAMES, SEGMENT, SHORT_SEGMENTS, make_face_video
+from video_files import same_but_for_the_signature
 
 from simswap import FaceSwapper, Identity, MediaError, OptionError, SwapOptions
 from simswap.video_job import VideoJob
@@ -77,7 +78,7 @@ def test_a_damaged_segment_is_made_again(swapper, face_clip, identity, whole, tm
         swapper.swap_video(face_clip, output, identity, video=SHORT_SEGMENTS).resumed_frames
         == SEGMENT
     )
-    assert output.read_bytes() == whole.read_bytes()
+    assert same_but_for_the_signature(output, whole)
 
 
 def test_segments_may_be_made_elsewhere_and_in_any_order(
@@ -89,7 +90,7 @@ def test_segments_may_be_made_elsewhere_and_in_any_order(
         for segment in reversed(job.segments):
             sent.run_segment(swapper, segment.number)
         job.finish()
-    assert job.output.read_bytes() == whole.read_bytes()
+    assert same_but_for_the_signature(job.output, whole)
 
 
 def test_a_folder_of_other_files_is_refused_and_left_alone(swapper, face_clip, identity, tmp_path):
