@@ -71,7 +71,7 @@ def build() -> None:
     with gr.Row(equal_height=False):
         with gr.Column(scale=5, elem_classes="half"):
             source, target = build_photo_inputs()
-            found = build_message()
+            found = look.build_message()
             strip = gr.HTML(
                 face_strip.EMPTY,
                 html_template=face_strip.HTML,
@@ -83,15 +83,8 @@ def build() -> None:
             swap = gr.Button("Swap", variant="primary", size="lg")
         with gr.Column(scale=6, elem_classes="half"):
             gr.HTML(look.heading("Result", "Drag the handle to compare."))
-            slider = gr.ImageSlider(
-                show_label=False,
-                type="filepath",
-                interactive=False,
-                buttons=["fullscreen"],
-                max_height=560,
-                elem_id="result",
-            )
-            told = build_message()
+            slider = look.build_comparison("result", max_height=560)
+            told = look.build_message()
             with gr.Row(elem_id="save"):
                 format = gr.Radio(
                     FORMATS, value="png", label="File format", show_label=False, container=False
@@ -142,8 +135,3 @@ def build_settings() -> tuple[gr.Checkbox, gr.Slider]:
             gr.Checkbox(DEFAULTS.match_colour, label="Match the face's colours to the photo"),
             gr.Slider(0, 0.5, DEFAULTS.mask_softness, step=0.01, label="Softness of its edge"),
         )
-
-
-def build_message() -> gr.HTML:
-    """A line for the visitor, empty as yet, which screen readers say when it comes."""
-    return gr.HTML(elem_classes="message", js_on_load=look.LIVE_REGION_JS)

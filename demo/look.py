@@ -83,6 +83,23 @@ def heading(title: str, hint: str) -> str:
     return f'<div class="heading"><h2>{title}</h2><p>{hint}</p></div>'
 
 
+def build_message() -> gr.HTML:
+    """A line for the visitor, empty as yet, which screen readers say when it comes."""
+    return gr.HTML(elem_classes="message", js_on_load=LIVE_REGION_JS)
+
+
+def build_comparison(elem_id: str, max_height: int) -> gr.ImageSlider:
+    """A picture before and after, with a handle between; heights in px."""
+    return gr.ImageSlider(
+        show_label=False,
+        type="filepath",
+        interactive=False,
+        buttons=["fullscreen"],
+        max_height=max_height,
+        elem_id=elem_id,
+    )
+
+
 def message(*lines: str) -> str:
     """Lines for the visitor, as HTML; they may hold names of uploads."""
     return "".join(f"<p>{html.escape(line)}</p>" for line in lines)

@@ -8,7 +8,6 @@ from contextlib import closing
 import gradio as gr
 
 from demo import consent, look, service, source_photos, video_look, video_service
-from demo.image_tab import build_message
 from demo.video_service import Choices
 from simswap import VideoProgress
 from simswap.video_writing import Encoding
@@ -111,7 +110,7 @@ def build() -> None:
     with gr.Row(equal_height=False):
         with gr.Column(scale=5, elem_classes="half"):
             source, target = _build_inputs()
-            found = build_message()
+            found = look.build_message()
             settings = _build_settings()
             with gr.Row():
                 swap = gr.Button("Swap the video", variant="primary", size="lg", scale=2)
@@ -194,21 +193,14 @@ def _build_settings() -> tuple[gr.components.Component, ...]:
 
 def _build_preview() -> tuple[gr.Slider, gr.ImageSlider, gr.HTML]:
     gr.HTML(look.heading("Preview", "Any frame, swapped. Drag the handle to compare."))
-    frame = gr.ImageSlider(
-        show_label=False,
-        type="filepath",
-        interactive=False,
-        buttons=["fullscreen"],
-        max_height=420,
-        elem_id="video-preview",
-    )
+    frame = look.build_comparison("video-preview", max_height=420)
     slider = gr.Slider(0, 1, 0, step=1, label="Frame", visible=False, elem_id="video-frame")
-    return slider, frame, build_message()
+    return slider, frame, look.build_message()
 
 
 def _build_result() -> tuple[gr.HTML, gr.Video, gr.HTML, gr.DownloadButton]:
     gr.HTML(look.heading("Result", "The whole video, with its sound."))
     progress = gr.HTML(elem_classes="message")
     player = gr.Video(show_label=False, interactive=False, height=360, elem_id="video-result")
-    told = build_message()
+    told = look.build_message()
     return progress, player, told, gr.DownloadButton("Download the video", interactive=False)

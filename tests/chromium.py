@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 CHROMIUM = Path("/usr/bin/chromium")
+PATIENCE = 60_000  # ms, for a busy machine
 FLAGS = [
     "--no-sandbox",
     "--disable-gpu",
@@ -33,3 +34,24 @@ def launched(flags: Sequence[str] = ()) -> Iterator["playwright.sync_api.Browser
 def consent_box(page: "playwright.sync_api.Page"):  # noqa: F821
     """The checkbox without which the demo swaps nothing."""
     return page.get_by_label("I have the right to use these faces: they are mine")
+
+
+def open_page(
+    browser: "playwright.sync_api.Browser",  # noqa: F821
+    url: str,
+    width: int = 1280,
+    scheme: str = "light",
+):
+    """The demo as a visitor has it who agreed; `requests_seen` lists the addresses it asked for."""
+    page = browser.new_page(viewport={"width": width, "height": 900}, color_scheme=scheme)
+    page.set_default_timeout(PATIENCE)
+    page.requests_seen = []
+    page.on("request", lambda request: page.requests_seen.append(request.url))
+    page.goto(url)
+    consent_box(page).check()
+    return page
+
+
+def upload(page: "playwright.sync_api.Page", where: str, *files: Path) -> None:  # noqa: F821
+    """Hand files to the input with this id."""
+    page.locator(f"#{where} input[type=file]").first.set_input_files(list(files))

@@ -12,7 +12,7 @@ import time
 from pathlib import Path
 
 import numpy as np
-from chromium import consent_box, launched
+from chromium import consent_box, launched, upload
 from demo_server import running_demo
 from fake_camera import READ_NUMBER_JS, camera_flags, write_camera
 from PIL import Image
@@ -55,8 +55,7 @@ def measure(page, url: str, *, with_socket: bool, seconds: float) -> dict[str, o
     loaded = time.perf_counter() - started
     consent_box(page).check()
     page.get_by_role("tab", name="Webcam").click()
-    files = page.locator("#webcam-source input[type=file]").first
-    files.set_input_files(EXAMPLES / "grace_hopper.jpg")
+    upload(page, "webcam-source", EXAMPLES / "grace_hopper.jpg")
     page.locator("#webcam-source img").first.wait_for()
     page.get_by_role("button", name="Start camera").click()
     page.locator(".camera-on").wait_for(timeout=60_000)

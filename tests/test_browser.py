@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from chromium import consent_box, launched
+from chromium import PATIENCE, consent_box, launched, open_page, upload
 from PIL import Image
 
 from simswap.provenance import read_mark
@@ -16,24 +16,12 @@ expect = playwright.expect
 pytestmark = pytest.mark.browser
 
 EXAMPLES = Path(__file__).parents[1] / "assets" / "examples"
-PATIENCE = 60_000  # ms, for a busy machine
 
 
 @pytest.fixture(scope="module")
 def browser() -> Iterator["playwright.Browser"]:
     with launched() as chromium:
         yield chromium
-
-
-def open_page(browser, url: str, width: int = 1280, scheme: str = "light"):
-    page = browser.new_page(viewport={"width": width, "height": 900}, color_scheme=scheme)
-    page.set_default_timeout(PATIENCE)
-    page.requests_seen = []
-    page.on("request", lambda request: page.requests_seen.append(request.url))
-    page.goto(url)
-    swap_button(page).wait_for()
-    consent_box(page).check()
-    return page
 
 
 @pytest.fixture
@@ -49,10 +37,6 @@ def swap_button(page):
 
 def face_buttons(page):
     return page.get_by_role("group", name="Faces in the target photo").get_by_role("button")
-
-
-def upload(page, where: str, *files: Path) -> None:
-    page.locator(f"#{where} input[type=file]").first.set_input_files(list(files))
 
 
 def swap(page, source: str = "grace_hopper.jpg", target: str = "astronaut.jpg") -> None:

@@ -1,14 +1,12 @@
 """Every tab: usable with a screen reader and by keyboard, and no wider than the screen."""
 
 import pytest
-from chromium import launched
+from chromium import PATIENCE, launched
 
 playwright = pytest.importorskip("playwright.sync_api", reason="needs playwright (extra dev)")
 axe = pytest.importorskip("axe_playwright_python.sync_playwright", reason="needs axe (extra dev)")
 
 pytestmark = pytest.mark.browser
-
-PATIENCE = 60_000  # ms, for a busy machine
 
 
 @pytest.fixture(scope="module")

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 from certificates import active_manifest, failures_of, store_of
-from chromium import consent_box, launched
+from chromium import PATIENCE, consent_box, launched, upload
 from conftest import EXAMPLES
 from PIL import Image
 
@@ -13,8 +13,6 @@ playwright = pytest.importorskip("playwright.sync_api", reason="needs playwright
 expect = playwright.expect
 
 pytestmark = pytest.mark.browser
-
-PATIENCE = 60_000  # ms, for a busy machine
 
 
 @pytest.fixture(scope="module")
@@ -31,7 +29,7 @@ def saved(page, tmp_path_factory) -> Path:
     """A swap made on the page and saved."""
     consent_box(page).check()
     for where, name in (("source", "grace_hopper.jpg"), ("target", "astronaut.jpg")):
-        page.locator(f"#{where} input[type=file]").first.set_input_files(EXAMPLES / name)
+        upload(page, where, EXAMPLES / name)
     page.get_by_role("group", name="Faces in the target photo").get_by_role("button").wait_for()
     page.get_by_role("button", name="Swap", exact=True).click()
     page.get_by_text(re.compile(r"^Swapped \d")).wait_for()
@@ -48,7 +46,7 @@ def verified(page, file: Path):
     """The report that the Verify tab shows of a file, once it is there."""
     page.reload()
     page.get_by_role("tab", name="Verify").click()
-    page.locator("#verify-file input[type=file]").first.set_input_files(file)
+    upload(page, "verify-file", file)
     report = page.locator("#report .report")
     expect(report).to_have_count(1, timeout=PATIENCE)
     return report

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from chromium import consent_box, launched
+from chromium import PATIENCE, consent_box, launched, open_page, upload
 from conftest import EXAMPLES
 from face_videos import NUM_FRAMES, NUM_WITHOUT_FACE, WIDTH
 
@@ -18,7 +18,6 @@ expect = playwright.expect
 
 pytestmark = [pytest.mark.browser, pytest.mark.slow]
 
-PATIENCE = 60_000  # ms, for a busy machine
 NUM_SWAPPED = NUM_FRAMES - NUM_WITHOUT_FACE
 IS_PLAYED = """async () => {
   const video = document.querySelector('#video-result video');
@@ -41,14 +40,9 @@ def browser() -> Iterator["playwright.Browser"]:
 
 
 def open_tab(browser, url: str, width: int = 1280, scheme: str = "light"):
-    page = browser.new_page(viewport={"width": width, "height": 900}, color_scheme=scheme)
-    page.set_default_timeout(PATIENCE)
-    page.requests_seen = []
-    page.on("request", lambda request: page.requests_seen.append(request.url))
-    page.goto(url)
+    page = open_page(browser, url, width, scheme)
     page.get_by_role("tab", name="Video").click()
     swap_button(page).wait_for()
-    consent_box(page).check()
     return page
 
 
@@ -61,10 +55,6 @@ def page(browser, demo_url: str):
 
 def swap_button(page):
     return page.get_by_role("button", name="Swap the video")
-
-
-def upload(page, where: str, path: Path) -> None:
-    page.locator(f"#{where} input[type=file]").first.set_input_files(path)
 
 
 def fill_in(page, clip: Path) -> None:

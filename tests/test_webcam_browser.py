@@ -5,7 +5,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from chromium import consent_box, launched
+from chromium import PATIENCE, consent_box, launched, upload
 from conftest import EXAMPLES
 from fake_camera import READ_NUMBER_JS, camera_flags, write_camera
 from PIL import Image
@@ -18,7 +18,6 @@ expect = playwright.expect
 
 pytestmark = pytest.mark.browser
 
-PATIENCE = 60_000  # ms, for a busy machine
 NUM_FRAMES = 8
 SOCKET = "**/live-camera"
 
@@ -42,8 +41,7 @@ def open_tab(browser, url: str, before=lambda page: None):
 
 def start(page, source: str | None = "grace_hopper.jpg"):
     if source:
-        files = page.locator("#webcam-source input[type=file]").first
-        files.set_input_files(EXAMPLES / source)
+        upload(page, "webcam-source", EXAMPLES / source)
         page.locator("#webcam-source img").first.wait_for()
     button(page, "Start camera").click()
 
