@@ -1,5 +1,6 @@
 """Shared fixtures: a tiny real bundle made on the spot, the bundled model, and example photos."""
 
+import signal
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -20,6 +21,10 @@ from simswap.signer import CERTIFICATE, HOME, KEY, TIMESTAMP_URL
 ROOT = Path(__file__).parents[1]
 EXAMPLES = ROOT / "assets" / "examples"
 SHARED_DATA = ROOT.parent / "shared" / "data"
+
+# A shell that starts the tests in the background makes them, and their children, deaf to Ctrl+C.
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture(scope="session", autouse=True)
