@@ -1,7 +1,8 @@
 """The demo: a Gradio page and its named endpoints.
 
 Run `python app.py` and open the address it prints; nothing is fetched from the network.
-SIMSWAP_MODEL names another model than the bundled one: a folder, or a repo id on the Hub.
+SIMSWAP_MODEL names another model than the bundled one: a folder, or a repo id on the Hub;
+SIMSWAP_MODELS names more that visitors may choose.
 """
 
 from __future__ import annotations
@@ -24,6 +25,8 @@ from demo import (
     image_tab,
     live_service,
     look,
+    model_picker,
+    models,
     photo_endpoints,
     rate_limit,
     service,
@@ -50,12 +53,14 @@ def build_page() -> gr.Blocks:
     """The page: its tabs, and the endpoints, whose components no visitor sees."""
     with gr.Blocks(title="SimSwap", delete_cache=(retention.INTERVAL, retention.MAX_AGE)) as page:
         gr.HTML(look.HEADER)
-        consent.build()
+        with gr.Row(elem_id="above-tabs", equal_height=False):
+            consent.build()
+            model_picker.build()
         with gr.Tabs():
             for name, tab in TABS.items():
                 with gr.Tab(name):
                     tab.build()
-        gr.HTML(look.fine_print(service.machine(), service.swapper.name, service.signing()))
+        gr.HTML(look.fine_print(service.machine(), models.names(), service.signing()))
         with gr.Row(visible=False):
             for endpoints in ENDPOINTS:
                 endpoints.build()

@@ -7,8 +7,8 @@ its endpoints the same, as an argument; at home these need not say it.
 from __future__ import annotations
 
 import gradio as gr
-from gradio.context import Context
 
+from demo import page_parts
 from simswap import SimSwapError
 from simswap.types import is_public
 
@@ -27,8 +27,7 @@ def build() -> gr.Checkbox:
 
 def checkbox() -> gr.Checkbox:
     """The checkbox of the page that is being built: an input of whatever swaps."""
-    assert Context.root_block is not None
-    return next(b for b in Context.root_block.blocks.values() if b.elem_id == ELEM_ID)
+    return page_parts.find(ELEM_ID)
 
 
 def check_ticked(is_ticked: object) -> None:

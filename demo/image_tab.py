@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import gradio as gr
 
-from demo import consent, examples, face_strip, look, service, source_photos
+from demo import consent, examples, face_strip, look, model_picker, models, service, source_photos
 from demo.uploads import read_upload
 from simswap import SwapOptions
 
@@ -22,7 +22,7 @@ def load_example(event: gr.EventData) -> tuple[list[str], str]:
     return examples.paths(event.example)
 
 
-def show_faces(target: dict | None, choice: str) -> tuple[dict, str, str]:
+def show_faces(target: dict | None, choice: str, model: str) -> tuple[dict, str, str]:
     """The strip of faces, a message, and the choice (picks are gone with their photo)."""
     choice = "largest" if choice == "largest" else "all"
     if target is None:
@@ -30,7 +30,7 @@ def show_faces(target: dict | None, choice: str) -> tuple[dict, str, str]:
     try:
         with service.readable_errors():
             image = read_upload(target["path"]).image
-        faces = service.find_faces(image, DEFAULTS.min_score)
+        faces = service.find_faces(image, DEFAULTS.min_score, model)
     except gr.Error as error:
         return face_strip.EMPTY, look.message(error.message), choice
     return face_strip.show(image, faces, choice), look.message(look.count(len(faces))), choice
@@ -45,24 +45,31 @@ def swap_on_page(
     format: str,
     match_colour: bool,
     mask_softness: float,
-) -> tuple[tuple[str, str], str, gr.DownloadButton, str]:
-    """The before/after pair, the lossless result, its download, and what happened."""
+    model: str,
+) -> tuple[tuple[str, str], tuple[str, str], gr.DownloadButton, str]:
+    """The before/after pair, the result (see `offer`), its download, and what happened."""
     with service.readable_errors():
         consent.check_ticked(is_agreed)
+        model = models.by_name(model).name
     sources = source_photos.paths(source)
     faces = ",".join(map(str, strip["picked"])) if choice == "picked" else choice
     path = target and target["path"]
-    options = {"match_colour": match_colour, "mask_softness": mask_softness}
-    result, summary = service.swap_uploads(sources, path, faces=faces, format="png", **options)
-    return (path, result), result, offer(result, format), look.message(*look.tell(summary))
+    options = {"match_colour": match_colour, "mask_softness": mask_softness, "model": model}
+    swapped, summary = service.swap_uploads(sources, path, faces=faces, format="png", **options)
+    result = (swapped, model)
+    return (path, swapped), result, offer(result, format), look.message(*look.tell(summary))
 
 
-def offer(result: str | None, format: str) -> gr.DownloadButton:
-    """The download button for a result (a path, or None before the first), in `format`."""
+def offer(result: tuple[str, str] | None, format: str) -> gr.DownloadButton:
+    """The download button, in `format`, for a result: its lossless file, and who made it.
+
+    None is offered before the first.
+    """
     label = f"Download {format.upper()}"
     if result is None:
         return gr.DownloadButton(label, interactive=False)
-    path = result if format == "png" else service.convert_result(result, format)
+    path, model = result
+    path = path if format == "png" else service.convert_result(path, format, model)
     return gr.DownloadButton(label, value=path, interactive=True)
 
 
@@ -91,18 +98,19 @@ def build() -> None:
                 )
                 download = gr.DownloadButton("Download PNG", interactive=False, min_width=150)
             example = gr.HTML(examples.show(), html_template=examples.HTML, js_on_load=examples.JS)
-    result = gr.State()  # path of the lossless one
+    result, model = gr.State(), model_picker.dropdown()
     private = {"api_visibility": "private", "preprocess": False}
     in_browser = {"fn": None, "api_visibility": "private"}
     example.select(load_example, outputs=[source, target], api_visibility="private")
-    target.change(show_faces, [target, choice], [strip, found, choice], **private)
+    for changed in (target.change, model.input):
+        changed(show_faces, [target, choice, model], [strip, found, choice], **private)
     choice.input(
         js=face_strip.PICK_BY_CHOICE_JS, inputs=[choice, strip], outputs=strip, **in_browser
     )
     strip.input(js="() => 'picked'", outputs=choice, **in_browser)
     swap.click(
         swap_on_page,
-        [consent.checkbox(), source, target, choice, strip, format, *settings],
+        [consent.checkbox(), source, target, choice, strip, format, *settings, model],
         [slider, result, download, told],
         concurrency_id="swap",
         **private,
@@ -129,7 +137,7 @@ def build_photo_inputs() -> tuple[gr.Gallery, gr.Image]:
 
 
 def build_settings() -> tuple[gr.Checkbox, gr.Slider]:
-    """What few visitors change, in the order of swap_on_page's last arguments."""
+    """What few visitors change, in the order of swap_on_page's arguments."""
     with gr.Accordion("Settings", open=False):
         return (
             gr.Checkbox(DEFAULTS.match_colour, label="Match the face's colours to the photo"),

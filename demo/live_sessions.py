@@ -19,6 +19,7 @@ from PIL.JpegImagePlugin import jpeg_factory
 
 from simswap import MediaError, OptionError, SwapResult
 from simswap.pixels import DECODE_ERRORS
+from simswap.provenance import synthetic_xmp
 
 MAX_FRAME_BYTES = 500_000  # a JPEG of the largest frame at high quality has half of that
 MAX_FRAME_PIXELS = 1280 * 720
@@ -44,22 +45,28 @@ class LiveSession:
 
     Attributes:
         token: proves to the socket that the page which asks is the one that opened the session.
-        newest: the last swapped frame, [H, W, 3] uint8 RGB; None before the first.
+        model: name of the model at work, which each frame's synthetic mark tells.
+        newest: the last frame that it swapped, [H, W, 3] uint8 RGB; None before the first.
     """
 
-    def __init__(self, swap: SwapStream, xmp: bytes) -> None:
-        """Begin a session.
-
-        swap: frames to results, one by one, as FaceSwapper.swap_frames does it.
-        xmp: the synthetic mark that each frame carries.
-        """
+    def __init__(self, swap: SwapStream, model: str) -> None:
+        """Begin a session; see `change`."""
         self.token = secrets.token_urlsafe(24)
         self.last_used = time.monotonic()
-        self.newest: np.ndarray | None = None
-        self._xmp = xmp
         self._frame = np.empty(0)
         self._busy = threading.Lock()
-        self._results = swap(self._frames())
+        self.change(swap, model)
+
+    def change(self, swap: SwapStream, model: str) -> None:
+        """Swap the frames that come from now on in another way.
+
+        swap: frames to results, one by one, as FaceSwapper.swap_frames does it.
+        """
+        with self._busy:
+            self.newest: np.ndarray | None = None
+            self.model = model
+            self._xmp = synthetic_xmp(model)
+            self._results = swap(self._frames())
 
     def swap(self, jpeg: bytes) -> LiveFrame:
         """Swap one frame. Raises MediaError if it is not a JPEG of a size that is taken."""
@@ -67,10 +74,15 @@ class LiveSession:
         with self._busy:
             self._frame, self.last_used = frame, time.monotonic()
             result = next(self._results)
-            self.newest = result.image
-        return LiveFrame(
-            encode_frame(result.image, self._xmp), len(result.faces), len(result.swapped)
-        )
+            self.newest, xmp = result.image, self._xmp
+        return LiveFrame(encode_frame(result.image, xmp), len(result.faces), len(result.swapped))
+
+    def snapshot(self) -> tuple[np.ndarray, str]:
+        """The newest swapped frame and the model that made it. Raises MediaError without one."""
+        with self._busy:
+            if self.newest is None:
+                raise MediaError("There is no swapped picture yet. Wait for the first one.")
+            return self.newest, self.model
 
     def _frames(self) -> Iterator[np.ndarray]:
         while True:
@@ -133,6 +145,12 @@ class LiveSessions:
         if session is None:
             raise OptionError("The live session has ended. Press Start camera to begin a new one.")
         return session
+
+    def has(self, page: str | None) -> bool:
+        """Whether a page has a session."""
+        with self._lock:
+            self._forget_idle()
+            return (page or "") in self._by_page
 
     def of_token(self, token: str) -> LiveSession | None:
         """The session that a token was given out for, if it is still open."""

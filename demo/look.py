@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import html
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -23,7 +23,7 @@ HEADER = """
 
 FINE_PRINT = """
 <div class="fine-print">
-<p>Runs on {machine} with the model {model}. Photos and results are deleted from this server after
+<p>Runs on {machine} with {models}. Photos and results are deleted from this server after
 about an hour and are used for nothing else.</p>
 <p>For research only: use photos of people who have agreed to it, and say that a result is synthetic
 when you show it. Each result carries a note in its metadata that a trained model made it; a
@@ -121,9 +121,10 @@ def tell(summary: Mapping[str, Any]) -> list[str]:
     return [f"Swapped {swapped}{of_all} {_faces(found)} in {seconds:.2f} s.", *summary["notices"]]
 
 
-def fine_print(machine: str, model: str, signing: str) -> str:
+def fine_print(machine: str, models: Sequence[str], signing: str) -> str:
     """What the page runs on, what to use it for, and who signs."""
-    texts = {"machine": machine, "model": model, "signing": signing}
+    named = f"the model{'s' if len(models) > 1 else ''} {', '.join(models)}"
+    texts = {"machine": machine, "models": named, "signing": signing}
     return FINE_PRINT.format(**{name: html.escape(text) for name, text in texts.items()})
 
 

@@ -20,6 +20,7 @@ def swap_image(
     match_colour: bool = DEFAULTS.match_colour,
     mask_softness: float = DEFAULTS.mask_softness,
     consent: bool = False,
+    model: str | None = None,
 ) -> tuple[str, dict[str, object]]:
     """Put one person's face into a photo of another; the result is marked as synthetic.
 
@@ -35,6 +36,7 @@ def swap_image(
         match_colour: Match the new face's colours to the photo's light.
         mask_softness: Width of the soft edge, as a share of the face's square, 0 to 0.5.
         consent: Say that you have the right to use these faces; a public Space asks for it.
+        model: Name of the model, of those that this server offers; null is its default.
 
     Returns:
         The new photo, and a summary: num_faces (found), swapped (their numbers), seconds (taken),
@@ -49,17 +51,19 @@ def swap_image(
         format=format,
         match_colour=match_colour,
         mask_softness=mask_softness,
+        model=model,
     )
 
 
 def detect_faces(
-    photo: str | None, min_score: float = DEFAULTS.min_score
+    photo: str | None, min_score: float = DEFAULTS.min_score, model: str | None = None
 ) -> list[dict[str, object]]:
     """Find the faces in a photo, largest first.
 
     Args:
         photo: The photo to look at.
         min_score: The lowest confidence that counts, 0 to 1.
+        model: Name of the model whose detector looks; null is this server's default.
 
     Returns:
         For each face its box [left, top, right, bottom], landmarks (left eye, right eye, nose, left
@@ -74,7 +78,7 @@ def detect_faces(
             "landmarks": face.landmarks.astype(float).round(1).tolist(),
             "score": round(float(face.score), 4),
         }
-        for face in service.find_faces(image, min_score)
+        for face in service.find_faces(image, min_score, model)
     ]
 
 
@@ -89,12 +93,13 @@ def build() -> None:
     mask_softness = gr.Number(DEFAULTS.mask_softness, label="Softness of the edge")
     consent = gr.Checkbox(False, label="I have the right to use these faces")
     min_score = gr.Number(DEFAULTS.min_score, label="Lowest confidence")
+    model = gr.Textbox(None, label="Model")
     result, summary = gr.Image(label="Result"), gr.JSON(label="Summary")
     gr.Button().click(
         swap_image,
-        [sources, photo, faces, format, match_colour, mask_softness, consent],
+        [sources, photo, faces, format, match_colour, mask_softness, consent, model],
         [result, summary],
         api_name="swap_image",
         concurrency_id="swap",
     )
-    gr.Button().click(detect_faces, [photo, min_score], summary, api_name="detect_faces")
+    gr.Button().click(detect_faces, [photo, min_score, model], summary, api_name="detect_faces")

@@ -1,13 +1,11 @@
 """What the demo does with a visitor's photos; the page and the endpoints share these functions.
 
-The model is loaded on import, once, as a Space that lends its GPU call by call requires.
+Models go by their names: what runs on a lent GPU is sent to another process, and they are not.
 """
 
 from __future__ import annotations
 
 import logging
-import os
-import sys
 import tempfile
 import time
 from collections.abc import Iterator
@@ -19,10 +17,10 @@ import numpy as np
 import spaces  # before torch, which it prepares for such a GPU
 import torch
 
+from demo import models
 from demo.uploads import read_upload, upload_folder, uploaded_file
 from simswap import (
     Face,
-    FaceSwapper,
     OptionError,
     SigningError,
     SimSwapError,
@@ -40,22 +38,6 @@ MAX_SOURCES = 8  # photos, all of them in memory at once
 SUFFIXES = {"png": ".png", "jpeg": ".jpg"}
 
 
-def _load_swapper() -> FaceSwapper:
-    try:
-        loaded = FaceSwapper.from_pretrained(
-            os.environ.get("SIMSWAP_MODEL") or None,
-            detector=os.environ.get("SIMSWAP_DETECTOR") or "bundled",
-        )
-    except SimSwapError as error:
-        sys.exit(f"app.py: {error}")
-    if loaded.device.type == "cpu":  # a lent GPU is not there yet
-        loaded.warm_up()
-    return loaded
-
-
-swapper = _load_swapper()
-
-
 @contextmanager
 def readable_errors() -> Iterator[None]:
     """Turn our errors into Gradio's, which reach the visitor as a sentence, not a traceback."""
@@ -66,13 +48,15 @@ def readable_errors() -> Iterator[None]:
 
 
 @spaces.GPU(duration=15)
-def find_faces(image: np.ndarray, min_score: float) -> list[Face]:
-    """Faces of a photo ([H, W, 3] uint8 RGB), largest first."""
+def find_faces(image: np.ndarray, min_score: float, model: str | None) -> list[Face]:
+    """Faces of a photo ([H, W, 3] uint8 RGB) as a model's detector sees them, largest first."""
     with readable_errors():
-        return swapper.detect(image, min_score)
+        return models.by_name(model).detect(image, min_score)
 
 
-def gpu_seconds(sources: list[np.ndarray], target: np.ndarray, options: SwapOptions) -> int:
+def gpu_seconds(
+    sources: list[np.ndarray], target: np.ndarray, options: SwapOptions, model: str
+) -> int:
     """For how long a lent GPU is asked for: a large photo takes longer, and so does each source."""
     megapixels = sum(image.shape[0] * image.shape[1] for image in (*sources, target)) / 1e6
     return min(10 + 2 * len(sources) + round(megapixels / 2), 60)
@@ -80,11 +64,12 @@ def gpu_seconds(sources: list[np.ndarray], target: np.ndarray, options: SwapOpti
 
 @spaces.GPU(duration=gpu_seconds)
 def swap_faces(
-    sources: list[np.ndarray], target: np.ndarray, options: SwapOptions
+    sources: list[np.ndarray], target: np.ndarray, options: SwapOptions, model: str
 ) -> tuple[SwapResult, dict[str, object]]:
     """Swap in a photo; all images [H, W, 3] uint8 RGB. Returns the result and its summary."""
     with readable_errors():
         started = time.perf_counter()
+        swapper = models.by_name(model)
         identity = swapper.identity_of(sources)
         result = swapper.swap_image(target, identity, options)
         summary = {
@@ -104,12 +89,15 @@ def swap_uploads(
     format: str,
     match_colour: bool,
     mask_softness: float,
+    model: str | None,
 ) -> tuple[str, dict[str, object]]:
     """Swap in uploaded files. Returns the path of the marked result, and a summary.
 
-    faces: 'all', 'largest', or face numbers such as '0,2'; the rest as in SwapOptions.
+    faces: 'all', 'largest', or face numbers such as '0,2'; model: a name, None is the default; the
+    rest as in SwapOptions.
     """
     with readable_errors():
+        model = models.by_name(model).name
         options = SwapOptions(
             faces=parse_faces(faces), match_colour=match_colour, mask_softness=mask_softness
         )
@@ -118,10 +106,11 @@ def swap_uploads(
         if target is None:
             raise OptionError("There is no target photo yet. Add the photo to put the face into.")
         target_photo = read_upload(target)
-    result, summary = swap_faces([photo.image for photo in photos], target_photo.image, options)
+    images = [photo.image for photo in photos]
+    result, summary = swap_faces(images, target_photo.image, options, model)
     read_notices = [notice for photo in (*photos, target_photo) for notice in photo.notices]
     with readable_errors():
-        path, written = write_result(result.image, target_photo, suffix)
+        path, written = write_result(result.image, target_photo, suffix, model)
     summary["notices"] = [*read_notices, *summary["notices"], *written]
     return path, summary
 
@@ -135,18 +124,23 @@ def read_sources(paths: list[str]) -> list[Photo]:
     return [read_upload(path) for path in paths]
 
 
-def convert_result(path: str, format: str) -> str:
-    """Write a result of ours once more, as `format`; returns the new path."""
+def convert_result(path: str, format: str, model: str) -> str:
+    """Write a result that a model made once more, as `format`; returns the new path."""
     with readable_errors():
         result = read_upload(path)
-        path, _ = write_result(result.image, result, _suffix_of(format))
+        path, _ = write_result(result.image, result, _suffix_of(format), model)
     return path
 
 
-def write_result(image: np.ndarray, like: Photo, suffix: str) -> tuple[str, tuple[str, ...]]:
-    """Write a marked, signed photo to where it is deleted in time; returns its path and notices."""
+def write_result(
+    image: np.ndarray, like: Photo, suffix: str, model: str
+) -> tuple[str, tuple[str, ...]]:
+    """Write a photo that a model made, marked and signed, to where it is deleted in time.
+
+    Returns its path, and notices.
+    """
     path = Path(tempfile.mkdtemp(dir=upload_folder())) / f"simswap{suffix}"
-    notices = write_photo(path, image, like=like, model=swapper.name)
+    notices = write_photo(path, image, like=like, model=model)
     return str(path), notices
 
 
@@ -161,7 +155,7 @@ def verify_upload(path: str | None) -> Report:
 def look_at_pixels(report: Report, file: Path) -> Report:
     """The report with what the pixels of an uploaded file say."""
     with readable_errors():
-        return look_for_pixel_mark(report, file, swapper)
+        return look_for_pixel_mark(report, file, models.by_name(None), models.names())
 
 
 def signing() -> str:
@@ -181,8 +175,9 @@ def signing() -> str:
 
 def machine() -> str:
     """What swaps run on, for the visitor."""
-    if swapper.device.type == "cuda":
-        return torch.cuda.get_device_name(swapper.device)
+    device = models.by_name(None).device
+    if device.type == "cuda":
+        return torch.cuda.get_device_name(device)
     threads = torch.get_num_threads()
     return f"CPU, {threads} thread{'s' if threads > 1 else ''}"
 

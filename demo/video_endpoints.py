@@ -10,7 +10,7 @@ import gradio as gr
 from demo import service, video_service
 from demo.consent import check_said
 from demo.uploads import OneOrMoreFiles
-from demo.video_service import Choices
+from demo.video_service import Choices, Outcome
 from simswap import VideoProgress, VideoReport
 
 DEFAULTS = Choices()
@@ -28,6 +28,7 @@ def swap_video(  # noqa: D417 (progress is no argument of callers)
     match_colour: bool = DEFAULTS.match_colour,
     mask_softness: float = DEFAULTS.mask_softness,
     consent: bool = False,
+    model: str | None = DEFAULTS.model,
     progress: gr.Progress = gr.Progress(),  # noqa: B008 (Gradio finds it by its default)
 ) -> Iterator[tuple[str | None, dict[str, object]]]:
     """Put one person's face into a video; its sound is kept, and it is marked as synthetic.
@@ -48,6 +49,7 @@ def swap_video(  # noqa: D417 (progress is no argument of callers)
         match_colour: Match the new face's colours to the frame's light.
         mask_softness: Width of the soft edge, as a share of the face's square, 0 to 0.5.
         consent: Say that you have the right to use these faces; a public Space asks for it.
+        model: Name of the model, of those that this server offers; null is its default.
 
     Returns:
         The new video, and a summary: frames, faces_swapped, frames_without_face, seconds (taken),
@@ -56,15 +58,20 @@ def swap_video(  # noqa: D417 (progress is no argument of callers)
     """
     with service.readable_errors():
         check_said(consent)
-    choices = Choices(faces, start, end, format, crf, detect_every, match_colour, mask_softness)
+    how = (format, crf, detect_every, match_colour, mask_softness)
+    choices = Choices(faces, start, end, *how, model)
     with closing(video_service.swap_uploads(source or [], target, choices)) as steps:
         for step in steps:
-            if isinstance(step, VideoProgress):
-                done = (step.frames_done, step.frames_total)
-                progress(done, desc="Swapping", unit="frames")
-                yield None, _how_far(step)
-            else:
-                yield step.path, _summary(step.report)
+            yield _told(step, progress)
+
+
+def _told(
+    step: VideoProgress | Outcome, progress: gr.Progress
+) -> tuple[str | None, dict[str, object]]:
+    if not isinstance(step, VideoProgress):
+        return step.path, _summary(step.report)
+    progress((step.frames_done, step.frames_total), desc="Swapping", unit="frames")
+    return None, _how_far(step)
 
 
 def _how_far(step: VideoProgress) -> dict[str, object]:
@@ -106,6 +113,7 @@ def build() -> None:
             gr.Checkbox(DEFAULTS.match_colour, label="Match colours"),
             gr.Number(DEFAULTS.mask_softness, label="Softness of the edge"),
             gr.Checkbox(False, label="I have the right to use these faces"),
+            gr.Textbox(DEFAULTS.model, label="Model"),
         ],
         [gr.File(label="Result"), gr.JSON(label="Summary")],
         api_name="swap_video",

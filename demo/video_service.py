@@ -20,7 +20,7 @@ import numpy as np
 import spaces  # before torch, which it prepares for a GPU that is lent call by call
 from PIL import Image
 
-from demo import service, video_limits
+from demo import models, service, video_limits
 from demo.uploads import upload_folder, uploaded_file
 from simswap import Identity, OptionError, SwapOptions, VideoOptions, VideoProgress, VideoReport
 from simswap.types import parse_faces
@@ -39,7 +39,8 @@ MAX_TRIES = 3  # of a segment; each asks for twice the time
 class Choices:
     """What a visitor chooses, as the tab and the endpoint take it; see SwapOptions, VideoOptions.
 
-    faces: 'all', 'largest', or face numbers such as '0,2'. start, end: seconds.
+    faces: 'all', 'largest', or face numbers such as '0,2'. start, end: seconds. model: a name,
+    None is the default.
     """
 
     faces: str = "all"
@@ -50,6 +51,7 @@ class Choices:
     detect_every: int = VIDEO_DEFAULTS.detect_every
     match_colour: bool = DEFAULTS.match_colour
     mask_softness: float = DEFAULTS.mask_softness
+    model: str | None = None
 
     def swap_options(self) -> SwapOptions:
         """Which faces, and how. Raises OptionError for a value that cannot be."""
@@ -109,7 +111,7 @@ def preview(sources: list[str], target: str | None, number: int, choices: Choice
     """Frame `number` of an uploaded video, swapped as the whole would be."""
     info = look_at(target)
     with service.readable_errors():
-        options = choices.swap_options()
+        options, model = choices.swap_options(), models.by_name(choices.model).name
         number = min(max(int(number), 0), info.num_frames - 1)
         frame = _frame(info, number)
         seconds, folder = info.seconds(number), Path(tempfile.mkdtemp(dir=upload_folder()))
@@ -117,7 +119,8 @@ def preview(sources: list[str], target: str | None, number: int, choices: Choice
         if not sources:
             return Preview(before, None, seconds)
         photos = service.read_sources(sources)
-    image, num_faces, num_swapped = _swap_frame([photo.image for photo in photos], frame, options)
+    images = [photo.image for photo in photos]
+    image, num_faces, num_swapped = _swap_frame(images, frame, options, model)
     after = _write_picture(folder / "after.jpg", image)
     return Preview(before, after, seconds, num_faces, num_swapped)
 
@@ -132,17 +135,19 @@ def swap_uploads(
     """
     with service.readable_errors():
         options, video = choices.swap_options(), choices.video_options()
+        swapper = models.by_name(choices.model)
         photos = service.read_sources(sources)
         info = look_at(target)
         video_limits.check_length(info, video.start, video.end)
         first, end = trim(info, video.start, video.end)
         samples = [_frame(info, number) for number in _sample(first, end)]
-    identity, faces_per_frame = _look_at_faces([photo.image for photo in photos], samples, options)
+    images = [photo.image for photo in photos]
+    identity, faces_per_frame = _look_at_faces(images, samples, options, swapper.name)
     del samples
     read_notices = [notice for photo in photos for notice in photo.notices]
     with _job_folder() as folder, service.readable_errors():
         output = folder / f"simswap.{choices.format}"
-        job = VideoJob.plan(service.swapper, info.path, output, identity, options, video)
+        job = VideoJob.plan(swapper, info.path, output, identity, options, video)
         meter = Meter(None, 0, job.num_frames)
         with job.opened():
             yield meter.progress()
@@ -180,11 +185,8 @@ def _swap_segment(
     job: VideoJob, number: int, faces_per_frame: float, generosity: int
 ) -> Generator[tuple[int, np.ndarray], None, None]:
     """Make a segment: yields how many of its frames are done, with the newest as a thumbnail."""
-    told = time.monotonic()
-    with (
-        service.readable_errors(),
-        closing(job.segment_results(service.swapper, number)) as results,
-    ):
+    told, swapper = time.monotonic(), models.by_name(job.model)
+    with service.readable_errors(), closing(job.segment_results(swapper, number)) as results:
         for count, result in enumerate(results, start=1):
             if time.monotonic() - told >= REPORT_SECONDS:
                 told = time.monotonic()
@@ -193,23 +195,25 @@ def _swap_segment(
 
 @spaces.GPU(duration=20)
 def _look_at_faces(
-    photos: list[np.ndarray], samples: list[np.ndarray], options: SwapOptions
+    photos: list[np.ndarray], samples: list[np.ndarray], options: SwapOptions, model: str
 ) -> tuple[Identity, float]:
     """Who the photos show, and how many faces a frame has; all images [H, W, 3] uint8 RGB."""
     with service.readable_errors():
-        identity = service.swapper.identity_of(photos)
-        found = [service.swapper.detect(frame, options.min_score) for frame in samples]
+        swapper = models.by_name(model)
+        identity = swapper.identity_of(photos)
+        found = [swapper.detect(frame, options.min_score) for frame in samples]
         return identity, float(np.mean([len(faces) for faces in found]))
 
 
 @spaces.GPU(duration=15)
 def _swap_frame(
-    photos: list[np.ndarray], frame: np.ndarray, options: SwapOptions
+    photos: list[np.ndarray], frame: np.ndarray, options: SwapOptions, model: str
 ) -> tuple[np.ndarray, int, int]:
     """A swapped frame, and how many faces it has, found and swapped."""
     with service.readable_errors():
-        identity = service.swapper.identity_of(photos)
-        result = next(service.swapper.swap_frames([frame], identity, options))
+        swapper = models.by_name(model)
+        identity = swapper.identity_of(photos)
+        result = next(swapper.swap_frames([frame], identity, options))
         return result.image, len(result.faces), len(result.swapped)
 
 

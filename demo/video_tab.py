@@ -7,7 +7,7 @@ from contextlib import closing
 
 import gradio as gr
 
-from demo import consent, look, service, source_photos, video_look, video_service
+from demo import consent, look, model_picker, service, source_photos, video_look, video_service
 from demo.video_service import Choices
 from simswap import VideoProgress
 from simswap.video_writing import Encoding
@@ -111,7 +111,7 @@ def build() -> None:
         with gr.Column(scale=5, elem_classes="half"):
             source, target = _build_inputs()
             found = look.build_message()
-            settings = _build_settings()
+            settings = (*_build_settings(), model_picker.dropdown())
             with gr.Row():
                 swap = gr.Button("Swap the video", variant="primary", size="lg", scale=2)
                 cancel = gr.Button("Cancel", size="lg", interactive=False, min_width=90)
@@ -121,7 +121,7 @@ def build() -> None:
     private = {"api_visibility": "private", "preprocess": False}
     at_once = {"api_visibility": "private", "queue": False, "show_progress": "hidden"}
     shown = {**private, "concurrency_id": "swap", "trigger_mode": "always_last"}
-    _, start, stop, format, crf, *_ = settings
+    faces, start, stop, format, crf, *_, model = settings
     agreed = consent.checkbox()
     given = [agreed, source, target, *settings]
     target.change(
@@ -132,7 +132,7 @@ def build() -> None:
     )
     format.input(show_quality, format, crf, **at_once)
     framed = [agreed, source, target, slider, *settings]
-    for changed in (agreed.input, source.change, slider.release, settings[0].input):
+    for changed in (agreed.input, source.change, slider.release, faces.input, model.input):
         changed(show_frame, framed, [frame, seen], **shown)
     outputs = [progress, player, download, told]
     run = swap.click(begin, outputs=[*outputs, swap, cancel], **at_once).then(
@@ -166,7 +166,7 @@ def _build_inputs() -> tuple[gr.Gallery, gr.File]:
 
 
 def _build_settings() -> tuple[gr.components.Component, ...]:
-    """In the order of Choices' fields."""
+    """In the order of Choices' fields, but for the model, the last."""
     faces = gr.Radio(FACES, value=DEFAULTS.faces, label="Faces to swap")
     with gr.Row():
         # Gradio shows a number that is not given as 0: the end is filled in with the video.

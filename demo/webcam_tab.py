@@ -13,7 +13,15 @@ from pathlib import Path
 import gradio as gr
 from gradio.context import Context
 
-from demo import consent, live_service, look, service, source_photos, webcam_socket
+from demo import (
+    consent,
+    live_service,
+    look,
+    model_picker,
+    service,
+    source_photos,
+    webcam_socket,
+)
 from demo.live_sessions import MAX_SESSIONS
 from simswap import MediaError, OptionError, SimSwapError
 from simswap.media import Photo
@@ -29,20 +37,44 @@ DATA_URI = "data:image/jpeg;base64,"
 
 
 def begin(
-    is_agreed: bool, source: list[dict] | None, faces: str, request: gr.Request
+    is_agreed: bool,
+    source: list[dict] | None,
+    faces: str,
+    model: str,
+    request: gr.Request,
 ) -> dict[str, object]:
     """Open the page's session; the view then asks for the camera."""
     try:
         with service.readable_errors():
             consent.check_ticked(is_agreed)
         session = live_service.open_session(
-            request.session_hash, source_photos.paths(source), faces
+            request.session_hash, source_photos.paths(source), faces, model
         )
     except gr.Error as error:
         return {"refused": error.message}
     # A GPU that is lent call by call is lent to Gradio's own calls only.
     path = None if live_service.IS_GPU_LENT else webcam_socket.PATH
     return {"token": session.token, "socket": path}
+
+
+def change_model(
+    is_agreed: bool,
+    source: list[dict] | None,
+    faces: str,
+    model: str,
+    request: gr.Request,
+) -> dict[str, object]:
+    """Let the camera, if it is on, go on with another model; or end it and say why."""
+    if not live_service.sessions.has(request.session_hash):
+        return gr.skip()
+    try:
+        with service.readable_errors():
+            consent.check_ticked(is_agreed)
+        photos = source_photos.paths(source)
+        live_service.change_session(request.session_hash, photos, faces, model)
+    except gr.Error as error:
+        return {"refused": error.message}
+    return gr.skip()
 
 
 def swap_frame(sent: dict, request: gr.Request) -> dict[str, object]:
@@ -65,10 +97,8 @@ def swap_frame(sent: dict, request: gr.Request) -> dict[str, object]:
 def take_snapshot(request: gr.Request) -> gr.Image:
     """The newest swapped frame as a marked photo, unmirrored, as others see the visitor."""
     with service.readable_errors():
-        newest = live_service.sessions.of_page(request.session_hash).newest
-        if newest is None:
-            raise MediaError("There is no swapped picture yet. Wait for the first one.")
-        path, _ = service.write_result(newest, Photo(newest), ".png")
+        newest, model = live_service.sessions.of_page(request.session_hash).snapshot()
+        path, _ = service.write_result(newest, Photo(newest), ".png", model)
     return gr.Image(path, visible=True)
 
 
@@ -96,8 +126,12 @@ def build() -> None:
                 elem_id="snapshot",
             )
     private = {"api_visibility": "private", "show_progress": "hidden"}
-    asked = [consent.checkbox(), source, faces]
-    view.begin(begin, asked, view, preprocess=False, concurrency_limit=2, **private)
+    model = model_picker.dropdown()
+    asked = [consent.checkbox(), source, faces, model]
+    # In turn: a change during the beginning finds the session that it is for.
+    opening = {"preprocess": False, "concurrency_id": "camera", "concurrency_limit": 1}
+    view.begin(begin, asked, view, **opening, **private)
+    model.input(change_model, asked, view, **opening, **private)
     view.stream(
         swap_frame,
         view,

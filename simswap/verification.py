@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import datetime
 import os
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
@@ -83,10 +83,15 @@ def verify(path: str | os.PathLike[str]) -> Report:
         return Report(kind, None, mark, str(error))
 
 
-def look_for_pixel_mark(report: Report, path: str | os.PathLike[str], reader: MarkReader) -> Report:
-    """The report, with what the pixels of the file say; see mark_search. Needs the networks."""
+def look_for_pixel_mark(
+    report: Report, path: str | os.PathLike[str], reader: MarkReader, models: Iterable[str] = ()
+) -> Report:
+    """The report, with what the pixels of the file say; see mark_search. Needs the networks.
+
+    models: names that a mark may also tell, beside the reader's own and those that the file says.
+    """
     told = (report.credentials, report.mark)
-    names = [found.model for found in told if found is not None and found.model]
+    names = [*models, *(found.model for found in told if found is not None and found.model)]
     try:
         return replace(report, pixel_mark=find_mark(Path(path), report.kind, reader, names))
     except MediaError as error:

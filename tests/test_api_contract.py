@@ -24,6 +24,7 @@ CONTRACT = {
             ("match_colour", FLAG, False),
             ("mask_softness", NUMBER, False),
             ("consent", FLAG, False),
+            ("model", TEXT, False),
         ],
         [FILE, "JSON"],
     ),
@@ -40,10 +41,14 @@ CONTRACT = {
             ("match_colour", FLAG, False),
             ("mask_softness", NUMBER, False),
             ("consent", FLAG, False),
+            ("model", TEXT, False),
         ],
         [FILE, "JSON"],
     ),
-    "/detect_faces": ([("photo", FILE, True), ("min_score", NUMBER, False)], ["JSON"]),
+    "/detect_faces": (
+        [("photo", FILE, True), ("min_score", NUMBER, False), ("model", TEXT, False)],
+        ["JSON"],
+    ),
     "/verify": ([("file", FILE, True)], ["JSON"]),
 }
 TOOLS = {name.removeprefix("/"): [p for p, _, _ in given] for name, (given, _) in CONTRACT.items()}

@@ -71,6 +71,7 @@ def test_endpoints_and_their_parameters_are_these(client: Client):
             "match_colour": True,
             "mask_softness": SwapOptions().mask_softness,
             "consent": False,
+            "model": None,
         },
         "/swap_video": {
             "source": None,
@@ -84,8 +85,9 @@ def test_endpoints_and_their_parameters_are_these(client: Client):
             "match_colour": True,
             "mask_softness": SwapOptions().mask_softness,
             "consent": False,
+            "model": None,
         },
-        "/detect_faces": {"photo": None, "min_score": 0.7},
+        "/detect_faces": {"photo": None, "min_score": 0.7, "model": None},
         "/verify": {"file": None},
     }
 

@@ -65,6 +65,7 @@ LAYERS = (
     {
         *("simswap.frame_stream", "simswap.frame_files", "simswap.convert", "simswap.packs"),
         *("simswap.mark_search", "simswap.deny_list", "simswap.rendering"),
+        "simswap.network_sharing",
     },
     {
         *(

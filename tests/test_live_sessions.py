@@ -13,7 +13,7 @@ from demo import live_sessions
 from demo.live_sessions import MAX_SESSIONS, LiveSession, LiveSessions, decode_frame
 from demo.webcam_socket import MAX_FPS, PATH, route
 from simswap import MediaError, OptionError, SwapResult
-from simswap.provenance import read_mark, synthetic_xmp
+from simswap.provenance import read_mark
 
 
 def painted(red: int):
@@ -29,7 +29,7 @@ def painted(red: int):
 
 
 def session(red: int = 200) -> LiveSession:
-    return LiveSession(painted(red), synthetic_xmp("tiny"))
+    return LiveSession(painted(red), "tiny")
 
 
 def jpeg(width: int = 96, height: int = 64) -> bytes:
