@@ -208,7 +208,7 @@ def test_the_number_of_source_photos_is_limited(client: Client, num_sources: int
 
 def test_a_request_cannot_make_the_server_read_its_own_files(demo_url: str):
     file = {"path": str(ASTRONAUT), "meta": {"_type": "gradio.FileData"}}
-    body = json.dumps({"data": [[file], file]}).encode()
+    body = json.dumps({"data": [[file], file, "all", "png", True, 0.08, True, None]}).encode()
     headers = {"Content-Type": "application/json"}
     call = f"{demo_url}/gradio_api/call/swap_image"
     with urllib.request.urlopen(urllib.request.Request(call, body, headers)) as answer:

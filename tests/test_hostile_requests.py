@@ -42,7 +42,7 @@ def call(demo_url: str, endpoint: str, *data: object) -> str:
 )
 def test_an_address_in_place_of_a_file_is_refused_and_never_fetched(demo_url, path):
     file = {"path": path, "meta": {"_type": "gradio.FileData"}}
-    answer = call(demo_url, "detect_faces", file, 0.7)
+    answer = call(demo_url, "detect_faces", file, 0.7, None)
     assert "event: error" in answer
     assert "Addresses are not fetched. Upload the file itself." in answer
 
@@ -61,7 +61,7 @@ def test_an_address_in_place_of_a_file_is_refused_and_never_fetched(demo_url, pa
 )
 def test_no_file_of_the_server_is_read(demo_url, path):
     answer = call(
-        demo_url, "detect_faces", {"path": path, "meta": {"_type": "gradio.FileData"}}, 0.7
+        demo_url, "detect_faces", {"path": path, "meta": {"_type": "gradio.FileData"}}, 0.7, None
     )
     assert "event: error" in answer
     assert "root:" not in answer

@@ -121,7 +121,7 @@ def test_a_client_that_goes_away_stops_its_job(
     paths = httpx.post(f"{demo_url}/gradio_api/upload", files=uploads).json()
     files = [{"path": path, "meta": {"_type": "gradio.FileData"}} for path in paths]
     call = f"{demo_url}/gradio_api/call/swap_video"
-    data = [*files, "all", 0, None, "mp4", None, 1, True, 0.08, True]
+    data = [*files, "all", 0, None, "mp4", None, 1, True, 0.08, True, None]
     event = httpx.post(call, json={"data": data}).json()["event_id"]
     with httpx.stream("GET", f"{call}/{event}", timeout=PATIENCE) as stream:
         lines = stream.iter_lines()
