@@ -8,6 +8,7 @@ SIMSWAP_MODELS names more that visitors may choose.
 from __future__ import annotations
 
 import os
+import sys
 
 from demo import retention
 
@@ -34,9 +35,11 @@ from demo import (
     verify_tab,
     video_endpoints,
     video_tab,
+    waiting_line,
     webcam_socket,
     webcam_tab,
 )
+from simswap import SimSwapError
 from simswap.media import MAX_FILE_BYTES
 
 # Each has a build().
@@ -67,9 +70,19 @@ def build_page() -> gr.Blocks:
     return page
 
 
+def queued_page() -> gr.Blocks:
+    """The page with its queue; ends the program if that is configured wrongly."""
+    try:
+        page = build_page().queue(max_size=waiting_line.size(), default_concurrency_limit=1)
+    except SimSwapError as error:
+        sys.exit(f"app.py: {error}")
+    waiting_line.say_what_to_do_when_full(page._queue)
+    return page
+
+
 if __name__ == "__main__":
     addresses.refuse_addresses()
-    build_page().queue(max_size=32, default_concurrency_limit=1).launch(
+    queued_page().launch(
         theme=look.theme(),
         css_paths=look.PAGE_CSS,
         js=look.PAGE_JS,

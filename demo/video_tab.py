@@ -7,7 +7,16 @@ from contextlib import closing
 
 import gradio as gr
 
-from demo import consent, look, model_picker, service, source_photos, video_look, video_service
+from demo import (
+    consent,
+    look,
+    model_picker,
+    service,
+    source_photos,
+    video_look,
+    video_service,
+    waiting_line,
+)
 from demo.video_service import Choices
 from simswap import VideoProgress
 from simswap.video_writing import Encoding
@@ -99,6 +108,12 @@ def end() -> tuple[str, gr.Button, gr.Button]:
     return "", gr.Button(interactive=True), gr.Button(interactive=False)
 
 
+def refused() -> tuple[str, str, gr.Button, gr.Button]:
+    """The page when the job was not taken: what goes wrong in one tells it itself."""
+    progress, *buttons = end()
+    return progress, look.message(waiting_line.BUSY), *buttons
+
+
 def cancelled() -> tuple[str, str, gr.Button, gr.Button]:
     """The page when the visitor has cancelled the job."""
     progress, *buttons = end()
@@ -145,6 +160,7 @@ def build() -> None:
         **private,
     )
     run.then(end, outputs=[progress, swap, cancel], **at_once)
+    run.failure(refused, outputs=[progress, told, swap, cancel], **at_once)
     cancel.click(cancelled, outputs=[progress, told, swap, cancel], cancels=[run], **at_once)
 
 

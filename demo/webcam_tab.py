@@ -20,6 +20,7 @@ from demo import (
     model_picker,
     service,
     source_photos,
+    waiting_line,
     webcam_socket,
 )
 from demo.live_sessions import MAX_SESSIONS
@@ -77,6 +78,11 @@ def change_model(
     return gr.skip()
 
 
+def refuse() -> dict[str, object]:
+    """The view when what it asked for was not taken; other refusals it is told in answer."""
+    return {"refused": waiting_line.BUSY}
+
+
 def swap_frame(sent: dict, request: gr.Request) -> dict[str, object]:
     """One frame over Gradio's stream."""
     try:
@@ -130,8 +136,11 @@ def build() -> None:
     asked = [consent.checkbox(), source, faces, model]
     # In turn: a change during the beginning finds the session that it is for.
     opening = {"preprocess": False, "concurrency_id": "camera", "concurrency_limit": 1}
-    view.begin(begin, asked, view, **opening, **private)
-    model.input(change_model, asked, view, **opening, **private)
+    for asks in (
+        view.begin(begin, asked, view, **opening, **private),
+        model.input(change_model, asked, view, **opening, **private),
+    ):
+        asks.failure(refuse, outputs=view, queue=False, **private)
     view.stream(
         swap_frame,
         view,
