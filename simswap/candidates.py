@@ -46,11 +46,10 @@ class Candidates(NamedTuple):
         return self.boxes[:, 2:] - self.boxes[:, :2]
 
 
-def from_detections(detections: Detections) -> list[Candidates]:
-    """One per image of the batch."""
+def from_detections(detections: Detections) -> Candidates:
+    """Those of one image."""
     scores, boxes, landmarks, is_rolled = (values.cpu().numpy() for values in detections)
-    rows = zip(scores, boxes.astype(float), landmarks.astype(float), is_rolled, strict=True)
-    return [Candidates(*row, may_be_rolled=row[-1]) for row in rows]
+    return Candidates(scores, boxes.astype(float), landmarks.astype(float), is_rolled, is_rolled)
 
 
 def concatenate(parts: list[Candidates]) -> Candidates:

@@ -67,16 +67,16 @@ def _search(
     detector: FaceDetector, frames: Sequence[np.ndarray], min_score: float
 ) -> list[Candidates]:
     """The pass over frames of one size; rolled heads are not settled yet."""
-    passes = []
+    passes, least = [], min(ROLLED_SCORE, min_score)
     for long_side, largest_face in _passes(max(frames[0].shape[:2])):
         images, frame_to_image = letterbox(frames, long_side)
         image_to_frame = invert(frame_to_image)
         with torch.inference_mode():
             images = images.to(next(detector.parameters()).device)
-            seen_in_images = from_detections(decode(detector(images)))
+            seen_in_images = decode(detector(images), least)
         per_frame = []
-        for seen in seen_in_images:
-            enough = np.where(seen.is_rolled, min(ROLLED_SCORE, min_score), min_score)
+        for seen in map(from_detections, seen_in_images):
+            enough = np.where(seen.is_rolled, least, min_score)
             fits = seen.sides.max(axis=1) <= largest_face
             per_frame.append(seen.select((seen.scores >= enough) & fits).moved(image_to_frame))
         passes.append(per_frame)

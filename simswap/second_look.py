@@ -7,6 +7,7 @@ stands. Then any head is turned by what it still leans, and looked at again, unt
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from typing import NamedTuple
 
@@ -14,7 +15,15 @@ import numpy as np
 import torch
 
 from simswap.candidates import Candidates, consensus, from_detections, overlaps
-from simswap.geometry import TEMPLATES, invert, similarity_transform, warp_to_crop
+from simswap.geometry import (
+    TEMPLATES,
+    apply,
+    compose,
+    invert,
+    scale_of,
+    similarity_transform,
+    warp_to_crop,
+)
 from simswap.models.detector import FaceDetector, decode_upright
 
 CROP_SIZE = 128  # px
@@ -117,16 +126,46 @@ def _surest(
         to_crop = [
             _frame_to_crop(found[look.frame].boxes[look.face], look.roll, size) for look in batch
         ]
-        crops = [
-            warp_to_crop(frames[look.frame], transform, size)
-            for look, transform in zip(batch, to_crop, strict=True)
-        ]
+        crops = _crops(frames, batch, to_crop, size)
         for look, transform, seen in zip(batch, to_crop, _read(detector, crops), strict=True):
             face = _central_face(seen, size)
             where = look.frame, look.face
             if face is not None and (where not in best or face.scores > best[where][0].scores):
                 best[where] = face.moved(invert(transform)), look.roll
     return best
+
+
+def _crops(
+    frames: Sequence[np.ndarray],
+    looks: Sequence[Look],
+    to_crop: Sequence[np.ndarray],
+    size: int,
+) -> list[np.ndarray]:
+    """What each look sees: [size, size, 3]; a face in many turns is shrunk once, then turned."""
+    turns = Counter((look.frame, look.face) for look in looks)
+    views: dict[tuple[int, int], tuple[np.ndarray, np.ndarray]] = {}
+    crops = []
+    for look, transform in zip(looks, to_crop, strict=True):
+        image, where = frames[look.frame], (look.frame, look.face)
+        if turns[where] > 1:
+            if where not in views:
+                views[where] = _view_for_turns(image, transform, size)
+            image, frame_to_view = views[where]
+            transform = compose(invert(frame_to_view), transform)
+        crops.append(warp_to_crop(image, transform, size))
+    return crops
+
+
+def _view_for_turns(
+    frame: np.ndarray, frame_to_crop: np.ndarray, size: int
+) -> tuple[np.ndarray, np.ndarray]:
+    """A crop of the same scale that holds all turns of another, and its [2, 3] from the frame."""
+    side = int(size * np.sqrt(2)) + 4
+    scale = scale_of(frame_to_crop)
+    middle = apply(invert(frame_to_crop), np.full(2, (size - 1) / 2))
+    linear = scale * np.eye(2)
+    frame_to_view = np.column_stack([linear, (side - 1) / 2 - linear @ middle])
+    return warp_to_crop(frame, frame_to_view, side), frame_to_view
 
 
 def _frame_to_crop(box: np.ndarray, roll: float, size: int) -> np.ndarray:
@@ -142,15 +181,15 @@ def _read(detector: FaceDetector, crops: Sequence[np.ndarray]) -> list[Candidate
     device = next(detector.parameters()).device
     images = torch.from_numpy(np.stack(crops)).to(device).permute(0, 3, 1, 2).float() / 255
     with torch.inference_mode():
-        return from_detections(decode_upright(detector.upright(detector.features(images))))
+        maps = detector.upright(detector.features(images))
+        return [from_detections(seen) for seen in decode_upright(maps, LEAST_SCORE)]
 
 
 def _central_face(seen: Candidates, size: int) -> Candidates | None:
     """The surest face near the crop's middle and of about the expected size, as one candidate."""
     middle, half = (size - 1) / 2, FACE_SHARE * size / 2
     expected = np.array([middle - half, middle - half, middle + half, middle + half])
-    near = overlaps(expected, seen.boxes)[0] > 0.3
-    seen = seen.select(near & (seen.scores >= LEAST_SCORE))
+    seen = seen.select(overlaps(expected, seen.boxes)[0] > 0.3)
     if not len(seen.scores):
         return None
     seen = seen.select(np.argsort(-seen.scores, kind="stable"))

@@ -1,8 +1,13 @@
 """Shared fixtures: a tiny real bundle made on the spot, the bundled model, and example photos."""
 
+import os
 import signal
 from collections.abc import Iterator
 from pathlib import Path
+
+# Read when torch is imported, by these tests and by the processes that they start: several share
+# the machine's cores, on which a waiting thread shall not spin.
+os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
 import numpy as np
 import pytest

@@ -30,9 +30,9 @@ def blank_maps(confidence: float = -9.0) -> tuple[LevelMaps, ...]:
 
 
 def decode_one(maps: tuple[LevelMaps, ...]) -> Detections:
-    found = decode_upright(maps)
-    best = found.scores.argmax(dim=1)
-    return Detections(*(values[0, best] for values in found))
+    (found,) = decode_upright(maps)
+    best = found.scores.argmax(dim=0, keepdim=True)
+    return Detections(*(values[best] for values in found))
 
 
 def make_detector() -> FaceDetector:
@@ -54,10 +54,19 @@ def test_maps_have_one_cell_per_stride():
 
 
 def test_decoding_gives_one_detection_per_cell():
-    found = decode(make_detector()(torch.rand(1, 3, SIDE, SIDE)))
-    assert found.scores.shape == found.is_rolled.shape == (1, NUM_CELLS)
-    assert found.boxes.shape == (1, NUM_CELLS, 4)
-    assert found.landmarks.shape == (1, NUM_CELLS, 5, 2)
+    (found,) = decode(make_detector()(torch.rand(1, 3, SIDE, SIDE)))
+    assert found.scores.shape == found.is_rolled.shape == (NUM_CELLS,)
+    assert found.boxes.shape == (NUM_CELLS, 4)
+    assert found.landmarks.shape == (NUM_CELLS, 5, 2)
+
+
+def test_decoding_from_a_score_on_leaves_out_the_cells_below():
+    maps = make_detector()(torch.rand(2, 3, SIDE, SIDE))
+    for some, all_cells in zip(decode(maps, 0.5), decode(maps), strict=True):
+        enough = all_cells.scores >= 0.5
+        assert 0 < enough.sum() < NUM_CELLS
+        for values, expected in zip(some, all_cells, strict=True):
+            torch.testing.assert_close(values, expected[enough], rtol=0, atol=0)
 
 
 def test_the_score_is_the_geometric_mean_of_both_probabilities():
@@ -84,10 +93,10 @@ def test_offsets_and_sizes_are_in_strides_from_the_cell(level: int, stride: int)
 
 @pytest.mark.parametrize(("upright", "rolled", "is_rolled"), [(5.0, -2.0, False), (0.0, 4.0, True)])
 def test_the_surer_branch_tells_whether_a_head_is_rolled(upright, rolled, is_rolled):
-    found = decode(DetectorMaps(blank_maps(upright), blank_maps(rolled)))
+    (found,) = decode(DetectorMaps(blank_maps(upright), blank_maps(rolled)))
     assert (found.is_rolled == is_rolled).all()
     score = torch.tensor(max(upright, rolled)).sigmoid()
-    torch.testing.assert_close(found.scores, score.expand(1, NUM_CELLS))
+    torch.testing.assert_close(found.scores, score.expand(NUM_CELLS))
 
 
 def test_the_input_is_not_changed():
@@ -99,8 +108,8 @@ def test_the_input_is_not_changed():
 
 def test_each_image_of_a_batch_is_read_by_itself():
     detector, images = make_detector(), torch.rand(3, 3, 64, 64)
-    together, alone = decode(detector(images)), decode(detector(images[1:2]))
-    torch.testing.assert_close(together.boxes[1:2], alone.boxes, rtol=1e-4, atol=1e-3)
+    together, (alone,) = decode(detector(images)), decode(detector(images[1:2]))
+    torch.testing.assert_close(together[1].boxes, alone.boxes, rtol=1e-4, atol=1e-3)
 
 
 @pytest.mark.parametrize("shape", [(3, 64, 64), (1, 1, 64, 64), (1, 3, 64, 48)])

@@ -35,12 +35,21 @@ def command(target: object, output: object, *options: str) -> list[str]:
 
 def start(*arguments: str) -> subprocess.Popen:
     return subprocess.Popen(
-        [sys.executable, "-m", "simswap", *arguments],
+        [sys.executable, "-X", "faulthandler", "-m", "simswap", *arguments],
         cwd=ROOT,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
     )
+
+
+def finish(process: subprocess.Popen) -> tuple[str, str]:
+    """What a command printed and said until its end; where it hangs, each thread's stack."""
+    try:
+        return process.communicate(timeout=120)
+    except subprocess.TimeoutExpired:
+        process.send_signal(signal.SIGABRT)
+        raise AssertionError(f"It hangs:\n{process.communicate()[1]}") from None
 
 
 def wait_for_segment(folder: Path) -> None:
@@ -134,7 +143,7 @@ def test_bad_files_are_told_before_torch_is_imported():
 def test_killed_at_random_moments_it_resumes_and_ends_in_the_same_bytes(long_clip, tmp_path):
     whole, cut = tmp_path / "whole.mp4", tmp_path / "cut" / "out.mp4"
     process = start(*command(long_clip, whole))  # in this process the bytes came out different
-    process.communicate()
+    finish(process)
     assert process.returncode == 0
     cut.parent.mkdir()
     moments = random.Random(5)
@@ -145,10 +154,10 @@ def test_killed_at_random_moments_it_resumes_and_ends_in_the_same_bytes(long_cli
         else:
             time.sleep(moments.uniform(1, 6))
         process.kill()
-        process.communicate()
+        finish(process)
         assert not cut.exists() or same_but_for_the_signature(cut, whole)
     process = start(*command(long_clip, cut))
-    _, said = process.communicate()
+    _, said = finish(process)
     assert process.returncode == 0, said
     assert same_but_for_the_signature(cut, whole)
     assert [path.name for path in cut.parent.iterdir()] == ["out.mp4"]
@@ -159,14 +168,14 @@ def test_an_interrupt_says_how_to_go_on_and_the_same_command_does(long_clip, tmp
     process = start(*command(long_clip, output))
     wait_for_segment(tmp_path)
     process.send_signal(signal.SIGINT)
-    printed, said = process.communicate()
+    printed, said = finish(process)
     assert (process.returncode, printed) == (130, "")
     assert f"of {NUM_LONG} frames. The same command goes on" in said
     assert "Traceback" not in said
     manifest = json.loads((tmp_path / ".out.mp4.job" / "simswap-job.json").read_text())
     assert manifest["end frame"] == NUM_LONG
     process = start(*command(long_clip, output, "--resume"))
-    _, said = process.communicate()
+    _, said = finish(process)
     assert process.returncode == 0, said
     assert "frames were done before." in said
 

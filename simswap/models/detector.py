@@ -57,10 +57,10 @@ class DetectorMaps(NamedTuple):
 
 
 class Detections(NamedTuple):
-    """One detection per cell of all three strides, in pixels of the detector's input.
+    """What cells of one image say, in pixels of the detector's input.
 
-    scores: [B, N] in [0, 1]; boxes: [B, N, 4] xyxy; landmarks: [B, N, 5, 2], those of an upright
-    head; is_rolled: [B, N] bool, True where the head is turned and the landmarks thus no use.
+    scores: [N] in [0, 1]; boxes: [N, 4] xyxy; landmarks: [N, 5, 2], those of an upright
+    head; is_rolled: [N] bool, True where the head is turned and the landmarks thus no use.
     """
 
     scores: Tensor
@@ -156,50 +156,64 @@ class FaceDetector(nn.Module):
         return self.stem(images * 255)  # the published weights take bytes
 
 
-def decode(maps: DetectorMaps) -> Detections:
-    """Both branches' maps -> one detection per cell, rows first, finest stride first.
+def decode(maps: DetectorMaps, min_score: float = 0.0) -> list[Detections]:
+    """Both branches' maps -> of each image the cells that score at least min_score.
 
-    The upright branch also sees many rolled heads, but takes them for upright ones; so the rolled
-    branch need only be half as sure to be believed. The score is the surer branch's.
+    Cells come rows first, finest stride first. The upright branch also sees many rolled heads, but
+    takes them for upright ones; so the rolled branch need only be half as sure to be believed. The
+    score is the surer branch's.
     """
-    upright_scores, upright_boxes = _scores_and_boxes(maps.upright)
-    rolled_scores, rolled_boxes = _scores_and_boxes(maps.rolled)
+    upright_scores, rolled_scores = _scores(maps.upright), _scores(maps.rolled)
     is_rolled = rolled_scores > ROLLED_PREFERENCE * upright_scores
-    return Detections(
-        torch.maximum(upright_scores, rolled_scores),
-        torch.where(is_rolled[..., None], rolled_boxes, upright_boxes),
-        _landmarks(maps.upright),
-        is_rolled,
-    )
+    scores = torch.maximum(upright_scores, rolled_scores)
+    return _of_cells(maps.upright, maps.rolled, scores, is_rolled, min_score)
 
 
-def decode_upright(levels: tuple[LevelMaps, ...]) -> Detections:
+def decode_upright(levels: tuple[LevelMaps, ...], min_score: float = 0.0) -> list[Detections]:
     """As `decode`, of the upright branch alone."""
-    scores, boxes = _scores_and_boxes(levels)
-    return Detections(scores, boxes, _landmarks(levels), torch.zeros_like(scores, dtype=torch.bool))
+    scores = _scores(levels)
+    return _of_cells(levels, levels, scores, torch.zeros_like(scores, dtype=torch.bool), min_score)
 
 
-def _scores_and_boxes(levels: tuple[LevelMaps, ...]) -> tuple[Tensor, Tensor]:
-    scores, boxes = [], []
+def _scores(levels: tuple[LevelMaps, ...]) -> Tensor:
+    """[B, N]."""
+    confidence = torch.cat([maps.confidence.flatten(2) for maps in levels], dim=2)
+    return confidence.sigmoid().prod(dim=1).sqrt()
+
+
+def _of_cells(
+    upright: tuple[LevelMaps, ...],
+    rolled: tuple[LevelMaps, ...],
+    scores: Tensor,
+    is_rolled: Tensor,
+    min_score: float,
+) -> list[Detections]:
+    """Boxes from the branch that is believed, landmarks from the upright one; chosen cells only."""
+    cells, strides = _cells(upright)
+    # [B, N, values]; views of maps that are channels_last cost next to nothing.
+    landmarks = torch.cat([maps.landmarks.flatten(2) for maps in upright], dim=2).mT
+    upright_boxes, rolled_boxes = (
+        torch.cat([maps.boxes.flatten(2) for maps in levels], dim=2).mT
+        for levels in (upright, rolled)
+    )
+    found = []
+    for i, row in enumerate(scores):
+        chosen = (row >= min_score).nonzero()[:, 0]
+        turned, cell, stride = is_rolled[i, chosen], cells[chosen], strides[chosen, None]
+        box = torch.where(turned[:, None], rolled_boxes[i, chosen], upright_boxes[i, chosen])
+        centre, half = (cell + box[:, :2]) * stride, box[:, 2:].exp() * (stride / 2)
+        points = (cell[:, None] + landmarks[i, chosen].unflatten(1, (5, 2))) * stride[:, None]
+        boxes = torch.cat([centre - half, centre + half], dim=1)
+        found.append(Detections(row[chosen], boxes, points, turned))
+    return found
+
+
+def _cells(levels: tuple[LevelMaps, ...]) -> tuple[Tensor, Tensor]:
+    """[N, 2] column and row of each cell, and [N] its stride."""
+    cells, strides = [], []
     for maps, stride in zip(levels, STRIDES, strict=True):
-        scores.append(maps.confidence.sigmoid().prod(dim=1).sqrt().flatten(1))  # [B, N]
-        box = maps.boxes.flatten(2).transpose(1, 2)  # [B, N, 4]
-        centres = (_cells(maps.boxes) + box[..., :2]) * stride
-        halves = box[..., 2:].exp() * (stride / 2)
-        boxes.append(torch.cat([centres - halves, centres + halves], dim=-1))
-    return torch.cat(scores, dim=1), torch.cat(boxes, dim=1)
-
-
-def _landmarks(levels: tuple[LevelMaps, ...]) -> Tensor:
-    points = []
-    for maps, stride in zip(levels, STRIDES, strict=True):
-        offsets = maps.landmarks.flatten(2).transpose(1, 2).unflatten(2, (5, 2))  # [B, N, 5, 2]
-        points.append((_cells(maps.landmarks)[:, None] + offsets) * stride)
-    return torch.cat(points, dim=1)
-
-
-def _cells(maps: Tensor) -> Tensor:
-    """[N, 2] column and row of each cell of [B, ..., h, w] maps."""
-    height, width = maps.shape[-2:]
-    rows, columns = torch.meshgrid(torch.arange(height), torch.arange(width), indexing="ij")
-    return torch.stack([columns, rows], dim=-1).reshape(-1, 2).to(maps)
+        height, width = maps.boxes.shape[-2:]
+        numbers = torch.arange(height * width, device=maps.boxes.device)
+        cells.append(torch.stack([numbers % width, numbers // width], dim=1))
+        strides.append(torch.full_like(numbers, stride))
+    return torch.cat(cells).to(levels[0].boxes.dtype), torch.cat(strides)
