@@ -5,11 +5,17 @@ from __future__ import annotations
 from argparse import ArgumentParser, Namespace
 from collections.abc import Callable
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from simswap.errors import OptionError
 
+if TYPE_CHECKING:
+    from huggingface_hub import HfApi
+
 SUMMARY = "upload the demo as a Hugging Face Space"
 CLONE = Path(__file__).parents[1]
+COMMIT_TITLE = "Deploy SimSwap's demo"  # by which a later deployment knows what it may delete
+MAX_NAMED = 5  # files in a line
 TOKEN_PAGE = "https://huggingface.co/settings/tokens"
 # What the Space needs, and no more: neither tests nor the trainer.
 TOP_FILES = ("app.py", "requirements.txt", "packages.txt", "README.md", "LICENSE")
@@ -49,6 +55,8 @@ def files_of_space() -> list[Path]:
 def run(arguments: Namespace, say: Callable[[str], None]) -> str:
     """Upload in one commit; gives the Space's address, or what would be uploaded.
 
+    What an earlier deployment uploaded and is not needed any more goes in the same commit.
+
     Raises OptionError if the Hub does not take it.
     """
     files = files_of_space()
@@ -56,12 +64,12 @@ def run(arguments: Namespace, say: Callable[[str], None]) -> str:
         return "\n".join(map(str, files))
     size = sum((CLONE / path).stat().st_size for path in files)
     say(f"Uploading {len(files)} files ({size / 1e6:.0f} MB) to {arguments.space}...")
-    return upload(arguments.space, files, arguments.private)
+    return upload(arguments.space, files, arguments.private, say)
 
 
-def upload(space: str, files: list[Path], private: bool) -> str:
-    """Make the Space if need be, and commit the files; gives its address."""
-    from huggingface_hub import CommitOperationAdd, HfApi, get_token
+def upload(space: str, files: list[Path], private: bool, say: Callable[[str], None]) -> str:
+    """Make the Space if need be, commit the files, delete outdated ones; gives its address."""
+    from huggingface_hub import CommitOperationAdd, CommitOperationDelete, HfApi, get_token
     from huggingface_hub.errors import HfHubHTTPError, HFValidationError, HTTPError
 
     if get_token() is None:
@@ -80,8 +88,14 @@ def upload(space: str, files: list[Path], private: bool) -> str:
             private=True if private else None,  # None leaves it to the owner's default
             exist_ok=True,
         )
+        outdated, others = split_rest(api, space, {item.path_in_repo for item in additions})
+        if outdated:
+            say(f"Deleting {len(outdated)} of an earlier deployment's files: {_some(outdated)}")
+        if others:
+            say(f"Left alone, since no deployment wrote them: {_some(others)}")
+        deletions = [CommitOperationDelete(path, is_folder=False) for path in outdated]
         api.create_commit(
-            space, additions, repo_type="space", commit_message="Deploy SimSwap's demo"
+            space, [*additions, *deletions], repo_type="space", commit_message=COMMIT_TITLE
         )
     except (HfHubHTTPError, HFValidationError, HTTPError, OSError) as error:
         reason = " ".join(str(error).split())[:200] or type(error).__name__
@@ -90,3 +104,22 @@ def upload(space: str, files: list[Path], private: bool) -> str:
             f"token may write there ({TOKEN_PAGE})."
         ) from error
     return f"{api.endpoint}/spaces/{space}"
+
+
+def split_rest(api: HfApi, space: str, needed: set[str]) -> tuple[list[str], list[str]]:
+    """A Space's files that are not needed: those that a deployment was last to write, and others.
+
+    The Hub's own file, which says what it keeps apart, is none of them.
+    """
+    outdated, others = [], []
+    for entry in api.list_repo_tree(space, recursive=True, expand=True, repo_type="space"):
+        commit = getattr(entry, "last_commit", None)
+        if hasattr(entry, "blob_id") and entry.path not in needed | {".gitattributes"}:
+            is_ours = commit is not None and commit.title == COMMIT_TITLE
+            (outdated if is_ours else others).append(entry.path)
+    return sorted(outdated), sorted(others)
+
+
+def _some(paths: list[str]) -> str:
+    more = len(paths) - MAX_NAMED
+    return ", ".join(paths[:MAX_NAMED]) + (f" and {more} more" if more > 0 else "")

@@ -24,6 +24,14 @@ class Repo:
     def files(self) -> dict[str, bytes]:
         return self.commits[-1][1]
 
+    def title_of(self, path: str) -> str:
+        """Message of the commit that was the last to change a file."""
+        title, content = "", None
+        for message, files in self.commits:
+            if files.get(path) != content:
+                title, content = message, files.get(path)
+        return title
+
     def sha(self, name: str) -> str:
         return hashlib.sha1(f"{name} {len(self.commits)}".encode()).hexdigest()
 
@@ -172,13 +180,25 @@ class Handler(BaseHTTPRequestHandler):
                 files[value["path"]] = base64.b64decode(value["content"])
             elif line["key"] == "lfsFile":
                 files[value["path"]] = self.hub.objects[value["oid"]]
+            elif line["key"] == "deletedFile":
+                del files[value["path"]]
         repo.commits.append((message, files))
         oid = repo.sha(name)
         return {"commitUrl": f"{self.hub.url}/{name}/commit/{oid}", "commitOid": oid}
 
     def tree(self, _: bytes, name: str) -> object:
         return [
-            {"type": "file", "path": path, "size": len(data), "oid": hashlib.sha1(data).hexdigest()}
+            {
+                "type": "file",
+                "path": path,
+                "size": len(data),
+                "oid": hashlib.sha1(data).hexdigest(),
+                "lastCommit": {
+                    "id": "0" * 40,
+                    "title": self.repo(name).title_of(path),
+                    "date": "2026-01-01T00:00:00.000Z",
+                },
+            }
             for path, data in self.repo(name).files.items()
         ]
 

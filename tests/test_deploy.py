@@ -68,6 +68,36 @@ def test_the_readme_describes_the_space_that_the_demo_was_tested_in():
     assert lines["suggested_hardware"] == "cpu-basic"
 
 
+def test_a_new_deployment_deletes_what_only_an_earlier_one_needed_and_nothing_else(tmp_path):
+    with running_hub() as hub:
+        assert deploy(hub, tmp_path).returncode == 0
+        repo = hub.repos[SPACE]
+        new = dict(repo.files)
+        by_hand = {"notes.md": b"mine", ".gitattributes": b"*.safetensors filter=lfs"}
+        old = {"demo/renamed.py": b"", "assets/models/old/generator.safetensors": b"\0" * 20_000}
+        edited = {"demo/edited.py": b"first"}
+        title = repo.commits[-1][0]
+        repo.commits += [
+            (title, {**new, **old, **edited}),
+            ("Edit by hand", {**new, **old, **by_hand, "demo/edited.py": b"second"}),
+        ]
+        done = deploy(hub, tmp_path)
+        assert done.returncode == 0, done.stderr
+        assert repo.files == {**new, **by_hand, "demo/edited.py": b"second"}
+        assert len(repo.commits) == 5  # the new files and the deletions are one
+        assert "Deleting 2 of an earlier deployment's files: assets/models/old/" in done.stderr
+        assert "Left alone, since no deployment wrote them: demo/edited.py, notes.md" in done.stderr
+
+
+def test_deploying_the_same_again_deletes_nothing(tmp_path):
+    with running_hub() as hub:
+        first, second = deploy(hub, tmp_path), deploy(hub, tmp_path)
+        assert (first.returncode, second.returncode) == (0, 0)
+        assert "Deleting" not in first.stderr + second.stderr
+        assert "Left alone" not in first.stderr + second.stderr
+        assert set(hub.repos[SPACE].files) == {path.as_posix() for path in files_of_space()}
+
+
 @pytest.mark.parametrize(
     ("token", "sentence"),
     [(None, "There is no Hugging Face token"), (READER_TOKEN, "The Hub did not take")],

@@ -23,6 +23,7 @@ from simswap.errors import OptionError
 
 ADMIRAL, ASTRONAUT = EXAMPLES / "grace_hopper.jpg", EXAMPLES / "astronaut.jpg"
 CALLERS = 8
+PATIENT = {"timeout": 60}  # s for one request, on a busy machine
 
 playwright = pytest.importorskip("playwright.sync_api", reason="needs playwright (extra dev)")
 
@@ -37,7 +38,7 @@ def busy_url(tmp_path_factory) -> Iterator[str]:
 @contextmanager
 def full_queue(url: str, clip: Path) -> Iterator[None]:
     """One video at work and another that waits, until the block ends."""
-    client = Client(url, verbose=False)
+    client = Client(url, verbose=False, httpx_kwargs=PATIENT)
     jobs = []
     try:
         for is_there in (lambda job: len(job.outputs()) > 1, lambda job: job.status().rank == 0):
@@ -59,14 +60,17 @@ def test_of_many_callers_at_once_each_gets_its_own_result_or_is_told_to_try_agai
     with Image.open(ASTRONAUT) as portrait:
         for number, target in enumerate(targets):
             portrait.resize((300 + number, 300)).save(target)
-    clients = [Client(busy_url, verbose=False, download_files=tmp_path) for _ in targets]
+    clients = [
+        Client(busy_url, verbose=False, download_files=tmp_path, httpx_kwargs=PATIENT)
+        for _ in targets
+    ]
     with ThreadPoolExecutor(CALLERS) as pool:
         outcomes = [outcome for _, outcome in pool.map(call, clients, targets)]
     assert set(outcomes) == {"own", "full"}
 
 
 def test_a_caller_at_a_full_queue_is_told_to_try_again(busy_url, long_face_clip):
-    client = Client(busy_url, verbose=False)
+    client = Client(busy_url, verbose=False, httpx_kwargs=PATIENT)
     with full_queue(busy_url, long_face_clip), pytest.raises(QueueError) as caught:
         client.predict(handle_file(ASTRONAUT), api_name="/detect_faces")
     assert str(caught.value) == "Queue is full! Please try again."
