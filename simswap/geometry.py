@@ -147,11 +147,14 @@ def frame_to_crop_transform(landmarks: np.ndarray, template: str, size: int) -> 
     return transforms[int(np.argmin(misses))]
 
 
-def warp_to_crop(frame: np.ndarray, frame_to_crop: np.ndarray, size: int) -> np.ndarray:
+def warp_to_crop(
+    frame: np.ndarray, frame_to_crop: np.ndarray, size: int, interpolation: int = cv2.INTER_LINEAR
+) -> np.ndarray:
     """Cut one aligned crop out of a frame; outside the frame the border is repeated.
 
-    frame: [H, W, 3] uint8 -> [size, size, 3] uint8. Only the crop's own region of the frame is
-    read, and it is averaged down first where the crop is much smaller, so nothing aliases.
+    frame: [H, W, 3] uint8; interpolation: one of OpenCV's -> [size, size, 3] uint8. Only the
+    crop's own region of the frame is read, and it is averaged down first where the crop is much
+    smaller, so nothing aliases.
     """
     crop_to_frame = invert(frame_to_crop)
     x0, y0, x1, y1 = _region(crop_to_frame, size, frame.shape, margin=2)
@@ -174,7 +177,7 @@ def warp_to_crop(frame: np.ndarray, frame_to_crop: np.ndarray, size: int) -> np.
         region,
         region_to_crop,
         (size, size),
-        flags=cv2.INTER_LINEAR,
+        flags=interpolation,
         borderMode=cv2.BORDER_REPLICATE,
     )
 

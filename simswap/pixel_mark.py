@@ -1,8 +1,8 @@
 """Writes the invisible mark into swapped crops: crops in, crops out, no networks.
 
 The embedder knows the face that it marks. So it cancels what the face itself contributes to a
-wrong value, uses what it contributes to a right one, places the sync where the face already
-resembles it most, and adds no more than the reader's margins ask for.
+wrong value, uses what it contributes to a right one, and places the sync where the face already
+resembles it most. What then meets the reader's margins is made as strong as PSNR allows.
 """
 
 from __future__ import annotations
@@ -19,12 +19,15 @@ from simswap.mark_code import NUM_SYMBOLS, symbols_of
 
 # Strengths of correlations, in units of the evened-out contrast; a face's own are some 0.5.
 RIVAL = 1.3  # at most, of a pattern that means another value
-MARGIN = 1.6  # more than a rival, of the pattern that means the value
-SYNC = 6.0
+MARGIN = 3.2  # more than a rival, of the pattern that means the value
+SYNC = 7.5
 SYNC_SEARCH = 6  # px; the sync may be placed so far off
-NUM_STEPS = 3  # after them strengths are within 3 % of what was asked for
+NUM_STEPS = 3  # after them strengths are within 4 % of what was asked for
 STEP = 1.0  # of the way that the linear model suggests; more oscillates on high contrast
-MIN_PSNR = 42.0  # dB, over the mark plane; a stronger mark is scaled down
+# dB, over the mark plane; every mark is scaled to it. In the frame it is up to 0.7 less: to paste
+# sharpens a little, and pixels are rounded.
+PSNR = 42.8
+WHOLE_FACE = 0.3  # of the plane; under a smaller mask the error allowed shrinks with it
 SMALLEST = 100.0  # px of the frame that the mark plane must cover; on smaller faces it is lost
 
 LUMA = np.array([0.299, 0.587, 0.114], np.float32)
@@ -107,7 +110,7 @@ def _change(luma: np.ndarray, mask: np.ndarray, symbols: np.ndarray) -> np.ndarr
         strengths[rows, chosen] = signs * np.maximum(wanted + step * (MARGIN + RIVAL), 0)
         sync = max(sync + step * (SYNC - sign * found_sync), 0.0)
         change = room * marks.spread(strengths, sign * sync)
-    return np.roll(_limited(change, mask), shift, (0, 1))
+    return np.roll(_scaled(change, mask), shift, (0, 1))
 
 
 def _best_place(marks: Carrier, whitened: np.ndarray) -> tuple[np.ndarray, float]:
@@ -124,11 +127,11 @@ def _beyond(values: np.ndarray, limit: float) -> np.ndarray:
     return values - np.clip(values, -limit, limit)
 
 
-def _limited(change: np.ndarray, mask: np.ndarray) -> np.ndarray:
-    """The change, weakened if its error, as pasted, is more than MIN_PSNR allows."""
+def _scaled(change: np.ndarray, mask: np.ndarray) -> np.ndarray:
+    """The change, weakened or strengthened until its error, as pasted, is what PSNR allows."""
     error = float(np.mean((change * mask) ** 2))
-    allowed = 255**2 / 10 ** (MIN_PSNR / 10)
-    return change * min(1.0, np.sqrt(allowed / max(error, 1e-12)))
+    allowed = 255**2 / 10 ** (PSNR / 10) * min(1.0, float(mask.mean()) / WHOLE_FACE)
+    return change * np.sqrt(allowed / max(error, 1e-12))
 
 
 def _warp(picture: np.ndarray, transform: np.ndarray, size: int) -> np.ndarray:

@@ -42,7 +42,10 @@ LAYERS = (
         "simswap.visible_label",
     },
     {"simswap.pixel_mark"},
-    {"simswap.second_look", "simswap.scrfd", "simswap.video_info", "simswap.video_mark"},
+    {
+        *("simswap.second_look", "simswap.scrfd", "simswap.mark_alignment"),
+        *("simswap.video_info", "simswap.video_mark"),
+    },
     {
         "simswap.detection",
         "simswap.selection",
@@ -90,7 +93,8 @@ WITHOUT_NETWORKS = (
     *("errors", "types", "geometry", "pixels", "provenance", "media", "arguments"),
     *("signer", "credential_reading", "content_credentials", "mark_search"),
     *("verification", "deny_list"),
-    *("mark_code", "mark_carrier", "pixel_mark", "mark_reading", "visible_label"),
+    *("mark_code", "mark_carrier", "pixel_mark", "mark_alignment"),
+    *("mark_reading", "visible_label"),
     *(f"video_{part}" for part in ("files", "colour", "info", "mark", "audio", "reading")),
     *("video_writing", "video_joining", "video_options", "job_folder", "frame_files"),
     *("tracking", "pipelining"),

@@ -19,7 +19,7 @@ from pathlib import Path
 
 import numpy as np
 
-from simswap import FaceSwapper, NoFaceFoundError, SimSwapError, SwapOptions, geometry
+from simswap import FaceSwapper, NoFaceFoundError, SimSwapError, SwapOptions, SwapResult, geometry
 from simswap.mark_carrier import PLANE, TEMPLATE
 from simswap.media import read_photo
 from train.evaluation_pairs import Pair, find_evaluation_folder, load_pairs
@@ -33,7 +33,7 @@ class MarkFigures:
     """Counts and decibels over the swaps; filled one by one.
 
     decoded: of each channel, swaps whose mark is read as our model's; wrong: as another's.
-    crop_psnr, photo_psnr: marked against unmarked result, over the largest face's aligned square
+    crop_psnr, photo_psnr: marked against unmarked result, over the marked faces' aligned squares
     and over the whole photo.
     """
 
@@ -81,7 +81,7 @@ def measure_swaps(swapper: FaceSwapper, pairs: Sequence[Pair]) -> MarkFigures:
         if 0 not in marked.marked:
             figures.num_too_small += 1
             continue
-        _measure(figures, swapper, marked.image, plain, marked.faces[0].landmarks)
+        _measure(figures, swapper, marked, plain)
         if number % PROGRESS_EVERY == 0:
             _say(f"{number} of {len(pairs)} pairs: {dict(figures.decoded)}")
     return figures
@@ -124,19 +124,18 @@ def _photos_of_shards(shards: Sequence[Path], limit: int) -> Iterator[np.ndarray
 def _measure(
     figures: MarkFigures,
     swapper: FaceSwapper,
-    marked: np.ndarray,
+    marked: SwapResult,
     plain: np.ndarray,
-    landmarks: np.ndarray,
 ) -> None:
     figures.num_swaps += 1
-    squares = (marked.astype(np.float64) - plain) ** 2
-    scale = geometry.scale_of(geometry.frame_to_crop_transform(landmarks, TEMPLATE, PLANE))
-    of_crop = squares.mean(axis=2).sum() / (PLANE / scale) ** 2
-    figures.crop_psnr.append(10 * np.log10(255**2 / of_crop))
-    figures.photo_psnr.append(10 * np.log10(255**2 / squares.mean()))
+    errors = (marked.image.astype(np.float64) - plain) ** 2
+    # Of all faces together: the squares of neighbours overlap, and each is marked by itself.
+    area = sum(_square_of(marked.faces[number].landmarks) for number in marked.marked)
+    figures.crop_psnr.append(10 * np.log10(255**2 * area / errors.mean(axis=2).sum()))
+    figures.photo_psnr.append(10 * np.log10(255**2 / errors.mean()))
     for name, change in CHANNELS.items():
         found: set[int] = set()
-        for frame in change(marked):
+        for frame in change(marked.image):
             started = time.perf_counter()
             found |= {reading.bundle_id for reading in swapper.read_marks(frame)}
             figures.read_seconds.append(time.perf_counter() - started)
@@ -144,6 +143,12 @@ def _measure(
                 break  # of a clip, one frame is enough
         figures.decoded[name] += swapper.mark_id in found
         figures.wrong += bool(found - {swapper.mark_id})
+
+
+def _square_of(landmarks: np.ndarray) -> float:
+    """Area, in pixels of the frame, of the mark plane of a face."""
+    to_plane = geometry.frame_to_crop_transform(landmarks, TEMPLATE, PLANE)
+    return (PLANE / geometry.scale_of(to_plane)) ** 2
 
 
 def main(argv: Sequence[str] | None = None) -> int:
