@@ -1,7 +1,7 @@
 """Finds how the invisible mark may lie in a picture of a face: planes that a reader can decode.
 
 Landmarks found in a processed picture differ from those that the embedder had: by up to a tenth in
-scale, some degrees and a tenth of the face's width (measured). So the sync is looked for over all
+scale, 11 degrees and a tenth of the face's width (measured). So the sync is looked for over all
 such differences at once, by correlation in the frequency domain, and the best of them are refined:
 first by the sync, then by the symbols too, whatever they say. The sync alone leaves half a pixel
 to chance, which costs a symbol or two of a mark that a codec has worn (measured).
@@ -27,7 +27,7 @@ NUM_ALIGNMENTS = 4
 MARGIN = 16  # px of the plane on each side that are searched too
 SIDE = PLANE + 2 * MARGIN
 SCALES = np.arange(0.86, 1.19, 0.025)
-ANGLES = np.arange(-9.0, 9.1, 1.5)  # degrees
+ANGLES = np.arange(-12.0, 12.1, 1.5)  # degrees
 MAX_SHIFT = 18.0  # px of the plane
 NUM_FREQUENCIES = 40  # cycles per SIDE that are compared
 SEARCH_SIDE = 120  # samples over SIDE: 1.3 px, a fraction of the sync's shortest wave
@@ -37,7 +37,7 @@ BY_SYNC: Steps = ((0.012, 0.75, 0.8), (0.006, 0.4, 0.4), (0.003, 0.2, 0.2))
 BY_SYMBOLS: Steps = BY_SYNC[1:]
 ROUNDS = 3  # of each step
 SAME = np.array([0.012, 0.75, 0.8, 0.8])  # alignments that differ less are one
-SYNC_TRIALS = 4e6  # 182 turns times 37 x 37 px in steps of a quarter of a pixel: all it may reach
+SYNC_TRIALS = 5.3e6  # 238 turns times 37 x 37 px in steps of a quarter of a pixel: all it may reach
 SYMBOL_TRIALS = 1 + 8 * ROUNDS * len(BY_SYMBOLS)  # alignments that symbols are compared in
 
 

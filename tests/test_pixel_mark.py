@@ -81,6 +81,15 @@ def test_the_mark_is_read_although_landmarks_are_off():
     assert ids_in(as_frame(marked), off) == [IDS[2]]
 
 
+def test_the_mark_is_read_although_landmarks_are_turned():
+    face = a_crop(2)
+    (marked,) = pixel_mark.mark_crops([face], IDS[2])
+    middle, angle = face.landmarks.mean(axis=0), np.radians(11)
+    turn = np.array([[np.cos(angle), -np.sin(angle)], [np.sin(angle), np.cos(angle)]])
+    turned = (face.landmarks - middle) @ turn.T + middle
+    assert ids_in(as_frame(marked), turned) == [IDS[2]]
+
+
 def test_an_unmarked_crop_reads_as_nothing():
     face = a_crop(3)
     assert ids_in(as_frame(face.swapped), face.landmarks) == []

@@ -57,8 +57,8 @@ class MarkFigures:
             "",
             f"{self.num_swaps} swaps; {self.num_too_small} more have a face too small for a mark, "
             f"in {self.num_faceless} no face was found. Read as another model's: {self.wrong}.",
-            f"PSNR, marked against unmarked: {np.median(crop):.1f} dB over the face's aligned "
-            f"square (at least {crop.min():.1f}), {np.median(photo):.1f} dB over the photo "
+            f"PSNR, marked against unmarked: {np.median(crop):.1f} dB over the faces' aligned "
+            f"squares (at least {crop.min():.1f}), {np.median(photo):.1f} dB over the photo "
             f"(at least {photo.min():.1f}).",
             f"Reading takes {np.median(self.read_seconds) * 1e3:.0f} ms a photo (median, with "
             "detection).",
