@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import closing
+from dataclasses import replace
 
 import gradio as gr
 
@@ -77,7 +78,10 @@ def swap_on_page(
 ) -> Iterator[tuple[object, ...]]:
     """How far it is, then the result, its download, and what happened."""
     path = target and target["path"]
-    steps = video_service.swap_uploads(source_photos.paths(source), path, Choices(*settings))
+    choices = Choices(*settings)
+    # The field shows 0 until the page has filled in the video's end, and a click may come before.
+    choices = replace(choices, end=choices.end or None)
+    steps = video_service.swap_uploads(source_photos.paths(source), path, choices)
     try:
         with service.readable_errors(), closing(steps):
             consent.check_ticked(is_agreed)

@@ -118,6 +118,14 @@ def test_a_stretch_is_swapped_with_the_chosen_settings(page, face_clip):
     expect(page.get_by_text("A WebM file cannot hold")).to_be_visible(timeout=PATIENCE)
 
 
+def test_an_end_that_is_not_filled_in_yet_is_the_videos(page, face_clip):
+    fill_in(page, face_clip)
+    page.get_by_label("End, in seconds").fill("0")
+    swap_button(page).click()
+    told = re.compile(rf"^Swapped {NUM_SWAPPED} faces in {NUM_FRAMES} frames")
+    expect(page.get_by_text(told)).to_be_visible(timeout=PATIENCE)
+
+
 def test_cancelling_stops_the_work_and_leaves_nothing(page, long_face_clip, demo_folder):
     folders = start_long_job(page, long_face_clip, demo_folder)
     assert len(folders) == 1
