@@ -26,6 +26,7 @@ let socket = null; // null: frames go by "stream"
 let number = 0; // of the newest frame that was sent
 let sentAt = null; // of the frame in flight; null: none
 let hasNewFrame = false; // the camera gave one since the last was sent
+let undrawn = 0; // answers that are being decoded
 let lags = []; // ms from capture to drawn, since the figures were last shown
 let figuresAt = 0;
 
@@ -145,7 +146,7 @@ function noticeFrames(mine) {
 function send() {
   const now = performance.now();
   const isLost = !socket && sentAt !== null && now - sentAt > PATIENCE;
-  if (state !== "on" || !hasNewFrame || (sentAt !== null && !isLost)) return;
+  if (state !== "on" || !hasNewFrame || (sentAt !== null && !isLost) || undrawn > 1) return;
   if (socket && socket.readyState !== WebSocket.OPEN) return;
   const scale = Math.min(1, LONG_SIDE / Math.max(video.videoWidth, video.videoHeight));
   if (!video.videoWidth) return;
@@ -183,12 +184,15 @@ async function decoded(jpeg) {
 }
 
 async function draw(mine, jpeg, faces, swapped) {
-  const picture = await decoded(jpeg).catch(() => null);
-  if (picture === null) {
-    sentAt = null; // the next one may do
-    return send();
-  }
-  if (mine !== run || state !== "on") return picture.close();
+  const capturedAt = sentAt;
+  const decoding = decoded(jpeg).catch(() => null);
+  sentAt = null;
+  undrawn += 1;
+  send(); // the server works on the next frame while this one is decoded and drawn
+  const picture = await decoding;
+  if (mine !== run || state !== "on") return picture?.close();
+  undrawn -= 1;
+  if (picture === null) return send(); // the next one may do
   const width = picture.displayWidth ?? picture.width;
   const height = picture.displayHeight ?? picture.height;
   if (shown.width !== width || shown.height !== height) {
@@ -197,8 +201,7 @@ async function draw(mine, jpeg, faces, swapped) {
   }
   shown.getContext("2d").drawImage(picture, 0, 0);
   picture.close();
-  lags.push(performance.now() - sentAt);
-  sentAt = null;
+  lags.push(performance.now() - capturedAt);
   if (!element.classList.contains("camera-on")) begun();
   if (faces === 0) say("No face in the picture. Come nearer, face the camera, or turn on a light.");
   else say(swapped === 0 ? "No face was swapped." : "");
@@ -234,6 +237,7 @@ function stop(why) {
   if (!socket && number) trigger("close_stream");
   trigger("end");
   camera = socket = session = sentAt = null;
+  undrawn = 0;
   video.srcObject = null;
   element.classList.remove("camera-on");
   part(".camera-mark").hidden = true;

@@ -18,6 +18,7 @@ from typing import TypeVar
 import cv2
 import numpy as np
 import torch
+from PIL import Image
 from torch.utils.flop_counter import FlopCounterMode
 
 from simswap import __version__, blending, stages
@@ -203,7 +204,7 @@ def _time_stages(
 def _time_writing(photo: np.ndarray, model: str, repeats: int) -> dict[str, float]:
     with tempfile.TemporaryDirectory() as folder:
         target, output = Path(folder, "target.png"), Path(folder, "out.png")
-        cv2.imwrite(str(target), cv2.cvtColor(photo, cv2.COLOR_RGB2BGR))
+        Image.fromarray(photo).save(target)  # in few large chunks, as write_photo does it
         encoded, like = target.read_bytes(), read_photo(target)
         steps: dict[str, Callable[[], object]] = {
             "sign a PNG": lambda: sign_photo(encoded, ".png", model, target),

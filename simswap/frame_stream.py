@@ -36,7 +36,8 @@ class StreamOptions:
     workers: int = 1  # threads that swap at the same time; see workers_for
     num_before: int = 0  # frames at the start that only tell where faces come from
     num_wanted: int | None = None  # results; frames after only tell where faces go; None: all
-    live: bool = False  # a result for each frame before the next is taken; see LiveFollower
+    live: bool = False  # a result for each frame before the next is taken; see LiveFollower, and
+    # held_embeddings: where a swap needs the faces' own embeddings, these are held as long
 
     def __post_init__(self) -> None:
         check_range("detect_every", self.detect_every, 1, 100)

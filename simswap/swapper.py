@@ -16,6 +16,7 @@ from simswap.deny_list import DenyList, configured_folder
 from simswap.detection import detect_faces
 from simswap.errors import NoFaceFoundError, OptionError
 from simswap.frame_stream import FrameStream, StreamOptions
+from simswap.held_embeddings import Embed, HeldEmbeddings
 from simswap.inputs import Source, checked_frame, checked_source, no_face, resolve_device
 from simswap.mark_code import mark_id
 from simswap.mark_reading import MarkReading, read_faces
@@ -174,11 +175,11 @@ class FaceSwapper:
         if batch_size < 1:
             raise OptionError(f"batch_size={batch_size} must be at least 1.")
         checked = checked_source(source, self._deny_list)
+        embed = HeldEmbeddings(self.embed, stream.detect_every).of if stream.live else None
 
         def swap(batch: Sequence[np.ndarray], faces: Sequence[Sequence[Face]]) -> list[SwapResult]:
-            return self.render_batch(
-                batch, self.plan_faces(batch, faces, checked, options), options
-            )
+            plans = self.plan_faces(batch, faces, checked, options, embed)
+            return self.render_batch(batch, plans, options)
 
         steps = FrameStream(partial(self.detect_batch, options=options), swap, stream, batch_size)
         return steps.results(map(checked_frame, frames))
@@ -242,10 +243,14 @@ class FaceSwapper:
         faces: Sequence[Sequence[Face]],
         source: Source,
         options: SwapOptions,
+        embed: Embed | None = None,
     ) -> list[SwapPlan]:
-        """Decide for each frame which of its faces (largest first) get which identity."""
+        """Decide for each frame which of its faces (largest first) get which identity.
+
+        embed: what gives the embeddings of a frame's faces; None: each is taken by itself.
+        """
         return [
-            self._plan(frame, tuple(found), source, options)
+            self._plan(frame, tuple(found), source, options, embed or self.embed)
             for frame, found in zip(frames, faces, strict=True)
         ]
 
@@ -261,13 +266,18 @@ class FaceSwapper:
         return read_faces(checked_frame(photo), self.detect(photo))
 
     def _plan(
-        self, frame: np.ndarray, faces: tuple[Face, ...], source: Source, options: SwapOptions
+        self,
+        frame: np.ndarray,
+        faces: tuple[Face, ...],
+        source: Source,
+        options: SwapOptions,
+        embed: Embed,
     ) -> SwapPlan:
         chosen = selection.choose_faces(faces, options)
         guidance = self.generator.config.identity_guidance
         if not chosen or (isinstance(source, Identity) and not guidance):
             return SwapPlan(faces, dict.fromkeys(chosen, source))
-        embeddings = self.embed(frame, [faces[index] for index in chosen])
+        embeddings = embed(frame, [faces[index] for index in chosen])
         if isinstance(source, Identity):
             matched, notices = dict.fromkeys(range(len(chosen)), source), ()
         else:

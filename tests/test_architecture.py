@@ -61,6 +61,7 @@ LAYERS = (
         "simswap.stages",
         "simswap.pipelining",
         "simswap.tracking",
+        "simswap.held_embeddings",
         "simswap.job_folder",
         "simswap.video_joining",
         "simswap.video_options",
@@ -97,7 +98,7 @@ WITHOUT_NETWORKS = (
     *("mark_reading", "visible_label"),
     *(f"video_{part}" for part in ("files", "colour", "info", "mark", "audio", "reading")),
     *("video_writing", "video_joining", "video_options", "job_folder", "frame_files"),
-    *("tracking", "pipelining"),
+    *("tracking", "held_embeddings", "pipelining"),
 )
 
 
