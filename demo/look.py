@@ -26,8 +26,9 @@ FINE_PRINT = """
 <p>Runs on {machine} with {models}. Photos and results are deleted from this server after
 about an hour and are used for nothing else.</p>
 <p>For research only: use photos of people who have agreed to it, and say that a result is synthetic
-when you show it. Each result carries a note in its metadata that a trained model made it; a
-screenshot, or a site that strips metadata, loses that note. {signing}</p>
+when you show it. Each result says in its metadata that a trained model made it. A screenshot, or a
+site that strips metadata, loses that note; an invisible mark on larger faces mostly stays, and the
+Verify tab reads both. {signing}</p>
 </div>
 """
 
