@@ -25,8 +25,13 @@ SYNC_SEARCH = 6  # px; the sync may be placed so far off
 NUM_STEPS = 3  # after them strengths are within 4 % of what was asked for
 STEP = 1.0  # of the way that the linear model suggests; more oscillates on high contrast
 # dB, over the mark plane; every mark is scaled to it. In the frame it is up to 0.7 less: to paste
-# sharpens a little, and pixels are rounded.
+# sharpens a little, and pixels are rounded. On a face as small as a resize or a codec leaves it
+# legible (both measured), all of this is needed. The larger a face, the coarser the grain and the
+# more it is seen (at 900 px as blotches), and the less is lost on the way: so it gets weaker.
 PSNR = 42.8
+LARGE = 200.0  # px of the frame that the mark plane covers; from here on it weakens
+WEAKENING = 3.0  # dB for each doubling; at 3.8 a tenth of the marks was lost in half again as large
+WEAKEST = 50.0  # dB
 WHOLE_FACE = 0.3  # of the plane; under a smaller mask the error allowed shrinks with it
 SMALLEST = 100.0  # px of the frame that the mark plane must cover; on smaller faces it is lost
 
@@ -39,18 +44,28 @@ class FaceCrop:
 
     swapped: [S, S, 3] float32 RGB in [0, 1]; target: [S, S, 3] uint8 RGB, what it is pasted over;
     mask: [S, S] float32, 1 where `swapped` is kept; landmarks: [5, 2] (x, y) in crop pixels.
+    side: px of the frame that the mark plane covers, see side_in_frame.
     """
 
     swapped: np.ndarray
     target: np.ndarray
     mask: np.ndarray
     landmarks: np.ndarray
+    side: float
 
 
-def is_large_enough(landmarks: np.ndarray) -> bool:
-    """Whether a face with these landmarks ([5, 2], in pixels of the frame) can carry a mark."""
+def side_in_frame(landmarks: np.ndarray) -> float:
+    """Pixels of the frame that the mark plane of a face covers; landmarks: [5, 2] in the frame.
+
+    Below SMALLEST a face cannot carry a mark.
+    """
     frame_to_plane = geometry.frame_to_crop_transform(landmarks, mark_carrier.TEMPLATE, PLANE)
-    return PLANE / geometry.scale_of(frame_to_plane) >= SMALLEST
+    return PLANE / geometry.scale_of(frame_to_plane)
+
+
+def allowed_psnr(side: float) -> float:
+    """How far in dB a mark may change the plane of a face that covers `side` px of the frame."""
+    return min(PSNR + WEAKENING * max(np.log2(side / LARGE), 0.0), WEAKEST)
 
 
 def told_if_unmarked(num_faces: int) -> tuple[str, ...]:
@@ -80,13 +95,13 @@ def _mark_crop(face: FaceCrop, symbols: np.ndarray) -> np.ndarray:
     is_plane = size == PLANE and np.allclose(crop_to_plane, np.eye(2, 3), atol=1e-3)
     if not is_plane:
         luma, mask = (_warp(picture, crop_to_plane, PLANE) for picture in (luma, mask))
-    change = _change(luma, np.clip(mask, 0, 1), symbols)
+    change = _change(luma, np.clip(mask, 0, 1), symbols, allowed_psnr(face.side))
     if not is_plane:
         change = _warp(change, geometry.invert(crop_to_plane), size)
     return np.clip(face.swapped + change[..., None] / 255, 0, 1)
 
 
-def _change(luma: np.ndarray, mask: np.ndarray, symbols: np.ndarray) -> np.ndarray:
+def _change(luma: np.ndarray, mask: np.ndarray, symbols: np.ndarray, psnr: float) -> np.ndarray:
     """What to add to the luma of a plane so that it reads as these symbols: [128, 128], of 255."""
     marks, fine = carrier(), mark_carrier.detail(luma)
     gain = mark_carrier.evening(fine)
@@ -110,7 +125,7 @@ def _change(luma: np.ndarray, mask: np.ndarray, symbols: np.ndarray) -> np.ndarr
         strengths[rows, chosen] = signs * np.maximum(wanted + step * (MARGIN + RIVAL), 0)
         sync = max(sync + step * (SYNC - sign * found_sync), 0.0)
         change = room * marks.spread(strengths, sign * sync)
-    return np.roll(_scaled(change, mask), shift, (0, 1))
+    return np.roll(_scaled(change, mask, psnr), shift, (0, 1))
 
 
 def _best_place(marks: Carrier, whitened: np.ndarray) -> tuple[np.ndarray, float]:
@@ -127,10 +142,10 @@ def _beyond(values: np.ndarray, limit: float) -> np.ndarray:
     return values - np.clip(values, -limit, limit)
 
 
-def _scaled(change: np.ndarray, mask: np.ndarray) -> np.ndarray:
-    """The change, weakened or strengthened until its error, as pasted, is what PSNR allows."""
+def _scaled(change: np.ndarray, mask: np.ndarray, psnr: float) -> np.ndarray:
+    """The change, weakened or strengthened until its error, as pasted, is what `psnr` allows."""
     error = float(np.mean((change * mask) ** 2))
-    allowed = 255**2 / 10 ** (PSNR / 10) * min(1.0, float(mask.mean()) / WHOLE_FACE)
+    allowed = 255**2 / 10 ** (psnr / 10) * min(1.0, float(mask.mean()) / WHOLE_FACE)
     return change * np.sqrt(allowed / max(error, 1e-12))
 
 

@@ -132,14 +132,18 @@ def paste_faces(
 
 def can_be_marked(face: AlignedFace) -> bool:
     """Whether a face is large enough in its frame for the invisible mark."""
-    in_frame = geometry.apply(geometry.invert(face.frame_to_crop), face.landmarks)
-    return pixel_mark.is_large_enough(in_frame)
+    return _mark_side(face) >= pixel_mark.SMALLEST
 
 
 def mark_face(face: AlignedFace, crop: np.ndarray, mask: np.ndarray, mark_id: int) -> np.ndarray:
     """A swapped crop ([S, S, 3] float32 RGB in [0, 1]) with the invisible mark under its mask."""
-    pasted = pixel_mark.FaceCrop(crop, face.crop, mask, face.landmarks)
+    pasted = pixel_mark.FaceCrop(crop, face.crop, mask, face.landmarks, _mark_side(face))
     return pixel_mark.mark_crops([pasted], mark_id)[0]
+
+
+def _mark_side(face: AlignedFace) -> float:
+    in_frame = geometry.apply(geometry.invert(face.frame_to_crop), face.landmarks)
+    return pixel_mark.side_in_frame(in_frame)
 
 
 def _parts(crops: Sequence[np.ndarray]) -> Iterator[slice]:

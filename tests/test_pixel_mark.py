@@ -17,7 +17,7 @@ SIZE = 128
 IDS = (0, 0xFFFFFFFF, 0xAB375B29)
 
 
-def a_crop(seed: int) -> pixel_mark.FaceCrop:
+def a_crop(seed: int, side: float = SIZE) -> pixel_mark.FaceCrop:
     """Smooth seeded texture under a face's mask, whose strength falls with frequency."""
     random = np.random.default_rng(seed)
     frequency = np.hypot(*np.meshgrid(np.fft.fftfreq(SIZE), np.fft.fftfreq(SIZE)))
@@ -27,7 +27,8 @@ def a_crop(seed: int) -> pixel_mark.FaceCrop:
     crop = np.repeat(texture[..., None], 3, axis=2).clip(0, 1).astype(np.float32)
     landmarks = geometry.TEMPLATES["simswap_frontal"] * SIZE
     mask = blending.face_mask(landmarks, SIZE, 0.08)
-    return pixel_mark.FaceCrop(crop, np.rint(crop * 255).astype(np.uint8), mask, landmarks)
+    target = np.rint(crop * 255).astype(np.uint8)
+    return pixel_mark.FaceCrop(crop, target, mask, landmarks, side)
 
 
 def on_crop(landmarks: np.ndarray) -> Face:
@@ -117,6 +118,11 @@ def test_every_mark_is_as_strong_as_is_allowed():
         assert psnr_of(a_crop(seed)) == pytest.approx(pixel_mark.PSNR, abs=0.02)
 
 
+def test_the_larger_a_face_is_in_its_frame_the_weaker_its_mark():
+    strengths = [psnr_of(a_crop(1, side)) for side in (128, 200, 400, 800, 5000)]
+    assert strengths == pytest.approx([42.8, 42.8, 45.8, 48.8, 50.0], abs=0.02)
+
+
 def test_a_sliver_of_a_mask_is_not_marked_more_strongly_than_a_face():
     face = a_crop(1)
     mask = face.mask * (np.arange(SIZE) < 30)
@@ -131,7 +137,8 @@ def test_crops_of_other_sizes_and_alignments_carry_the_same_mark():
     large = geometry.warp_to_crop(as_frame(face.swapped), transform, 300)
     landmarks = geometry.apply(transform, face.landmarks)
     mask = np.ones((300, 300), np.float32)
-    crop = pixel_mark.FaceCrop(large.astype(np.float32) / 255, large, mask, landmarks)
+    side = pixel_mark.side_in_frame(landmarks)
+    crop = pixel_mark.FaceCrop(large.astype(np.float32) / 255, large, mask, landmarks, side)
     (marked,) = pixel_mark.mark_crops([crop], IDS[2])
     assert ids_in(as_frame(marked), landmarks) == [IDS[2]]
 
@@ -193,6 +200,20 @@ def test_a_swap_is_read_after(change, swapper, swap):
     readings = swapper.read_marks(change(swap.image))
     assert [reading.bundle_id for reading in readings] == [mark_id(swapper.name)]
     assert readings[0].false_positive < 1e-6
+
+
+@pytest.mark.parametrize(
+    "change",
+    [np.array, lambda frame: as_jpeg(frame, 70), halved, filmed],
+    ids=["as it is", "jpeg 70", "half the size", "h.264"],
+)
+def test_a_large_swap_with_its_weaker_mark_is_read_after(change, swapper, astronaut, grace_hopper):
+    large = np.array(Image.fromarray(grace_hopper).resize((1024, 1200)))
+    swap = swapper.swap_image(large, swapper.identity_of(astronaut))
+    side = pixel_mark.side_in_frame(swap.faces[0].landmarks)
+    assert pixel_mark.allowed_psnr(side) > 45
+    readings = swapper.read_marks(change(swap.image))
+    assert [reading.bundle_id for reading in readings] == [mark_id(swapper.name)]
 
 
 def test_both_of_two_faces_are_marked_and_read(swapper, astronaut):

@@ -23,7 +23,7 @@ from simswap import FaceSwapper, NoFaceFoundError, SimSwapError, SwapOptions, Sw
 from simswap.mark_carrier import PLANE, TEMPLATE
 from simswap.media import read_photo
 from train.evaluation_pairs import Pair, find_evaluation_folder, load_pairs
-from train.mark_channels import CHANNELS
+from train.mark_channels import CHANNELS, resized
 
 PROGRESS_EVERY = 20
 
@@ -66,13 +66,16 @@ class MarkFigures:
         return "\n".join(lines)
 
 
-def measure_swaps(swapper: FaceSwapper, pairs: Sequence[Pair]) -> MarkFigures:
-    """Swap, change and read every pair. Raises MediaError if a photo cannot be read."""
+def measure_swaps(swapper: FaceSwapper, pairs: Sequence[Pair], enlarge: float = 1.0) -> MarkFigures:
+    """Swap, change and read every pair. Raises MediaError if a photo cannot be read.
+
+    enlarge: by which targets are enlarged first: marks of large faces are weaker.
+    """
     figures = MarkFigures()
     for number, pair in enumerate(pairs, start=1):
         try:
             identity = swapper.identity_of(pair.read_source())
-            target = pair.read_target()
+            (target,) = resized(pair.read_target(), enlarge)
             marked = swapper.swap_image(target, identity, SwapOptions())
             plain = swapper.swap_image(target, identity, SwapOptions(mark=False)).image
         except NoFaceFoundError:
@@ -162,15 +165,20 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("--model", help="bundle folder or Hub repo id (default: the bundled model)")
     parser.add_argument("--limit", type=int, metavar="N", help="only the first N pairs; 0: none")
     parser.add_argument(
+        "--enlarge", type=float, default=1.0, metavar="TIMES", help="targets, before the swap"
+    )
+    parser.add_argument(
         "--photos", type=int, default=3000, metavar="N", help="unmarked photos (default 3000)"
     )
     arguments = parser.parse_args(argv)
+    if not 0.25 <= arguments.enlarge <= 16:
+        parser.error(f"--enlarge {arguments.enlarge:g} is outside 0.25 to 16.")
     try:
         swapper = FaceSwapper.from_pretrained(arguments.model)
         if arguments.limit != 0:
             folder = find_evaluation_folder(arguments.data)
             pairs = load_pairs(folder, None, arguments.limit)
-            print(measure_swaps(swapper, pairs).to_markdown())
+            print(measure_swaps(swapper, pairs, arguments.enlarge).to_markdown())
         if arguments.photos:
             photos = unmarked_photos(arguments.data, arguments.photos)
             num_photos, num_marked = count_false_positives(swapper, photos)
