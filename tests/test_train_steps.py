@@ -12,6 +12,7 @@ from accelerate import Accelerator
 from simswap.bundle import load_bundle
 from simswap.models.generator import GeneratorConfig
 from train.config import DiscriminatorConfig, LossWeights, Ramp, TrainConfig
+from train.discriminator import MultiScaleDiscriminator
 from train.errors import TrainingError
 from train.monitor import LossWatch
 from train.networks import Ema, FrozenNetworks, Networks
@@ -85,6 +86,22 @@ def test_the_discriminators_wait_for_their_first_step(frozen):
     after = list(run.networks.plain_discriminator.parameters())
     assert all(torch.equal(old, new) for old, new in zip(before, after, strict=True))
     assert {"adversarial", "discriminator"} <= run.step(5, pairs(same=True)).keys()
+
+
+def test_what_passes_through_a_new_discriminator_keeps_its_size():
+    torch.manual_seed(0)
+    images = torch.rand(4, 3, 64, 64)
+    logits, features = MultiScaleDiscriminator(DiscriminatorConfig(width=16))(images)
+    for scale_features, scale_logits in zip(features, logits, strict=True):
+        assert scale_features[-1].std() > 0.5 * scale_features[0].std()
+        assert scale_logits.std() > 0.1  # of the hinge's margin, 1
+
+
+def test_the_optimisers_have_rates_of_their_own(frozen):
+    networks = Run(frozen).networks
+    networks.set_learning_rates(1e-4, 4e-4)
+    optimizers = networks.generator_optimizer, networks.discriminator_optimizer
+    assert [optimizer.param_groups[0]["lr"] for optimizer in optimizers] == [1e-4, 4e-4]
 
 
 def test_no_feature_matching_is_the_papers_ablation(frozen):

@@ -37,10 +37,9 @@ BASE = TrainConfig(
     max_grad_norm=1e9,
 )
 VARIANTS = {
-    "spectral norm": BASE,
+    "spectral norm": replace(BASE, discriminator=replace(BASE.discriminator, spectral_norm=True)),
     "gradient penalty": replace(
         BASE,
-        discriminator=replace(BASE.discriminator, spectral_norm=False),
         weights=replace(BASE.weights, gradient_penalty=10.0),
     ),
     "accumulation": replace(BASE, accumulation=2),

@@ -8,19 +8,19 @@ from torch.nn.utils.parametrizations import spectral_norm
 
 from train.config import DiscriminatorConfig
 
+SLOPE = 0.2  # of the leaky ReLUs
 NUM_LAYERS = 4  # feature layers of a PatchDiscriminator, the logits not counted
 
 
 class PatchDiscriminator(nn.Module):
     """Judges overlapping patches; returns its features so that they can be matched.
 
-    Spectral normalisation takes the place of the paper's gradient penalty in the small recipe:
-    the penalty's second backward pass doubles a CPU step.
+    spectral: normalise each layer's weights spectrally; else they begin at full scale, see below.
     """
 
     def __init__(self, width: int, *, spectral: bool) -> None:
         super().__init__()
-        normalised = spectral_norm if spectral else nn.Identity()
+        normalised = spectral_norm if spectral else _at_full_scale
         widths = [3, width, 2 * width, 4 * width, 8 * width]
         strides = [2, 2, 2, 1]
         self.layers = nn.ModuleList(
@@ -34,9 +34,19 @@ class PatchDiscriminator(nn.Module):
         hidden = images * 2 - 1
         features = []
         for layer in self.layers:
-            hidden = F.leaky_relu(layer(hidden), 0.2)
+            hidden = F.leaky_relu(layer(hidden), SLOPE)
             features.append(hidden)
         return self.to_logits(hidden), features
+
+
+def _at_full_scale(layer: nn.Conv2d) -> nn.Conv2d:
+    """Weights that keep the size of what passes (He et al. 2015).
+
+    Torch's own weights, and more so spectrally normalised ones, let it shrink layer by layer:
+    logits begin at hundredths of the hinge's margin, features too small to be worth matching.
+    """
+    nn.init.kaiming_normal_(layer.weight, a=SLOPE)
+    return layer
 
 
 class MultiScaleDiscriminator(nn.Module):

@@ -115,9 +115,10 @@ class Networks:
                     "with --mixed-precision no."
                 )
 
-    def set_learning_rate(self, rate: float) -> None:
-        """The same rate for both optimisers."""
-        for optimizer in (self.generator_optimizer, self.discriminator_optimizer):
+    def set_learning_rates(self, generator: float, discriminator: float) -> None:
+        """What the optimisers use from the next step on."""
+        rates = {self.generator_optimizer: generator, self.discriminator_optimizer: discriminator}
+        for optimizer, rate in rates.items():
             for group in optimizer.param_groups:
                 group["lr"] = rate
 

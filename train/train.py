@@ -125,7 +125,8 @@ class Run:
         if step == 0:
             self.evaluate(step)
         while step < config.num_steps:
-            self.networks.set_learning_rate(learning_rate(config, step))
+            rate = learning_rate(config, step)
+            self.networks.set_learning_rates(rate, rate * config.discriminator_rate)
             pairs = [
                 Pairs.of(next(batches), accelerator.device) for _ in range(config.accumulation)
             ]
