@@ -30,7 +30,7 @@ STEP = 1.0  # of the way that the linear model suggests; more oscillates on high
 # more it is seen (at 900 px as blotches), and the less is lost on the way: so it gets weaker.
 PSNR = 42.8
 LARGE = 200.0  # px of the frame that the mark plane covers; from here on it weakens
-WEAKENING = 3.0  # dB for each doubling; at 3.8 a tenth of the marks was lost in half again as large
+WEAKENING = 1.5  # dB for each doubling; with 3 some 4 % of the marks of large faces were lost
 WEAKEST = 50.0  # dB
 WHOLE_FACE = 0.3  # of the plane; under a smaller mask the error allowed shrinks with it
 SMALLEST = 100.0  # px of the frame that the mark plane must cover; on smaller faces it is lost

@@ -19,6 +19,9 @@ from simswap.video_mark import read_video_mark
 
 ADMIRAL, ASTRONAUT = EXAMPLES / "grace_hopper.jpg", EXAMPLES / "astronaut.jpg"
 
+# A list that fades in is pale for a moment.
+SETTLED_JS = "document.getAnimations().every((moves) => moves.playState !== 'running')"
+
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory) -> Path:
@@ -236,6 +239,7 @@ def test_the_choice_fits_and_has_no_serious_fault_of_accessibility(
         if is_open:
             page.get_by_role("combobox", name="Model").click()
             page.get_by_role("option", name=SECOND).wait_for()
+            page.wait_for_function(SETTLED_JS)
         assert page.evaluate("document.documentElement.scrollWidth") == width
         faults += [
             fault["help"]

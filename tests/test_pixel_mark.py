@@ -119,8 +119,8 @@ def test_every_mark_is_as_strong_as_is_allowed():
 
 
 def test_the_larger_a_face_is_in_its_frame_the_weaker_its_mark():
-    strengths = [psnr_of(a_crop(1, side)) for side in (128, 200, 400, 800, 5000)]
-    assert strengths == pytest.approx([42.8, 42.8, 45.8, 48.8, 50.0], abs=0.02)
+    strengths = [psnr_of(a_crop(1, side)) for side in (128, 200, 400, 800, 1e5)]
+    assert strengths == pytest.approx([42.8, 42.8, 44.3, 45.8, 50.0], abs=0.02)
 
 
 def test_a_sliver_of_a_mask_is_not_marked_more_strongly_than_a_face():
@@ -211,7 +211,7 @@ def test_a_large_swap_with_its_weaker_mark_is_read_after(change, swapper, astron
     large = np.array(Image.fromarray(grace_hopper).resize((1024, 1200)))
     swap = swapper.swap_image(large, swapper.identity_of(astronaut))
     side = pixel_mark.side_in_frame(swap.faces[0].landmarks)
-    assert pixel_mark.allowed_psnr(side) > 45
+    assert pixel_mark.allowed_psnr(side) > 44
     readings = swapper.read_marks(change(swap.image))
     assert [reading.bundle_id for reading in readings] == [mark_id(swapper.name)]
 
