@@ -72,7 +72,7 @@ class DiscriminatorConfig:
 
     width: int = 32  # channels of the first layer
     num_scales: int = 2  # full resolution, half, ...
-    spectral_norm: bool = False  # measured: their loss then hardly leaves 2
+    spectral_norm: bool = False  # with it their loss hardly left 2 in 300 steps
 
     def __post_init__(self) -> None:
         if self.width < 1 or self.num_scales < 1:
