@@ -1,11 +1,14 @@
 """The generator: parity with the official networks, shapes and bad input."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
+from torch import nn
+from torch.nn import functional as F
 
 from simswap.models.generator import Generator, GeneratorConfig
 
@@ -64,3 +67,49 @@ def test_generator_agrees_with_the_official_network(variant):
     mean_std = torch.stack([output.mean(), output.std()]).numpy()
     np.testing.assert_allclose(output[:, :, ::8, ::8], expected[variant], atol=1e-4, rtol=0)
     np.testing.assert_allclose(mean_std, expected[f"{variant}_mean_std"], atol=1e-4, rtol=0)
+
+
+def test_gated_skips_and_the_soft_mask_begin_almost_without_effect():
+    torch.manual_seed(0)
+    plain = Generator(TINY).eval()
+    larger = Generator(replace(TINY, gated_skips=True, soft_mask=True)).eval()
+    larger.load_state_dict(plain.state_dict(), strict=False)
+    crops, embeddings = torch.rand(2, 3, 16, 16), F.normalize(torch.randn(2, 512))
+    with torch.inference_mode():
+        expected = torch.lerp(plain(crops, embeddings), crops, torch.sigmoid(torch.tensor(-2.0)))
+        torch.testing.assert_close(larger(crops, embeddings), expected)
+
+
+def test_a_closed_soft_mask_leaves_nothing_of_the_crop_and_an_open_one_all():
+    torch.manual_seed(0)
+    generator = Generator(replace(TINY, soft_mask=True)).eval()
+    plain = Generator(TINY).eval()
+    plain.load_state_dict(generator.state_dict(), strict=False)
+    crops, embeddings = torch.rand(1, 3, 16, 16), F.normalize(torch.randn(1, 512))
+    for bias, expected in ((-50, plain(crops, embeddings)), (50, crops)):
+        generator.soft_mask.conv.bias.data.fill_(bias)
+        torch.testing.assert_close(generator(crops, embeddings), expected)
+
+
+@pytest.mark.parametrize("pixel_range", ["unit", "imagenet"])
+def test_the_soft_mask_mixes_pixels_of_either_convention(pixel_range):
+    torch.manual_seed(0)
+    config = replace(TINY, soft_mask=True, gated_skips=True, pixel_range=pixel_range)
+    crops, embeddings = torch.rand(2, 3, 16, 16), F.normalize(torch.randn(2, 512))
+    swapped = Generator(config)(crops, embeddings)
+    assert swapped.min() >= 0
+    assert swapped.max() <= 1
+
+
+def test_a_gated_skip_lets_detail_reach_the_output_past_the_bottleneck():
+    torch.manual_seed(0)
+    generator = Generator(replace(TINY, gated_skips=True)).eval()
+    for block in generator.BottleNeck:  # every pixel of the bottleneck alike: nothing gets through
+        block.register_forward_hook(lambda _, __, features: torch.zeros_like(features))
+    crops, embeddings = torch.rand(2, 3, 16, 16), F.normalize(torch.randn(2, 512))
+    with torch.inference_mode():
+        one, other = generator(crops, embeddings)
+        torch.testing.assert_close(one, other)
+        nn.init.normal_(generator.skip2.detail.weight)
+        one, other = generator(crops, embeddings)
+    assert (one - other).abs().max() > 0.01

@@ -8,14 +8,15 @@ import torch
 pytest.importorskip("accelerate", reason="needs the train extra")
 
 from accelerate import Accelerator
+from torch.nn import functional as F
 
 from simswap.bundle import load_bundle
-from simswap.models.generator import GeneratorConfig
+from simswap.models.generator import Generator, GeneratorConfig
 from train.config import DiscriminatorConfig, LossWeights, Ramp, TrainConfig
 from train.discriminator import MultiScaleDiscriminator
 from train.errors import TrainingError
 from train.monitor import LossWatch
-from train.networks import Ema, FrozenNetworks, Networks
+from train.networks import Ema, FrozenNetworks, Networks, take_weights
 from train.steps import Pairs, train_step
 
 SIZE = 32
@@ -154,6 +155,17 @@ def test_a_new_run_starts_from_the_weights_of_a_bundle():
         networks.plain_generator.parameters(), bundle.generator.parameters(), strict=True
     ):
         assert torch.equal(ours, theirs)
+
+
+def test_what_a_generator_has_beyond_the_bundle_it_starts_from_begins_without_effect(tiny_folder):
+    smaller = load_bundle(tiny_folder).generator.eval()
+    config = replace(smaller.config, num_blocks=smaller.config.num_blocks + 2, gated_skips=True)
+    torch.manual_seed(0)
+    larger = Generator(config).eval()
+    take_weights(larger, str(tiny_folder))
+    crops, embeddings = torch.rand(1, 3, 64, 64), F.normalize(torch.randn(1, 512))
+    with torch.inference_mode():
+        torch.testing.assert_close(larger(crops, embeddings), smaller(crops, embeddings))
 
 
 def test_weights_of_another_architecture_are_refused():

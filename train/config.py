@@ -108,6 +108,8 @@ class TrainConfig:
             num_blocks=4,
             embedding_scale=512**0.5,
             identity_guidance=0.3,
+            gated_skips=True,
+            soft_mask=True,
         )
     )
     discriminator: DiscriminatorConfig = DiscriminatorConfig()

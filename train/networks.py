@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+from dataclasses import replace
 from functools import partial
 
 import torch
@@ -11,7 +12,7 @@ from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 
 from simswap.bundle import Bundle, find_bundle, load_network, read_config
-from simswap.models.generator import Generator
+from simswap.models.generator import Generator, IdentityBlock
 from simswap.models.identity import embed_identity
 from train.batch_norm import synchronise_batch_norms
 from train.config import TrainConfig
@@ -71,7 +72,7 @@ class Networks:
         layout = torch.channels_last if config.channels_last else torch.contiguous_format
         generator = Generator(config.generator)
         if config.init_from:
-            generator.load_state_dict(_initial_weights(config))
+            take_weights(generator, config.init_from)
         generator = generator.to(device, memory_format=layout)
         self.ema = Ema(generator, config.ema_decay)
         self.plain_generator = synchronise_batch_norms(generator, device)
@@ -123,12 +124,34 @@ class Networks:
                 group["lr"] = rate
 
 
-def _initial_weights(config: TrainConfig) -> dict[str, Tensor]:
-    folder = find_bundle(config.init_from)
-    stored = read_config(folder)
-    if stored.generator != config.generator:
+def take_weights(generator: Generator, source: str) -> None:
+    """Begin with a bundle's generator; what this one has beyond it begins without effect.
+
+    That may be more identity blocks, gated skips and the soft mask. Raises TrainingError if the
+    bundle's differs otherwise.
+    """
+    folder = find_bundle(source)
+    stored, ours = read_config(folder), generator.config
+    smaller = replace(
+        ours,
+        num_blocks=min(ours.num_blocks, stored.generator.num_blocks),
+        gated_skips=ours.gated_skips and stored.generator.gated_skips,
+        soft_mask=ours.soft_mask and stored.generator.soft_mask,
+    )
+    if stored.generator != smaller:
         raise TrainingError(
-            f"init_from={config.init_from} holds another generator: {stored.generator}; this run's "
-            f"is {config.generator}."
+            f"init_from={source} holds another generator: {stored.generator}; this run's is {ours}."
         )
-    return load_network(folder, stored, "generator").state_dict()
+    generator.load_state_dict(load_network(folder, stored, "generator").state_dict(), strict=False)
+    for block in generator.BottleNeck[smaller.num_blocks :]:
+        _silence(block)
+
+
+@torch.no_grad()
+def _silence(block: IdentityBlock) -> None:
+    """Make a residual block pass its input on: its last scale, one plus what is learnt, is 0."""
+    style = block.style2.linear
+    style.weight.zero_()
+    scale, shift = style.bias.chunk(2)
+    scale.fill_(-1)
+    shift.zero_()

@@ -29,6 +29,8 @@ class GeneratorConfig:
     embedding_size: int = 512
     embedding_scale: float = 1.0  # on the unit-norm embedding; sqrt(512) gives unit variance
     identity_guidance: float = 0.0  # for the pipeline, see selection.push_apart; the paper: 0
+    gated_skips: bool = False  # ours: GatedSkip after each doubling but the last
+    soft_mask: bool = False  # ours: a learned share of the crop itself in each pixel
 
     def __post_init__(self) -> None:
         if len(self.channels) < 2 or min(self.channels) < 1:
@@ -88,6 +90,40 @@ class IdentityBlock(nn.Module):
         return features + self.style2(self.conv2(hidden), embedding)
 
 
+class GatedSkip(nn.Module):
+    """Detail of the encoder for the decoder, as far as the decoder asks for it.
+
+    What the bottleneck cannot hold (the weave of hair, glasses, wrinkles) passes beside it; the
+    gate, which knows the identity from the bottleneck, holds back what belongs to the target's own.
+    Begins without effect.
+    """
+
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+        self.gate = nn.Conv2d(channels, channels, 1)
+        self.detail = nn.Conv2d(channels, channels, 1)
+        nn.init.zeros_(self.detail.weight)
+        nn.init.zeros_(self.detail.bias)
+
+    def forward(self, decoded: Tensor, encoded: Tensor) -> Tensor:
+        """Features of one resolution, both [B, C, h, w] -> the same shape."""
+        return decoded + torch.sigmoid(self.gate(decoded)) * self.detail(encoded)
+
+
+class SoftMask(nn.Module):
+    """How much of the crop's own pixels stays, between 0 and 1; an eighth at first."""
+
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+        self.conv = nn.Conv2d(channels, 1, 3, padding=1)
+        nn.init.zeros_(self.conv.weight)
+        nn.init.constant_(self.conv.bias, -2)
+
+    def forward(self, features: Tensor) -> Tensor:
+        """[B, C, S, S] -> [B, 1, S, S] float32."""
+        return torch.sigmoid(self.conv(features).float())
+
+
 class Generator(nn.Module):
     """Puts the identity of an embedding on the face of an aligned crop, keeping its attributes."""
 
@@ -113,6 +149,12 @@ class Generator(nn.Module):
         for name, wide, narrow in zip(self._up_names, widths[:0:-1], widths[-2::-1], strict=True):
             self.add_module(name, _up(wide, narrow))
         self.last_layer = nn.Sequential(nn.ReflectionPad2d(3), nn.Conv2d(widths[0], 3, 7))
+        self._skip_names = []
+        if config.gated_skips:
+            self._skip_names = [name.replace("up", "skip") for name in self._up_names[:-1]]
+            for name, width in zip(self._skip_names, widths[-2:0:-1], strict=True):
+                self.add_module(name, GatedSkip(width))
+        self.soft_mask = SoftMask(widths[0]) if config.soft_mask else None
         self.register_buffer("mean", torch.tensor(IMAGENET_MEAN).view(3, 1, 1), persistent=False)
         self.register_buffer("std", torch.tensor(IMAGENET_STD).view(3, 1, 1), persistent=False)
 
@@ -124,22 +166,38 @@ class Generator(nn.Module):
         Raises ValueError for other shapes.
         """
         self._check(crops, embeddings)
-        if self.config.pixel_range == "imagenet":
-            pixels = self.body((crops - self.mean) / self.std, embeddings) * self.std + self.mean
-            return pixels.float().clamp(0, 1)
-        return (self.body(crops, embeddings).float().tanh() + 1) / 2
+        is_imagenet = self.config.pixel_range == "imagenet"
+        pixels = (crops - self.mean) / self.std if is_imagenet else crops
+        features = self._features(pixels, embeddings)
+        swapped = self.last_layer(features).float()
+        if is_imagenet:
+            swapped = (swapped * self.std + self.mean).clamp(0, 1)
+        else:
+            swapped = (swapped.tanh() + 1) / 2
+        if self.soft_mask is None:
+            return swapped
+        return torch.lerp(swapped, crops, self.soft_mask(features))
 
     def body(self, pixels: Tensor, embeddings: Tensor) -> Tensor:
-        """Everything between the pixel conventions: [B, 3, S, S], [B, E] -> [B, 3, S, S]."""
+        """What lies between the pixel conventions: [B, 3, S, S], [B, E] -> [B, 3, S, S]."""
+        return self.last_layer(self._features(pixels, embeddings))
+
+    def _features(self, pixels: Tensor, embeddings: Tensor) -> Tensor:
+        """[B, 3, S, S], [B, E] -> [B, channels[0], S, S]."""
         features = self.first_layer(pixels)  # [B, channels[0], S, S]
+        encoded = []  # deepest last
         for name in self._down_names:
             features = getattr(self, name)(features)  # width and height halve
+            encoded.append(features)
         embeddings = embeddings * self.config.embedding_scale
         for block in self.BottleNeck:
             features = block(features, embeddings)
-        for name in self._up_names:
+        skips = [getattr(self, name) for name in self._skip_names]
+        for i, name in enumerate(self._up_names):
             features = getattr(self, name)(features)  # width and height double
-        return self.last_layer(features)
+            if i < len(skips):
+                features = skips[i](features, encoded[-2 - i])
+        return features
 
     def _check(self, crops: Tensor, embeddings: Tensor) -> None:
         multiple = 2**self.config.num_halvings
