@@ -144,6 +144,7 @@ def test_the_command_writes_table_json_and_sheet(data, tmp_path, capsys):
     stored = json.loads(json_file.read_text())
     assert stored["figures"]["swapped"]["num_pairs"] == 2
     assert stored["figures"]["swapped"]["pose_error"] is None
+    assert [pair["number"] for pair in stored["pairs"]] == [0, 1]
     assert np.array(Image.open(sheet)).ndim == 3
 
 

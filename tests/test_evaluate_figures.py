@@ -7,7 +7,14 @@ import numpy as np
 import pytest
 
 from train.contact_sheet import choose_pairs
-from train.figures import SwapFigures, figures_of, frechet_distance, retrieval, table
+from train.figures import (
+    SwapFigures,
+    figures_of,
+    frechet_distance,
+    pair_figures,
+    retrieval,
+    table,
+)
 from train.measurements import (
     Measurements,
     expression_error,
@@ -69,6 +76,18 @@ def test_results_equal_to_their_sources_have_cosine_one_and_full_retrieval(measu
     assert figures.id_cosine == pytest.approx(1)
     assert figures.id_retrieval == 1
     assert figures.nearer_to_source == 1
+
+
+def test_the_figures_of_the_pairs_average_to_those_of_all(measurements):
+    figures, pairs = figures_of(measurements), pair_figures(measurements)
+    for name in ("id_cosine", "target_cosine", "pose_error", "expression_error", "self_psnr"):
+        mean = np.mean([pair[name] for pair in pairs])
+        assert mean == pytest.approx(getattr(figures, name))
+
+
+def test_what_was_not_measured_of_a_pair_is_none(measurements):
+    unmeasured = replace(measurements, self_mse=np.full(len(measurements), np.nan))
+    assert {pair["self_psnr"] for pair in pair_figures(unmeasured)} == {None}
 
 
 def test_untouched_targets_have_cosine_one_to_the_target_and_the_real_frechet(measurements):

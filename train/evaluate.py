@@ -23,7 +23,7 @@ from simswap.media import check_output, write_photo
 from train.contact_sheet import make_contact_sheet
 from train.errors import TrainingError
 from train.evaluation_pairs import Pair, find_evaluation_folder, load_pairs
-from train.figures import SwapFigures, figures_of, table
+from train.figures import SwapFigures, figures_of, pair_figures, table
 from train.judge_files import JudgeFiles, find_judges, models_folder, teachers_of
 from train.judges import FEATURE_SPACE, Judges, load_judges
 from train.measurements import Measurements, OnProgress, measure_methods
@@ -135,7 +135,7 @@ def _parse(argv: Sequence[str] | None) -> argparse.Namespace:
     add("--judge", type=Path, help="TorchScript identity judge (default: in DATA/models)")
     add("--pose-judge", type=Path, action="append", help="FSA-Net as ONNX; repeat it: averaged")
     add("--landmark-judge", type=Path, help="PFLD with 68 points as ONNX")
-    add("--json", type=Path, metavar="FILE", help="write every figure there")
+    add("--json", type=Path, metavar="FILE", help="write every figure there, also by pair")
     add("--contact-sheet", type=Path, metavar="FILE", help=".png of best, median, worst pairs")
     add("--device", help="such as cpu or cuda:1 (default: CUDA where there is one)")
     return parser.parse_args(argv)
@@ -164,6 +164,7 @@ def _write_json(path: Path, model: str, files: JudgeFiles, evaluation: Evaluatio
         "judges": [file.name for file in files.all_paths],
         "feature_space": FEATURE_SPACE,
         "figures": {name: figures.to_json() for name, figures in evaluation.figures.items()},
+        "pairs": pair_figures(evaluation.measurements[SWAPPED]),
         "notes": list(evaluation.notes),
     }
     try:

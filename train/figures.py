@@ -83,7 +83,6 @@ def figures_of(measurements: Measurements) -> SwapFigures:
         raise ValueError("There are no measurements to make figures of.")
     m = measurements
     to_source, to_target = (m.results * m.sources).sum(1), (m.results * m.targets).sum(1)
-    squared_errors = np.maximum(m.self_mse, MIN_SQUARED_ERROR)
     frechet, frechet_real = _frechet_of_halves(m.target_features, m.result_features)
     return SwapFigures(
         num_pairs=len(m),
@@ -94,11 +93,31 @@ def figures_of(measurements: Measurements) -> SwapFigures:
         pose_error=float(m.pose_errors.mean()),
         expression_error=float(m.expression_errors.mean()),
         self_l1=_mean(m.self_l1),
-        self_psnr=_mean(-10 * np.log10(squared_errors)),
+        self_psnr=_mean(_psnr(m.self_mse)),
         frechet=frechet,
         frechet_real=frechet_real,
         missed=float(m.is_missed.mean()),
     )
+
+
+def pair_figures(measurements: Measurements) -> list[dict[str, float | int | None]]:
+    """The figures of each pair by itself, in the pairs' order; None where nothing was measured."""
+    m = measurements
+    columns = {
+        "id_cosine": (m.results * m.sources).sum(1),
+        "target_cosine": (m.results * m.targets).sum(1),
+        "pose_error": m.pose_errors.mean(1),
+        "expression_error": m.expression_errors,
+        "self_psnr": _psnr(m.self_mse),
+    }
+    return [
+        {"number": int(number)}
+        | {
+            name: float(values[i]) if np.isfinite(values[i]) else None
+            for name, values in columns.items()
+        }
+        for i, number in enumerate(m.numbers)
+    ]
 
 
 def retrieval(results: np.ndarray, sources: np.ndarray, identities: np.ndarray) -> float:
@@ -147,6 +166,11 @@ def _frechet_of_halves(real: np.ndarray, results: np.ndarray) -> tuple[float, fl
         frechet_distance(results[1::2], real[::2]),
     ]
     return float(np.mean(crosswise)), frechet_distance(real[::2], real[1::2])
+
+
+def _psnr(squared_errors: np.ndarray) -> np.ndarray:
+    """dB, of each error for values in [0, 1]."""
+    return -10 * np.log10(np.maximum(squared_errors, MIN_SQUARED_ERROR))
 
 
 def _mean(values: np.ndarray) -> float:
