@@ -6,8 +6,10 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 import numpy as np
+import torch
 
 from simswap.errors import OptionError
+from simswap.models.identity import push_embeddings_apart
 from simswap.types import Assignment, Face, Identity, SwapOptions
 
 # Cosine of two embeddings above which they are taken for one person. Measured with the bundled
@@ -72,16 +74,13 @@ def match_references(
 
 
 def push_apart(identity: Identity, target: np.ndarray, guidance: float) -> Identity:
-    """The identity moved beyond the source's, away from the target face's own.
+    """The identity moved away from the target face's own, see push_embeddings_apart.
 
-    A small generator leaves a part of the target's identity on the face; asking for more than the
-    source makes up for it, as classifier-free guidance does in diffusion models (not in the paper).
-    A face that is the source's already stays as it is.
-
-    target: [512] unit norm, of the face in the frame; guidance: in units of the difference.
+    target: [512] unit norm, of the face in the frame.
     """
-    pushed = identity.embedding + guidance * (identity.embedding - target)
-    return replace(identity, embedding=pushed / np.linalg.norm(pushed))
+    own, other = torch.from_numpy(identity.embedding), torch.from_numpy(target)
+    pushed = push_embeddings_apart(own, other, guidance).numpy()
+    return replace(identity, embedding=pushed)
 
 
 def odd_ones_out(embeddings: np.ndarray) -> list[str]:

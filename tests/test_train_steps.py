@@ -12,6 +12,7 @@ from torch.nn import functional as F
 
 from simswap.bundle import load_bundle
 from simswap.models.generator import Generator, GeneratorConfig
+from simswap.models.identity import push_embeddings_apart
 from train.config import DiscriminatorConfig, LossWeights, Ramp, TrainConfig
 from train.discriminator import MultiScaleDiscriminator
 from train.errors import TrainingError
@@ -67,11 +68,23 @@ class Run:
 
     def output(self) -> torch.Tensor:
         probe = pairs(same=True, seed=1)
-        embeddings = self.frozen.embed_sources(probe.sources)
+        embeddings = self.frozen.embed_sources(probe.sources, probe.targets)
         return self.networks.plain_generator(probe.targets, embeddings).detach()
 
     def generator(self) -> list[torch.Tensor]:
         return [value.clone() for value in self.networks.plain_generator.parameters()]
+
+
+def test_the_generator_trains_on_embeddings_guided_as_the_pipeline_guides_them(frozen):
+    batch = pairs(same=False)
+    guided_config = replace(CONFIG, generator=replace(CONFIG.generator, identity_guidance=0.5))
+    guided = FrozenNetworks(guided_config, load_bundle(BUNDLE), CPU)
+    of_targets = guided.to_identity_crop(batch.targets)
+    embeddings = frozen.embed_sources(batch.sources, batch.targets)
+    targets = frozen.embed_sources(of_targets, batch.targets)
+    expected = push_embeddings_apart(embeddings, targets, 0.5)
+    torch.testing.assert_close(guided.embed_sources(batch.sources, batch.targets), expected)
+    assert not torch.allclose(embeddings, expected)
 
 
 def test_reconstruction_counts_in_same_identity_batches_only(frozen):

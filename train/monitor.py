@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import cv2
@@ -117,17 +117,17 @@ def write_samples(
     folder: Path,
     step: int,
     generator: nn.Module,
-    embed: nn.Module,
+    embed: Callable[[Tensor, Tensor], Tensor],
     kinds: Mapping[str, Pairs],
 ) -> bytes:
     """PNG of rows source, target, swap for each kind of pairs; also to the tracker. -> its bytes.
 
-    generator: the moving average; embed: [B, 3, 112, 112] -> [B, 512] unit norm.
+    generator: the moving average; embed: FrozenNetworks.embed_sources.
     """
     grids = []
     for pairs in kinds.values():
         targets, sources = pairs.targets[:MAX_PAIRS], pairs.sources[:MAX_PAIRS]
-        swapped = generator(targets, embed(sources)).float()
+        swapped = generator(targets, embed(sources, targets)).float()
         shown = F.interpolate(sources, targets.shape[-1:] * 2, mode="bilinear", antialias=True)
         grids.append(_grid(torch.stack([shown, targets, swapped])))
     width = max(grid.shape[1] for grid in grids)

@@ -13,7 +13,7 @@ from torch.utils.checkpoint import checkpoint
 
 from simswap.bundle import Bundle, find_bundle, load_network, read_config
 from simswap.models.generator import Generator, IdentityBlock
-from simswap.models.identity import embed_identity
+from simswap.models.identity import embed_identity, push_embeddings_apart
 from train.batch_norm import synchronise_batch_norms
 from train.config import TrainConfig
 from train.discriminator import NUM_LAYERS, MultiScaleDiscriminator
@@ -53,11 +53,19 @@ class FrozenNetworks:
         self.identity_network.to(device)
         self.teachers = [load_teacher(source, device) for source in config.teachers]
         self.to_identity_crop = CropToIdentityCrop(config.crop_template).to(device)
+        self.guidance = config.generator.identity_guidance
 
     @torch.no_grad()
-    def embed_sources(self, crops: Tensor) -> Tensor:
-        """[B, 3, 112, 112] RGB [0, 1] -> [B, 512] unit norm, for the generator."""
-        return embed_identity(self.identity_network, crops)
+    def embed_sources(self, sources: Tensor, targets: Tensor) -> Tensor:
+        """What the pipeline gives the generator: [B, 512] unit norm, guidance included.
+
+        sources: [B, 3, 112, 112]; targets: [B, 3, S, S], the generator's crops; RGB [0, 1].
+        """
+        embeddings = embed_identity(self.identity_network, sources)
+        if not self.guidance:
+            return embeddings
+        own = embed_identity(self.identity_network, self.to_identity_crop(targets))
+        return push_embeddings_apart(embeddings, own, self.guidance)
 
 
 class Networks:

@@ -73,11 +73,12 @@ def generator_losses(
     weights = config.weights
     # Each teacher sees same- and different-identity batches.
     teacher = frozen.teachers[step // 2 % len(frozen.teachers)]
-    swapped = networks.generator(batch.targets, frozen.embed_sources(batch.sources)).float()
+    embeddings = frozen.embed_sources(batch.sources, batch.targets)
+    swapped = networks.generator(batch.targets, embeddings).float()
     with torch.no_grad():
         source_embeddings = teacher(batch.sources)
-    embeddings = teacher(frozen.to_identity_crop(swapped))
-    losses = {"identity": identity_loss(embeddings, source_embeddings)}
+    swapped_embeddings = teacher(frozen.to_identity_crop(swapped))
+    losses = {"identity": identity_loss(swapped_embeddings, source_embeddings)}
     scales = {"identity": weights.identity.at(step)}
     if weights.low_frequency:
         losses["low_frequency"] = low_frequency_loss(
