@@ -8,6 +8,7 @@ import torch
 pytest.importorskip("accelerate", reason="needs the train extra")
 
 from accelerate import Accelerator
+from torch import nn
 from torch.nn import functional as F
 
 from simswap.bundle import load_bundle
@@ -243,3 +244,28 @@ def test_the_moving_average_converges_to_weights_that_stand_still():
     for step in range(40):
         ema.update(network, step)
     torch.testing.assert_close(ema.generator.weight, network.weight)
+
+
+def test_frozen_batch_norms_keep_their_statistics_and_train_their_weights(frozen):
+    run = Run(frozen)
+    run.step(0, pairs(same=True))
+    norms = [m for m in run.networks.plain_generator.modules() if isinstance(m, nn.BatchNorm2d)]
+    before = [(norm.running_mean.clone(), norm.weight.clone()) for norm in norms]
+    run.networks.freeze_batch_norms()
+    run.step(2, pairs(same=True, seed=1))
+    for norm, (mean, weight) in zip(norms, before, strict=True):
+        assert torch.equal(norm.running_mean, mean)
+        assert not torch.equal(norm.weight, weight)
+
+
+def test_with_frozen_batch_norms_a_crop_is_swapped_alike_in_any_batch(frozen):
+    run = Run(frozen)
+    run.networks.freeze_batch_norms()
+    batch = pairs(same=True)
+    embeddings = frozen.embed_sources(batch.sources, batch.targets)
+    generator = run.networks.plain_generator
+    with torch.inference_mode():
+        torch.testing.assert_close(
+            generator(batch.targets, embeddings)[:1],
+            generator(batch.targets[:1], embeddings[:1]),
+        )

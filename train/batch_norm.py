@@ -1,4 +1,4 @@
-"""Batch norms that see the batch of all processes, so that two halves train like one whole."""
+"""Batch norms that see the batch of all processes, and batch norms that see none."""
 
 from __future__ import annotations
 
@@ -57,3 +57,15 @@ def synchronise_batch_norms(network: nn.Module, device: torch.device) -> nn.Modu
                 ours.load_state_dict(child.state_dict())
                 setattr(module, name, ours.train(child.training))
     return network
+
+
+def freeze_batch_norms(network: nn.Module) -> None:
+    """Have the batch norms use, and keep, the statistics they have gathered; weights still train.
+
+    The pairs of a batch show either one person each or two (Chen et al. 2020, section 3.3), and the
+    statistics of the batch tell the generator which: it learns to leave faces alone where they say
+    "one". In use they say neither, and it swaps too little (measured, see train/EXPERIMENTS.md).
+    """
+    for module in network.modules():
+        if isinstance(module, nn.modules.batchnorm._BatchNorm):
+            module.eval()

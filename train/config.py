@@ -129,6 +129,7 @@ class TrainConfig:
     max_grad_norm: float = 50.0  # of the generator; far above the usual norm, against outliers
     ema_decay: float = 0.999
     discriminator_from: int = 2200  # step; before it the generator learns identity and pixels
+    freeze_batch_norms_from: int = 2200  # step; their statistics betray a batch's kind
     low_frequency_cell: int = 8  # px of a cell's side
     feature_matching_from: int = 2  # first discriminator layer matched: 0 (full) to 3
     weights: LossWeights = LossWeights()

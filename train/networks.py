@@ -14,7 +14,7 @@ from torch.utils.checkpoint import checkpoint
 from simswap.bundle import Bundle, find_bundle, load_network, read_config
 from simswap.models.generator import Generator, IdentityBlock
 from simswap.models.identity import embed_identity, push_embeddings_apart
-from train.batch_norm import synchronise_batch_norms
+from train.batch_norm import freeze_batch_norms, synchronise_batch_norms
 from train.config import TrainConfig
 from train.discriminator import NUM_LAYERS, MultiScaleDiscriminator
 from train.errors import TrainingError
@@ -109,6 +109,10 @@ class Networks:
             self.generator_optimizer,
             self.discriminator_optimizer,
         )
+
+    def freeze_batch_norms(self) -> None:
+        """The generator's batch norms keep their statistics from now on."""
+        freeze_batch_norms(self.plain_generator)
 
     def check_finite(self, step: int) -> None:
         """Raise TrainingError if `step` broke the weights, whose losses only the next would show.

@@ -127,6 +127,8 @@ class Run:
         while step < config.num_steps:
             rate = learning_rate(config, step)
             self.networks.set_learning_rates(rate, rate * config.discriminator_rate)
+            if step >= config.freeze_batch_norms_from:
+                self.networks.freeze_batch_norms()
             pairs = [
                 Pairs.of(next(batches), accelerator.device) for _ in range(config.accumulation)
             ]
