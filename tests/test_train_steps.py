@@ -49,6 +49,11 @@ def pairs(*, same: bool, seed: int = 0) -> Pairs:
     )
 
 
+def guided_networks() -> FrozenNetworks:
+    generator = replace(CONFIG.generator, identity_guidance=0.5)
+    return FrozenNetworks(replace(CONFIG, generator=generator), load_bundle(BUNDLE), CPU)
+
+
 class Run:
     """Fresh networks of a configuration, and a step on them."""
 
@@ -76,16 +81,28 @@ class Run:
         return [value.clone() for value in self.networks.plain_generator.parameters()]
 
 
-def test_the_generator_trains_on_embeddings_guided_as_the_pipeline_guides_them(frozen):
-    batch = pairs(same=False)
-    guided_config = replace(CONFIG, generator=replace(CONFIG.generator, identity_guidance=0.5))
-    guided = FrozenNetworks(guided_config, load_bundle(BUNDLE), CPU)
-    of_targets = guided.to_identity_crop(batch.targets)
+def test_embeddings_are_guided_as_the_pipeline_guides_them(frozen):
+    batch, guided = pairs(same=False), guided_networks()
     embeddings = frozen.embed_sources(batch.sources, batch.targets)
-    targets = frozen.embed_sources(of_targets, batch.targets)
+    targets = frozen.embed_sources(guided.to_identity_crop(batch.targets), batch.targets)
     expected = push_embeddings_apart(embeddings, targets, 0.5)
     torch.testing.assert_close(guided.embed_sources(batch.sources, batch.targets), expected)
     assert not torch.allclose(embeddings, expected)
+
+
+def test_random_guidance_lies_between_none_and_twice_the_pipelines(frozen):
+    batch, guided = pairs(same=False), guided_networks()
+    embeddings = frozen.embed_sources(batch.sources, batch.targets)
+    targets = frozen.embed_sources(guided.to_identity_crop(batch.targets), batch.targets)
+    farthest = push_embeddings_apart(embeddings, targets, 1.0)
+    lowest, highest = ((e * targets).sum(1) for e in (farthest, embeddings))
+    torch.manual_seed(0)
+    drawn = [
+        (guided.embed_sources(batch.sources, batch.targets, random_guidance=True) * targets).sum(1)
+        for _ in range(20)
+    ]
+    assert all(((lowest <= likeness) & (likeness <= highest)).all() for likeness in drawn)
+    assert torch.stack(drawn).std(0).min() > 0.1 * (highest - lowest).max()
 
 
 def test_reconstruction_counts_in_same_identity_batches_only(frozen):

@@ -56,16 +56,23 @@ class FrozenNetworks:
         self.guidance = config.generator.identity_guidance
 
     @torch.no_grad()
-    def embed_sources(self, sources: Tensor, targets: Tensor) -> Tensor:
+    def embed_sources(
+        self, sources: Tensor, targets: Tensor, *, random_guidance: bool = False
+    ) -> Tensor:
         """What the pipeline gives the generator: [B, 512] unit norm, guidance included.
 
         sources: [B, 3, 112, 112]; targets: [B, 3, S, S], the generator's crops; RGB [0, 1].
+        random_guidance: each pair's between none and twice the pipeline's. One that never changes
+        betrays at once who is to be swapped: without any, the generator then hardly did a thing.
         """
         embeddings = embed_identity(self.identity_network, sources)
         if not self.guidance:
             return embeddings
         own = embed_identity(self.identity_network, self.to_identity_crop(targets))
-        return push_embeddings_apart(embeddings, own, self.guidance)
+        guidance = self.guidance
+        if random_guidance:
+            guidance = 2 * guidance * torch.rand(len(own), 1, device=own.device)
+        return push_embeddings_apart(embeddings, own, guidance)
 
 
 class Networks:

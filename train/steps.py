@@ -73,7 +73,7 @@ def generator_losses(
     weights = config.weights
     # Each teacher sees same- and different-identity batches.
     teacher = frozen.teachers[step // 2 % len(frozen.teachers)]
-    embeddings = frozen.embed_sources(batch.sources, batch.targets)
+    embeddings = frozen.embed_sources(batch.sources, batch.targets, random_guidance=True)
     swapped = networks.generator(batch.targets, embeddings).float()
     with torch.no_grad():
         source_embeddings = teacher(batch.sources)

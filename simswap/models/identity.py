@@ -99,14 +99,15 @@ def embed_identity(network: nn.Module, crops: Tensor) -> Tensor:
     return F.normalize(network(crops).float(), dim=1)
 
 
-def push_embeddings_apart(sources: Tensor, targets: Tensor, guidance: float) -> Tensor:
+def push_embeddings_apart(sources: Tensor, targets: Tensor, guidance: float | Tensor) -> Tensor:
     """Unit-norm embeddings moved beyond the sources' own, away from the target faces'.
 
     A small generator leaves a part of the target's identity on the face; asking for more than the
     source makes up for it, as classifier-free guidance does in diffusion models (not in the paper).
     A face that is the source's already gets what it would have got.
 
-    sources, targets: [..., E] unit norm; guidance: in units of the difference.
+    sources, targets: [..., E] unit norm; guidance: in units of the difference, one number or each
+    pair's own ([..., 1]).
     """
     return F.normalize(sources + guidance * (sources - targets), dim=-1)
 
