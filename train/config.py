@@ -107,7 +107,7 @@ class TrainConfig:
             channels=(24, 48, 96, 192),
             num_blocks=4,
             embedding_scale=512**0.5,
-            identity_guidance=0.5,
+            identity_guidance=1.0,
             gated_skips=True,
             soft_mask=True,
         )

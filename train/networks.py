@@ -62,7 +62,7 @@ class FrozenNetworks:
         """What the pipeline gives the generator: [B, 512] unit norm, guidance included.
 
         sources: [B, 3, 112, 112]; targets: [B, 3, S, S], the generator's crops; RGB [0, 1].
-        random_guidance: each pair's between none and twice the pipeline's. One that never changes
+        random_guidance: each pair's between none and the pipeline's. One that never changes
         betrays at once who is to be swapped: without any, the generator then hardly did a thing.
         """
         embeddings = embed_identity(self.identity_network, sources)
@@ -71,7 +71,7 @@ class FrozenNetworks:
         own = embed_identity(self.identity_network, self.to_identity_crop(targets))
         guidance = self.guidance
         if random_guidance:
-            guidance = 2 * guidance * torch.rand(len(own), 1, device=own.device)
+            guidance = guidance * torch.rand(len(own), 1, device=own.device)
         return push_embeddings_apart(embeddings, own, guidance)
 
 
