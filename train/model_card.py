@@ -101,7 +101,9 @@ def describe_networks(
         NetworkFacts(
             WEIGHT_FILES["generator"],
             f"SimSwap generator, {crop_size} px crops, {config.channels[0]} base channels, "
-            f"{config.num_blocks} identity blocks",
+            f"{config.num_blocks} identity blocks"
+            + ", gated skips" * config.gated_skips
+            + ", soft mask" * config.soft_mask,
             _num_parameters(generator),
             _gmac(generator, crops, embeddings),
         ),
