@@ -53,13 +53,12 @@ class Ramp:
 class LossWeights:
     """Generator loss weights, and the discriminators' penalty; the paper's are in simswap-224.toml.
 
-    The defaults are those of the bundled model. Identity first, then balance: measured, a high
-    identity weight learns the swap in a few thousand steps but keeps dark eyes and ripples;
-    lowering it afterwards keeps the identity and cleans the pictures.
+    The defaults begin as the bundled model's training did, and end nearly so (its last 850 steps
+    had 30 and 3): once the skips and the mask work, a little reconstruction goes far.
     """
 
-    identity: Ramp = Ramp(20.0, 14.0, 3250, 4000)  # times 1 - cosine similarity
-    reconstruction: Ramp = Ramp(30.0, 50.0, 3250, 4000)  # L1 on [0, 1], same-identity batches only
+    identity: Ramp = Ramp(20.0, 26.0, 3250, 4000)  # times 1 - cosine similarity
+    reconstruction: Ramp = Ramp(30.0, 15.0, 3250, 4000)  # L1 on [0, 1], same-identity batches only
     low_frequency: float = 60.0  # L1 on [0, 1], averaged over cells; ours: keeps light and colour
     feature_matching: float = 5.0  # L1 on discriminator features; 0: the paper's ablation "none"
     adversarial: float = 1.0  # hinge
@@ -118,11 +117,11 @@ class TrainConfig:
     init_from: str = ""  # bundle whose generator's weights a new run starts from
 
     # Schedule
-    num_steps: int = 8800  # optimiser steps, each on same- or different-identity pairs
+    num_steps: int = 18200  # optimiser steps, each on same- or different-identity pairs
     batch_size: int = 16  # pairs of each process and forward pass
     accumulation: int = 1  # forward passes of one step
     learning_rate: float = 4e-4
-    final_learning_rate: float = 4e-5
+    final_learning_rate: float = 1e-5
     discriminator_rate: float = 4.0  # times these: their part of a picture, the face, is small
     decay_from: float = 0.6  # share of the run after which the rate falls (cosine)
     adam_betas: tuple[float, ...] = (0.0, 0.99)
