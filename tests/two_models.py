@@ -14,11 +14,16 @@ BUNDLED, SECOND = "simswap-lite-128", "blue"
 
 
 def write_second_model(folder: Path, name: str = SECOND) -> Path:
-    """The bundled model under another name, with a generator that mistakes red for blue."""
+    """The bundled model under another name, with a generator that mistakes red for blue.
+
+    Its mask is closed: it would let through the target's own colours.
+    """
     bundle = load_bundle()
     with torch.no_grad():
-        for weights in list(bundle.generator.parameters())[-2:]:
+        for weights in bundle.generator.last_layer.parameters():
             weights.copy_(weights.flip(0))
+        bundle.generator.soft_mask.conv.weight.zero_()
+        bundle.generator.soft_mask.conv.bias.fill_(-4)
     config = replace(bundle.config, name=name)
     save_bundle(replace(bundle, config=config), folder, f"# {name}\n", half=False)
     return folder

@@ -57,22 +57,18 @@ class FrozenNetworks:
 
     @torch.no_grad()
     def embed_sources(
-        self, sources: Tensor, targets: Tensor, *, random_guidance: bool = False
+        self, sources: Tensor, targets: Tensor, shares: float | Tensor = 1.0
     ) -> Tensor:
         """What the pipeline gives the generator: [B, 512] unit norm, guidance included.
 
         sources: [B, 3, 112, 112]; targets: [B, 3, S, S], the generator's crops; RGB [0, 1].
-        random_guidance: each pair's between none and the pipeline's. One that never changes
-        betrays at once who is to be swapped: without any, the generator then hardly did a thing.
+        shares: of the pipeline's guidance, one or each pair's own ([B, 1]).
         """
         embeddings = embed_identity(self.identity_network, sources)
         if not self.guidance:
             return embeddings
         own = embed_identity(self.identity_network, self.to_identity_crop(targets))
-        guidance = self.guidance
-        if random_guidance:
-            guidance = guidance * torch.rand(len(own), 1, device=own.device)
-        return push_embeddings_apart(embeddings, own, guidance)
+        return push_embeddings_apart(embeddings, own, self.guidance * shares)
 
 
 class Networks:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+import numpy as np
 import torch
 from accelerate import Accelerator
 from torch import Tensor
@@ -73,7 +74,8 @@ def generator_losses(
     weights = config.weights
     # Each teacher sees same- and different-identity batches.
     teacher = frozen.teachers[step // 2 % len(frozen.teachers)]
-    embeddings = frozen.embed_sources(batch.sources, batch.targets, random_guidance=True)
+    shares = guidance_shares(config.seed, step, len(batch.targets)).to(batch.targets.device)
+    embeddings = frozen.embed_sources(batch.sources, batch.targets, shares)
     swapped = networks.generator(batch.targets, embeddings).float()
     with torch.no_grad():
         source_embeddings = teacher(batch.sources)
@@ -95,6 +97,16 @@ def generator_losses(
             "feature_matching": weights.feature_matching,
         }
     return swapped, losses, scales
+
+
+def guidance_shares(seed: int, step: int, count: int) -> Tensor:
+    """[count, 1] in [0, 1), the same whenever a run comes to `step`, resumed or not.
+
+    Guidance that never changes betrays who is to be swapped; without any, the generator then hardly
+    did a thing (measured, see train/EXPERIMENTS.md).
+    """
+    random = np.random.default_rng((seed, step))
+    return torch.from_numpy(random.random((count, 1), dtype=np.float32))
 
 
 def _adversarial_losses(
