@@ -140,10 +140,10 @@ class Networks:
 
 
 def take_weights(generator: Generator, source: str) -> None:
-    """Begin with a bundle's generator; what this one has beyond it begins without effect.
+    """Begin with a bundle's generator, which may have fewer parts.
 
-    That may be more identity blocks, gated skips and the soft mask. Raises TrainingError if the
-    bundle's differs otherwise.
+    Further identity blocks and gated skips begin without effect, the soft mask with little. Raises
+    TrainingError if the bundle's generator differs otherwise.
     """
     folder = find_bundle(source)
     stored, ours = read_config(folder), generator.config

@@ -102,8 +102,8 @@ def generator_losses(
 def guidance_shares(seed: int, step: int, count: int) -> Tensor:
     """[count, 1] in [0, 1), the same whenever a run comes to `step`, resumed or not.
 
-    Guidance that never changes betrays who is to be swapped; without any, the generator then hardly
-    did a thing (measured, see train/EXPERIMENTS.md).
+    Guidance that never changes betrays who is to be swapped; given none, the generator then left
+    many faces alone (measured, see train/EXPERIMENTS.md).
     """
     random = np.random.default_rng((seed, step))
     return torch.from_numpy(random.random((count, 1), dtype=np.float32))
