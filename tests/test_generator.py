@@ -69,10 +69,11 @@ def test_generator_agrees_with_the_official_network(variant):
     np.testing.assert_allclose(mean_std, expected[f"{variant}_mean_std"], atol=1e-4, rtol=0)
 
 
-def test_gated_skips_and_the_soft_mask_begin_almost_without_effect():
+def test_what_is_ours_begins_almost_without_effect():
     torch.manual_seed(0)
     plain = Generator(TINY).eval()
-    larger = Generator(replace(TINY, gated_skips=True, soft_mask=True)).eval()
+    ours = replace(TINY, decoder_styles=True, gated_skips=True, soft_mask=True)
+    larger = Generator(ours).eval()
     larger.load_state_dict(plain.state_dict(), strict=False)
     crops, embeddings = torch.rand(2, 3, 16, 16), F.normalize(torch.randn(2, 512))
     with torch.inference_mode():
@@ -90,6 +91,21 @@ def test_a_closed_soft_mask_leaves_nothing_of_the_crop_and_an_open_one_all(pixel
     for bias, expected in ((-50, plain(crops, embeddings)), (50, crops)):
         generator.soft_mask.conv.bias.data.fill_(bias)
         torch.testing.assert_close(generator(crops, embeddings), expected)
+
+
+@pytest.mark.parametrize("level", ["style2", "style1"])
+def test_each_decoder_style_lets_the_identity_reach_the_output_by_itself(level):
+    torch.manual_seed(0)
+    generator = Generator(replace(TINY, decoder_styles=True)).eval()
+    for block in generator.BottleNeck:  # the bottleneck knows of no identity
+        block.register_forward_hook(lambda _, inputs, __: inputs[0])
+    crops, embeddings = torch.rand(1, 3, 16, 16).repeat(2, 1, 1, 1), torch.eye(512)[:2]
+    with torch.inference_mode():
+        one, other = generator(crops, embeddings)
+        torch.testing.assert_close(one, other)
+        nn.init.normal_(getattr(generator, level).linear.weight)
+        one, other = generator(crops, embeddings)
+    assert (one - other).abs().max() > 0.01
 
 
 def test_a_gated_skip_lets_detail_reach_the_output_past_the_bottleneck():

@@ -26,6 +26,12 @@ def test_kinds_alternate_by_optimiser_step():
     assert [batch.same for batch in take(loader, 6)] == [True, True, False, False, True, True]
 
 
+@pytest.mark.parametrize("num_workers", [0, pytest.param(2, marks=pytest.mark.slow)])
+def test_one_step_in_so_many_is_of_one_person_each(num_workers):
+    loader = PairLoader(people(4, 16, 4), SETTINGS, same_every=3, num_workers=num_workers)
+    assert [batch.same for batch in take(loader, 7)] == [i % 3 == 0 for i in range(7)]
+
+
 def test_processes_see_different_targets():
     photos = people(2, 16, 4)
     one, two = (PairLoader(photos, SETTINGS, rank=rank, world=2) for rank in (0, 1))

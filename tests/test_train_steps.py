@@ -192,7 +192,12 @@ def test_a_new_run_starts_from_the_weights_of_a_bundle():
 
 def test_what_a_generator_has_beyond_the_bundle_it_starts_from_begins_without_effect(tiny_folder):
     smaller = load_bundle(tiny_folder).generator.eval()
-    config = replace(smaller.config, num_blocks=smaller.config.num_blocks + 2, gated_skips=True)
+    config = replace(
+        smaller.config,
+        num_blocks=smaller.config.num_blocks + 2,
+        decoder_styles=True,
+        gated_skips=True,
+    )
     torch.manual_seed(0)
     larger = Generator(config).eval()
     take_weights(larger, str(tiny_folder))

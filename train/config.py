@@ -17,6 +17,7 @@ AT_LEAST_ONE = (
     "block_rows",
     "mix_shards",
     "photos_per_person",
+    "same_every",
     "low_frequency_cell",
     "log_every",
     "sample_every",
@@ -92,6 +93,7 @@ class TrainConfig:
     mix_shards: int = 4  # shards that a block is drawn from
     photos_per_person: int = 60  # as sources; further photos of one person do not add to the chance
     min_coverage: float = 0.97  # share of a target's crop inside its photo; else a source only
+    same_every: int = 4  # one step in so many has pairs of one person each; the paper: 2
     num_workers: int = 0  # processes that decode and align; 0: the training process itself
 
     # Networks
@@ -104,10 +106,11 @@ class TrainConfig:
     generator: GeneratorConfig = field(
         default_factory=lambda: GeneratorConfig(
             channels=(24, 48, 96, 192),
-            num_blocks=4,
+            num_blocks=8,
             embedding_scale=512**0.5,
             identity_guidance=1.0,
             gated_skips=True,
+            decoder_styles=True,
             soft_mask=True,
         )
     )

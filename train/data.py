@@ -53,7 +53,7 @@ def pair_settings(config: TrainConfig) -> PairSettings:
 
 
 class PairLoader:
-    """Endless batches for process `rank` of `world`, alternating in kind by optimiser step.
+    """Endless batches for process `rank` of `world`; each optimiser step is of one kind.
 
     Iterate once. `state` always describes the position after the last batch that was given out.
     """
@@ -67,13 +67,16 @@ class PairLoader:
         world: int = 1,
         num_workers: int = 0,
         accumulation: int = 1,
+        same_every: int = 2,
         state: LoaderState | None = None,
     ) -> None:
         self.num_workers = num_workers
         per_process = max(num_workers, 1)
         self.state = _resumed(state, world * per_process, per_process)
         self.skipped: Counter[str] = Counter()
-        self._dataset = _Batches(shards, settings, rank * per_process, self.state, accumulation)
+        self._dataset = _Batches(
+            shards, settings, rank * per_process, self.state, accumulation, same_every
+        )
 
     def __iter__(self) -> Iterator[PairBatch]:
         """Raises TrainingError for what is wrong with the data."""
@@ -116,12 +119,14 @@ class _Batches(IterableDataset):
         first_stream: int,
         state: LoaderState,
         accumulation: int,
+        same_every: int,
     ) -> None:
         self.shards = shards
         self.settings = settings
         self.first_stream = first_stream
         self.state = state
         self.accumulation = accumulation
+        self.same_every = same_every
 
     def __iter__(self) -> Iterator[PairBatch | SimSwapError]:
         worker = get_worker_info()
@@ -133,7 +138,7 @@ class _Batches(IterableDataset):
             self.shards, self.settings, self.first_stream + turn, self.state.num_streams
         )
         numbers = itertools.count(number, num_workers)
-        kinds = (number // self.accumulation % 2 == 0 for number in numbers)
+        kinds = (number // self.accumulation % self.same_every == 0 for number in numbers)
         try:
             yield from stream.batches(self.state.positions[turn], kinds)
         except SimSwapError as error:

@@ -103,6 +103,7 @@ def describe_networks(
             f"SimSwap generator, {crop_size} px crops, {config.channels[0]} base channels, "
             f"{config.num_blocks} identity blocks"
             + ", gated skips" * config.gated_skips
+            + ", decoder styles" * config.decoder_styles
             + ", soft mask" * config.soft_mask,
             _num_parameters(generator),
             _gmac(generator, crops, embeddings),

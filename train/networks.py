@@ -142,8 +142,8 @@ class Networks:
 def take_weights(generator: Generator, source: str) -> None:
     """Begin with a bundle's generator, which may have fewer parts.
 
-    Further identity blocks and gated skips begin without effect, the soft mask with little. Raises
-    TrainingError if the bundle's generator differs otherwise.
+    Further identity blocks, styles and gated skips begin without effect, the soft mask with little.
+    Raises TrainingError if the bundle's generator differs otherwise.
     """
     folder = find_bundle(source)
     stored, ours = read_config(folder), generator.config
@@ -151,6 +151,7 @@ def take_weights(generator: Generator, source: str) -> None:
         ours,
         num_blocks=min(ours.num_blocks, stored.generator.num_blocks),
         gated_skips=ours.gated_skips and stored.generator.gated_skips,
+        decoder_styles=ours.decoder_styles and stored.generator.decoder_styles,
         soft_mask=ours.soft_mask and stored.generator.soft_mask,
     )
     if stored.generator != smaller:

@@ -69,6 +69,7 @@ def measure(config: TrainConfig) -> Speed:
         pair_settings(config),
         num_workers=config.num_workers,
         accumulation=config.accumulation,
+        same_every=config.same_every,
     )
     batches = iter(loader)
     waited = 0.0

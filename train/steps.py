@@ -73,7 +73,7 @@ def generator_losses(
     """Swapped crops [B, 3, S, S], the losses of this step, and the weight of each."""
     weights = config.weights
     # Each teacher sees same- and different-identity batches.
-    teacher = frozen.teachers[step // 2 % len(frozen.teachers)]
+    teacher = frozen.teachers[step // config.same_every % len(frozen.teachers)]
     shares = guidance_shares(config.seed, step, len(batch.targets)).to(batch.targets.device)
     embeddings = frozen.embed_sources(batch.sources, batch.targets, shares)
     swapped = networks.generator(batch.targets, embeddings).float()

@@ -82,6 +82,7 @@ def main(config: TrainConfig) -> None:
         world=accelerator.num_processes,
         num_workers=config.num_workers,
         accumulation=config.accumulation,
+        same_every=config.same_every,
         state=state,
     )
     run = Run(accelerator, config, networks, frozen, loader, evaluator, publisher, fixed)

@@ -30,6 +30,7 @@ class GeneratorConfig:
     embedding_scale: float = 1.0  # on the unit-norm embedding; sqrt(512) gives unit variance
     identity_guidance: float = 0.0  # for the pipeline, see selection.push_apart; the paper: 0
     gated_skips: bool = False  # ours: GatedSkip after each doubling but the last
+    decoder_styles: bool = False  # ours: IdentityStyle after each doubling
     soft_mask: bool = False  # ours: a learned share of the crop itself in each pixel
 
     def __post_init__(self) -> None:
@@ -149,6 +150,11 @@ class Generator(nn.Module):
         for name, wide, narrow in zip(self._up_names, widths[:0:-1], widths[-2::-1], strict=True):
             self.add_module(name, _up(wide, narrow))
         self.last_layer = nn.Sequential(nn.ReflectionPad2d(3), nn.Conv2d(widths[0], 3, 7))
+        self._style_names = []
+        if config.decoder_styles:
+            self._style_names = [name.replace("up", "style") for name in self._up_names]
+            for name, width in zip(self._style_names, widths[-2::-1], strict=True):
+                self.add_module(name, _style_without_effect(config.embedding_size, width))
         self._skip_names = []
         if config.gated_skips:
             self._skip_names = [name.replace("up", "skip") for name in self._up_names[:-1]]
@@ -192,9 +198,12 @@ class Generator(nn.Module):
         embeddings = embeddings * self.config.embedding_scale
         for block in self.BottleNeck:
             features = block(features, embeddings)
+        styles = [getattr(self, name) for name in self._style_names]
         skips = [getattr(self, name) for name in self._skip_names]
         for i, name in enumerate(self._up_names):
             features = getattr(self, name)(features)  # width and height double
+            if styles:
+                features = styles[i](features, embeddings)
             if i < len(skips):
                 features = skips[i](features, encoded[-2 - i])
         return features
@@ -211,6 +220,13 @@ class Generator(nn.Module):
                 f"embeddings must be [{len(crops)}, {self.config.embedding_size}], got "
                 f"{list(embeddings.shape)}."
             )
+
+
+def _style_without_effect(embedding_size: int, channels: int) -> IdentityStyle:
+    style = IdentityStyle(embedding_size, channels)
+    nn.init.zeros_(style.linear.weight)
+    nn.init.zeros_(style.linear.bias)
+    return style
 
 
 def _down(in_channels: int, out_channels: int) -> nn.Sequential:
