@@ -74,10 +74,12 @@ def match_references(
 
 
 def push_apart(identity: Identity, target: np.ndarray, guidance: float) -> Identity:
-    """The identity moved away from the target face's own, see push_embeddings_apart.
+    """The identity moved away from the target face's own, see push_embeddings_apart; 0: unchanged.
 
-    target: [512] unit norm, of the face in the frame.
+    target: [512] unit norm, of the face in the frame. The result's embedding is of any length.
     """
+    if not guidance:
+        return identity
     own, other = torch.from_numpy(identity.embedding), torch.from_numpy(target)
     pushed = push_embeddings_apart(own, other, guidance).numpy()
     return replace(identity, embedding=pushed)

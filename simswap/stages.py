@@ -91,7 +91,7 @@ def generate(
     """Swapped crops of at least one face: [N, S, S, 3] float32 RGB in [0, 1].
 
     generator: as `for_rendering` gives it, or in float32.
-    embeddings: [N, 512] float32, unit norm: the identity that each face gets.
+    embeddings: [N, 512] float32: the identity that each face gets, guided or of unit norm.
     """
     weights = next(generator.parameters())
     device, dtype = weights.device, weights.dtype

@@ -19,7 +19,7 @@ from train.discriminator import MultiScaleDiscriminator
 from train.errors import TrainingError
 from train.monitor import LossWatch
 from train.networks import Ema, FrozenNetworks, Networks, take_weights
-from train.steps import Pairs, guidance_shares, train_step
+from train.steps import Pairs, train_step
 
 SIZE = 32
 BUNDLE = "assets/models/simswap-lite-128"
@@ -88,23 +88,6 @@ def test_embeddings_are_guided_as_the_pipeline_guides_them(frozen):
     expected = push_embeddings_apart(embeddings, targets, 0.5)
     torch.testing.assert_close(guided.embed_sources(batch.sources, batch.targets), expected)
     assert not torch.allclose(embeddings, expected)
-
-
-def test_each_pair_has_its_own_share_of_the_guidance(frozen):
-    batch, guided = pairs(same=False), guided_networks()
-    shares = torch.tensor([[0.0], [1.0]])
-    embeddings = guided.embed_sources(batch.sources, batch.targets, shares)
-    unguided = frozen.embed_sources(batch.sources, batch.targets)
-    torch.testing.assert_close(embeddings[0], unguided[0])
-    torch.testing.assert_close(embeddings[1], guided.embed_sources(batch.sources, batch.targets)[1])
-
-
-def test_shares_of_the_guidance_cover_all_of_it_and_belong_to_their_step():
-    shares = torch.cat([guidance_shares(seed=3, step=step, count=16) for step in range(20)])
-    assert 0 <= shares.min() < 0.05
-    assert 0.95 < shares.max() < 1
-    assert torch.equal(shares[16:32], guidance_shares(seed=3, step=1, count=16))
-    assert not torch.equal(shares[:16], shares[16:32])
 
 
 def test_reconstruction_counts_in_same_identity_batches_only(frozen):

@@ -56,19 +56,16 @@ class FrozenNetworks:
         self.guidance = config.generator.identity_guidance
 
     @torch.no_grad()
-    def embed_sources(
-        self, sources: Tensor, targets: Tensor, shares: float | Tensor = 1.0
-    ) -> Tensor:
-        """What the pipeline gives the generator: [B, 512] unit norm, guidance included.
+    def embed_sources(self, sources: Tensor, targets: Tensor) -> Tensor:
+        """What the pipeline gives the generator: [B, 512], guidance included.
 
         sources: [B, 3, 112, 112]; targets: [B, 3, S, S], the generator's crops; RGB [0, 1].
-        shares: of the pipeline's guidance, one or each pair's own ([B, 1]).
         """
         embeddings = embed_identity(self.identity_network, sources)
         if not self.guidance:
             return embeddings
         own = embed_identity(self.identity_network, self.to_identity_crop(targets))
-        return push_embeddings_apart(embeddings, own, self.guidance * shares)
+        return push_embeddings_apart(embeddings, own, self.guidance)
 
 
 class Networks:

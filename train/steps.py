@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-import numpy as np
 import torch
 from accelerate import Accelerator
 from torch import Tensor
@@ -74,8 +73,7 @@ def generator_losses(
     weights = config.weights
     # Each teacher sees same- and different-identity batches.
     teacher = frozen.teachers[step // config.same_every % len(frozen.teachers)]
-    shares = guidance_shares(config.seed, step, len(batch.targets)).to(batch.targets.device)
-    embeddings = frozen.embed_sources(batch.sources, batch.targets, shares)
+    embeddings = frozen.embed_sources(batch.sources, batch.targets)
     swapped = networks.generator(batch.targets, embeddings).float()
     with torch.no_grad():
         source_embeddings = teacher(batch.sources)
@@ -97,16 +95,6 @@ def generator_losses(
             "feature_matching": weights.feature_matching,
         }
     return swapped, losses, scales
-
-
-def guidance_shares(seed: int, step: int, count: int) -> Tensor:
-    """[count, 1] in [0, 1), the same whenever a run comes to `step`, resumed or not.
-
-    Guidance that never changes betrays who is to be swapped; given none, the generator then left
-    many faces alone (measured, see train/EXPERIMENTS.md).
-    """
-    random = np.random.default_rng((seed, step))
-    return torch.from_numpy(random.random((count, 1), dtype=np.float32))
 
 
 def _adversarial_losses(

@@ -28,7 +28,7 @@ class GeneratorConfig:
     pixel_range: Literal["unit", "imagenet"] = "unit"  # what the body takes and gives
     embedding_size: int = 512
     embedding_scale: float = 1.0  # on the unit-norm embedding; sqrt(512) gives unit variance
-    identity_guidance: float = 0.0  # for the pipeline, see selection.push_apart; the paper: 0
+    identity_guidance: float = 0.0  # for the pipeline, see push_embeddings_apart; the paper: 0
     gated_skips: bool = False  # ours: GatedSkip after each doubling but the last
     decoder_styles: bool = False  # ours: IdentityStyle after each doubling
     soft_mask: bool = False  # ours: a learned share of the crop itself in each pixel
@@ -168,7 +168,7 @@ class Generator(nn.Module):
         """Swapped crops.
 
         crops: [B, 3, S, S] float32 RGB in [0, 1], S a multiple of 2 ** num_halvings;
-        embeddings: [B, 512] unit norm -> [B, 3, S, S] float32 RGB in [0, 1].
+        embeddings: [B, 512] unit norm, guided ones of any -> [B, 3, S, S] float32 RGB in [0, 1].
         Raises ValueError for other shapes.
         """
         self._check(crops, embeddings)

@@ -99,17 +99,19 @@ def embed_identity(network: nn.Module, crops: Tensor) -> Tensor:
     return F.normalize(network(crops).float(), dim=1)
 
 
-def push_embeddings_apart(sources: Tensor, targets: Tensor, guidance: float | Tensor) -> Tensor:
-    """Unit-norm embeddings moved beyond the sources' own, away from the target faces'.
+def push_embeddings_apart(sources: Tensor, targets: Tensor, guidance: float) -> Tensor:
+    """Embeddings moved beyond the sources' own, away from the target faces'; ours, not the paper's.
 
     A small generator leaves a part of the target's identity on the face; asking for more than the
-    source makes up for it, as classifier-free guidance does in diffusion models (not in the paper).
-    A face that is the source's already gets what it would have got.
+    source makes up for it, as classifier-free guidance does in diffusion models. The length says
+    how far there is to go: 1 between strangers, whose embeddings are orthogonal, 0 where the face
+    is the source's already, so that the generator need not guess whom to leave alone.
 
-    sources, targets: [..., E] unit norm; guidance: in units of the difference, one number or each
-    pair's own ([..., 1]).
+    sources, targets: [..., E] unit norm; guidance: in units of the difference.
     """
-    return F.normalize(sources + guidance * (sources - targets), dim=-1)
+    differences = sources - targets
+    distances = differences.norm(dim=-1, keepdim=True) / 2**0.5
+    return F.normalize(sources + guidance * differences, dim=-1) * distances
 
 
 def ir_se_config_from_state(state: Mapping[str, Tensor]) -> IdentityConfig:
