@@ -34,7 +34,7 @@ HIDING = 0.5
 # more it is seen (at 900 px as blotches), and the less is lost on the way: so it gets weaker.
 PSNR = 42.8
 LARGE = 200.0  # px of the frame that the mark plane covers; from here on it weakens
-WEAKENING = 0.7  # dB for each doubling; with 1.5 the marks of large smooth faces were lost to codecs
+WEAKENING = 0.7  # dB for each doubling; with 1.5 codecs took the marks of large smooth faces
 WEAKEST = 50.0  # dB
 WHOLE_FACE = 0.3  # of the plane; under a smaller mask the error allowed shrinks with it
 SMALLEST = 100.0  # px of the frame that the mark plane must cover; on smaller faces it is lost
