@@ -54,15 +54,15 @@ class Ramp:
 class LossWeights:
     """Generator loss weights, and the discriminators' penalty; the paper's are in simswap-224.toml.
 
-    The defaults begin as the bundled model's training did, and end as it did: once the skips and
-    the mask work, a little reconstruction goes far.
+    Identity and reconstruction begin and end as in the bundled model's training, the others are
+    those of its end: once the skips and the mask work, a little reconstruction goes far.
     """
 
-    identity: Ramp = Ramp(20.0, 43.0, 3250, 4000)  # times 1 - cosine similarity
+    identity: Ramp = Ramp(20.0, 36.0, 3250, 4000)  # times 1 - cosine similarity
     reconstruction: Ramp = Ramp(30.0, 12.0, 3250, 4000)  # L1 on [0, 1], same-identity batches only
     low_frequency: float = 60.0  # L1 on [0, 1], averaged over cells; ours: keeps light and colour
-    feature_matching: float = 18.0  # L1 on discriminator features; 0: the paper's ablation "none"
-    adversarial: float = 4.0  # hinge
+    feature_matching: float = 24.0  # L1 on discriminator features; 0: the paper's ablation "none"
+    adversarial: float = 5.0  # hinge
     gradient_penalty: float = 0.0  # (|gradient| - 1)^2 of the discriminators; the paper: 1e-5
 
 
@@ -120,7 +120,7 @@ class TrainConfig:
     init_from: str = ""  # bundle whose generator's weights a new run starts from
 
     # Schedule
-    num_steps: int = 25700  # optimiser steps, each on same- or different-identity pairs
+    num_steps: int = 26300  # optimiser steps, each on same- or different-identity pairs
     batch_size: int = 16  # pairs of each process and forward pass
     accumulation: int = 1  # forward passes of one step
     learning_rate: float = 4e-4
