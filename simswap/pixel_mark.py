@@ -25,9 +25,9 @@ SYNC_SEARCH = 6  # px; the sync may be placed so far off
 NUM_STEPS = 3  # after them strengths are within 4 % of what was asked for
 STEP = 1.0  # of the way that the linear model suggests; more oscillates on high contrast
 # How far the grain follows the face's own contrast: 0 not at all, 1 in proportion. It is seen on
-# smooth skin and hides in brows and hair, but the reader weighs smooth skin more: of 300 marks
-# 1 lost up to 4 % to a resize or codec, 0.75 up to 2 %.
-HIDING = 0.5
+# smooth skin and hides in brows and hair, but the reader weighs smooth skin more: a resize or
+# codec took up to 4 % of 300 marks with 1, 2 % with 0.75, 1.3 % with this.
+HIDING = 0.35
 # dB, over the mark plane; every mark is scaled to it. In the frame it is up to 0.7 less: to paste
 # sharpens a little, and pixels are rounded. On a face as small as a resize or a codec leaves it
 # legible (both measured), all of this is needed. The larger a face, the coarser the grain and the
