@@ -103,6 +103,7 @@ class TrainConfig:
         "../shared/data/models/mobilefacenet_ms1m.pt",
         "../shared/data/models/edgeface_xxs.pt",
     )
+    glasses: str = ""  # file of train/find_glasses.py: targets keep theirs; none: the source's
     generator: GeneratorConfig = field(
         default_factory=lambda: GeneratorConfig(
             channels=(24, 48, 96, 192),

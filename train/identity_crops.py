@@ -41,7 +41,7 @@ def _write_crops(shards: PhotoShards, cache: Path) -> None:
     people: list[str] = []
     for number in range(shards.num_shards):
         for row in shards.rows(number):
-            if (crop := _crop_of(row)) is not None:
+            if (crop := crop_of(row)) is not None:
                 crops[len(people)] = crop
                 people.append(row.identity or row.name)  # unlabelled: a person of its own
     if not people:
@@ -52,7 +52,8 @@ def _write_crops(shards: PhotoShards, cache: Path) -> None:
     logger.info("Aligned %d of %d photos", len(people), rows)
 
 
-def _crop_of(row: PhotoRow) -> np.ndarray | None:
+def crop_of(row: PhotoRow) -> np.ndarray | None:
+    """A row's identity crop [112, 112, 3] uint8 RGB; None without landmarks or if it is corrupt."""
     if row.landmarks is None:
         return None
     try:

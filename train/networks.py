@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 from dataclasses import replace
 from functools import partial
+from pathlib import Path
 
 import torch
 from accelerate import Accelerator
@@ -14,10 +15,12 @@ from torch.utils.checkpoint import checkpoint
 from simswap.bundle import Bundle, find_bundle, load_network, read_config
 from simswap.models.generator import Generator, IdentityBlock
 from simswap.models.identity import embed_identity, push_embeddings_apart
+from train.alignment import IDENTITY_CROP
 from train.batch_norm import freeze_batch_norms, synchronise_batch_norms
 from train.config import TrainConfig
 from train.discriminator import NUM_LAYERS, MultiScaleDiscriminator
 from train.errors import TrainingError
+from train.glasses import GlassesDirection, load_directions
 from train.teachers import CropToIdentityCrop, load_teacher
 
 
@@ -54,6 +57,26 @@ class FrozenNetworks:
         self.teachers = [load_teacher(source, device) for source in config.teachers]
         self.to_identity_crop = CropToIdentityCrop(config.crop_template).to(device)
         self.guidance = config.generator.identity_guidance
+        self.glasses = self._load_glasses(config, device) if config.glasses else None
+
+    def _load_glasses(self, config: TrainConfig, device: torch.device) -> list[GlassesDirection]:
+        probe = torch.zeros(1, 3, IDENTITY_CROP, IDENTITY_CROP, device=device)
+        with torch.no_grad():
+            sizes = [teacher(probe).shape[1] for teacher in self.teachers]
+        return load_directions(Path(config.glasses), config.teachers, sizes, device)
+
+    @torch.no_grad()
+    def embed_wanted(self, teacher: int, sources: Tensor, targets: Tensor) -> Tensor:
+        """Who the swaps should be to a teacher: the sources, with the targets' glasses if told so.
+
+        teacher: its number; sources, targets: as in `embed_sources` -> [B, E].
+        """
+        network = self.teachers[teacher]
+        embeddings = network(sources)
+        if self.glasses is None:
+            return embeddings
+        own = network(self.to_identity_crop(targets))
+        return self.glasses[teacher].of_target(embeddings.float(), own.float())
 
     @torch.no_grad()
     def embed_sources(self, sources: Tensor, targets: Tensor) -> Tensor:

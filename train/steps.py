@@ -72,13 +72,12 @@ def generator_losses(
     """Swapped crops [B, 3, S, S], the losses of this step, and the weight of each."""
     weights = config.weights
     # Each teacher sees same- and different-identity batches.
-    teacher = frozen.teachers[step // config.same_every % len(frozen.teachers)]
+    teacher = step // config.same_every % len(frozen.teachers)
     embeddings = frozen.embed_sources(batch.sources, batch.targets)
     swapped = networks.generator(batch.targets, embeddings).float()
-    with torch.no_grad():
-        source_embeddings = teacher(batch.sources)
-    swapped_embeddings = teacher(frozen.to_identity_crop(swapped))
-    losses = {"identity": identity_loss(swapped_embeddings, source_embeddings)}
+    wanted = frozen.embed_wanted(teacher, batch.sources, batch.targets)
+    swapped_embeddings = frozen.teachers[teacher](frozen.to_identity_crop(swapped))
+    losses = {"identity": identity_loss(swapped_embeddings, wanted)}
     scales = {"identity": weights.identity.at(step)}
     if weights.low_frequency:
         losses["low_frequency"] = low_frequency_loss(
