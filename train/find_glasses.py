@@ -97,13 +97,25 @@ def find_wearers(edges: np.ndarray, embeddings: Sequence[Tensor]) -> tuple[np.nd
     return _both_ends(score, WEARERS, OTHERS)
 
 
-def told_apart(embeddings: Tensor, people: np.ndarray, wearers: np.ndarray, others: np.ndarray):
-    """Chance in [0, 1] that a wearer's reading is above another's, for people not fitted on."""
-    is_fitted = np.unique(people, return_inverse=True)[1] % 2 == 0
-    fitted = _fit(embeddings, wearers[is_fitted[wearers]], others[is_fitted[others]])
-    readings = (embeddings @ fitted.readout).numpy()
-    above, below = readings[wearers[~is_fitted[wearers]]], readings[others[~is_fitted[others]]]
-    return float((above[:, None] > below[None]).mean())
+def told_apart(
+    embeddings: Tensor, people: np.ndarray, wearers: np.ndarray, others: np.ndarray
+) -> float:
+    """Chance in [0, 1] that a wearer's reading is above another's, for people not fitted on.
+
+    Raises TrainingError if one person alone wears glasses: that would be the person's direction.
+    """
+    chosen = people[np.concatenate([wearers, others])]
+    _, first, person = np.unique(chosen, return_index=True, return_inverse=True)
+    is_fitted = (np.argsort(np.argsort(first)) % 2 == 0)[person]  # wearers first: half of each
+    fitted = is_fitted[: len(wearers)], is_fitted[len(wearers) :]
+    if fitted[0].all():
+        raise TrainingError(
+            "All photos taken for wearers' show one person. Use photos of more people with glasses."
+        )
+    found = _fit(embeddings, wearers[fitted[0]], others[fitted[1]])
+    readings = (embeddings @ found.readout).numpy()
+    above, below = readings[wearers[~fitted[0]]], readings[others[~fitted[1]]]
+    return float((above[:, None] > below).mean())
 
 
 def _fit(embeddings: Tensor, wearers: np.ndarray, others: np.ndarray) -> GlassesDirection:
