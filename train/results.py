@@ -89,6 +89,7 @@ class Publisher:
                 "steps_done": step,
                 "data": public_name(config.data),
                 "teachers": [public_name(teacher) for teacher in config.teachers],
+                "targets_keep_glasses": bool(config.glasses),
             },
             licence=config.licence,
             card=self._card(step, num_images, facts["weights"]),

@@ -47,7 +47,11 @@ FACTS = (
     "learning_rate",
     "final_learning_rate",
     "ema_decay",
+    "same_every",
+    "discriminator",
     "discriminator_from",
+    "discriminator_rate",
+    "freeze_batch_norms_from",
     "weights",
     "seed",
 )
