@@ -104,6 +104,14 @@ def test_the_wanted_identity_reads_as_the_target_on_glasses():
     torch.testing.assert_close(wanted @ found.readout, targets @ found.readout)
 
 
+def test_an_emphasis_asks_for_a_reading_beyond_the_targets():
+    found = some_direction()
+    sources, targets = unit(4, SIZE, seed=1), unit(4, SIZE, seed=2)
+    readings = found.of_target(sources, targets, emphasis=1.5) @ found.readout
+    apart = (targets - sources) @ found.readout
+    torch.testing.assert_close(readings, targets @ found.readout + 0.5 * apart)
+
+
 def test_the_wanted_identity_is_the_sources_in_all_else():
     found = some_direction()
     moved = found.of_target(unit(4, SIZE, seed=1), unit(4, SIZE, seed=2)) - unit(4, SIZE, seed=1)
@@ -236,9 +244,8 @@ def test_with_directions_swaps_should_be_the_source_with_the_targets_glasses(tmp
     frozen = FrozenNetworks(replace(CONFIG, glasses=str(path)), load_bundle(BUNDLE), CPU)
     batch, teacher = pairs(same=False), frozen.teachers[0]
     wanted = frozen.embed_wanted(0, batch.sources, batch.targets)
-    expected = found.of_target(
-        teacher(batch.sources), teacher(frozen.to_identity_crop(batch.targets))
-    )
+    targets = teacher(frozen.to_identity_crop(batch.targets))
+    expected = found.of_target(teacher(batch.sources), targets, CONFIG.glasses_emphasis)
     torch.testing.assert_close(wanted, expected)
     assert not wanted.requires_grad
 

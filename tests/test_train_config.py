@@ -74,6 +74,7 @@ def test_a_switch_can_be_turned_off():
         ("resume = 'latest'\ninit_from = 'x'", "give one of them"),
         ("[generator]\nnum_blocks = 0", "num_blocks=0"),
         ("[discriminator]\nwidth = 0", "must be at least 1"),
+        ("glasses_emphasis = -1.0", "must be at least 0"),
         ("batch_size =", "cannot be read as TOML"),
     ],
 )

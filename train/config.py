@@ -104,6 +104,7 @@ class TrainConfig:
         "../shared/data/models/edgeface_xxs.pt",
     )
     glasses: str = ""  # file of train/find_glasses.py: targets keep theirs; none: the source's
+    glasses_emphasis: float = 2.0  # 1: as the target reads; measured, half of them still fade then
     generator: GeneratorConfig = field(
         default_factory=lambda: GeneratorConfig(
             channels=(24, 48, 96, 192),
@@ -175,6 +176,8 @@ class TrainConfig:
         for name in SHARES:
             if not 0 <= getattr(self, name) <= 1:
                 raise TrainingError(f"{name}={getattr(self, name)} must lie in [0, 1].")
+        if self.glasses_emphasis < 0:
+            raise TrainingError(f"glasses_emphasis={self.glasses_emphasis} must be at least 0.")
         if not self.teachers:
             raise TrainingError("teachers is empty: the identity loss needs at least one network.")
         if self.crop_template not in TEMPLATES:

@@ -34,14 +34,17 @@ class GlassesDirection:
     direction: Tensor
     readout: Tensor
 
-    def of_target(self, sources: Tensor, targets: Tensor) -> Tensor:
+    def of_target(self, sources: Tensor, targets: Tensor, emphasis: float = 1.0) -> Tensor:
         """The sources' identities with the targets' glasses, or without: [B, E], [B, E] -> [B, E].
 
         Along one direction only, as linear concept erasure (LEACE, Belrose et al. 2023) takes a
         concept out: all else that is linear in the embedding stays the source's.
+
+        emphasis: 1 asks for the target's reading, more for one beyond it, away from the source's.
         """
         sources, targets = F.normalize(sources, dim=1), F.normalize(targets, dim=1)
-        return sources + ((targets - sources) @ self.readout)[:, None] * self.direction
+        missing = emphasis * (targets - sources) @ self.readout
+        return sources + missing[:, None] * self.direction
 
 
 def fit_direction(embeddings: Tensor, wears: Tensor, ridge: float = 0.1) -> GlassesDirection:

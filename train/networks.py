@@ -58,6 +58,7 @@ class FrozenNetworks:
         self.to_identity_crop = CropToIdentityCrop(config.crop_template).to(device)
         self.guidance = config.generator.identity_guidance
         self.glasses = self._load_glasses(config, device) if config.glasses else None
+        self.glasses_emphasis = config.glasses_emphasis
 
     def _load_glasses(self, config: TrainConfig, device: torch.device) -> list[GlassesDirection]:
         probe = torch.zeros(1, 3, IDENTITY_CROP, IDENTITY_CROP, device=device)
@@ -76,7 +77,9 @@ class FrozenNetworks:
         if self.glasses is None:
             return embeddings
         own = network(self.to_identity_crop(targets))
-        return self.glasses[teacher].of_target(embeddings.float(), own.float())
+        return self.glasses[teacher].of_target(
+            embeddings.float(), own.float(), self.glasses_emphasis
+        )
 
     @torch.no_grad()
     def embed_sources(self, sources: Tensor, targets: Tensor) -> Tensor:
