@@ -29,10 +29,9 @@ def write_table(path: Path, columns: list[str], rows: list[list[object]]) -> Non
         csv.writer(file).writerows([columns, *rows])
 
 
-@pytest.fixture(scope="module")
-def data(swapper: FaceSwapper, tmp_path_factory: pytest.TempPathFactory) -> Path:
+def make_evaluation_data(swapper: FaceSwapper, parent: Path) -> Path:
     """An evaluation folder: two people, each the other's target, and a photo without a face."""
-    folder = tmp_path_factory.mktemp("data") / "eval"
+    folder = parent / "eval"
     (folder / "photos").mkdir(parents=True)
     rows = []
     for name in PHOTOS:
@@ -51,8 +50,13 @@ def data(swapper: FaceSwapper, tmp_path_factory: pytest.TempPathFactory) -> Path
     write_table(folder / "pairs.csv", pair_columns, pairs)
     faceless = ["astronaut", PHOTOS[0], "nobody", "grey.png"]
     write_table(folder / "faceless.csv", pair_columns, [faceless])
-    save_judge(folder.parent / "models" / IDENTITY_FILE)
-    return folder.parent
+    save_judge(parent / "models" / IDENTITY_FILE)
+    return parent
+
+
+@pytest.fixture(scope="module")
+def data(swapper: FaceSwapper, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return make_evaluation_data(swapper, tmp_path_factory.mktemp("data"))
 
 
 @pytest.fixture(scope="module")

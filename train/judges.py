@@ -57,6 +57,7 @@ class IdentityJudge:
                 f"The judge {path} gives {tuple(embedding.shape)} for two crops; an embedding "
                 "each, [2, E], is needed."
             )
+        self.embedding_size = embedding.shape[1]
 
     def embed(self, photos: Sequence[np.ndarray], landmarks: Sequence[np.ndarray]) -> np.ndarray:
         """Unit-norm embeddings [N, E] float32 of the faces at the given landmarks ([5, 2] each)."""
