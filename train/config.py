@@ -58,11 +58,11 @@ class LossWeights:
     those of its end: once the skips and the mask work, a little reconstruction goes far.
     """
 
-    identity: Ramp = Ramp(20.0, 36.0, 3250, 4000)  # times 1 - cosine similarity
+    identity: Ramp = Ramp(20.0, 52.0, 3250, 4000)  # times 1 - cosine similarity
     reconstruction: Ramp = Ramp(30.0, 12.0, 3250, 4000)  # L1 on [0, 1], same-identity batches only
     low_frequency: float = 60.0  # L1 on [0, 1], averaged over cells; ours: keeps light and colour
-    feature_matching: float = 24.0  # L1 on discriminator features; 0: the paper's ablation "none"
-    adversarial: float = 5.0  # hinge
+    feature_matching: float = 34.0  # L1 on discriminator features; 0: the paper's ablation "none"
+    adversarial: float = 9.0  # hinge
     gradient_penalty: float = 0.0  # (|gradient| - 1)^2 of the discriminators; the paper: 1e-5
 
 
@@ -104,7 +104,7 @@ class TrainConfig:
         "../shared/data/models/edgeface_xxs.pt",
     )
     glasses: str = ""  # file of train/find_glasses.py: targets keep theirs; none: the source's
-    glasses_emphasis: float = 2.0  # 1: as the target reads; measured, half of them still fade then
+    glasses_emphasis: float = 3.0  # 1: as the target reads; measured, half of them still fade then
     generator: GeneratorConfig = field(
         default_factory=lambda: GeneratorConfig(
             channels=(24, 48, 96, 192),
@@ -122,7 +122,7 @@ class TrainConfig:
     init_from: str = ""  # bundle whose generator's weights a new run starts from
 
     # Schedule
-    num_steps: int = 26300  # optimiser steps, each on same- or different-identity pairs
+    num_steps: int = 33900  # optimiser steps, each on same- or different-identity pairs
     batch_size: int = 16  # pairs of each process and forward pass
     accumulation: int = 1  # forward passes of one step
     learning_rate: float = 4e-4
