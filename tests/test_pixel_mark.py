@@ -131,7 +131,7 @@ def test_every_mark_is_as_strong_as_is_allowed():
 
 def test_the_larger_a_face_is_in_its_frame_the_weaker_its_mark():
     strengths = [psnr_of(a_crop(1, side)) for side in (128, 200, 400, 800, 1e6)]
-    assert strengths == pytest.approx([42.8, 42.8, 43.5, 44.2, 50.0], abs=0.02)
+    assert strengths == pytest.approx([42.7, 42.7, 43.4, 44.1, 50.0], abs=0.02)
 
 
 def test_a_sliver_of_a_mask_is_not_marked_more_strongly_than_a_face():
