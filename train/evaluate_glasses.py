@@ -13,19 +13,19 @@ from __future__ import annotations
 
 import argparse
 import logging
-import sys
 from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 import torch
 
-from simswap import FaceSwapper, SimSwapError
+from simswap import FaceSwapper
 from simswap.bundle import find_bundle, read_config
 from train.evaluation_pairs import Pair, find_evaluation_folder, load_pairs
 from train.glasses import load_directions
 from train.judge_files import IDENTITY_FILE, models_folder, refuse_teachers, teachers_of
 from train.judges import IdentityJudge
+from train.shell import run_from_shell
 from train.swap_methods import SeenPhoto, swap_method
 
 logger = logging.getLogger(__name__)
@@ -105,8 +105,4 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
 
 if __name__ == "__main__":
-    logging.basicConfig(level=logging.INFO, format="%(message)s")
-    try:
-        main()
-    except SimSwapError as error:
-        sys.exit(f"evaluate_glasses: {error}")
+    run_from_shell("evaluate_glasses", main)

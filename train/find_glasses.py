@@ -14,7 +14,6 @@ from __future__ import annotations
 
 import argparse
 import logging
-import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,16 +21,14 @@ from pathlib import Path
 import cv2
 import numpy as np
 import torch
-from torch import Tensor, nn
-from torch.nn import functional as F
+from torch import Tensor
 
-from simswap.errors import SimSwapError
-from train.alignment import to_tensor
 from train.config import TrainConfig
 from train.errors import TrainingError
 from train.glasses import GlassesDirection, fit_direction, network_names, save_directions
-from train.identity_crops import crop_of
+from train.identity_crops import crop_of, embed_crops
 from train.shards import PhotoShards, open_photos
+from train.shell import run_from_shell
 from train.teachers import load_teacher
 
 logger = logging.getLogger(__name__)
@@ -133,14 +130,6 @@ def _standardised(values: np.ndarray) -> np.ndarray:
     return (values - values.mean()) / values.std()
 
 
-@torch.inference_mode()
-def embed(network: nn.Module, crops: np.ndarray, device: torch.device) -> Tensor:
-    """Unit-norm embeddings [N, E] of crops, on the CPU."""
-    batches = torch.from_numpy(crops).split(64)
-    vectors = [network(to_tensor(batch.to(device))).float().cpu() for batch in batches]
-    return F.normalize(torch.cat(vectors), dim=1)
-
-
 def sheet_of(crops: np.ndarray) -> np.ndarray:
     """The surest wearers' crops, evenly over all that were taken: [H, W, 3] uint8 RGB."""
     count = min(SHEET_COLUMNS * SHEET_ROWS, len(crops) // SHEET_COLUMNS * SHEET_COLUMNS)
@@ -168,7 +157,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     teachers = [load_teacher(source, device) for source in sources]
     photos = read_photos(open_photos(given.data), given.every)
     logger.info("%d photos of %d people", len(photos.crops), len(set(photos.people)))
-    embeddings = [embed(teacher, photos.crops, device) for teacher in teachers]
+    embeddings = [embed_crops(teacher, photos.crops, device) for teacher in teachers]
     wearers, others = find_wearers(frame_edges(photos.crops), embeddings)
     directions = {}
     for name, vectors in zip(names, embeddings, strict=True):
@@ -184,8 +173,4 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
 
 if __name__ == "__main__":
-    logging.basicConfig(level=logging.INFO, format="%(message)s")
-    try:
-        main()
-    except SimSwapError as error:
-        sys.exit(f"find_glasses: {error}")
+    run_from_shell("find_glasses", main)

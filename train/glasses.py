@@ -69,7 +69,7 @@ def fit_direction(embeddings: Tensor, wears: Tensor, ridge: float = 0.1) -> Glas
 
 
 def save_directions(directions: Mapping[str, GlassesDirection], path: Path) -> None:
-    """One safetensors file; the keys are the networks' `network_name`."""
+    """One safetensors file; its keys begin with the networks' `network_names`."""
     path.parent.mkdir(parents=True, exist_ok=True)
     tensors = {
         f"{name}.{part}": value

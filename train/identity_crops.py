@@ -64,17 +64,26 @@ def crop_of(row: PhotoRow) -> np.ndarray | None:
 
 
 @torch.inference_mode()
-def embed_all(
-    network: Callable[[Tensor], Tensor], crops: np.ndarray, cache: Path, batch_size: int = 64
+def embed_crops(
+    network: Callable[[Tensor], Tensor],
+    crops: np.ndarray,
+    device: str | torch.device = "cpu",
+    batch_size: int = 64,
 ) -> Tensor:
-    """Unit-norm embeddings [N, E] float32 of uint8 crops [N, 112, 112, 3], kept in file `cache`."""
-    if cache.is_file():
-        return torch.from_numpy(np.load(cache))
+    """Unit-norm embeddings [N, E] float32, on the CPU, of uint8 crops [N, 112, 112, 3]."""
     parts = []
     for start in range(0, len(crops), batch_size):
-        images = torch.from_numpy(np.array(crops[start : start + batch_size]))
-        parts.append(torch.nn.functional.normalize(network(to_tensor(images)).float(), dim=1))
-    embeddings = torch.cat(parts)
+        images = torch.from_numpy(np.array(crops[start : start + batch_size])).to(device)
+        vectors = network(to_tensor(images)).float().cpu()
+        parts.append(torch.nn.functional.normalize(vectors, dim=1))
+    return torch.cat(parts)
+
+
+def embed_all(network: Callable[[Tensor], Tensor], crops: np.ndarray, cache: Path) -> Tensor:
+    """What `embed_crops` gives, kept in file `cache`."""
+    if cache.is_file():
+        return torch.from_numpy(np.load(cache))
+    embeddings = embed_crops(network, crops)
     np.save(cache, embeddings.numpy())
     logger.info("Embedded %d faces: %s", len(embeddings), cache.stem)
     return embeddings
