@@ -72,7 +72,7 @@ def test_generator_agrees_with_the_official_network(variant):
 def test_what_is_ours_begins_almost_without_effect():
     torch.manual_seed(0)
     plain = Generator(TINY).eval()
-    ours = replace(TINY, decoder_styles=True, gated_skips=True, soft_mask=True)
+    ours = replace(TINY, decoder_styles=True, decoder_blocks=True, gated_skips=True, soft_mask=True)
     larger = Generator(ours).eval()
     larger.load_state_dict(plain.state_dict(), strict=False)
     crops, embeddings = torch.rand(2, 3, 16, 16), F.normalize(torch.randn(2, 512))
@@ -104,6 +104,20 @@ def test_each_decoder_style_lets_the_identity_reach_the_output_by_itself(level):
         one, other = generator(crops, embeddings)
         torch.testing.assert_close(one, other)
         nn.init.normal_(getattr(generator, level).linear.weight)
+        one, other = generator(crops, embeddings)
+    assert (one - other).abs().max() > 0.01
+
+
+def test_a_decoder_block_lets_the_identity_reach_the_output_by_itself():
+    torch.manual_seed(0)
+    generator = Generator(replace(TINY, decoder_blocks=True)).eval()
+    for block in generator.BottleNeck:  # the bottleneck knows of no identity
+        block.register_forward_hook(lambda _, inputs, __: inputs[0])
+    crops, embeddings = torch.rand(1, 3, 16, 16).repeat(2, 1, 1, 1), torch.eye(512)[:2]
+    with torch.inference_mode():
+        one, other = generator(crops, embeddings)
+        torch.testing.assert_close(one, other)
+        nn.init.normal_(generator.block2.style2.linear.weight)
         one, other = generator(crops, embeddings)
     assert (one - other).abs().max() > 0.01
 

@@ -18,6 +18,7 @@ from torch.nn import functional as F
 
 from simswap import FaceSwapper
 from simswap.bundle import load_bundle
+from simswap.errors import SimSwapError
 from simswap.geometry import TEMPLATES
 from simswap.media import read_photo
 from tests.training_runs import save_small_bundle
@@ -276,3 +277,12 @@ def test_the_command_refuses_a_set_that_is_too_small(faces, tmp_path):
     with pytest.raises(TrainingError, match=r"2 photos have landmarks.*Lower --every"):
         main([*map(str, files), "--every", "2"])
     assert not output.exists()
+
+
+@pytest.mark.parametrize("flag", ["--output", "--sheet"])
+def test_the_command_refuses_a_file_that_it_cannot_write_before_it_reads_photos(tmp_path, flag):
+    (tmp_path / "file").touch()
+    files = {"--output": tmp_path / "glasses.safetensors", flag: tmp_path / "file" / "glasses.png"}
+    arguments = [str(value) for pair in files.items() for value in pair]
+    with pytest.raises(SimSwapError, match=r"file cannot be made .*Choose another"):
+        main(["--data", str(tmp_path / "nowhere"), *arguments])

@@ -72,6 +72,7 @@ def test_a_switch_can_be_turned_off():
         ("push_to_hub = true", "push_to_hub needs --hub-model-id"),
         ("eval_data = 'x'", "eval_data needs --judge"),
         ("resume = 'latest'\ninit_from = 'x'", "give one of them"),
+        ("generator_from = 9", "discriminator_from must be 0"),
         ("[generator]\nnum_blocks = 0", "num_blocks=0"),
         ("[discriminator]\nwidth = 0", "must be at least 1"),
         ("glasses_emphasis = -1.0", "must be at least 0"),

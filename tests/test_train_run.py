@@ -17,14 +17,22 @@ pytestmark = pytest.mark.slow
 EXAMPLES = Path("assets/examples")
 
 
-@pytest.fixture(scope="module", params=[1, 2], ids=["one process", "two processes"])
+CACHED = "cache_photos = true\n"
+
+
+@pytest.fixture(
+    scope="module",
+    params=[(1, ""), (2, ""), (2, CACHED)],
+    ids=["one process", "two processes", "two processes, cached photos"],
+)
 def whole_run(request, data, tmp_path_factory):
-    """The folder of a run that nobody interrupted, and its number of processes."""
+    """The folder of a run that nobody interrupted, its number of processes, further settings."""
     folder = tmp_path_factory.mktemp("whole")
-    process = start(write_config(folder, data), num_processes=request.param)
+    num_processes, settings = request.param
+    process = start(write_config(folder, data, settings), num_processes=num_processes)
     output = finish(process)
     assert process.returncode == 0, output
-    return folder, request.param
+    return folder, num_processes, settings
 
 
 def assert_equal_losses(found: dict, expected: dict) -> None:
@@ -34,8 +42,8 @@ def assert_equal_losses(found: dict, expected: dict) -> None:
 
 
 def test_a_run_killed_after_step_12_resumes_exactly(whole_run, data, tmp_path):
-    expected, num_processes = whole_run
-    config = write_config(tmp_path, data)
+    expected, num_processes, settings = whole_run
+    config = write_config(tmp_path, data, settings)
     process = start(config, num_processes=num_processes)
     wait_for_step(process, tmp_path, 12)
     kill(process)
@@ -48,7 +56,7 @@ def test_a_run_killed_after_step_12_resumes_exactly(whole_run, data, tmp_path):
 
 
 def test_a_run_logs_and_saves_once_whatever_the_number_of_processes(whole_run):
-    folder, _ = whole_run
+    folder, *_ = whole_run
     lines = (folder / "run" / "metrics.jsonl").read_text().splitlines()
     assert len(lines) == 20
     kept = sorted(path.name for path in (folder / "run" / "checkpoints").iterdir())
@@ -56,7 +64,7 @@ def test_a_run_logs_and_saves_once_whatever_the_number_of_processes(whole_run):
 
 
 def test_the_demo_loads_the_runs_bundle_unchanged(whole_run):
-    folder, _ = whole_run
+    folder, *_ = whole_run
     swapper = FaceSwapper.from_pretrained(folder / "run" / "bundle")
     target = read_photo(EXAMPLES / "astronaut.jpg").image
     source = read_photo(EXAMPLES / "grace_hopper.jpg").image
@@ -67,7 +75,7 @@ def test_the_demo_loads_the_runs_bundle_unchanged(whole_run):
 
 
 def test_a_run_leaves_sample_grids(whole_run):
-    folder, _ = whole_run
+    folder, *_ = whole_run
     names = sorted(path.name for path in (folder / "run" / "samples").iterdir())
     assert names == ["step_00000010.png", "step_00000020.png"]
 
@@ -85,6 +93,6 @@ def test_sigterm_ends_a_run_with_a_checkpoint_of_the_last_step(data, tmp_path):
 
 
 def test_a_checkpoint_of_another_architecture_is_refused(whole_run, capsys):
-    folder, _ = whole_run
+    folder, *_ = whole_run
     assert train_here(folder / "tiny.toml", "--resume", "--generator.num-blocks", "2") == 1
     assert "was made with generator=" in capsys.readouterr().err

@@ -1,5 +1,6 @@
 """One training step, on tiny real networks."""
 
+import copy
 from dataclasses import replace
 
 import pytest
@@ -105,6 +106,21 @@ def test_the_discriminators_wait_for_their_first_step(frozen):
     assert {"adversarial", "discriminator"} <= run.step(5, pairs(same=True)).keys()
 
 
+def test_until_generator_from_only_the_discriminators_learn(frozen):
+    run = Run(frozen, generator_from=2, discriminator_from=0)
+    generator, discriminator = run.networks.plain_generator, run.networks.plain_discriminator
+    before = [copy.deepcopy(network.state_dict()) for network in (generator, discriminator)]
+    assert run.step(1, pairs(same=False)).keys() == {"discriminator"}
+    for name, value in before[0].items():
+        if "running" not in name and "tracked" not in name:  # statistics follow what passes
+            assert torch.equal(generator.state_dict()[name], value), name
+    assert any(
+        not torch.equal(discriminator.state_dict()[name], value)
+        for name, value in before[1].items()
+    )
+    assert {"identity", "discriminator"} <= run.step(2, pairs(same=False)).keys()
+
+
 def test_what_passes_through_a_new_discriminator_keeps_its_size():
     torch.manual_seed(0)
     images = torch.rand(4, 3, 64, 64)
@@ -179,6 +195,7 @@ def test_what_a_generator_has_beyond_the_bundle_it_starts_from_begins_without_ef
         smaller.config,
         num_blocks=smaller.config.num_blocks + 2,
         decoder_styles=True,
+        decoder_blocks=True,
         gated_skips=True,
     )
     torch.manual_seed(0)

@@ -87,20 +87,31 @@ def _maybe_mirrored(
     return np.ascontiguousarray(photo[:, ::-1]), mirrored[MIRRORED]
 
 
-def _jittered(size: int, random: np.random.Generator, jitter: Jitter) -> np.ndarray:
-    """A small similarity transform [2, 3] about the crop's centre, from crop to crop."""
-    angle = np.deg2rad(random.uniform(-jitter.roll, jitter.roll))
-    factor = 1 + random.uniform(-jitter.scale, jitter.scale)
+def jitter_transforms(
+    count: int, size: int, random: np.random.Generator, jitter: Jitter
+) -> np.ndarray:
+    """Small similarity transforms [count, 2, 3] about the crop's centre, from crop to crop."""
+    angle = np.deg2rad(random.uniform(-jitter.roll, jitter.roll, count))
+    factor = 1 + random.uniform(-jitter.scale, jitter.scale, count)
     cosine, sine = factor * np.cos(angle), factor * np.sin(angle)
-    linear = np.array([[cosine, -sine], [sine, cosine]])
+    linear = np.stack([cosine, -sine, sine, cosine], axis=1).reshape(count, 2, 2)
     centre = np.full(2, size / 2)
-    shift = random.uniform(-jitter.shift, jitter.shift, 2) * size
-    return np.concatenate([linear, (centre - linear @ centre + shift)[:, None]], axis=1)
+    shift = random.uniform(-jitter.shift, jitter.shift, (count, 2)) * size
+    return np.concatenate([linear, (centre - linear @ centre + shift)[:, :, None]], axis=2)
+
+
+def colour_gains(count: int, random: np.random.Generator, jitter: Jitter) -> np.ndarray:
+    """Gains [count, 3] of the channels: each by itself, and all together."""
+    gains = 1 + random.uniform(-jitter.channel_gain, jitter.channel_gain, (count, 3))
+    return gains * (1 + random.uniform(-jitter.gain, jitter.gain, (count, 1)))
+
+
+def _jittered(size: int, random: np.random.Generator, jitter: Jitter) -> np.ndarray:
+    return jitter_transforms(1, size, random, jitter)[0]
 
 
 def _jitter_colour(crop: np.ndarray, random: np.random.Generator, jitter: Jitter) -> np.ndarray:
     """Gain per channel and for all, so that light and white balance vary."""
-    gains = 1 + random.uniform(-jitter.channel_gain, jitter.channel_gain, 3)
-    gains *= 1 + random.uniform(-jitter.gain, jitter.gain)
+    gains = colour_gains(1, random, jitter)
     table = np.clip(np.arange(256)[:, None] * gains + 0.5, 0, 255).astype(np.uint8)  # [256, 3]
     return np.take_along_axis(table, crop.reshape(-1, 3), axis=0).reshape(crop.shape)

@@ -54,8 +54,9 @@ class Ramp:
 class LossWeights:
     """Generator loss weights, and the discriminators' penalty; the paper's are in simswap-224.toml.
 
-    Identity and reconstruction begin and end as in the bundled model's training, the others are
-    those of its end: once the skips and the mask work, a little reconstruction goes far.
+    Identity and reconstruction begin and end as in the bundled model's first 33,900 steps, the
+    others are those of their end (EXPERIMENTS.md has the rest): once the skips and the mask work, a
+    little reconstruction goes far.
     """
 
     identity: Ramp = Ramp(20.0, 52.0, 3250, 4000)  # times 1 - cosine similarity
@@ -81,7 +82,7 @@ class DiscriminatorConfig:
 
 @dataclass(frozen=True)
 class TrainConfig:
-    """One generator run; the defaults are the recipe of the bundled model."""
+    """One generator run; the defaults are the recipe of the bundled model's first 33,900 steps."""
 
     # Data (train/shards.py reads it, train/pairs.py pairs it)
     data: str = "../shared/data/faces"  # Hub id, folder, shards (local, http, hf://), or "examples"
@@ -95,6 +96,7 @@ class TrainConfig:
     min_coverage: float = 0.97  # share of a target's crop inside its photo; else a source only
     same_every: int = 8  # one step in so many has pairs of one person each; the paper: 2
     num_workers: int = 0  # processes that decode and align; 0: the training process itself
+    cache_photos: bool = False  # align each once and hold all on the device, for fast GPUs
 
     # Networks
     identity_model: str = "assets/models/simswap-lite-128"  # bundle, or an ArcFace ONNX file
@@ -113,6 +115,7 @@ class TrainConfig:
             identity_guidance=1.0,
             gated_skips=True,
             decoder_styles=True,
+            decoder_blocks=True,
             soft_mask=True,
         )
     )
@@ -132,6 +135,7 @@ class TrainConfig:
     adam_betas: tuple[float, ...] = (0.0, 0.99)
     max_grad_norm: float = 50.0  # of the generator; far above the usual norm, against outliers
     ema_decay: float = 0.999
+    generator_from: int = 0  # step; before it only discriminators learn, what init_from swaps
     discriminator_from: int = 2200  # step; before it the generator learns identity and pixels
     freeze_batch_norms_from: int = 2200  # step; their statistics betray a batch's kind
     low_frequency_cell: int = 8  # px of a cell's side
@@ -194,6 +198,11 @@ class TrainConfig:
     def _check_what_needs_another(self) -> None:
         if self.push_to_hub and not self.hub_model_id:
             raise TrainingError("push_to_hub needs --hub-model-id user/name.")
+        if self.generator_from and self.discriminator_from:
+            raise TrainingError(
+                f"generator_from={self.generator_from}: until then only discriminators learn, so "
+                "discriminator_from must be 0."
+            )
         if self.eval_data and not self.judge:
             raise TrainingError("eval_data needs --judge, a recognition network no loss has seen.")
         if self.resume and self.init_from:

@@ -86,7 +86,7 @@ def figures_of(measurements: Measurements) -> SwapFigures:
     frechet, frechet_real = _frechet_of_halves(m.target_features, m.result_features)
     return SwapFigures(
         num_pairs=len(m),
-        id_retrieval=retrieval(m.results, m.sources, m.identities),
+        id_retrieval=float(retrieved(m.results, m.sources, m.identities).mean()),
         id_cosine=float(to_source.mean()),
         target_cosine=float(to_target.mean()),
         nearer_to_source=float((to_source > to_target).mean()),
@@ -104,6 +104,7 @@ def pair_figures(measurements: Measurements) -> list[dict[str, float | int | Non
     """The figures of each pair by itself, in the pairs' order; None where nothing was measured."""
     m = measurements
     columns = {
+        "id_retrieval": retrieved(m.results, m.sources, m.identities).astype(float),
         "id_cosine": (m.results * m.sources).sum(1),
         "target_cosine": (m.results * m.targets).sum(1),
         "pose_error": m.pose_errors.mean(1),
@@ -120,13 +121,13 @@ def pair_figures(measurements: Measurements) -> list[dict[str, float | int | Non
     ]
 
 
-def retrieval(results: np.ndarray, sources: np.ndarray, identities: np.ndarray) -> float:
-    """Share of results whose nearest source photo, of all, shows their own source's person.
+def retrieved(results: np.ndarray, sources: np.ndarray, identities: np.ndarray) -> np.ndarray:
+    """[N] bool: is the source photo nearest to a result, of all, of its own source's person?
 
     results, sources: [N, E] unit-norm embeddings of the same pairs; identities: [N] of the sources.
     """
     nearest = (results @ sources.T).argmax(1)
-    return float((identities[nearest] == identities).mean())
+    return identities[nearest] == identities
 
 
 def frechet_distance(features: np.ndarray, others: np.ndarray) -> float:

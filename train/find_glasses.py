@@ -23,6 +23,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from simswap.media import check_writable
 from train.config import TrainConfig
 from train.errors import TrainingError
 from train.glasses import GlassesDirection, fit_direction, network_names, save_directions
@@ -138,6 +139,17 @@ def sheet_of(crops: np.ndarray) -> np.ndarray:
     return np.vstack([np.hstack(chosen[i : i + columns]) for i in range(0, len(chosen), columns)])
 
 
+def _make_writable(path: Path) -> None:
+    """Make the folder of a file to come. Raises TrainingError or MediaError if it is no use."""
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise TrainingError(
+            f"The folder {path.parent} cannot be made ({error.strerror}). Choose another."
+        ) from error
+    check_writable(path)
+
+
 def main(arguments: Sequence[str] | None = None) -> None:
     """Photos, edges, embeddings, directions, file. Raises SimSwapError."""
     defaults = TrainConfig()
@@ -151,6 +163,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
     if given.every < 1:
         parser.error(f"--every {given.every} must be at least 1")
 
+    for path in filter(None, (given.output, given.sheet)):
+        _make_writable(path)
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     sources = given.teachers.split(",")
     names = network_names(sources)
@@ -165,7 +179,6 @@ def main(arguments: Sequence[str] | None = None) -> None:
         share = told_apart(vectors, photos.people, wearers, others)
         logger.info("%s: %.1f %% told apart, of people not fitted on", name, 100 * share)
     if given.sheet:
-        given.sheet.parent.mkdir(parents=True, exist_ok=True)
         picture = sheet_of(photos.crops[wearers])
         given.sheet.write_bytes(cv2.imencode(".png", picture[..., ::-1])[1].tobytes())
     save_directions(directions, given.output)

@@ -104,6 +104,7 @@ def describe_networks(
             f"{config.num_blocks} identity blocks"
             + ", gated skips" * config.gated_skips
             + ", decoder styles" * config.decoder_styles
+            + ", decoder blocks" * config.decoder_blocks
             + ", soft mask" * config.soft_mask,
             _num_parameters(generator),
             _gmac(generator, crops, embeddings),

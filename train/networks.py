@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 
 from simswap.bundle import Bundle, find_bundle, load_network, read_config
-from simswap.models.generator import Generator, IdentityBlock
+from simswap.models.generator import Generator, silence
 from simswap.models.identity import embed_identity, push_embeddings_apart
 from train.alignment import IDENTITY_CROP
 from train.batch_norm import freeze_batch_norms, synchronise_batch_norms
@@ -175,6 +175,7 @@ def take_weights(generator: Generator, source: str) -> None:
         num_blocks=min(ours.num_blocks, stored.generator.num_blocks),
         gated_skips=ours.gated_skips and stored.generator.gated_skips,
         decoder_styles=ours.decoder_styles and stored.generator.decoder_styles,
+        decoder_blocks=ours.decoder_blocks and stored.generator.decoder_blocks,
         soft_mask=ours.soft_mask and stored.generator.soft_mask,
     )
     if stored.generator != smaller:
@@ -183,14 +184,4 @@ def take_weights(generator: Generator, source: str) -> None:
         )
     generator.load_state_dict(load_network(folder, stored, "generator").state_dict(), strict=False)
     for block in generator.BottleNeck[smaller.num_blocks :]:
-        _silence(block)
-
-
-@torch.no_grad()
-def _silence(block: IdentityBlock) -> None:
-    """Make a residual block pass its input on: its last scale, one plus what is learnt, is 0."""
-    style = block.style2.linear
-    style.weight.zero_()
-    scale, shift = style.bias.chunk(2)
-    scale.fill_(-1)
-    shift.zero_()
+        silence(block)

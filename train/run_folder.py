@@ -49,6 +49,7 @@ FACTS = (
     "ema_decay",
     "same_every",
     "discriminator",
+    "generator_from",
     "discriminator_from",
     "discriminator_rate",
     "freeze_batch_norms_from",

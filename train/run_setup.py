@@ -10,11 +10,13 @@ from pathlib import Path
 import torch
 from accelerate import Accelerator
 
+from train.cached_pairs import CachedPairLoader
 from train.config import TrainConfig
-from train.data import open_data, pair_settings
+from train.data import LoaderState, PairLoader, open_data, pair_settings
 from train.errors import TrainingError
 from train.example_data import make_example_data
 from train.pairs import PairStream, Position
+from train.photo_cache import cache_photos
 from train.shards import PhotoShards
 from train.steps import Pairs
 
@@ -71,6 +73,27 @@ def open_shards(accelerator: Accelerator, config: TrainConfig) -> PhotoShards:
         make_example_data(folder)
     accelerator.wait_for_everyone()
     return open_data(config, examples_folder=str(folder))
+
+
+def make_loader(
+    accelerator: Accelerator,
+    config: TrainConfig,
+    shards: PhotoShards,
+    state: LoaderState | None = None,
+) -> PairLoader | CachedPairLoader:
+    """This process's endless batches, from where `state` says."""
+    settings = pair_settings(config)
+    options = {
+        "rank": accelerator.process_index,
+        "world": accelerator.num_processes,
+        "accumulation": config.accumulation,
+        "same_every": config.same_every,
+        "state": state,
+    }
+    if config.cache_photos:
+        photos = cache_photos(shards, settings, accelerator.device, config.num_workers)
+        return CachedPairLoader(photos, settings, **options)
+    return PairLoader(shards, settings, num_workers=config.num_workers, **options)
 
 
 def fixed_pairs(config: TrainConfig, shards: PhotoShards, device: torch.device) -> Pairs:

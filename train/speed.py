@@ -22,9 +22,8 @@ from torch.profiler import ProfilerActivity, profile
 from simswap.errors import SimSwapError
 from train.command_line import parse_config
 from train.config import TrainConfig
-from train.data import PairLoader, pair_settings
 from train.networks import FrozenNetworks, Networks
-from train.run_setup import make_accelerator, open_shards
+from train.run_setup import make_accelerator, make_loader, open_shards
 from train.steps import Pairs, train_step
 from train.teachers import load_base
 
@@ -64,13 +63,7 @@ def measure(config: TrainConfig) -> Speed:
     frozen = FrozenNetworks(config, load_base(config.identity_model), accelerator.device)
     networks = Networks(config, accelerator.device)
     networks.prepare(accelerator)
-    loader = PairLoader(
-        open_shards(accelerator, config),
-        pair_settings(config),
-        num_workers=config.num_workers,
-        accumulation=config.accumulation,
-        same_every=config.same_every,
-    )
+    loader = make_loader(accelerator, config, open_shards(accelerator, config))
     batches = iter(loader)
     waited = 0.0
 

@@ -50,14 +50,19 @@ def train_step(
     networks: Networks,
     frozen: FrozenNetworks,
 ) -> dict[str, Tensor]:
-    """One update of the generator, and of the discriminators once they take part.
+    """One update of the generator and of the discriminators, once they take part.
 
     batches: `config.accumulation` of them -> mean loss values, on the device: reading one waits.
     """
     means: dict[str, Tensor] = {}
     for batch in batches:
         with accelerator.accumulate(networks.generator, networks.discriminator):
-            swapped, losses = _update_generator(accelerator, config, step, batch, networks, frozen)
+            if step < config.generator_from:
+                swapped, losses = _swap(batch, networks, frozen), {}
+            else:
+                swapped, losses = _update_generator(
+                    accelerator, config, step, batch, networks, frozen
+                )
             if step >= config.discriminator_from:
                 losses |= _update_discriminator(accelerator, config, batch, swapped, networks)
         for name, value in losses.items():
@@ -112,6 +117,12 @@ def _adversarial_losses(
         )
     judge.requires_grad_(True)
     return losses
+
+
+@torch.no_grad()
+def _swap(batch: Pairs, networks: Networks, frozen: FrozenNetworks) -> Tensor:
+    embeddings = frozen.embed_sources(batch.sources, batch.targets)
+    return networks.plain_generator(batch.targets, embeddings).float()
 
 
 def _update_generator(

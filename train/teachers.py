@@ -5,6 +5,7 @@ Several teachers of different families keep the generator from learning to fool 
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 
@@ -71,12 +72,28 @@ def _load_onnx(source: str) -> tuple[IdentityConfig, nn.Module]:
 
 
 def _load_torchscript(source: str, device: torch.device) -> nn.Module:
-    try:  # frozen: its weights become constants, which need no gradient
-        return torch.jit.freeze(torch.jit.load(source, map_location=device).eval())
+    try:
+        network = torch.jit.load(source, map_location=device).eval()
     except (RuntimeError, ValueError) as error:
         raise TrainingError(
             f"The teacher {source} is no TorchScript file (torch.jit.save)."
         ) from error
+    for module in network.modules():  # before freezing, which computes what depends on no input
+        with suppress(RuntimeError):  # a part that is called by no name has no forward
+            _make_tensors_on(module.graph, device)
+    return torch.jit.freeze(network)  # its weights become constants, which need no gradient
+
+
+def _make_tensors_on(graph: torch.Graph | torch.Block, device: torch.device) -> None:
+    """Have a network that was traced on one device make its own tensors on another.
+
+    `map_location` moves weights; tracing writes the device of a new tensor down as a constant.
+    """
+    for node in graph.nodes():
+        if node.kind() == "prim::Constant" and node.output().type().kind() == "DeviceObjType":
+            node.s_("value", str(device))
+        for block in node.blocks():
+            _make_tensors_on(block, device)
 
 
 @torch.no_grad()

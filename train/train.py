@@ -23,6 +23,7 @@ from accelerate import Accelerator  # noqa: E402
 from accelerate.utils import reduce, set_seed  # noqa: E402
 
 from simswap.errors import SimSwapError  # noqa: E402
+from train.cached_pairs import CachedPairLoader  # noqa: E402
 from train.checkpoints import (  # noqa: E402
     check_architecture,
     find_checkpoint,
@@ -32,13 +33,14 @@ from train.checkpoints import (  # noqa: E402
 )
 from train.command_line import parse_config  # noqa: E402
 from train.config import TrainConfig  # noqa: E402
-from train.data import PairLoader, pair_settings  # noqa: E402
+from train.data import PairLoader  # noqa: E402
 from train.monitor import SAMPLES_FOLDER, LossWatch, Progress, write_samples  # noqa: E402
 from train.networks import FrozenNetworks, Networks  # noqa: E402
 from train.results import Evaluator, Publisher, make_output_folder  # noqa: E402
 from train.run_setup import (  # noqa: E402
     fixed_pairs,
     make_accelerator,
+    make_loader,
     open_shards,
     start_trackers,
 )
@@ -59,6 +61,7 @@ def main(config: TrainConfig) -> None:
         check_architecture(checkpoint, config)
     output = make_output_folder(config)
     set_seed(config.seed)
+    torch.backends.cudnn.benchmark = True  # all crops have one size: its fastest kernels, once
     logger.info("Mixed precision: %s", accelerator.mixed_precision)
 
     frozen = FrozenNetworks(config, load_base(config.identity_model), accelerator.device)
@@ -75,16 +78,7 @@ def main(config: TrainConfig) -> None:
     start, state = 0, None
     if checkpoint:
         start, state = checkpoint.step, load_checkpoint(accelerator, checkpoint, networks)
-    loader = PairLoader(
-        shards,
-        pair_settings(config),
-        rank=accelerator.process_index,
-        world=accelerator.num_processes,
-        num_workers=config.num_workers,
-        accumulation=config.accumulation,
-        same_every=config.same_every,
-        state=state,
-    )
+    loader = make_loader(accelerator, config, shards, state)
     run = Run(accelerator, config, networks, frozen, loader, evaluator, publisher, fixed)
     logger.info("Training from step %d to %d in %s", start, config.num_steps, output)
     run.train(start)
@@ -100,7 +94,7 @@ class Run:
         config: TrainConfig,
         networks: Networks,
         frozen: FrozenNetworks,
-        loader: PairLoader,
+        loader: PairLoader | CachedPairLoader,
         evaluator: Evaluator | None,
         publisher: Publisher | None,
         fixed: Pairs,

@@ -31,6 +31,7 @@ class GeneratorConfig:
     identity_guidance: float = 0.0  # for the pipeline, see push_embeddings_apart; the paper: 0
     gated_skips: bool = False  # ours: GatedSkip after each doubling but the last
     decoder_styles: bool = False  # ours: IdentityStyle after each doubling
+    decoder_blocks: bool = False  # ours: IdentityBlock after each doubling but the last
     soft_mask: bool = False  # ours: a learned share of the crop itself in each pixel
 
     def __post_init__(self) -> None:
@@ -160,6 +161,11 @@ class Generator(nn.Module):
             self._skip_names = [name.replace("up", "skip") for name in self._up_names[:-1]]
             for name, width in zip(self._skip_names, widths[-2:0:-1], strict=True):
                 self.add_module(name, GatedSkip(width))
+        self._block_names = []
+        if config.decoder_blocks:
+            self._block_names = [name.replace("up", "block") for name in self._up_names[:-1]]
+            for name, width in zip(self._block_names, widths[-2:0:-1], strict=True):
+                self.add_module(name, _block_without_effect(width, config.embedding_size))
         self.soft_mask = SoftMask(widths[0]) if config.soft_mask else None
         self.register_buffer("mean", torch.tensor(IMAGENET_MEAN).view(3, 1, 1), persistent=False)
         self.register_buffer("std", torch.tensor(IMAGENET_STD).view(3, 1, 1), persistent=False)
@@ -200,12 +206,15 @@ class Generator(nn.Module):
             features = block(features, embeddings)
         styles = [getattr(self, name) for name in self._style_names]
         skips = [getattr(self, name) for name in self._skip_names]
+        blocks = [getattr(self, name) for name in self._block_names]
         for i, name in enumerate(self._up_names):
             features = getattr(self, name)(features)  # width and height double
             if styles:
                 features = styles[i](features, embeddings)
             if i < len(skips):
                 features = skips[i](features, encoded[-2 - i])
+            if i < len(blocks):
+                features = blocks[i](features, embeddings)
         return features
 
     def _check(self, crops: Tensor, embeddings: Tensor) -> None:
@@ -227,6 +236,22 @@ def _style_without_effect(embedding_size: int, channels: int) -> IdentityStyle:
     nn.init.zeros_(style.linear.weight)
     nn.init.zeros_(style.linear.bias)
     return style
+
+
+@torch.no_grad()
+def silence(block: IdentityBlock) -> None:
+    """Make a block pass its input on: its last scale, one plus what is learnt, is 0."""
+    style = block.style2.linear
+    style.weight.zero_()
+    scale, shift = style.bias.chunk(2)
+    scale.fill_(-1)
+    shift.zero_()
+
+
+def _block_without_effect(channels: int, embedding_size: int) -> IdentityBlock:
+    block = IdentityBlock(channels, embedding_size)
+    silence(block)
+    return block
 
 
 def _down(in_channels: int, out_channels: int) -> nn.Sequential:
