@@ -219,8 +219,8 @@ def test_a_swap_is_read_after(change, swapper, swap):
     ids=["as it is", "jpeg 70", "half the size", "h.264"],
 )
 def test_a_large_swap_with_its_weaker_mark_is_read_after(change, swapper, astronaut, grace_hopper):
-    large = np.array(Image.fromarray(grace_hopper).resize((1024, 1200)))
-    swap = swapper.swap_image(large, swapper.identity_of(astronaut))
+    large = np.array(Image.fromarray(astronaut[:320, 60:380]).resize((1200, 1200)))
+    swap = swapper.swap_image(large, swapper.identity_of(grace_hopper))
     side = pixel_mark.side_in_frame(swap.faces[0].landmarks)
     assert pixel_mark.allowed_psnr(side) > 43.5
     readings = swapper.read_marks(change(swap.image))
