@@ -72,13 +72,7 @@ class CachedPairLoader:
         random = np.random.default_rng((settings.seed, self._rank, number))
         targets = self._targets(number * self._world + self._rank)
         same = number // self._accumulation % self._same_every == 0
-        target_crops = self._views(
-            targets,
-            settings.crop_size,
-            self._crop_to_held,
-            self._mirrored(len(targets), random),
-            random,
-        )
+        target_crops = self._views(targets, settings.crop_size, self._crop_to_held, random)
         if not same:
             sources = self._of_others(targets, random)
             return self._pairs(target_crops, photos.identity_crops[_on(sources, photos)], same)
@@ -86,13 +80,7 @@ class CachedPairLoader:
         source_crops = photos.identity_crops[_on(sources, photos)]
         alone = np.flatnonzero(sources == targets)
         if len(alone):  # another view of the photo itself stands in
-            views = self._views(
-                targets[alone],
-                IDENTITY_CROP,
-                self._identity_to_held,
-                self._mirrored(len(alone), random),
-                random,
-            )
+            views = self._views(targets[alone], IDENTITY_CROP, self._identity_to_held, random)
             source_crops[_on(alone, photos)] = views
         return self._pairs(target_crops, source_crops, same)
 
@@ -124,19 +112,16 @@ class CachedPairLoader:
         others += (others >= self._place[targets] - first) & (counts > 1)
         return self._by_person[first + others]
 
-    def _mirrored(self, count: int, random: np.random.Generator) -> np.ndarray:
-        return random.random(count) < 0.5
-
     def _views(
         self,
         places: np.ndarray,
         size: int,
         view_to_held: np.ndarray,
-        mirrored: np.ndarray,
         random: np.random.Generator,
     ) -> Tensor:
-        """Jittered crops [B, size, size, 3] uint8 of held ones."""
+        """Jittered crops [B, size, size, 3] uint8 of held ones, mirrored half of the time."""
         jitter = self._settings.jitter
+        mirrored = random.random(len(places)) < 0.5
         jitters = jitter_transforms(len(places), size, random, jitter)
         to_held = view_to_held @ _mirrors(mirrored, size) @ np.linalg.inv(_square(jitters))
         gains = colour_gains(len(places), random, jitter)
