@@ -250,17 +250,22 @@ class PairStream:
     def _check_epoch(self, num_usable: int, skipped: Counter[str]) -> None:
         if num_usable >= self.settings.batch_size:
             return
-        reasons = ", ".join(f"{count} {reason}" for reason, count in skipped.items()) or "none"
-        advice = (
-            " Run `python -m train.prepare` to find the landmarks."
-            if skipped["without landmarks"]
-            else ""
-        )
         raise TrainingError(
             f"Only {num_usable} of this process's photos can be targets, fewer than a batch of "
-            f"{self.settings.batch_size} (passed over: {reasons}). Use more photos of at least two "
-            f"people, or a smaller batch or fewer workers.{advice}"
+            f"{self.settings.batch_size} (passed over: {reasons_for(skipped)}). Use more photos of "
+            f"at least two people, or a smaller batch or fewer workers.{landmarks_advice(skipped)}"
         )
+
+
+def reasons_for(skipped: Counter[str]) -> str:
+    """How many photos were passed over, and why, for a message."""
+    return ", ".join(f"{count} {reason}" for reason, count in skipped.items()) or "none"
+
+
+def landmarks_advice(skipped: Counter[str]) -> str:
+    """A sentence more for such a message, where it is landmarks that are missing."""
+    command = "`python -m train.prepare`"
+    return f" Run {command} to find the landmarks." if skipped["without landmarks"] else ""
 
 
 def _stacked(crops: Sequence[np.ndarray]) -> Tensor:

@@ -16,7 +16,7 @@ from simswap.errors import SimSwapError
 from simswap.geometry import frame_to_crop_transform, warp_to_crop
 from train.alignment import IDENTITY_CROP, align_source, coverage
 from train.errors import CorruptPhotoError, TrainingError
-from train.pairs import PairSettings
+from train.pairs import PairSettings, landmarks_advice, reasons_for
 from train.shards import PhotoRow, PhotoShards, decode_photo
 
 logger = logging.getLogger(__name__)
@@ -98,11 +98,10 @@ def _check(
     num_people = len(np.unique(people))
     if len(targets) >= settings.batch_size and num_people > 1:
         return
-    reasons = ", ".join(f"{count} {reason}" for reason, count in skipped.items()) or "none"
     raise TrainingError(
         f"Only {len(targets)} photos can be targets, and {len(people)} photos of {num_people} "
-        f"people can be used (passed over: {reasons}). Use more photos of at least two people, or "
-        f"a batch smaller than {settings.batch_size}."
+        f"people can be used (passed over: {reasons_for(skipped)}). Use more photos of at least "
+        f"two people, or a batch smaller than {settings.batch_size}.{landmarks_advice(skipped)}"
     )
 
 

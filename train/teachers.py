@@ -5,7 +5,6 @@ Several teachers of different families keep the generator from learning to fool 
 
 from __future__ import annotations
 
-from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 
@@ -79,8 +78,11 @@ def _load_torchscript(source: str, device: torch.device) -> nn.Module:
             f"The teacher {source} is no TorchScript file (torch.jit.save)."
         ) from error
     for module in network.modules():  # before freezing, which computes what depends on no input
-        with suppress(RuntimeError):  # a part that is called by no name has no forward
-            _make_tensors_on(module.graph, device)
+        try:
+            graph = module.graph
+        except RuntimeError:  # tracing found no use for this part: it has no forward
+            continue
+        _make_tensors_on(graph, device)
     return torch.jit.freeze(network)  # its weights become constants, which need no gradient
 
 
