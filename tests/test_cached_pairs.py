@@ -163,6 +163,14 @@ def test_photos_that_cannot_be_used_are_counted():
     assert {1, 3}.isdisjoint(n for batch in batches for n in numbers_in(batch.sources))
 
 
+def test_a_corrupt_photo_is_named_once(caplog):
+    rows = [photo_row(number, f"person {number}") for number in range(8)]
+    rows[2], rows[6] = (replace(rows[number], image=b"none") for number in (2, 6))
+    loader_of(MemoryPhotos([rows]))
+    assert caplog.text.count("A photo is skipped: row 2") == 1
+    assert caplog.text.count("A photo is skipped") == 1
+
+
 @pytest.mark.parametrize(
     ("rows", "message"),
     [
@@ -171,6 +179,10 @@ def test_photos_that_cannot_be_used_are_counted():
         (
             [replace(photo_row(n, None), image=b"") for n in range(8)],
             r"passed over: 8 corrupt.*a batch smaller than 4",
+        ),
+        (
+            [replace(photo_row(n, None), landmarks=None) for n in range(8)],
+            r"8 without landmarks.*train\.prepare` to find the landmarks",
         ),
     ],
 )

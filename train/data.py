@@ -13,7 +13,7 @@ from torch.utils.data import DataLoader, IterableDataset, get_worker_info
 
 from simswap.errors import SimSwapError
 from train.config import TrainConfig
-from train.pairs import PairBatch, PairSettings, PairStream, Position
+from train.pairs import PairBatch, PairSettings, PairStream, Position, say_corrupt
 from train.shards import Columns, PhotoShards, open_photos
 
 logger = logging.getLogger(__name__)
@@ -100,7 +100,7 @@ class PairLoader:
 
     def _record(self, batch: PairBatch) -> None:
         if batch.notice and not self.skipped["corrupt"]:
-            logger.warning("A photo is skipped: %s Further ones are only counted.", batch.notice)
+            say_corrupt(batch.notice)
         self.skipped += batch.skipped
         positions = list(self.state.positions)
         positions[self.state.num_batches % len(positions)] = batch.position

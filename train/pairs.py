@@ -8,6 +8,7 @@ stream continues from its position as if it had never stopped.
 from __future__ import annotations
 
 import itertools
+import logging
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
@@ -19,6 +20,8 @@ from torch import Tensor
 from train.alignment import Jitter, align_another_view, align_source, align_target, coverage
 from train.errors import CorruptPhotoError, TrainingError
 from train.shards import PhotoRow, PhotoShards, decode_photo
+
+logger = logging.getLogger(__name__)
 
 MAX_DRAWS = 50  # of a source, before a target is given up
 
@@ -260,6 +263,11 @@ class PairStream:
 def reasons_for(skipped: Counter[str]) -> str:
     """How many photos were passed over, and why, for a message."""
     return ", ".join(f"{count} {reason}" for reason, count in skipped.items()) or "none"
+
+
+def say_corrupt(notice: str) -> None:
+    """Name the first photo that is corrupt; further ones are only counted."""
+    logger.warning("A photo is skipped: %s Further ones are only counted.", notice)
 
 
 def landmarks_advice(skipped: Counter[str]) -> str:

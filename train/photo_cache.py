@@ -16,7 +16,7 @@ from simswap.errors import SimSwapError
 from simswap.geometry import frame_to_crop_transform, warp_to_crop
 from train.alignment import IDENTITY_CROP, align_source, coverage
 from train.errors import CorruptPhotoError, TrainingError
-from train.pairs import PairSettings, landmarks_advice, reasons_for
+from train.pairs import PairSettings, landmarks_advice, reasons_for, say_corrupt
 from train.shards import PhotoRow, PhotoShards, decode_photo
 
 logger = logging.getLogger(__name__)
@@ -51,6 +51,7 @@ class _Chunk:
     people: tuple[str | None, ...]
     may_be_target: tuple[bool, ...]
     skipped: Counter[str]
+    notice: str  # the first photo that is corrupt
 
 
 def cache_photos(
@@ -70,6 +71,8 @@ def cache_photos(
         if isinstance(chunk, SimSwapError):
             raise chunk
         chunks.append(chunk)
+    if notices := [chunk.notice for chunk in chunks if chunk.notice]:
+        say_corrupt(notices[0])
     skipped = sum((chunk.skipped for chunk in chunks), Counter())
     names = [name for chunk in chunks for name in chunk.names]
     # Unlabelled: its own identity. The order must not depend on the number of workers.
@@ -134,14 +137,16 @@ def _aligned(rows: Sequence[PhotoRow], settings: PairSettings) -> _Chunk:
     used: list[PhotoRow] = []
     may_be_target: list[bool] = []
     skipped: Counter[str] = Counter()
+    notice = ""
     for row in rows:
         if row.landmarks is None:
             skipped["without landmarks"] += 1
             continue
         try:
             photo = decode_photo(row)
-        except CorruptPhotoError:
+        except CorruptPhotoError as error:
             skipped["corrupt"] += 1
+            notice = notice or str(error)
             continue
         template = settings.crop_template
         frame_to_held = frame_to_crop_transform(row.landmarks, template, size - 2 * margin)
@@ -160,6 +165,7 @@ def _aligned(rows: Sequence[PhotoRow], settings: PairSettings) -> _Chunk:
         tuple(row.identity for row in used),
         tuple(may_be_target),
         skipped,
+        notice,
     )
 
 
