@@ -14,7 +14,7 @@ import argparse
 import csv
 import json
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from itertools import combinations
 from pathlib import Path
 
@@ -26,18 +26,19 @@ from torch import Tensor, nn
 
 from simswap.geometry import frame_to_crop_transform, warp_to_crop
 from simswap.models.identity import IdentityConfig, build_identity_network, embed_identity
+from train.alignment import IDENTITY_CROP
+from train.identity_crops import embed_crops
 
 logger = logging.getLogger(__name__)
 
-CROP_SIZE = 112
 NUM_FOLDS = 10
 TEACHERS = ("edgeface_xs.pt", "edgeface_xxs.pt", "mobilefacenet_ms1m.pt")
 
 
-def load_evaluation_set(folder: Path) -> tuple[Tensor, list[str]]:
+def load_evaluation_set(folder: Path) -> tuple[np.ndarray, list[str]]:
     """Aligned crops and identities of a folder with photos/ and photos.csv.
 
-    -> [N, 3, 112, 112] uint8 RGB, and N identity names.
+    -> [N, 112, 112, 3] uint8 RGB, and N identity names.
     """
     crops, identities = [], []
     with (folder / "photos.csv").open(newline="") as file:
@@ -46,17 +47,10 @@ def load_evaluation_set(folder: Path) -> tuple[Tensor, list[str]]:
             if photo is None:
                 raise FileNotFoundError(f"{folder / 'photos' / row['file']} cannot be read.")
             landmarks = np.array([[float(row[f"{axis}{i}"]) for axis in "xy"] for i in range(5)])
-            frame_to_crop = frame_to_crop_transform(landmarks, "arcface", CROP_SIZE)
-            crops.append(warp_to_crop(photo, frame_to_crop, CROP_SIZE))
+            frame_to_crop = frame_to_crop_transform(landmarks, "arcface", IDENTITY_CROP)
+            crops.append(warp_to_crop(photo, frame_to_crop, IDENTITY_CROP))
             identities.append(row["identity"])
-    return torch.from_numpy(np.stack(crops)).permute(0, 3, 1, 2), identities
-
-
-@torch.inference_mode()
-def embed_crops(embed: Callable[[Tensor], Tensor], crops: Tensor, batch_size: int = 64) -> Tensor:
-    """Unit-norm embeddings: [N, 3, S, S] uint8 RGB -> [N, E] float32."""
-    embeddings = [embed(batch.float() / 255).float() for batch in crops.split(batch_size)]
-    return nn.functional.normalize(torch.cat(embeddings), dim=1)
+    return np.stack(crops), identities
 
 
 def balanced_pairs(
