@@ -63,6 +63,7 @@ def test_a_switch_can_be_turned_off():
         ("batch_size = 2.5", "batch_size=2.5 does not fit"),
         ("compile = 'yes'", "compile='yes' does not fit: use true or false"),
         ("batch_size = 0", "batch_size=0 must be at least 1"),
+        ("identity_exponent = 0.5", "identity_exponent=0.5 must be at least 1"),
         ("decay_from = 2", "decay_from=2.0 must lie in"),
         ("crop_size = 100", "crop_size=100 must be a multiple of 8"),
         ("crop_template = 'passport'", "crop_template='passport'"),

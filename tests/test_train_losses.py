@@ -4,12 +4,14 @@ import pytest
 import torch
 
 from train.losses import (
+    colour_loss,
     gradient_penalty,
     hinge_discriminator_loss,
     hinge_generator_loss,
     identity_loss,
     low_frequency_loss,
     reconstruction_loss,
+    restraint_loss,
     weak_feature_matching_loss,
 )
 
@@ -30,9 +32,45 @@ def test_identity_loss_ignores_the_length_of_embeddings(random):
     assert identity_loss(3 * a, b).item() == pytest.approx(identity_loss(a, b).item(), abs=1e-6)
 
 
+def test_identity_loss_with_an_exponent_pulls_more_where_likeness_is_missing():
+    wanted = torch.tensor([[1.0, 0.0], [1.0, 0.0]])
+    swapped = torch.tensor([[3.0, 4.0], [4.0, 3.0]], requires_grad=True)  # cosines 0.6 and 0.8
+    loss = identity_loss(swapped, wanted, exponent=2)
+    assert loss.item() == pytest.approx((0.4**2 + 0.2**2) / 2)
+    even, uneven = (
+        torch.autograd.grad(identity_loss(swapped, wanted, exponent), swapped)[0].norm(dim=1)
+        for exponent in (1, 2)
+    )
+    assert uneven[0] / uneven[1] == pytest.approx(2 * even[0] / even[1])
+
+
+def test_identity_loss_with_a_broken_exponent_is_finite_for_equal_embeddings(random):
+    same = torch.randn(64, 512, generator=random)
+    assert identity_loss(same, same, exponent=1.5).item() == pytest.approx(0, abs=1e-6)
+
+
 def test_reconstruction_loss_of_a_constant_offset_is_that_offset():
     image = torch.zeros(1, 3, 4, 4)
     assert reconstruction_loss(image + 0.25, image).item() == pytest.approx(0.25)
+
+
+def test_restraint_loss_prefers_shading_to_strokes():
+    target = torch.zeros(1, 3, 8, 8)
+    stroke = target.clone()
+    stroke[..., 0] = 0.8  # one column; the shading has as much in all eight
+    assert restraint_loss(stroke, target) == pytest.approx(8 * restraint_loss(target + 0.1, target))
+
+
+def test_colour_loss_ignores_light_and_dark(random):
+    target = torch.rand(1, 3, 8, 8, generator=random)
+    darker = target - torch.rand(1, 1, 8, 8, generator=random)
+    assert colour_loss(darker, target).item() == pytest.approx(0, abs=1e-6)
+
+
+def test_colour_loss_sees_a_fringe_as_bright_as_what_it_replaces():
+    target = torch.full((1, 3, 4, 4), 0.5)
+    fringe = target + torch.tensor([0.587, -0.299, 0.0]).view(3, 1, 1)  # no luma in it
+    assert colour_loss(fringe, target).item() == pytest.approx((0.587 + 0.299) / 3)
 
 
 def test_low_frequency_loss_ignores_detail_within_a_cell(random):

@@ -97,6 +97,15 @@ def test_reconstruction_counts_in_same_identity_batches_only(frozen):
     assert "reconstruction" not in run.step(1, pairs(same=False))
 
 
+@pytest.mark.parametrize("name", ["colour", "restraint"])
+def test_further_losses_count_in_all_batches_once_they_weigh(frozen, name):
+    without, weighed = Run(frozen), Run(frozen, weights=replace(LossWeights(), **{name: 1e3}))
+    for same in (True, False):
+        assert name not in without.step(0, pairs(same=same))
+        assert name in weighed.step(0, pairs(same=same))
+    assert not torch.allclose(without.output(), weighed.output())
+
+
 def test_the_discriminators_wait_for_their_first_step(frozen):
     run = Run(frozen, discriminator_from=5)
     before = [value.clone() for value in run.networks.plain_discriminator.parameters()]

@@ -18,6 +18,7 @@ AT_LEAST_ONE = (
     "mix_shards",
     "photos_per_person",
     "same_every",
+    "identity_exponent",
     "low_frequency_cell",
     "log_every",
     "sample_every",
@@ -62,6 +63,8 @@ class LossWeights:
     identity: Ramp = Ramp(20.0, 52.0, 3250, 4000)  # times 1 - cosine similarity
     reconstruction: Ramp = Ramp(30.0, 12.0, 3250, 4000)  # L1 on [0, 1], same-identity batches only
     low_frequency: float = 60.0  # L1 on [0, 1], averaged over cells; ours: keeps light and colour
+    colour: float = 0.0  # L1 on [0, 1] of what luma leaves; ours: against fringes
+    restraint: float = 0.0  # L2 on [0, 1], all batches; ours: against strokes that nothing asks for
     feature_matching: float = 34.0  # L1 on discriminator features; 0: the paper's ablation "none"
     adversarial: float = 9.0  # hinge
     gradient_penalty: float = 0.0  # (|gradient| - 1)^2 of the discriminators; the paper: 1e-5
@@ -139,6 +142,7 @@ class TrainConfig:
     discriminator_from: int = 2200  # step; before it the generator learns identity and pixels
     freeze_batch_norms_from: int = 2200  # step; their statistics betray a batch's kind
     low_frequency_cell: int = 8  # px of a cell's side
+    identity_exponent: float = 1.0  # above 1, pairs that lack likeness weigh more; the paper: 1
     feature_matching_from: int = 2  # first discriminator layer matched: 0 (full) to 3
     weights: LossWeights = LossWeights()
     seed: int = 0

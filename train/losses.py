@@ -8,10 +8,17 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+LUMA = (0.299, 0.587, 0.114)  # of red, green and blue
 
-def identity_loss(swapped: Tensor, source: Tensor) -> Tensor:
-    """Mean of 1 - cosine similarity of embeddings [B, E], of any length."""
-    return 1 - F.cosine_similarity(swapped.float(), source.float(), dim=1).mean()
+
+def identity_loss(swapped: Tensor, source: Tensor, exponent: float = 1.0) -> Tensor:
+    """Mean of (1 - cosine similarity) ** exponent of embeddings [B, E], of any length.
+
+    exponent: the paper's is 1; above it, pairs that lack likeness weigh more than those that have
+    it, as in focal losses.
+    """
+    missing = 1 - F.cosine_similarity(swapped.float(), source.float(), dim=1)
+    return missing.clamp(min=0).pow(exponent).mean()  # rounding may leave it below 0
 
 
 def reconstruction_loss(swapped: Tensor, target: Tensor) -> Tensor:
@@ -26,6 +33,25 @@ def low_frequency_loss(swapped: Tensor, target: Tensor, cell: int) -> Tensor:
     with the identity loss alone in charge, a short training drifts into colour casts.
     """
     return (F.avg_pool2d(swapped, cell) - F.avg_pool2d(target, cell)).abs().mean()
+
+
+def restraint_loss(swapped: Tensor, target: Tensor) -> Tensor:
+    """Mean squared pixel difference, for batches of all kinds.
+
+    Ours, not the paper's: squared, it prefers much faint shading to a few dark strokes.
+    """
+    return (swapped - target).square().mean()
+
+
+def colour_loss(swapped: Tensor, target: Tensor) -> Tensor:
+    """Mean absolute difference of what RGB [B, 3, S, S] differs by from its luma (Rec. 601).
+
+    Ours, not the paper's: likeness is a matter of light and dark; whatever colour the identity loss
+    adds within a low-frequency cell is a fringe.
+    """
+    difference = swapped - target
+    luma = torch.tensor(LUMA, device=difference.device).view(3, 1, 1)
+    return (difference - (luma * difference).sum(1, keepdim=True)).abs().mean()
 
 
 def weak_feature_matching_loss(

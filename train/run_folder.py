@@ -53,6 +53,7 @@ FACTS = (
     "discriminator_from",
     "discriminator_rate",
     "freeze_batch_norms_from",
+    "identity_exponent",
     "weights",
     "seed",
 )

@@ -12,12 +12,14 @@ from torch import Tensor
 from train.alignment import to_tensor
 from train.config import TrainConfig
 from train.losses import (
+    colour_loss,
     gradient_penalty,
     hinge_discriminator_loss,
     hinge_generator_loss,
     identity_loss,
     low_frequency_loss,
     reconstruction_loss,
+    restraint_loss,
     weak_feature_matching_loss,
 )
 from train.networks import FrozenNetworks, Networks
@@ -82,13 +84,19 @@ def generator_losses(
     swapped = networks.generator(batch.targets, embeddings).float()
     wanted = frozen.embed_wanted(teacher, batch.sources, batch.targets)
     swapped_embeddings = frozen.teachers[teacher](frozen.to_identity_crop(swapped))
-    losses = {"identity": identity_loss(swapped_embeddings, wanted)}
+    losses = {"identity": identity_loss(swapped_embeddings, wanted, config.identity_exponent)}
     scales = {"identity": weights.identity.at(step)}
     if weights.low_frequency:
         losses["low_frequency"] = low_frequency_loss(
             swapped, batch.targets, config.low_frequency_cell
         )
         scales["low_frequency"] = weights.low_frequency
+    if weights.colour:
+        losses["colour"] = colour_loss(swapped, batch.targets)
+        scales["colour"] = weights.colour
+    if weights.restraint:
+        losses["restraint"] = restraint_loss(swapped, batch.targets)
+        scales["restraint"] = weights.restraint
     if batch.same:
         losses["reconstruction"] = reconstruction_loss(swapped, batch.targets)
         scales["reconstruction"] = weights.reconstruction.at(step)
