@@ -44,7 +44,7 @@ def test_identity_loss_with_an_exponent_pulls_more_where_likeness_is_missing():
     assert uneven[0] / uneven[1] == pytest.approx(2 * even[0] / even[1])
 
 
-def test_identity_loss_with_a_broken_exponent_is_finite_for_equal_embeddings(random):
+def test_identity_loss_with_a_fractional_exponent_is_finite_for_equal_embeddings(random):
     same = torch.randn(64, 512, generator=random)
     assert identity_loss(same, same, exponent=1.5).item() == pytest.approx(0, abs=1e-6)
 

@@ -24,9 +24,8 @@ import torch
 from safetensors.torch import load_file
 from torch import Tensor, nn
 
-from simswap.geometry import frame_to_crop_transform, warp_to_crop
 from simswap.models.identity import IdentityConfig, build_identity_network, embed_identity
-from train.alignment import IDENTITY_CROP
+from train.alignment import align_source
 from train.identity_crops import embed_crops
 
 logger = logging.getLogger(__name__)
@@ -47,8 +46,7 @@ def load_evaluation_set(folder: Path) -> tuple[np.ndarray, list[str]]:
             if photo is None:
                 raise FileNotFoundError(f"{folder / 'photos' / row['file']} cannot be read.")
             landmarks = np.array([[float(row[f"{axis}{i}"]) for axis in "xy"] for i in range(5)])
-            frame_to_crop = frame_to_crop_transform(landmarks, "arcface", IDENTITY_CROP)
-            crops.append(warp_to_crop(photo, frame_to_crop, IDENTITY_CROP))
+            crops.append(align_source(photo, landmarks))
             identities.append(row["identity"])
     return np.stack(crops), identities
 

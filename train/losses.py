@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-LUMA = (0.299, 0.587, 0.114)  # of red, green and blue
+from simswap.pixel_mark import LUMA
 
 
 def identity_loss(swapped: Tensor, source: Tensor, exponent: float = 1.0) -> Tensor:
