@@ -47,7 +47,8 @@ def directions(data, tmp_path):
     direction = torch.from_numpy(second - first)
     readout = 2 * direction / (direction @ direction)  # the two photos read 2 apart
     path = tmp_path / "glasses.safetensors"
-    save_directions({IDENTITY_FILE.removesuffix(".pt"): GlassesDirection(direction, readout)}, path)
+    found = GlassesDirection(direction, readout, torch.from_numpy(first) @ readout)
+    save_directions({IDENTITY_FILE.removesuffix(".pt"): found}, path)
     return path
 
 
@@ -61,7 +62,7 @@ def test_the_command_tells_the_mean_share_of_both_kinds_of_pairs(data, direction
 
 def test_directions_of_another_network_are_refused(data, tmp_path):
     path = tmp_path / "glasses.safetensors"
-    other = GlassesDirection(torch.ones(4), torch.ones(4) / 4)
+    other = GlassesDirection(torch.ones(4), torch.ones(4) / 4, torch.tensor(0.0))
     save_directions({"other": other}, path)
     with pytest.raises(TrainingError, match="knows no glasses of judge_mobilefacenet_y1"):
         main(["--data", str(data), "--glasses", str(path)])
