@@ -5,6 +5,7 @@ import torch
 
 from train.losses import (
     colour_loss,
+    edge_loss,
     gradient_penalty,
     hinge_discriminator_loss,
     hinge_generator_loss,
@@ -83,6 +84,20 @@ def test_low_frequency_loss_of_a_colour_cast_is_its_size():
     target = torch.zeros(1, 3, 8, 8)
     cast = target + torch.tensor([0.3, 0.0, 0.0]).view(3, 1, 1)
     assert low_frequency_loss(cast, target, cell=4).item() == pytest.approx(0.1)
+
+
+def test_edge_loss_is_known_of_a_slope_and_leaves_an_even_change(random):
+    target = torch.rand(2, 3, 8, 8, generator=random)
+    slope = torch.arange(8.0)
+    assert edge_loss(target + 0.3, target).item() == pytest.approx(0, abs=1e-9)
+    assert edge_loss(target + 0.1 * slope, target).item() == pytest.approx(0.01, rel=1e-4)
+    assert edge_loss(target + 0.1 * slope[:, None], target).item() == pytest.approx(0.01, rel=1e-4)
+
+
+def test_edge_loss_prefers_coarse_changes_to_fine_ones_of_one_size():
+    target, places = torch.zeros(1, 3, 16, 16), torch.arange(16)
+    fine, coarse = (0.1 * (places // width % 2).expand(1, 3, 16, 16) for width in (1, 4))
+    assert edge_loss(fine, target) == pytest.approx(5 * edge_loss(coarse, target))
 
 
 def test_weak_feature_matching_ignores_layers_before_the_first_one(random):

@@ -96,7 +96,7 @@ def test_reconstruction_counts_in_same_identity_batches_only(frozen):
     assert "reconstruction" not in run.step(1, pairs(same=False))
 
 
-@pytest.mark.parametrize("name", ["colour", "restraint"])
+@pytest.mark.parametrize("name", ["colour", "edges", "restraint"])
 def test_further_losses_count_in_all_batches_once_they_weigh(frozen, name):
     without, weighed = Run(frozen), Run(frozen, weights=replace(LossWeights(), **{name: 1e3}))
     for same in (True, False):

@@ -13,6 +13,7 @@ from train.alignment import to_tensor
 from train.config import TrainConfig
 from train.losses import (
     colour_loss,
+    edge_loss,
     gradient_penalty,
     hinge_discriminator_loss,
     hinge_generator_loss,
@@ -97,6 +98,9 @@ def generator_losses(
     if weights.restraint:
         losses["restraint"] = restraint_loss(swapped, batch.targets)
         scales["restraint"] = weights.restraint
+    if weights.edges:
+        losses["edges"] = edge_loss(swapped, batch.targets)
+        scales["edges"] = weights.edges
     if batch.same:
         losses["reconstruction"] = reconstruction_loss(swapped, batch.targets)
         scales["reconstruction"] = weights.reconstruction.at(step)
