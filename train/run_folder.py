@@ -53,7 +53,9 @@ FACTS = (
     "discriminator_from",
     "discriminator_rate",
     "freeze_batch_norms_from",
+    "glasses_emphasis",
     "identity_exponent",
+    "low_frequency_cell",
     "weights",
     "seed",
 )
