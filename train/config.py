@@ -142,7 +142,7 @@ class TrainConfig:
     generator_from: int = 0  # step; before it only discriminators learn, what init_from swaps
     discriminator_from: int = 2200  # step; before it the generator learns identity and pixels
     freeze_batch_norms_from: int = 2200  # step; their statistics betray a batch's kind
-    low_frequency_cell: int = 8  # px of a cell's side
+    low_frequency_cell: int = 8  # px of a side; the bundled model ended with 32, room for shading
     identity_exponent: float = 1.0  # above 1, pairs that lack likeness weigh more; the paper: 1
     feature_matching_from: int = 2  # first discriminator layer matched: 0 (full) to 3
     weights: LossWeights = LossWeights()
