@@ -9,6 +9,7 @@ pytest.importorskip("accelerate", reason="needs the train extra")
 pytest.importorskip("datasets", reason="needs the train extra")
 
 from planted_glasses import SIZE, planted, unit
+from safetensors.torch import save_file
 from test_train_steps import BUNDLE, CONFIG, CPU, pairs
 from torch.nn import functional as F
 
@@ -117,6 +118,7 @@ def test_a_direction_needs_photos_of_both_groups(wears):
 
 def test_directions_come_back_from_their_file_in_the_order_of_the_teachers(tmp_path):
     stored = {"a": some_direction(seed=1), "b": some_direction(8, seed=3)}
+    stored["a"] = replace(stored["a"], bare=torch.tensor(-0.25))
     save_directions(stored, tmp_path / "new" / "glasses.safetensors")
     loaded = load_directions(
         tmp_path / "new" / "glasses.safetensors", ["x/b.pt", "a.onnx"], [8, SIZE], CPU
@@ -124,6 +126,7 @@ def test_directions_come_back_from_their_file_in_the_order_of_the_teachers(tmp_p
     for found, name in zip(loaded, "ba", strict=True):
         assert torch.equal(found.direction, stored[name].direction)
         assert torch.equal(found.readout, stored[name].readout)
+        assert torch.equal(found.bare, stored[name].bare)
 
 
 @pytest.mark.parametrize(
@@ -136,6 +139,13 @@ def test_directions_of_other_networks_are_refused_with_the_command_that_finds_th
     save_directions({"a": some_direction()}, path)
     with pytest.raises(TrainingError, match=r"knows no glasses of [ac], .*train\.find_glasses"):
         load_directions(path, teachers, sizes, CPU)
+
+
+def test_a_file_from_before_bare_faces_were_measured_is_refused(tmp_path):
+    path, found = tmp_path / "glasses.safetensors", some_direction()
+    save_file({"a.direction": found.direction, "a.readout": found.readout}, path)
+    with pytest.raises(TrainingError, match=r"knows no glasses of a.*train\.find_glasses"):
+        load_directions(path, ["a.pt"], [SIZE], CPU)
 
 
 def test_a_missing_file_of_directions_is_named_with_the_command_that_makes_it(tmp_path):

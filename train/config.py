@@ -65,7 +65,7 @@ class LossWeights:
     low_frequency: float = 60.0  # L1 on [0, 1], averaged over cells; ours: keeps light and colour
     colour: float = 0.0  # L1 on [0, 1] of what luma leaves; ours: against fringes
     restraint: float = 0.0  # L2 on [0, 1], all batches; ours: against strokes that nothing asks for
-    edges: float = 0.0  # L2 of slopes on [0, 1], all batches; ours: likeness by shading, not lines
+    edges: float = 0.0  # L2 of image gradients, all batches; ours: likeness by shading, not lines
     feature_matching: float = 34.0  # L1 on discriminator features; 0: the paper's ablation "none"
     adversarial: float = 9.0  # hinge
     gradient_penalty: float = 0.0  # (|gradient| - 1)^2 of the discriminators; the paper: 1e-5

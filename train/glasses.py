@@ -55,6 +55,7 @@ class GlassesDirection:
         return sources + missing[:, None] * self.direction
 
     def _wearing(self, readings: Tensor) -> Tensor:
+        """How surely each is a wearer's, in [0, 1]."""
         above = readings - self.bare
         return ((above - SURELY_BARE) / (SURELY_WORN - SURELY_BARE)).clamp(0, 1)
 

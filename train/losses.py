@@ -44,7 +44,7 @@ def restraint_loss(swapped: Tensor, target: Tensor) -> Tensor:
 
 
 def edge_loss(swapped: Tensor, target: Tensor) -> Tensor:
-    """Mean squared slope of the difference, down and across, for batches of all kinds.
+    """Mean squared image gradient of the difference, for batches of all kinds.
 
     Ours, not the paper's: fine changes cost most. Networks of the identity loss are pleased by
     fine lines that no other network, and no eye, takes for likeness; shading serves both.

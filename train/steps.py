@@ -26,6 +26,9 @@ from train.losses import (
 from train.networks import FrozenNetworks, Networks
 from train.pairs import PairBatch
 
+# Losses of all batches that a weight of the same name switches on.
+AGAINST_TARGET = {"colour": colour_loss, "restraint": restraint_loss, "edges": edge_loss}
+
 
 @dataclass(frozen=True, eq=False)
 class Pairs:
@@ -92,15 +95,9 @@ def generator_losses(
             swapped, batch.targets, config.low_frequency_cell
         )
         scales["low_frequency"] = weights.low_frequency
-    if weights.colour:
-        losses["colour"] = colour_loss(swapped, batch.targets)
-        scales["colour"] = weights.colour
-    if weights.restraint:
-        losses["restraint"] = restraint_loss(swapped, batch.targets)
-        scales["restraint"] = weights.restraint
-    if weights.edges:
-        losses["edges"] = edge_loss(swapped, batch.targets)
-        scales["edges"] = weights.edges
+    for name, loss in AGAINST_TARGET.items():
+        if weight := getattr(weights, name):
+            losses[name], scales[name] = loss(swapped, batch.targets), weight
     if batch.same:
         losses["reconstruction"] = reconstruction_loss(swapped, batch.targets)
         scales["reconstruction"] = weights.reconstruction.at(step)
