@@ -6,11 +6,15 @@ from simswap import blending, geometry
 
 SIZE = 128
 FRONTAL = geometry.TEMPLATES["simswap_frontal"] * SIZE
-TURNED_LEFT = FRONTAL + np.array([(5, 0), (-5, 0), (-16, 0), (3, 0), (-3, 0)])
-TURNED_RIGHT = (TURNED_LEFT * [-1, 1] + [SIZE - 1, 0])[[1, 0, 2, 4, 3]]
+TURNED_LEFT = FRONTAL + np.array([(5, 0), (-5, 0), (-11, 0), (3, 0), (-3, 0)])
+PROFILE_LEFT = FRONTAL + np.array([(7, 0), (-8, 0), (-16, 0), (7, 0), (-6, 0)])
+TURNED_RIGHT, PROFILE_RIGHT = (
+    (landmarks * [-1, 1] + [SIZE - 1, 0])[[1, 0, 2, 4, 3]]
+    for landmarks in (TURNED_LEFT, PROFILE_LEFT)
+)
 FFHQ = geometry.TEMPLATES["ffhq"] * SIZE
 NONSENSE = np.array([(-300.0, 5), (700, 90), (0, 0), (64, -200), (64, 900)])
-POSES = [FRONTAL, TURNED_LEFT, TURNED_RIGHT, FFHQ, NONSENSE]
+POSES = [FRONTAL, TURNED_LEFT, TURNED_RIGHT, PROFILE_LEFT, FFHQ, NONSENSE]
 EVERYWHERE = np.pad(np.ones((SIZE - 2, SIZE - 2), np.float32), 1)  # 0 on the border only
 
 
@@ -86,9 +90,28 @@ def test_mask_is_narrower_on_the_side_a_head_turns_to():
     assert left[:, half:].sum() > 0.95 * frontal[:, half:].sum()  # the border limits it
 
 
-def test_mask_of_a_mirrored_face_is_the_mirrored_mask():
-    left = blending.face_mask(TURNED_LEFT, SIZE, 0.12)
-    mirrored = blending.face_mask(TURNED_RIGHT, SIZE, 0.12)
+def test_mask_of_a_profile_ends_at_its_silhouette():
+    mask = blending.face_mask(PROFILE_LEFT, SIZE, 0.08)
+    eye, nose, mouth = PROFILE_LEFT[[0, 2, 3]]
+    height = mouth[1] - eye[1]
+    for (x, y), beyond in ((eye, 0.15), (nose, 0.15), (mouth, 0.25)):  # of profiles in photos
+        assert mask[round(y), round(x - beyond * height)] < 0.05
+        assert mask[round(y), round(x + 0.2 * height)] > 0.5
+
+
+def test_mask_follows_a_turning_head_without_a_leap():
+    turns = np.linspace(0, 1, 200)[:, None, None]
+    poses = FRONTAL + turns * (PROFILE_LEFT - FRONTAL)
+    masks = np.stack([blending.face_mask(pose, SIZE, 0.08) for pose in poses])
+    assert np.abs(np.diff(masks, axis=0)).max() < 0.1
+
+
+@pytest.mark.parametrize(
+    ("pose", "mirror"), [(TURNED_LEFT, TURNED_RIGHT), (PROFILE_LEFT, PROFILE_RIGHT)]
+)
+def test_mask_of_a_mirrored_face_is_the_mirrored_mask(pose, mirror):
+    left = blending.face_mask(pose, SIZE, 0.12)
+    mirrored = blending.face_mask(mirror, SIZE, 0.12)
     np.testing.assert_allclose(mirrored[:, ::-1], left, atol=1e-6)
 
 
