@@ -140,9 +140,7 @@ def _warp_to_region(
         interpolation=cv2.INTER_AREA if scale < 1 else cv2.INTER_CUBIC,
     )
     pixels[[0, -1], :, 3] = pixels[:, [0, -1], 3] = 0  # the resize reached in from the border
-    factor = size / resized_size
-    offset = (factor - 1) / 2  # pixel centres: r covers crop pixels (r + 0.5) * factor - 0.5
-    resized_to_crop = np.array([[factor, 0, offset], [0, factor, offset]])
+    resized_to_crop = geometry.resize_transform(size / resized_size)
     return cv2.warpAffine(
         pixels,
         geometry.compose(resized_to_crop, crop_to_region),

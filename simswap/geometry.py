@@ -182,6 +182,12 @@ def warp_to_crop(
     )
 
 
+def resize_transform(factor: float) -> np.ndarray:
+    """From the pixels of a picture to those of the picture resized: centres keep their place."""
+    offset = (factor - 1) / 2  # pixel p covers p to p + 1, its centre is p + 0.5
+    return np.array([[factor, 0, offset], [0, factor, offset]])
+
+
 def crop_region(frame_to_crop: np.ndarray, size: int, shape: tuple[int, ...]) -> tuple[int, ...]:
     """Smallest x0, y0, x1, y1 (integers, end exclusive) of a [H, W, ...] frame holding the crop."""
     return _region(invert(frame_to_crop), size, shape, margin=0)

@@ -5,11 +5,13 @@ scale, 11 degrees and a tenth of the face's width (measured). So the sync is loo
 such differences at once, by correlation in the frequency domain, and the best of them are refined:
 first by the sync, then by the symbols too, whatever they say. The sync alone leaves half a pixel
 to chance, which costs a symbol or two of a mark that a codec has worn (measured).
+
+Symbols are looked for on every plane whose waves a face of this size can show.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache, partial
 from itertools import product
@@ -18,7 +20,7 @@ import cv2
 import numpy as np
 
 from simswap import geometry, mark_carrier
-from simswap.mark_carrier import PLANE, carrier
+from simswap.mark_carrier import PLANE, PLANES, carrier
 from simswap.pixel_mark import LUMA
 from simswap.types import Face
 
@@ -34,16 +36,20 @@ SEARCH_SIDE = 120  # samples over SIDE: 1.3 px, a fraction of the sync's shortes
 NUM_REFINED = 8
 Steps = Sequence[tuple[float, float, float]]  # scale, degrees, px
 BY_SYNC: Steps = ((0.012, 0.75, 0.8), (0.006, 0.4, 0.4), (0.003, 0.2, 0.2))
-BY_SYMBOLS: Steps = BY_SYNC[1:]
+FINER: Steps = (*BY_SYNC[1:], (0.0015, 0.1, 0.1))
+BY_SYMBOLS: Mapping[int, Steps] = {plane: FINER for plane in PLANES} | {PLANE: BY_SYNC[1:]}
 ROUNDS = 3  # of each step
 SAME = np.array([0.012, 0.75, 0.8, 0.8])  # alignments that differ less are one
 SYNC_TRIALS = 5.3e6  # 238 turns times 37 x 37 px in steps of a quarter of a pixel: all it may reach
-SYMBOL_TRIALS = 1 + 8 * ROUNDS * len(BY_SYMBOLS)  # alignments that symbols are compared in
+NUM_FINE = 3  # of the refined alignments, those in which fine symbols are looked for
+SMALLEST_READ = 60.0  # px of the frame for each 128 of a plane; below, its waves are gone
+# Alignments that symbols are compared in.
+SYMBOL_TRIALS = sum(1 + 8 * ROUNDS * len(steps) for steps in BY_SYMBOLS.values())
 
 
 @dataclass(frozen=True, eq=False)
 class AlignedPlane:
-    """Whitened luma of a face ([128, 128] float32) as it lies if a mark is there.
+    """Whitened luma of a face ([S, S] float32) as it lies if a mark is there.
 
     sync: likeness to the sync, in standard deviations of that of pictures without a mark.
     """
@@ -56,6 +62,7 @@ class AlignedPlane:
 class _Found:
     energy: float
     alignment: np.ndarray
+    plane: int
     sync: float
 
 
@@ -65,18 +72,27 @@ def find_planes(frame: np.ndarray, face: Face) -> list[AlignedPlane]:
     to_side = to_plane + np.array([[0, 0, MARGIN], [0, 0, MARGIN]])
     whitened = _whitened(frame, to_side, SIDE)
     guesses, noise = _search(whitened)
-    by_sync, by_symbols = partial(_sync_in, whitened), partial(_symbols_in, whitened)
+    by_sync = partial(_sync_in, whitened)
+    refined = sorted((_climb(guess, BY_SYNC, by_sync) for guess in guesses), key=lambda r: -r[0])
     found = []
-    for guess in guesses:
-        likeness, alignment = _climb(guess, BY_SYNC, by_sync)
-        energy, alignment = _climb(alignment, BY_SYMBOLS, by_symbols)
-        found.append(_Found(energy, alignment, likeness / noise))
+    for plane in PLANES:
+        if plane > PLANE:
+            times = plane / PLANE
+            if PLANE / geometry.scale_of(to_plane) < SMALLEST_READ * times:
+                break
+            enlarged = geometry.compose(to_side, geometry.resize_transform(times))
+            whitened, refined = _whitened(frame, enlarged, round(SIDE * times)), refined[:NUM_FINE]
+        by_symbols = partial(_symbols_in, whitened)
+        for likeness, guess in refined:
+            energy, alignment = _climb(guess, BY_SYMBOLS[plane], by_symbols)
+            found.append(_Found(energy, alignment, plane, likeness / noise))
     planes = []
     for best in _distinct(found):
         # Cut from the frame once more: turned twice, the mark's finest waves would fade.
         side_to_plane = geometry.invert(_plane_to_side(best.alignment))
-        plane = _whitened(frame, geometry.compose(to_side, side_to_plane), PLANE)
-        planes.append(AlignedPlane(plane, best.sync))
+        to_fine = geometry.resize_transform(best.plane / PLANE)
+        transform = geometry.compose(geometry.compose(to_side, side_to_plane), to_fine)
+        planes.append(AlignedPlane(_whitened(frame, transform, best.plane), best.sync))
     return planes
 
 
@@ -133,7 +149,10 @@ def _distinct(found: Sequence[_Found]) -> list[_Found]:
     """The best few, without those that are as good as the same."""
     kept: list[_Found] = []
     for one in sorted(found, key=lambda one: -one.energy):
-        if all((np.abs(one.alignment - other.alignment) > SAME).any() for other in kept):
+        if all(
+            one.plane != other.plane or (np.abs(one.alignment - other.alignment) > SAME).any()
+            for other in kept
+        ):
             kept.append(one)
     return kept[:NUM_ALIGNMENTS]
 
@@ -144,13 +163,19 @@ def _sync_in(whitened: np.ndarray, alignment: np.ndarray) -> float:
 
 def _symbols_in(whitened: np.ndarray, alignment: np.ndarray) -> float:
     """How clear a mark, whatever it says, is in an alignment: energy of sync and best values."""
-    correlations, sync = carrier().correlate(_turned(whitened, alignment))
+    turned = _turned(whitened, alignment)
+    correlations, sync = carrier(len(turned)).correlate(turned)
     return sync**2 + float((mark_carrier.value_strengths(correlations).max(axis=1) ** 2).sum())
 
 
 def _turned(whitened: np.ndarray, alignment: np.ndarray) -> np.ndarray:
-    flags = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
-    return cv2.warpAffine(whitened, _plane_to_side(alignment), (PLANE, PLANE), flags=flags)
+    """The plane in a searched square ([S, S]) of any fineness."""
+    transform, times = _plane_to_side(alignment), len(whitened) / SIDE
+    if times > 1:
+        transform = geometry.compose(geometry.resize_transform(1 / times), transform)
+        transform = geometry.compose(transform, geometry.resize_transform(times))
+    size, flags = round(PLANE * times), cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
+    return cv2.warpAffine(whitened, transform, (size, size), flags=flags)
 
 
 def _plane_to_side(alignment: np.ndarray) -> np.ndarray:

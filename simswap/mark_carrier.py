@@ -14,7 +14,7 @@ reader how its landmarks differ from those of the embedder.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import cache
 
 import cv2
 import numpy as np
@@ -23,8 +23,11 @@ from simswap.mark_code import NUM_SYMBOLS, NUM_VALUES
 
 TEMPLATE = "simswap_frontal"
 PLANE = 128  # px, side of the mark plane
+# Larger faces carry their symbols on finer planes: a finer grain is seen less, and spread over more
+# pixels it may be weaker. The sync stays on the first one.
+PLANES = (PLANE, 192, 256)
 NUM_PATTERNS = 128  # of each symbol, without their negatives
-# Half-cycles per plane, as the DCT counts them.
+# Half-cycles per 128 px of a plane, as the DCT counts them.
 LOWEST, HIGHEST = 32.0, 62.0
 LOWEST_SYNC = 36.0
 NUM_SYNC = 880  # cosines
@@ -44,11 +47,12 @@ CENTRE, RADII, FADE = (63.5, 61.0), (46.0, 58.0), 0.3
 
 @dataclass(frozen=True, eq=False)
 class Carrier:
-    """Constants of the mark, all float32 unless said otherwise.
+    """Constants of the mark on a plane of S x S pixels, all float32 unless said otherwise.
 
-    window: [128, 128], 0 to 1. symbol_index, sync_index: rows and columns of their cosines.
+    window: [S, S], 0 to 1. symbol_index, sync_index: rows and columns of their cosines.
     symbol_signs: [10, 128], sync_signs: [num_sync], signs times amplitudes. patterns: [128, 128],
-    orthonormal and symmetric. sync: [128, 128], the sync as a picture of unit norm.
+    orthonormal and symmetric. sync: [S, S], the sync as a picture of unit norm. A fine plane has no
+    sync: num_sync is 0, `sync` is blank, and its strength 0.
     """
 
     window: np.ndarray
@@ -59,19 +63,23 @@ class Carrier:
     patterns: np.ndarray
     sync: np.ndarray
 
+    @property
+    def sync_norm(self) -> float:
+        """Length of sync_signs."""
+        return float(np.linalg.norm(self.sync_signs)) or 1.0
+
     def correlate(self, whitened: np.ndarray) -> tuple[np.ndarray, float]:
-        """How strongly a whitened plane [128, 128] shows each pattern [10, 128], and the sync."""
+        """How strongly a whitened plane [S, S] shows each pattern [10, 128], and the sync."""
         spectrum = cv2.dct(whitened * self.window)
         chips = spectrum[self.symbol_index].reshape(self.symbol_signs.shape) * self.symbol_signs
         sync = float(spectrum[self.sync_index] @ self.sync_signs)
-        return chips @ self.patterns, sync / float(np.linalg.norm(self.sync_signs))
+        return chips @ self.patterns, sync / self.sync_norm
 
     def spread(self, strengths: np.ndarray, sync_strength: float) -> np.ndarray:
-        """The [128, 128] picture of patterns of these strengths [10, 128], and of the sync."""
-        spectrum = np.zeros((PLANE, PLANE), np.float32)
+        """The [S, S] picture of patterns of these strengths [10, 128], and of the sync."""
+        spectrum = np.zeros(self.window.shape, np.float32)
         spectrum[self.symbol_index] = ((strengths @ self.patterns) * self.symbol_signs).ravel()
-        scale = sync_strength / float(np.linalg.norm(self.sync_signs))
-        spectrum[self.sync_index] = self.sync_signs * np.float32(scale)
+        spectrum[self.sync_index] = self.sync_signs * np.float32(sync_strength / self.sync_norm)
         return cv2.idct(spectrum)
 
 
@@ -96,25 +104,26 @@ def whiten(luma: np.ndarray) -> np.ndarray:
     return clipped(fine * evening(fine))
 
 
-@lru_cache(maxsize=1)
-def carrier() -> Carrier:
-    """The one carrier: pseudo-random, and the same on every machine."""
+@cache
+def carrier(plane: int = PLANE) -> Carrier:
+    """The one carrier of planes of so many pixels: pseudo-random, the same on every machine."""
     random = np.random.RandomState(SEED)  # its streams are frozen, unlike default_rng's
-    index = np.arange(PLANE)
+    index = np.arange(plane) * (PLANE / plane)
     frequency = np.hypot(index[:, None], index[None, :])
     cosines = np.argwhere((frequency >= LOWEST) & (frequency < HIGHEST))
     cosines = cosines[random.permutation(len(cosines))]
-    of_cosines = np.hypot(*cosines.T)
-    for_sync = np.flatnonzero(of_cosines >= LOWEST_SYNC)[:NUM_SYNC]
+    of_cosines = np.hypot(*cosines.T) * (PLANE / plane)
+    num_sync = NUM_SYNC if plane == PLANE else 0
+    for_sync = np.flatnonzero(of_cosines >= LOWEST_SYNC)[:num_sync]
     is_sync = np.zeros(len(cosines), bool)
     is_sync[for_sync] = True
     for_symbols = np.flatnonzero(~is_sync)[: NUM_SYMBOLS * NUM_PATTERNS]
     symbol_index, sync_index = tuple(cosines[for_symbols].T), tuple(cosines[for_sync].T)
     symbol_signs = _signs(random, of_cosines[for_symbols], SIGNAL_SLOPE)
     sync_signs = _signs(random, of_cosines[for_sync], SYNC_SLOPE)
-    spectrum = np.zeros((PLANE, PLANE), np.float32)
+    spectrum = np.zeros((plane, plane), np.float32)
     spectrum[sync_index] = sync_signs
-    window = _window()
+    window = _window(plane)
     sync = cv2.idct(spectrum) * window
     return Carrier(
         window=window,
@@ -123,7 +132,7 @@ def carrier() -> Carrier:
         symbol_signs=symbol_signs.reshape(NUM_SYMBOLS, NUM_PATTERNS),
         sync_signs=sync_signs,
         patterns=_hadamard(NUM_PATTERNS),
-        sync=sync / np.linalg.norm(sync),
+        sync=sync / (float(np.linalg.norm(sync)) or 1.0),
     )
 
 
@@ -149,8 +158,8 @@ def _hadamard(size: int) -> np.ndarray:
     return matrix / np.float32(np.sqrt(size))
 
 
-def _window() -> np.ndarray:
-    position = np.arange(PLANE)
+def _window(plane: int) -> np.ndarray:
+    position = np.arange(plane) * (PLANE / plane)
     x, y = (position - CENTRE[0]) / RADII[0], (position - CENTRE[1]) / RADII[1]
     distance = np.hypot(y[:, None], x[None, :])
     ramp = np.clip((1 + FADE / 3 - distance) / FADE, 0, 1)

@@ -99,7 +99,7 @@ def _read(frame: np.ndarray, face: Face) -> MarkReading | None:
 
 def _decode(plane: np.ndarray) -> tuple[int | None, float]:
     """The id that an aligned, whitened plane reads as, and how likely noise is as strong."""
-    correlations, _ = carrier().correlate(plane)
+    correlations, _ = carrier(len(plane)).correlate(plane)
     strengths = mark_carrier.value_strengths(correlations)  # [10, 64]
     for symbols in islice(likeliest_sets(strengths), NUM_SETS):
         bundle_id = bundle_id_of(symbols)

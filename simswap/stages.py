@@ -9,6 +9,7 @@ import copy
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
+import cv2
 import numpy as np
 import torch
 from torch import Tensor, nn
@@ -125,7 +126,7 @@ def paste_faces(
         if options.match_colour:
             crop = blending.match_colour(crop, face.crop, mask)
         if mark_id is not None and can_be_marked(face):
-            crop = mark_face(face, crop, mask, mark_id)
+            face, crop, mask = mark_face(face, crop, mask, mark_id)
         blending.paste_into(pasted, crop, mask, face.frame_to_crop)
     return pasted
 
@@ -135,10 +136,34 @@ def can_be_marked(face: AlignedFace) -> bool:
     return _mark_side(face) >= pixel_mark.SMALLEST
 
 
-def mark_face(face: AlignedFace, crop: np.ndarray, mask: np.ndarray, mark_id: int) -> np.ndarray:
-    """A swapped crop ([S, S, 3] float32 RGB in [0, 1]) with the invisible mark under its mask."""
-    pasted = pixel_mark.FaceCrop(crop, face.crop, mask, face.landmarks, _mark_side(face))
-    return pixel_mark.mark_crops([pasted], mark_id)[0]
+def mark_face(
+    face: AlignedFace, crop: np.ndarray, mask: np.ndarray, mark_id: int
+) -> tuple[AlignedFace, np.ndarray, np.ndarray]:
+    """A face, its swapped crop with the invisible mark in it, and its mask.
+
+    crop: [S, S, 3] float32 RGB in [0, 1]; mask: [S, S]. All three come back enlarged where the face
+    is so large that its mark is finer than the crop's pixels.
+    """
+    side = _mark_side(face)
+    plane = pixel_mark.plane_of(side)
+    if plane > len(crop):
+        face, crop, mask = _enlarged(face, crop, mask, plane)
+    unmarked = pixel_mark.FaceCrop(crop, face.crop, mask, face.landmarks, side)
+    return face, pixel_mark.mark_crops([unmarked], mark_id)[0], mask
+
+
+def _enlarged(
+    face: AlignedFace, crop: np.ndarray, mask: np.ndarray, side: int
+) -> tuple[AlignedFace, np.ndarray, np.ndarray]:
+    transform = geometry.resize_transform(side / len(crop))
+    enlarged = AlignedFace(
+        crop=cv2.resize(face.crop, (side, side), interpolation=cv2.INTER_CUBIC),
+        frame_to_crop=geometry.compose(face.frame_to_crop, transform),
+        landmarks=geometry.apply(transform, face.landmarks),
+    )
+    crop = cv2.resize(crop, (side, side), interpolation=cv2.INTER_CUBIC)
+    mask = cv2.resize(mask, (side, side), interpolation=cv2.INTER_LINEAR)
+    return enlarged, np.clip(crop, 0, 1), mask
 
 
 def _mark_side(face: AlignedFace) -> float:

@@ -41,6 +41,7 @@ LAYERS = (
         "simswap.mark_carrier",
         "simswap.visible_label",
     },
+    {"simswap.mark_grain"},
     {"simswap.pixel_mark"},
     {
         *("simswap.second_look", "simswap.scrfd", "simswap.mark_alignment"),
@@ -94,7 +95,7 @@ WITHOUT_NETWORKS = (
     *("errors", "types", "geometry", "pixels", "provenance", "media", "arguments"),
     *("signer", "credential_reading", "content_credentials", "mark_search"),
     *("verification", "deny_list"),
-    *("mark_code", "mark_carrier", "pixel_mark", "mark_alignment"),
+    *("mark_code", "mark_carrier", "mark_grain", "pixel_mark", "mark_alignment"),
     *("mark_reading", "visible_label"),
     *(f"video_{part}" for part in ("files", "colour", "info", "mark", "audio", "reading")),
     *("video_writing", "video_joining", "video_options", "job_folder", "frame_files"),
