@@ -3,7 +3,8 @@
 Everything happens on the mark plane: the luma of a face, 128 x 128 pixels, aligned to one landmark
 template whatever the model's own crops are. There a mark is a sum of cosines of 16 to 31 cycles per
 plane, of which each has a pseudo-random sign. Lower ones would have to be stronger than a face's
-own features, higher ones do not outlive a resize or a video codec (both measured).
+own features, higher ones do not outlive a resize or a video codec (both measured); on larger faces
+they do, so that their symbols have finer planes.
 
 A symbol owns 128 cosines and says its value by one of 128 orthogonal patterns of signs (Hadamard),
 or that pattern's negative: four of those 256 mean the same value, and the embedder takes the one

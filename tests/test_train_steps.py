@@ -8,31 +8,18 @@ import torch
 
 pytest.importorskip("accelerate", reason="needs the train extra")
 
-from accelerate import Accelerator
 from torch import nn
 from torch.nn import functional as F
+from training_step import BUNDLE, CONFIG, CPU, Run, pairs
 
 from simswap.bundle import load_bundle
-from simswap.models.generator import Generator, GeneratorConfig
+from simswap.models.generator import Generator
 from simswap.models.identity import push_embeddings_apart
-from train.config import DiscriminatorConfig, LossWeights, Ramp, TrainConfig
+from train.config import DiscriminatorConfig, LossWeights, Ramp
 from train.errors import TrainingError
 from train.monitor import LossWatch
 from train.networks import FrozenNetworks, Networks, take_weights
-from train.steps import Pairs, train_step
-
-SIZE = 32
-BUNDLE = "assets/models/simswap-lite-128"
-CPU = torch.device("cpu")
-CONFIG = replace(
-    TrainConfig(),
-    generator=GeneratorConfig(channels=(4, 8), num_blocks=1, embedding_scale=512**0.5),
-    discriminator=DiscriminatorConfig(width=4),
-    crop_size=SIZE,
-    teachers=(BUNDLE,),
-    identity_model=BUNDLE,
-    mixed_precision="no",
-)
+from train.steps import Pairs
 
 
 @pytest.fixture(scope="module")
@@ -40,45 +27,9 @@ def frozen():
     return FrozenNetworks(CONFIG, load_bundle(BUNDLE), CPU)
 
 
-def pairs(*, same: bool, seed: int = 0) -> Pairs:
-    random = torch.Generator().manual_seed(seed)
-    return Pairs(
-        torch.rand(2, 3, SIZE, SIZE, generator=random),
-        torch.rand(2, 3, 112, 112, generator=random),
-        same,
-    )
-
-
 def guided_networks() -> FrozenNetworks:
     generator = replace(CONFIG.generator, identity_guidance=0.5)
     return FrozenNetworks(replace(CONFIG, generator=generator), load_bundle(BUNDLE), CPU)
-
-
-class Run:
-    """Fresh networks of a configuration, and a step on them."""
-
-    def __init__(self, frozen, **changes) -> None:
-        torch.manual_seed(0)
-        self.config, self.frozen = replace(CONFIG, **changes), frozen
-        self.accelerator = Accelerator(
-            cpu=True, gradient_accumulation_steps=self.config.accumulation
-        )
-        self.networks = Networks(self.config, CPU)
-        self.networks.prepare(self.accelerator)
-
-    def step(self, number: int, *batches: Pairs) -> dict[str, float]:
-        losses = train_step(
-            self.accelerator, self.config, number, batches, self.networks, self.frozen
-        )
-        return {name: float(value) for name, value in losses.items()}
-
-    def output(self) -> torch.Tensor:
-        probe = pairs(same=True, seed=1)
-        embeddings = self.frozen.embed_sources(probe.sources, probe.targets)
-        return self.networks.plain_generator(probe.targets, embeddings).detach()
-
-    def generator(self) -> list[torch.Tensor]:
-        return [value.clone() for value in self.networks.plain_generator.parameters()]
 
 
 def test_embeddings_are_guided_as_the_pipeline_guides_them(frozen):

@@ -25,7 +25,7 @@ AT_LEAST_ONE = (
     "save_every",
     "keep_checkpoints",
 )
-SHARES = ("decay_from", "ema_decay", "min_coverage")
+SHARES = ("decay_from", "ema_decay", "min_coverage", "swapped_back")
 
 
 @dataclass(frozen=True)
@@ -99,6 +99,7 @@ class TrainConfig:
     photos_per_person: int = 60  # as sources; further photos of one person do not add to the chance
     min_coverage: float = 0.97  # share of a target's crop inside its photo; else a source only
     same_every: int = 8  # one step in so many has pairs of one person each; the paper: 2
+    swapped_back: float = 0.0  # share of those pairs whose target is first swapped to somebody else
     num_workers: int = 0  # processes that decode and align; 0: the training process itself
     cache_photos: bool = False  # align each once and hold all on the device, for fast GPUs
 

@@ -48,6 +48,7 @@ FACTS = (
     "final_learning_rate",
     "ema_decay",
     "same_every",
+    "swapped_back",
     "discriminator",
     "generator_from",
     "discriminator_from",

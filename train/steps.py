@@ -28,6 +28,8 @@ from train.pairs import PairBatch
 
 # Losses of all batches that a weight of the same name switches on.
 AGAINST_TARGET = {"colour": colour_loss, "restraint": restraint_loss, "edges": edge_loss}
+# Length of the embeddings that targets are swapped away with: more is to be undone than is done.
+BEYOND = 1.25
 
 
 @dataclass(frozen=True, eq=False)
@@ -84,8 +86,11 @@ def generator_losses(
     weights = config.weights
     # Each teacher sees same- and different-identity batches.
     teacher = step // config.same_every % len(frozen.teachers)
-    embeddings = frozen.embed_sources(batch.sources, batch.targets)
-    swapped = networks.generator(batch.targets, embeddings).float()
+    crops = batch.targets
+    if batch.same and config.swapped_back:
+        crops = _swapped_to_neighbours(batch, config.swapped_back, networks, frozen)
+    embeddings = frozen.embed_sources(batch.sources, crops)
+    swapped = networks.generator(crops, embeddings).float()
     wanted = frozen.embed_wanted(teacher, batch.sources, batch.targets)
     swapped_embeddings = frozen.teachers[teacher](frozen.to_identity_crop(swapped))
     losses = {"identity": identity_loss(swapped_embeddings, wanted, config.identity_exponent)}
@@ -126,6 +131,20 @@ def _adversarial_losses(
         )
     judge.requires_grad_(True)
     return losses
+
+
+@torch.no_grad()
+def _swapped_to_neighbours(
+    batch: Pairs, share: float, networks: Networks, frozen: FrozenNetworks
+) -> Tensor:
+    """The targets, the first `share` of them with the identity of the next source in the batch."""
+    count = round(share * len(batch.targets))
+    if not count:
+        return batch.targets
+    targets, others = batch.targets[:count], batch.sources.roll(-1, dims=0)[:count]
+    embeddings = BEYOND * frozen.embed_sources(others, targets)
+    swapped = networks.plain_generator(targets, embeddings).float()
+    return torch.cat([swapped, batch.targets[count:]])
 
 
 @torch.no_grad()

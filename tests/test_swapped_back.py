@@ -1,0 +1,50 @@
+"""Pairs whose target is swapped to somebody else first, to be swapped back."""
+
+import pytest
+import torch
+
+pytest.importorskip("accelerate", reason="needs the train extra")
+
+from training_step import BUNDLE, CONFIG, CPU, Run, pairs
+
+from simswap.bundle import load_bundle
+from train.networks import FrozenNetworks
+from train.steps import BEYOND, Pairs
+
+
+@pytest.fixture(scope="module")
+def frozen():
+    return FrozenNetworks(CONFIG, load_bundle(BUNDLE), CPU)
+
+
+def calls_in_a_step(run: Run, batch: Pairs) -> list[tuple[torch.Tensor, torch.Tensor]]:
+    """Crops given to the generator, and what it made of them, call by call."""
+    calls = []
+    run.networks.plain_generator.register_forward_hook(
+        lambda _, given, made: calls.append((given[0].clone(), made.detach().clone()))
+    )
+    run.reconstruction = run.step(0, batch).get("reconstruction")
+    return calls
+
+
+def test_a_target_that_was_swapped_away_is_to_be_swapped_back(frozen):
+    run, batch = Run(frozen, swapped_back=0.5), pairs(same=True)
+    (given, away), (taken, back) = calls_in_a_step(run, batch)
+    torch.testing.assert_close(given, batch.targets[:1])
+    torch.testing.assert_close(taken, torch.cat([away, batch.targets[1:]]))
+    expected = float((back - batch.targets).abs().mean())
+    assert run.reconstruction == pytest.approx(expected, rel=1e-5)
+
+
+def test_it_is_swapped_away_to_the_person_of_another_source(frozen):
+    run, batch = Run(frozen, swapped_back=0.5), pairs(same=True)
+    embeddings = BEYOND * frozen.embed_sources(batch.sources[1:], batch.targets[:1])
+    expected = run.networks.plain_generator(batch.targets[:1], embeddings).detach()
+    torch.testing.assert_close(calls_in_a_step(run, batch)[0][1], expected)
+
+
+@pytest.mark.parametrize(("same", "share"), [(False, 1.0), (True, 0.0)])
+def test_other_targets_are_taken_as_they_are(frozen, same, share):
+    run, batch = Run(frozen, swapped_back=share), pairs(same=same)
+    ((given, _),) = calls_in_a_step(run, batch)
+    torch.testing.assert_close(given, batch.targets)
