@@ -87,20 +87,21 @@ def grain_of(luma: np.ndarray, mask: np.ndarray, symbols: np.ndarray, side: floa
 
 def _weakest(luma: np.ndarray, mask: np.ndarray, part: Part, outlives: Trial) -> np.ndarray:
     """The weakest grain that outlives its trial; if none does, the strongest."""
+    steps = np.arange(STRONGEST, part.weakest, STEP_PSNR)
     for hiding in (HIDDEN, LESS_HIDDEN):
         form = _form(luma, mask, part, hiding)
         if outlives(luma + _scaled(form, mask, STRONGEST) * mask):
             break
     else:
         return _scaled(form, mask, STRONGEST)
-    steps = np.arange(STRONGEST, part.weakest, STEP_PSNR)
     first, last = 0, len(steps)  # steps[first] outlives it, steps[last] does not
+    middle = last - 1  # enough for most large faces
     while last - first > 1:
-        middle = (first + last) // 2
         if outlives(luma + _scaled(form, mask, steps[middle]) * mask):
             first = middle
         else:
             last = middle
+        middle = (first + last) // 2
     return _scaled(form, mask, steps[first])
 
 
