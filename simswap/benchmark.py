@@ -21,7 +21,7 @@ import torch
 from PIL import Image
 from torch.utils.flop_counter import FlopCounterMode
 
-from simswap import __version__, blending, stages
+from simswap import __version__, stages
 from simswap.content_credentials import sign_photo
 from simswap.errors import NoFaceFoundError, SimSwapError
 from simswap.media import read_photo, write_photo
@@ -181,14 +181,12 @@ def _time_stages(
     embeddings = np.repeat(swapper.embed(photo, faces[:1]), len(faces), axis=0)
     generator = stages.for_rendering(swapper.generator, swapper.device)
     crops = stages.generate(generator, aligned, embeddings)
-    masks = [
-        blending.face_mask(face.landmarks, len(face.crop), options.mask_softness)
-        for face in aligned
-    ]
+    pairs = zip(aligned, crops, strict=True)
+    restored = [stages.restore_detail(photo, face, crop) for face, crop in pairs]
+    unmarked = [(*pair, stages.face_mask(pair[0], options)) for pair in restored]
 
     def mark() -> list[np.ndarray]:
-        crops_and_masks = zip(aligned, crops, masks, strict=True)
-        return [stages.mark_face(*face, swapper.mark_id) for face in crops_and_masks]
+        return [stages.mark_face(*face, swapper.mark_id) for face in unmarked]
 
     steps: dict[str, Callable[[], object]] = {
         "detect": lambda: swapper.detect(photo),
@@ -196,7 +194,7 @@ def _time_stages(
         **({"embed the target's faces": embed_targets} if guidance else {}),
         "generate": lambda: stages.generate(generator, aligned, embeddings),
         "mark": mark,
-        "paste": lambda: stages.paste_faces(photo, aligned, crops, options),
+        "restore detail, paste": lambda: stages.paste_faces(photo, aligned, crops, options),
     }
     return {name: _median(step, repeats) for name, step in steps.items()}
 

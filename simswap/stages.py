@@ -15,10 +15,13 @@ import torch
 from torch import Tensor, nn
 
 from simswap import blending, geometry, pixel_mark
+from simswap.detail import with_detail
 from simswap.models.identity import INPUT_SIZE, embed_identity
 from simswap.types import Face, SwapOptions
 
 LARGE_GENERATOR = 20_000_000  # parameters
+ENLARGED_FROM = 1.25  # times the crop's side, in the frame; there its blur begins to be seen
+LARGEST_CROP = 512  # px; what is beyond that stays a little soft, and costs no more time
 FACE_BATCH = 16  # crops per network call, so that a crowd does not take memory without bound
 
 
@@ -122,13 +125,41 @@ def paste_faces(
     pasted = frame.copy()
     # Largest face last: it is the nearest to the camera, so it lies on top.
     for face, crop in reversed(list(zip(aligned, swapped_crops, strict=True))):
-        mask = blending.face_mask(face.landmarks, len(crop), options.mask_softness)
         if options.match_colour:
-            crop = blending.match_colour(crop, face.crop, mask)
+            crop = blending.match_colour(crop, face.crop, face_mask(face, options))
+        face, crop = restore_detail(frame, face, crop)
+        mask = face_mask(face, options)
         if mark_id is not None and can_be_marked(face):
-            face, crop, mask = mark_face(face, crop, mask, mark_id)
+            crop = mark_face(face, crop, mask, mark_id)
         blending.paste_into(pasted, crop, mask, face.frame_to_crop)
     return pasted
+
+
+def face_mask(face: AlignedFace, options: SwapOptions) -> np.ndarray:
+    """Where a face's swapped crop is kept: [S, S] float32, see blending.face_mask."""
+    return blending.face_mask(face.landmarks, len(face.crop), options.mask_softness)
+
+
+def restore_detail(
+    frame: np.ndarray, face: AlignedFace, crop: np.ndarray
+) -> tuple[AlignedFace, np.ndarray]:
+    """A face and its swapped crop at the size that it has in its frame, with the frame's detail.
+
+    crop: [S, S, 3] float32 RGB in [0, 1]. A face that is hardly larger than its crop comes back as
+    it is.
+    """
+    size = len(face.crop)
+    side = min(round(size / geometry.scale_of(face.frame_to_crop)), LARGEST_CROP)
+    if side < ENLARGED_FROM * size:
+        return face, crop
+    to_enlarged = geometry.resize_transform(side / size)
+    frame_to_crop = geometry.compose(face.frame_to_crop, to_enlarged)
+    enlarged = AlignedFace(
+        crop=geometry.warp_to_crop(frame, frame_to_crop, side, cv2.INTER_CUBIC),
+        frame_to_crop=frame_to_crop,
+        landmarks=geometry.apply(to_enlarged, face.landmarks),
+    )
+    return enlarged, with_detail(crop, face.crop, enlarged.crop)
 
 
 def can_be_marked(face: AlignedFace) -> bool:
@@ -136,34 +167,10 @@ def can_be_marked(face: AlignedFace) -> bool:
     return _mark_side(face) >= pixel_mark.SMALLEST
 
 
-def mark_face(
-    face: AlignedFace, crop: np.ndarray, mask: np.ndarray, mark_id: int
-) -> tuple[AlignedFace, np.ndarray, np.ndarray]:
-    """A face, its swapped crop with the invisible mark in it, and its mask.
-
-    crop: [S, S, 3] float32 RGB in [0, 1]; mask: [S, S]. All three come back enlarged where the face
-    is so large that its mark is finer than the crop's pixels.
-    """
-    side = _mark_side(face)
-    plane = pixel_mark.plane_of(side)
-    if plane > len(crop):
-        face, crop, mask = _enlarged(face, crop, mask, plane)
-    unmarked = pixel_mark.FaceCrop(crop, face.crop, mask, face.landmarks, side)
-    return face, pixel_mark.mark_crops([unmarked], mark_id)[0], mask
-
-
-def _enlarged(
-    face: AlignedFace, crop: np.ndarray, mask: np.ndarray, side: int
-) -> tuple[AlignedFace, np.ndarray, np.ndarray]:
-    transform = geometry.resize_transform(side / len(crop))
-    enlarged = AlignedFace(
-        crop=cv2.resize(face.crop, (side, side), interpolation=cv2.INTER_CUBIC),
-        frame_to_crop=geometry.compose(face.frame_to_crop, transform),
-        landmarks=geometry.apply(transform, face.landmarks),
-    )
-    crop = cv2.resize(crop, (side, side), interpolation=cv2.INTER_CUBIC)
-    mask = cv2.resize(mask, (side, side), interpolation=cv2.INTER_LINEAR)
-    return enlarged, np.clip(crop, 0, 1), mask
+def mark_face(face: AlignedFace, crop: np.ndarray, mask: np.ndarray, mark_id: int) -> np.ndarray:
+    """A swapped crop ([S, S, 3] float32 RGB in [0, 1]) with the invisible mark under its mask."""
+    pasted = pixel_mark.FaceCrop(crop, face.crop, mask, face.landmarks, _mark_side(face))
+    return pixel_mark.mark_crops([pasted], mark_id)[0]
 
 
 def _mark_side(face: AlignedFace) -> float:

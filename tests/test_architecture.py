@@ -20,7 +20,7 @@ LAYERS = (
     {"simswap", "simswap.errors"},
     {"simswap.types"},
     {
-        "simswap.geometry",
+        *("simswap.detail", "simswap.geometry"),
         "simswap.mark_code",
         "simswap.models",
         "simswap.pixels",
@@ -95,7 +95,7 @@ WITHOUT_NETWORKS = (
     *("errors", "types", "geometry", "pixels", "provenance", "media", "arguments"),
     *("signer", "credential_reading", "content_credentials", "mark_search"),
     *("verification", "deny_list"),
-    *("mark_code", "mark_carrier", "mark_grain", "pixel_mark", "mark_alignment"),
+    *("detail", "mark_code", "mark_carrier", "mark_grain", "pixel_mark", "mark_alignment"),
     *("mark_reading", "visible_label"),
     *(f"video_{part}" for part in ("files", "colour", "info", "mark", "audio", "reading")),
     *("video_writing", "video_joining", "video_options", "job_folder", "frame_files"),
