@@ -37,6 +37,7 @@ WEAKEST, WEAKEST_SYNC = {128: 49.0, 192: 49.0, 256: 51.0}, 51.0
 # much outlives H.264 and a resize, which take more of fine waves (measured by train.evaluate_mark).
 TRIAL_QUALITY = 50
 AHEAD, SYNC_AHEAD = {128: 1.9, 192: 2.2, 256: 2.2}, 6.5
+HARDLY_AHEAD = 0.7  # of that, by the strongest grain: then it hides less
 WHOLE_FACE = 0.3  # of the plane; under a smaller mask the error allowed shrinks with it
 
 
@@ -52,7 +53,8 @@ class Part:
     weakest: float
 
 
-Trial = Callable[[np.ndarray], bool]  # marked luma of a plane -> is it read with ease afterwards?
+# Marked luma of a plane -> how far ahead it is after its trial, 1 for as far as it should be.
+Trial = Callable[[np.ndarray], float]
 
 
 def grain_of(luma: np.ndarray, mask: np.ndarray, symbols: np.ndarray, side: float) -> np.ndarray:
@@ -67,37 +69,37 @@ def grain_of(luma: np.ndarray, mask: np.ndarray, symbols: np.ndarray, side: floa
     def rolled(picture: np.ndarray, back: int = -1) -> np.ndarray:
         return np.roll(picture, back * np.rint(shift * len(picture) / PLANE).astype(int), (0, 1))
 
-    def weakest(luma: np.ndarray, mask: np.ndarray, part: Part, outlives: Trial) -> np.ndarray:
-        grain = _weakest(rolled(luma), rolled(mask), part, outlives)
+    def weakest(luma: np.ndarray, mask: np.ndarray, part: Part, trial: Trial) -> np.ndarray:
+        grain = _weakest(rolled(luma), rolled(mask), part, trial)
         return rolled(grain, 1)
 
-    def symbols_read(marked: np.ndarray) -> bool:
-        return _are_symbols_read(_worn(marked, side), symbols)
+    def of_symbols(marked: np.ndarray) -> float:
+        return _symbols_ahead(_worn(marked, side), symbols)
 
-    def sync_found(marked: np.ndarray) -> bool:
-        return _is_sync_found(_worn(marked, side), sign)
+    def of_sync(marked: np.ndarray) -> float:
+        return _sync_ahead(_worn(marked, side), sign)
 
     if len(luma) == PLANE:
-        return weakest(luma, mask, Part(symbols, sign, WEAKEST[PLANE]), symbols_read)
-    sync = weakest(coarse, coarse_mask, Part(None, sign, WEAKEST_SYNC), sync_found)
+        return weakest(luma, mask, Part(symbols, sign, WEAKEST[PLANE]), of_symbols)
+    sync = weakest(coarse, coarse_mask, Part(None, sign, WEAKEST_SYNC), of_sync)
     sync = _resized(sync, len(luma))
     only_symbols = Part(symbols, 0.0, WEAKEST[len(luma)])
-    return sync + weakest(luma + sync * mask, mask, only_symbols, symbols_read)
+    return sync + weakest(luma + sync * mask, mask, only_symbols, of_symbols)
 
 
-def _weakest(luma: np.ndarray, mask: np.ndarray, part: Part, outlives: Trial) -> np.ndarray:
-    """The weakest grain that outlives its trial; if none does, the strongest."""
+def _weakest(luma: np.ndarray, mask: np.ndarray, part: Part, trial: Trial) -> np.ndarray:
+    """The weakest grain that stands its trial; if none does, the strongest."""
     steps = np.arange(STRONGEST, part.weakest, STEP_PSNR)
-    for hiding in (HIDDEN, LESS_HIDDEN):
-        form = _form(luma, mask, part, hiding)
-        if outlives(luma + _scaled(form, mask, STRONGEST) * mask):
-            break
-    else:
+    form = _form(luma, mask, part, HIDDEN)
+    ahead = trial(luma + _scaled(form, mask, STRONGEST) * mask)
+    if ahead < HARDLY_AHEAD:
+        form = _form(luma, mask, part, LESS_HIDDEN)
+    if ahead < 1:
         return _scaled(form, mask, STRONGEST)
     first, last = 0, len(steps)  # steps[first] outlives it, steps[last] does not
     middle = last - 1  # enough for most large faces
     while last - first > 1:
-        if outlives(luma + _scaled(form, mask, steps[middle]) * mask):
+        if trial(luma + _scaled(form, mask, steps[middle]) * mask) >= 1:
             first = middle
         else:
             last = middle
@@ -151,18 +153,18 @@ def _worn(luma: np.ndarray, side: float) -> np.ndarray:
     return mark_carrier.whiten(_resized(worn, len(luma)))
 
 
-def _are_symbols_read(whitened: np.ndarray, symbols: np.ndarray) -> bool:
+def _symbols_ahead(whitened: np.ndarray, symbols: np.ndarray) -> float:
     found, _ = carrier(len(whitened)).correlate(whitened)
     strengths, rows = mark_carrier.value_strengths(found), np.arange(NUM_SYMBOLS)  # [10, 64]
     true = strengths[rows, symbols]
     strengths[rows, symbols] = 0
     ahead = float((true - strengths.max(axis=1)).mean())
-    return ahead > AHEAD[len(whitened)] * float(found.std())
+    return ahead / max(AHEAD[len(whitened)] * float(found.std()), 1e-9)
 
 
-def _is_sync_found(whitened: np.ndarray, sign: float) -> bool:
+def _sync_ahead(whitened: np.ndarray, sign: float) -> float:
     found, sync = carrier().correlate(whitened)
-    return sign * sync > SYNC_AHEAD * float(found.std())
+    return sign * sync / max(SYNC_AHEAD * float(found.std()), 1e-9)
 
 
 def _scaled(grain: np.ndarray, mask: np.ndarray, psnr: float) -> np.ndarray:
