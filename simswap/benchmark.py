@@ -194,7 +194,7 @@ def _time_stages(
         **({"embed the target's faces": embed_targets} if guidance else {}),
         "generate": lambda: stages.generate(generator, aligned, embeddings),
         "mark": mark,
-        "restore detail, paste": lambda: stages.paste_faces(photo, aligned, crops, options),
+        "paste": lambda: stages.paste_faces(photo, aligned, crops, options),
     }
     return {name: _median(step, repeats) for name, step in steps.items()}
 
