@@ -9,6 +9,7 @@ import zlib
 import numpy as np
 from PIL import Image, ImageCms
 
+from simswap.colour_profile import plain_profile
 from simswap.errors import MediaError
 
 # What Pillow's decoders raise for bytes that are not what they should be.
@@ -53,8 +54,9 @@ def to_rgb(
 ) -> tuple[np.ndarray, np.ndarray | None, bytes | None]:
     """Pixels [H, W, 3] uint8 RGB, alpha [H, W] uint8 or None, and the profile the pixels are in.
 
-    An RGB profile is kept. Grey and print colours are converted to sRGB, whose profile is None, by
-    their own profile where the file has a sound one. 16-bit pixels are brought to 8.
+    An RGB profile is written anew, so that nothing but its colours is kept; see colour_profile.
+    Where that cannot be, and for grey and print colours, pixels are converted to sRGB, whose
+    profile is None, by their own profile where the file has a sound one. 16-bit pixels become 8.
     Raises MediaError for 32-bit pixels, ValueError for a kind Pillow cannot convert.
     """
     picture = _to_8_bit(picture)
@@ -64,12 +66,16 @@ def to_rgb(
         picture = picture.convert("LA" if picture.mode == "LA" else "RGBA")
         alpha = np.array(picture.getchannel("A"))
         picture = picture.convert("L" if picture.mode == "LA" else "RGB")
-    is_rgb_profile = space == b"RGB " and picture.mode != "CMYK"
-    if (space, picture.mode) in ((b"GRAY", "L"), (b"CMYK", "CMYK")):
+    profile = None
+    if space == b"RGB " and picture.mode != "CMYK":
+        picture, profile = picture.convert("RGB"), plain_profile(icc_profile)
+        if profile is None:
+            picture = _to_srgb(picture, icc_profile)
+    elif (space, picture.mode) in ((b"GRAY", "L"), (b"CMYK", "CMYK")):
         picture = _to_srgb(picture, icc_profile)
     elif picture.mode != "RGB":
         picture = picture.convert("RGB")
-    return np.array(picture), alpha, icc_profile if is_rgb_profile else None
+    return np.array(picture), alpha, profile
 
 
 def _to_8_bit(picture: Image.Image) -> Image.Image:

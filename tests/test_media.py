@@ -8,10 +8,11 @@ from PIL import Image, ImageCms
 from png import png
 
 from simswap import media
+from simswap.colour_profile import plain_profile
 from simswap.errors import MediaError, OptionError
 from simswap.media import Photo, check_output, read_photo, write_photo
 
-SRGB = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
+SRGB = plain_profile(ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes())
 GPS_INFO, MAKE = 0x8825, 0x010F
 
 

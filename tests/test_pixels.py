@@ -1,5 +1,6 @@
 """Every kind of pixel comes out of read_photo as upright 8-bit RGB, with the right profile."""
 
+import io
 import struct
 import warnings
 
@@ -8,6 +9,7 @@ import pytest
 from PIL import Image, ImageCms
 from png import png
 
+from simswap.colour_profile import plain_profile
 from simswap.media import read_photo
 
 SRGB = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
@@ -133,9 +135,82 @@ def test_broken_exif_does_not_make_a_broken_photo(tmp_path, image):
 
 
 @pytest.mark.parametrize("suffix", ["png", "jpg", "webp", "tiff"])
-def test_an_rgb_profile_is_kept(tmp_path, image, suffix):
-    Image.fromarray(image).save(tmp_path / f"photo.{suffix}", icc_profile=SRGB)
-    assert read_photo(tmp_path / f"photo.{suffix}").icc_profile == SRGB
+def test_the_colours_of_an_rgb_profile_are_kept(tmp_path, image, suffix):
+    Image.fromarray(image).save(tmp_path / f"photo.{suffix}", icc_profile=WIDE)
+    photo = read_photo(tmp_path / f"photo.{suffix}")
+    with Image.open(tmp_path / f"photo.{suffix}") as original:
+        pixels = np.array(original.convert("RGB"))
+    assert np.array_equal(photo.image, pixels)
+    assert np.array_equal(in_srgb(pixels, photo.icc_profile), in_srgb(pixels, WIDE))
+    assert not np.array_equal(in_srgb(pixels, WIDE), pixels)
+
+
+def test_a_profile_is_written_anew_without_its_texts():
+    kept = plain_profile(WIDE)
+    assert b"Description" not in kept
+    assert len(kept) < len(WIDE)
+    assert plain_profile(kept) == kept
+
+
+def test_a_curve_that_falls_may_be_anything_and_is_applied_to_the_pixels(tmp_path, image):
+    place = int.from_bytes(WIDE[WIDE.index(b"rTRC") + 4 :][:4], "big")
+    table = b"curv" + bytes(4) + struct.pack(">I4H", 4, 0, 9000, 8000, 65535)
+    other = WIDE[:place] + table + WIDE[place + len(table) :]
+    Image.fromarray(image).save(tmp_path / "photo.png", icc_profile=other)
+    photo = read_photo(tmp_path / "photo.png")
+    assert photo.icc_profile is None
+    assert np.array_equal(photo.image, in_srgb(image, other))
+
+
+@pytest.mark.parametrize("tag", [b"A2B0", b"D2B1"])
+def test_a_profile_of_look_up_tables_is_not_kept(tag):
+    assert plain_profile(WIDE.replace(b"cprt", tag, 1)) is None
+
+
+def test_a_damaged_profile_is_written_anew_or_dropped():
+    for place in range(0, len(WIDE), 7):
+        flipped = WIDE[:place] + bytes([WIDE[place] ^ 0xFF]) + WIDE[place + 1 :]
+        for profile in (flipped, WIDE[:place]):
+            kept = plain_profile(profile)
+            assert kept is None or ImageCms.ImageCmsProfile(io.BytesIO(kept))
+
+
+def in_srgb(pixels, profile):
+    """Pixels as a viewer shows them that knows the profile."""
+    picture = Image.fromarray(pixels)
+    ways = {
+        "renderingIntent": ImageCms.Intent.RELATIVE_COLORIMETRIC,
+        "flags": ImageCms.Flags.BLACKPOINTCOMPENSATION,
+    }
+    srgb = ImageCms.createProfile("sRGB")
+    return np.array(ImageCms.profileToProfile(picture, io.BytesIO(profile), srgb, **ways))
+
+
+def rgb_profile():
+    """ICC v2: the primaries of Display P3 with a gamma of 2.2, and texts."""
+    numbers = {
+        b"rXYZ": (33_742, 15_766, -69),
+        b"gXYZ": (19_142, 45_369, 2_747),
+        b"bXYZ": (10_307, 4_401, 51_382),
+        b"wtpt": (63_190, 65_536, 54_061),
+    }
+    tags = {name: b"XYZ \0\0\0\0" + struct.pack(">3i", *value) for name, value in numbers.items()}
+    curve = b"curv\0\0\0\0" + struct.pack(">IH", 1, int(2.2 * 256)) + b"\0\0"
+    tags |= dict.fromkeys((b"rTRC", b"gTRC", b"bTRC"), curve + bytes(40))
+    text = b"Description of a person's own screen"
+    tags[b"desc"] = b"desc\0\0\0\0" + struct.pack(">I", len(text) + 1) + text + bytes(79)
+    tags[b"cprt"] = b"text\0\0\0\0" + text + b"\0"
+    table, data, start = b"", b"", 132 + 12 * len(tags)
+    for name, body in tags.items():
+        table += name + struct.pack(">II", start + len(data), len(body))
+        data += body + bytes(-len(body) % 4)
+    kinds = b"mntr", b"RGB ", b"XYZ "
+    head = struct.pack(">I4sI4s4s4s", start + len(data), b"lcms", 0x02400000, *kinds)
+    head += bytes(12) + b"acsp" + bytes(28) + struct.pack(">3i", 63_190, 65_536, 54_061)
+    return head.ljust(128, b"\0") + struct.pack(">I", len(tags)) + table + data
+
+
+WIDE = rgb_profile()
 
 
 def test_a_grey_profile_is_applied_and_dropped(tmp_path, image):
