@@ -46,7 +46,7 @@ class LiveSession:
     Attributes:
         token: proves to the socket that the page which asks is the one that opened the session.
         model: name of the model at work, which each frame's synthetic mark tells.
-        newest: the last frame that it swapped, [H, W, 3] uint8 RGB; None before the first.
+        newest: the last frame that it answered, [H, W, 3] uint8 RGB; None before the first.
     """
 
     def __init__(self, swap: SwapStream, model: str) -> None:
@@ -64,6 +64,7 @@ class LiveSession:
         """
         with self._busy:
             self.newest: np.ndarray | None = None
+            self._is_swapped = False
             self.model = model
             self._xmp = synthetic_xmp(model)
             self._results = swap(self._frames())
@@ -74,15 +75,19 @@ class LiveSession:
         with self._busy:
             self._frame, self.last_used = frame, time.monotonic()
             result = next(self._results)
-            self.newest, xmp = result.image, self._xmp
+            self.newest, self._is_swapped = result.image, bool(result.swapped)
+            xmp = self._xmp if result.swapped else b""
         return LiveFrame(encode_frame(result.image, xmp), len(result.faces), len(result.swapped))
 
-    def snapshot(self) -> tuple[np.ndarray, str]:
-        """The newest swapped frame and the model that made it. Raises MediaError without one."""
+    def snapshot(self) -> tuple[np.ndarray, str | None]:
+        """The newest frame and the model that swapped faces in it, None where there was none.
+
+        Raises MediaError before the first frame.
+        """
         with self._busy:
             if self.newest is None:
                 raise MediaError("There is no swapped picture yet. Wait for the first one.")
-            return self.newest, self.model
+            return self.newest, self.model if self._is_swapped else None
 
     def _frames(self) -> Iterator[np.ndarray]:
         while True:
@@ -109,7 +114,7 @@ def decode_frame(jpeg: bytes) -> np.ndarray:
 
 
 def encode_frame(image: np.ndarray, xmp: bytes) -> bytes:
-    """A swapped frame ([H, W, 3] uint8 RGB) as a JPEG that carries the synthetic mark."""
+    """A swapped frame ([H, W, 3] uint8 RGB) as a JPEG; xmp: its synthetic mark, b"" for none."""
     encoded = io.BytesIO()
     Image.fromarray(image).save(encoded, "JPEG", quality=JPEG_QUALITY, xmp=xmp)
     return encoded.getvalue()

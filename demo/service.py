@@ -133,9 +133,11 @@ def convert_result(path: str, format: str, model: str) -> str:
 
 
 def write_result(
-    image: np.ndarray, like: Photo, suffix: str, model: str
+    image: np.ndarray, like: Photo, suffix: str, model: str | None
 ) -> tuple[str, tuple[str, ...]]:
     """Write a photo that a model made, marked and signed, to where it is deleted in time.
+
+    model: None for a photo in which no face was swapped, which gets neither mark nor signature.
 
     Returns its path, and notices.
     """

@@ -1,9 +1,9 @@
 """Content Credentials (C2PA): a signed statement in a file of how it was made.
 
-It says that a model changed the picture, by which software and model and when, and that the target
-came before it. It holds no file name and no thumbnail; credentials that the target has are kept,
-less the thumbnails in them, which would show the face that was replaced. Anyone can remove it, but
-nobody can change it, or the picture, unnoticed.
+It says that a model changed the picture, by which software and model and when, and that a target
+came before it. It holds nothing of the target itself: credentials that the target has may name
+people and places, or hold the very picture that was changed, so they are left out, and it says so.
+Anyone can remove it, but nobody can change it, or the picture, unnoticed.
 """
 
 from __future__ import annotations
@@ -17,13 +17,14 @@ from typing import TYPE_CHECKING, BinaryIO
 
 from simswap import __version__
 from simswap.credential_reading import (
+    LEFT_OUT_PARAMETER,
     MODEL_PARAMETER,
     UNKNOWN_TYPE,
     context,
+    has_credentials,
     media_type_of,
-    thumbnails_in,
 )
-from simswap.errors import MediaError, SigningError
+from simswap.errors import SigningError
 from simswap.provenance import COMPOSITE_WITH_MODEL, printable
 from simswap.signer import Signer, find_signer
 
@@ -44,7 +45,7 @@ def sign_photo(
 ) -> tuple[bytes, tuple[str, ...]]:
     """Sign an encoded photo. Without a signer it comes back as it is, with a notice.
 
-    target: the file that it was made from, if known.
+    target: the file that it was made from, if known; see `_has_credentials`.
     """
     signed = io.BytesIO()
     try:
@@ -140,69 +141,47 @@ def _sign(
 ) -> None:
     import c2pa
 
-    with _opened(target) as stream:
-        kind, redactions = _examined(stream)
-        try:
-            with c2pa.Builder(_manifest(model, redactions), context=context()) as builder:
-                builder.set_intent(c2pa.C2paBuilderIntent.EDIT)
-                _add_target(builder, stream, kind)
-                builder.sign(_native(signer, timestamp_url), media_type, source, signed)
-        except c2pa.C2paError as error:
-            raise SigningError(f"Signing failed ({printable(str(error))}).") from error
-
-
-def _examined(stream: BinaryIO) -> tuple[str, list[str]]:
-    """A target's media type, and the thumbnails to leave out of the credentials that it has."""
-    kind = media_type_of(stream.read(12))
-    if kind == UNKNOWN_TYPE:
-        return kind, []
-    try:
-        return kind, thumbnails_in(stream)
-    except MediaError:
-        return UNKNOWN_TYPE, []
-
-
-def _add_target(builder: c2pa.Builder, stream: BinaryIO, kind: str) -> None:
-    """Name the target as what was changed, with its credentials where its kind can have any."""
-    # A fresh id: the library would take over the one in the target's own metadata.
+    # A fresh id: nothing of the target goes in, so it is an ingredient of unknown kind.
     ingredient = {"relationship": "parentOf", "instance_id": f"xmp.iid:{uuid.uuid4()}"}
-    stream.seek(0)
-    builder.add_ingredient(ingredient, kind, io.BytesIO() if kind == UNKNOWN_TYPE else stream)
+    manifest = _manifest(model, _has_credentials(target))
+    try:
+        with c2pa.Builder(manifest, context=context()) as builder:
+            builder.set_intent(c2pa.C2paBuilderIntent.EDIT)
+            builder.add_ingredient(ingredient, UNKNOWN_TYPE, io.BytesIO())
+            builder.sign(_native(signer, timestamp_url), media_type, source, signed)
+    except c2pa.C2paError as error:
+        raise SigningError(f"Signing failed ({printable(str(error))}).") from error
 
 
-def _manifest(model: str, redactions: list[str]) -> dict[str, object]:
+def _has_credentials(target: Path | None) -> bool:
+    """Whether the target has credentials, which are left out. Nothing else of it is looked at."""
+    if target is None:
+        return False
+    try:
+        with target.open("rb") as stream:
+            return media_type_of(stream.read(12)) != UNKNOWN_TYPE and has_credentials(stream)
+    except OSError:  # deleted by now
+        return False
+
+
+def _manifest(model: str, is_target_left_out: bool) -> dict[str, object]:
     software = {"name": "SimSwap", "version": __version__}
     now = datetime.datetime.now(datetime.UTC)
-    actions: list[dict[str, object]] = [
-        {
-            "action": "c2pa.edited",
-            "when": now.strftime("%Y-%m-%dT%H:%M:%SZ"),
-            "digitalSourceType": COMPOSITE_WITH_MODEL,
-            "softwareAgent": software,
-            "description": "Faces were replaced by a trained model.",
-            "parameters": {MODEL_PARAMETER: printable(model)},
-        }
-    ]
-    actions += [
-        {
-            "action": "c2pa.redacted",
-            "reason": "c2pa.PII.present",
-            "parameters": {"redacted": address},
-        }
-        for address in redactions
-    ]
-    manifest = {
-        "claim_generator_info": [software],
-        "assertions": [{"label": "c2pa.actions.v2", "data": {"actions": actions}}],
+    parameters = {MODEL_PARAMETER: printable(model)}
+    if is_target_left_out:
+        parameters[LEFT_OUT_PARAMETER] = "left out, as they may tell of people and places"
+    edited = {
+        "action": "c2pa.edited",
+        "when": now.strftime("%Y-%m-%dT%H:%M:%SZ"),
+        "digitalSourceType": COMPOSITE_WITH_MODEL,
+        "softwareAgent": software,
+        "description": "Faces were replaced by a trained model.",
+        "parameters": parameters,
     }
-    return manifest | ({"redactions": redactions} if redactions else {})
-
-
-def _opened(target: Path | None) -> BinaryIO:
-    try:
-        return target.open("rb") if target is not None else io.BytesIO()
-    except OSError:  # deleted by now
-        return io.BytesIO()
+    return {
+        "claim_generator_info": [software],
+        "assertions": [{"label": "c2pa.actions.v2", "data": {"actions": [edited]}}],
+    }
 
 
 @lru_cache(maxsize=2)

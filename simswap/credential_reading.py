@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import datetime
 import json
 import os
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
-from functools import cache
+from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO
 
@@ -20,14 +21,23 @@ if TYPE_CHECKING:
 
 TRUST = "SIMSWAP_TRUST_ANCHORS"  # names a PEM file of certificates whose signers are known here
 MODEL_PARAMETER = "simswap.model"  # of our action, beside the parameters that C2PA defines
+LEFT_OUT_PARAMETER = "simswap.target_credentials"  # likewise, if the target had some
 UNKNOWN_TYPE = "application/octet-stream"
-# Thumbnails would show the target; nothing in a file may make us ask other servers.
-SETTINGS = {
+# Thumbnails would show the target; nothing in a file may make us ask other servers. Identities
+# (CAWG) are looked up at an address that the file names, so they are not looked up at all.
+SETTINGS: dict[str, dict[str, Any]] = {
     "builder": {"thumbnail": {"enabled": False}},
+    "core": {"decode_identity_assertions": False, "allowed_network_hosts": []},
     "verify": {"verify_after_sign": False, "remote_manifest_fetch": False, "ocsp_fetch": False},
 }
-_OF_SAME_MANIFEST, _OF_ANY = "self#jumbf=c2pa.", "self#jumbf=/c2pa/"  # beginnings of addresses
 UNTRUSTED = "signingCredential.untrusted"
+EXPIRED = "signingCredential.expired"  # C2PA's code also for a certificate whose time is to come
+NOT_YET_VALID = "signingCredential.notYetValid"  # our code for that
+_SIGNED = "claimSignature.validated"
+_HASHES = ("dataHash", "bmffHash", "boxesHash")  # that bind credentials to pixels, by file format
+# Ends of the codes that tell of a change, and of nothing else. All others mean "cannot be checked".
+CHANGED = tuple(f"{kind}.mismatch" for kind in (*_HASHES, "hashedURI", "claimSignature"))
+_ABOUT_SIGNERS = ("signingCredential.", "cawg.")  # beginnings of codes that tell of no change
 _SIGNATURES = {
     b"\xff\xd8\xff": "image/jpeg",
     b"\x89PNG\r\n\x1a\n": "image/png",
@@ -42,28 +52,47 @@ _FORMS = {b"WEBP": "image/webp", b"AVI ": "video/avi"}  # of RIFF files
 class Credentials:
     """What a file's Content Credentials say; texts are made safe to print, None where not told.
 
-    failures: C2PA's codes of what does not hold, such as "assertion.dataHash.mismatch"; none if the
-        file is as it was signed.
+    failures: codes of what does not hold, such as "assertion.dataHash.mismatch".
+    is_matched: whether the signature and the pixels' hash were checked and fit.
+    validity: the days between which the certificate is valid, where that is what does not hold.
     signer: the name in the certificate. standing: "trusted" (by an anchor of the operator), "own"
-        (this machine's signer) or "unknown". is_self_made: by some installation of this program.
-    attested_time: from a timestamp server; claimed_time: the signer's own word.
+        (this machine's signer) or "unknown".
+    attested_time: from a timestamp server that the operator trusts; unknown_time: from another;
+        claimed_time: the signer's own word.
     source_types: IPTC terms of what was done. num_earlier: credentials of earlier versions in it.
+    is_target_left_out: whether they say that the target had some, which are not kept.
+    names_identity: whether they name somebody's identity (CAWG), which is never looked up.
     """
 
     failures: tuple[str, ...]
+    is_matched: bool
+    validity: tuple[str, str] | None
     signer: str | None
     standing: str
     attested_time: str | None
+    unknown_time: str | None
     claimed_time: str | None
     software: str | None
     model: str | None
     source_types: tuple[str, ...]
     num_earlier: int
+    is_target_left_out: bool
+    names_identity: bool
 
     @property
     def is_intact(self) -> bool:
-        """Whether neither the picture nor the credentials were changed after signing."""
-        return not self.failures
+        """Whether picture and credentials are seen to be as they were signed, and all holds."""
+        return self.is_matched and not self.failures
+
+    @property
+    def is_changed(self) -> bool:
+        """Whether the picture or the credentials are seen to have been changed after signing."""
+        return any(code.endswith(CHANGED) for code in self.failures)
+
+    @property
+    def is_unchanged(self) -> bool:
+        """Whether it is seen to be as it was signed, though the signer may be in doubt."""
+        return self.is_matched and all(code.startswith(_ABOUT_SIGNERS) for code in self.failures)
 
     @property
     def is_synthetic(self) -> bool:
@@ -80,14 +109,15 @@ def read_credentials(path: Path, own: Signer | None = None) -> Credentials | Non
     with path.open("rb") as stream:
         if media_type_of(stream.read(12)) == UNKNOWN_TYPE:
             return None
-        with _reader(stream, _context_trusting(_trusted_here())) as reader:
+        with _reader(stream, context(_trusted_here())) as reader:
             if reader is None:
                 return None
             store = json.loads(reader.json())
+            validity = _validity(reader) if EXPIRED in _codes(store, "failure") else None
         standing = "trusted" if store.get("validation_state") == "Trusted" else "unknown"
         if standing == "unknown" and own is not None and _is_by(own, stream, store):
             standing = "own"
-    return _credentials(store, standing)
+    return _credentials(store, standing, validity)
 
 
 def media_type_of(head: bytes) -> str:
@@ -100,30 +130,30 @@ def media_type_of(head: bytes) -> str:
     return next(found, UNKNOWN_TYPE)
 
 
-def thumbnails_in(stream: BinaryIO) -> list[str]:
-    """Addresses of the thumbnails in a file's credentials, of earlier versions' too.
+def has_credentials(stream: BinaryIO) -> bool:
+    """Whether a file has Content Credentials that can be read, whatever they are worth."""
+    try:
+        with _reader(stream, context(is_checking=False)) as reader:
+            return reader is not None
+    except MediaError:
+        return False
 
-    Raises MediaError if they cannot be read.
+
+@lru_cache(maxsize=8)
+def context(anchors: str = "", is_checking: bool = True) -> c2pa.Context:
+    """How files are read and signed: the only place that makes one, so that none asks a server.
+
+    anchors: PEM of the certificates to trust. is_checking: whether what is read is validated.
+    Raises SigningError if the certificates cannot be read.
     """
-    with _reader(stream, context()) as reader:
-        if reader is None:
-            return []
-        manifests = json.loads(reader.json())["manifests"].items()
-    addresses = {
-        holder["thumbnail"]["identifier"].replace(_OF_SAME_MANIFEST, f"{_OF_ANY}{label}/c2pa.")
-        for label, manifest in manifests
-        for holder in (manifest, *manifest.get("ingredients", ()))
-        if "thumbnail" in holder
-    }
-    return sorted(address for address in addresses if address.startswith(_OF_ANY))
-
-
-@cache
-def context() -> c2pa.Context:
-    """How files are signed, and read without asking whom to trust."""
     import c2pa
 
-    return c2pa.Context.from_dict(SETTINGS)
+    settings = SETTINGS | ({"trust": {"trust_anchors": anchors}} if anchors else {})
+    settings["verify"] = settings["verify"] | {"verify_after_reading": is_checking}
+    try:
+        return c2pa.Context.from_dict(settings)
+    except c2pa.C2paError as error:
+        raise SigningError("The trusted certificates cannot be read. Give them as PEM.") from error
 
 
 @contextmanager
@@ -156,51 +186,85 @@ def _trusted_here() -> str:
         raise SigningError(f"{TRUST} does not name a PEM file that can be read.") from error
 
 
-def _context_trusting(anchors: str) -> c2pa.Context:
-    import c2pa
-
-    if not anchors:
-        return context()
-    try:
-        return c2pa.Context.from_dict(SETTINGS | {"trust": {"trust_anchors": anchors}})
-    except c2pa.C2paError as error:
-        raise SigningError("The trusted certificates cannot be read. Give them as PEM.") from error
-
-
 def _is_by(signer: Signer, stream: BinaryIO, store: Mapping[str, Any]) -> bool:
     """Whether a signer's certificate made the signature: its number alone could be copied."""
     active = store["manifests"][store["active_manifest"]]
     number = active.get("signature_info", {}).get("cert_serial_number")
     if number != str(signer.serial_number):
         return False
-    with _reader(stream, _context_trusting(signer.certificates)) as reader:
+    with _reader(stream, context(signer.certificates)) as reader:
         return reader is not None and reader.get_validation_state() == "Trusted"
 
 
-def _credentials(store: Mapping[str, Any], standing: str) -> Credentials:
-    active = store["manifests"][store["active_manifest"]]
+def _validity(reader: c2pa.Reader) -> tuple[str, str] | None:
+    """From when until when the active manifest's certificate is valid, as ISO 8601."""
+    manifests = json.loads(reader.crjson()).get("manifests") or [{}]
+    found = manifests[0].get("signature", {}).get("certificateInfo", {}).get("validity", {})
+    days = tuple(str(found.get(end, "")) for end in ("notBefore", "notAfter"))
+    try:
+        for day in days:
+            datetime.datetime.fromisoformat(day)
+    except ValueError:
+        return None
+    return days
+
+
+def _codes(store: Mapping[str, Any], kind: str) -> list[str]:
+    """C2PA's codes of what was found: "success", "informational" or "failure"."""
     results = store.get("validation_results", {}).get("activeManifest", {})
-    codes = [item["code"] for item in results.get("failure", ())]
-    signature = active.get("signature_info", {})
+    return [str(item["code"]) for item in results.get(kind, ())]
+
+
+def _failures(store: Mapping[str, Any], validity: tuple[str, str] | None) -> tuple[str, ...]:
+    now = datetime.datetime.now(datetime.UTC)
+    is_early = validity is not None and datetime.datetime.fromisoformat(validity[0]) > now
+    renamed = {EXPIRED: NOT_YET_VALID} if is_early else {}
+    codes = (code for code in _codes(store, "failure") if code != UNTRUSTED)
+    return tuple(renamed.get(code, code) for code in codes)
+
+
+def _credentials(
+    store: Mapping[str, Any], standing: str, validity: tuple[str, str] | None
+) -> Credentials:
+    active = store["manifests"][store["active_manifest"]]
+    held = _codes(store, "success")
+    signature, assertions = active.get("signature_info", {}), active.get("assertions", ())
     actions = [
         action
-        for assertion in active.get("assertions", ())
+        for assertion in assertions
         if assertion["label"].startswith("c2pa.actions")
         for action in assertion["data"].get("actions", ())
     ]
     terms = [str(action.get("digitalSourceType", "")).rsplit("/", 1)[-1] for action in actions]
-    models = (action.get("parameters", {}).get(MODEL_PARAMETER) for action in actions)
+    parameters = [action.get("parameters", {}) for action in actions]
+    models = (found.get(MODEL_PARAMETER) for found in parameters)
+    attested_time, unknown_time = _times(store, signature)
     return Credentials(
-        failures=tuple(code for code in codes if code != UNTRUSTED),
+        failures=_failures(store, validity),
+        is_matched=_SIGNED in held and any(f"assertion.{kind}.match" in held for kind in _HASHES),
+        validity=validity,
         signer=_text(signature.get("common_name") or signature.get("issuer")),
         standing=standing,
-        attested_time=_text(signature.get("time")),
+        attested_time=attested_time,
+        unknown_time=unknown_time,
         claimed_time=_text(next((a["when"] for a in actions if a.get("when")), None)),
         software=_software(active),
         model=_text(next((model for model in models if model), None)),
         source_types=tuple(printable(term) for term in terms if term),
         num_earlier=len(store["manifests"]) - 1,
+        is_target_left_out=any(LEFT_OUT_PARAMETER in found for found in parameters),
+        names_identity=any(found["label"].startswith("cawg.identity") for found in assertions),
     )
+
+
+def _times(store: Mapping[str, Any], signature: Mapping[str, Any]) -> tuple[str | None, str | None]:
+    """When it was signed, as a trusted timestamp server says, and as any other says."""
+    time = _text(signature.get("time"))
+    doubts = [*_codes(store, "informational"), *_codes(store, "failure")]
+    doubts = {code for code in doubts if code.startswith("timeStamp.")}
+    if not doubts and "timeStamp.trusted" in _codes(store, "success"):
+        return time, None
+    return None, time if doubts <= {"timeStamp.untrusted"} else None
 
 
 def _software(manifest: Mapping[str, Any]) -> str | None:

@@ -55,9 +55,8 @@ def swap_folder(
     ):
         for output, result in zip(folder.outputs[first:], results, strict=True):
             like = photos.popleft()
-            notices |= dict.fromkeys(
-                write_photo(output, result.image, like=like, model=swapper.name)
-            )
+            model = swapper.name if result.swapped else None
+            notices |= dict.fromkeys(write_photo(output, result.image, like=like, model=model))
             swapped += len(result.swapped)
             without_face += not result.faces
             meter.count(result)

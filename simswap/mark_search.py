@@ -13,11 +13,11 @@ import numpy as np
 
 from simswap.mark_code import mark_id
 from simswap.mark_reading import MarkReading, combine_readings
-from simswap.media import read_photo
+from simswap.picture_series import read_pictures
 from simswap.video_info import probe_video
 from simswap.video_reading import read_frames
 
-MAX_FRAMES = 12  # of a video that are looked at, evenly spread
+MAX_FRAMES = 12  # of a video or an animation that are looked at, evenly spread
 
 
 class MarkReader(Protocol):
@@ -33,13 +33,15 @@ class MarkReader(Protocol):
 class PixelMark:
     """What was found in the pixels of a photo, or of frames of a video.
 
-    seconds: when each frame that was looked at is shown; of a photo 0. is_marked: whether each
-    carries a mark. model_id: 32 bits as hexadecimal digits, of the surest mark; None without one.
-    model: its name, if it is a known one. false_positive: at most this is the probability that
-    pictures without a mark read so; 1 without one.
+    seconds: when each frame that was looked at is shown; 0 for the pictures of a photo file, of
+    which an animation has several. num_pictures: that the file has. is_marked: whether each that
+    was looked at carries a mark. model_id: 32 bits as hexadecimal digits, of the surest mark; None
+    without one. model: its name, if it is a known one. false_positive: at most this is the
+    probability that pictures without a mark read so; 1 without one.
     """
 
     seconds: tuple[float, ...]
+    num_pictures: int
     is_marked: tuple[bool, ...]
     model_id: str | None
     model: str | None
@@ -62,27 +64,31 @@ def find_mark(path: Path, kind: str, reader: MarkReader, names: Iterable[str]) -
     names: of models that may have made it, beside the reader's own.
     Raises MediaError if the pictures cannot be decoded.
     """
-    seconds, frames = _look_at(path, kind, reader)
+    seconds, count, frames = _look_at(path, kind, reader)
     marks = combine_readings(frames)
     is_marked = tuple(bool(readings) for readings in frames)
     if not marks:
-        return PixelMark(seconds, is_marked, None, None, 1.0)
+        return PixelMark(seconds, count, is_marked, None, None, 1.0)
     known = {mark_id(name): name for name in (*names, reader.name)}
     best = marks[0]
     model = known.get(best.bundle_id)
-    return PixelMark(seconds, is_marked, f"{best.bundle_id:08x}", model, best.false_positive)
+    return PixelMark(seconds, count, is_marked, f"{best.bundle_id:08x}", model, best.false_positive)
 
 
 def _look_at(
     path: Path, kind: str, reader: MarkReader
-) -> tuple[tuple[float, ...], list[Sequence[MarkReading]]]:
+) -> tuple[tuple[float, ...], int, list[Sequence[MarkReading]]]:
+    """Times of the pictures that were looked at, how many the file has, and what they say."""
     if kind == "photo":
-        return (0.0,), [reader.read_marks(read_photo(path).image)]
+        pictures = read_pictures(path, MAX_FRAMES)
+        looked = [(reader.read_marks(picture), count) for picture, count in pictures]
+        return (0.0,) * len(looked), looked[0][1], [readings for readings, _ in looked]
     info = probe_video(path)
-    count = min(MAX_FRAMES, info.num_frames)
-    numbers = [round(number) for number in np.linspace(0, info.num_frames - 1, count)]
+    num_frames = min(MAX_FRAMES, info.num_frames)
+    numbers = [round(number) for number in np.linspace(0, info.num_frames - 1, num_frames)]
     readings = []
     for number in numbers:
         with closing(read_frames(info, number, number + 1)) as frames:
             readings.append(reader.read_marks(next(frames)))
-    return tuple(round(info.seconds(number), 3) for number in numbers), readings
+    seconds = tuple(round(info.seconds(number), 3) for number in numbers)
+    return seconds, info.num_frames, readings

@@ -56,7 +56,8 @@ _DECODERS: dict[bytes, Callable[[BinaryIO], ImageFile]] = {
 class Photo:
     """A decoded photo, upright.
 
-    image: [H, W, 3] uint8 RGB, in the colours of `icc_profile` (sRGB where that is None).
+    image: [H, W, 3] uint8 RGB, in the colours of `icc_profile` (sRGB where that is None), which
+    holds nothing but them; see pixels.to_rgb.
     alpha: [H, W] uint8, 0 is transparent; None for a format or file without transparency.
     notices: what the caller should know of how the file was read, in plain words.
     path: the file it was read from, which what is made of it names as where it came from.
@@ -77,13 +78,20 @@ def read_photo(path: str | os.PathLike[str]) -> Photo:
     Raises MediaError (missing, not a photo, damaged, larger than the limits, tiny).
     """
     path = Path(path)
+    with opened_photo(path) as (decoded, name):
+        decoded.load()
+        return replace(_to_photo(decoded, name), path=path)
+
+
+@contextmanager
+def opened_photo(path: Path) -> Iterator[tuple[ImageFile, str]]:
+    """A photo to be decoded in the `with` block, whose errors become MediaError, and its name."""
     name = printable(path.name)
     with _opened(path, name) as stream, _quiet_pillow():
         try:
             decoded = _decoder_for(stream, name)(stream)
-            _check_size(decoded.size, name)
-            decoded.load()
-            return replace(_to_photo(decoded, name), path=path)
+            check_size(decoded.size, name)
+            yield decoded, name
         except DECODE_ERRORS as error:
             raise MediaError(
                 f"{name} is damaged or incomplete and cannot be decoded. "
@@ -142,7 +150,7 @@ def write_photo(
     image: np.ndarray,
     *,
     like: Photo | None = None,
-    model: str,
+    model: str | None,
     quality: int = 95,
 ) -> tuple[str, ...]:
     """Write a photo that a model made or changed, marked and signed; all of it or nothing.
@@ -150,7 +158,8 @@ def write_photo(
     image: [H, W, 3] uint8 RGB. The format follows the suffix: .png, .jpg, .jpeg, .webp.
     like: the photo it was made from, whose colour profile is kept, and whose transparency where the
         format has any (a JPEG gets the plain RGB pixels). Its EXIF is not: it may tell a place.
-    model: name of the model bundle, for the mark and the Content Credentials.
+    model: name of the model bundle, for the mark and the Content Credentials; None for a photo in
+        which nothing was changed, which gets neither.
     quality: 1 to 100 for JPEG (never colour-subsampled) and WebP (100: lossless).
     Returns notices in plain words, such as why the photo could not be signed.
     Raises MediaError if the file cannot be written, OptionError for another quality.
@@ -162,8 +171,11 @@ def write_photo(
         raise ValueError(f"image is {image.dtype} {image.shape}, expected uint8 [H, W, 3].")
     check_output(path, size=(image.shape[1], image.shape[0]))
     suffix, like = path.suffix.lower(), like or Photo(image)
-    encoded = _encode(suffix, image, like, synthetic_xmp(model), quality)
-    signed, notices = sign_photo(encoded, suffix, model, like.path)
+    if model is None:
+        signed, notices = _encode(suffix, image, like, b"", quality), ()
+    else:
+        encoded = _encode(suffix, image, like, synthetic_xmp(model), quality)
+        signed, notices = sign_photo(encoded, suffix, model, like.path)
     path = path.resolve()  # a link stays a link: what it points to is replaced
     part = _part_file(path)
     try:
@@ -227,7 +239,8 @@ def _decoder_for(stream: BinaryIO, name: str) -> Callable[[BinaryIO], ImageFile]
     raise MediaError(f"{name} is not a photo in a known format. Use JPEG, PNG, WebP, BMP or TIFF.")
 
 
-def _check_size(size: tuple[int, int], name: str) -> None:
+def check_size(size: tuple[int, int], name: str) -> None:
+    """Raise MediaError for a picture of more or fewer pixels than are taken."""
     width, height = size
     if width * height > MAX_PIXELS:
         raise MediaError(
@@ -262,7 +275,8 @@ def _encode(suffix: str, image: np.ndarray, like: Photo, xmp: bytes, quality: in
     encoded = io.BytesIO()
     if suffix == ".png":
         text = PngInfo()
-        text.add_itxt("XML:com.adobe.xmp", xmp.decode())
+        if xmp:
+            text.add_itxt("XML:com.adobe.xmp", xmp.decode())
         # Level 3 of zlib: 5 % larger than Pillow's 6 on photos, in a third of the time.
         picture.save(encoded, "PNG", compress_level=3, pnginfo=text, icc_profile=like.icc_profile)
     elif suffix == ".webp":
@@ -276,14 +290,8 @@ def _encode(suffix: str, image: np.ndarray, like: Photo, xmp: bytes, quality: in
             icc_profile=like.icc_profile or b"",
         )
     else:
-        picture.save(
-            encoded,
-            "JPEG",
-            quality=quality,
-            subsampling=0,
-            xmp=xmp,
-            icc_profile=like.icc_profile,
-        )
+        settings = {"quality": quality, "subsampling": 0, "xmp": xmp}
+        picture.save(encoded, "JPEG", icc_profile=like.icc_profile, **settings)
     return encoded.getvalue()
 
 

@@ -7,6 +7,8 @@ reader, and the platforms that look for it; it proves nothing.
 from __future__ import annotations
 
 import os
+import re
+import unicodedata
 import xml.etree.ElementTree as ElementTree
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -27,6 +29,11 @@ SYNTHETIC_TERMS = (
     "compositeSynthetic",
     "algorithmicMedia",
 )
+
+# Beside those that Unicode itself calls opening or closing quotation marks.
+_QUOTES = '"\u201a\u201e\u2033\u2036\u275b\u275c\u275d\u275e\u301d\u301e\u301f\u02ba\u02ee\u3003'
+_BLANKS = "\u115f\u1160\u2800\u3164\uffa0"  # letters and signs that show nothing
+_ENDS_SENTENCE = re.compile(r"[!?\u061f\u06d4\u0589\u0964\u0965\u1362\u3002]|\.(?!\w)")
 
 _RDF = "http://www.w3.org/1999/02/22-rdf-syntax-ns#"
 _XMP = "http://ns.adobe.com/xap/1.0/"
@@ -103,6 +110,27 @@ def printable(text: str, limit: int = 100) -> str:
     """`text` cut to `limit` characters, with whatever could move a terminal's cursor made `?`."""
     safe = "".join(c if c.isprintable() else "?" for c in text[: limit + 1])
     return safe if len(safe) <= limit else safe[: limit - 3] + "..."
+
+
+def quoted(text: str, limit: int = 80) -> str:
+    """What a stranger says, in quotation marks that it cannot end, as one phrase on one line.
+
+    Marks that end a sentence are taken out, those that end a quotation become an apostrophe: so
+    nothing in it reads as a sentence of ours. A dot inside of a word stays, as in a version.
+    """
+    kept: list[str] = []
+    for character in unicodedata.normalize("NFKC", text[:1000]):
+        category = unicodedata.category(character)
+        if category in ("Mn", "Me"):  # an accent: two at most, and never on our quotation mark
+            if any(letter.isalpha() for letter in kept[-2:]):
+                kept.append(character)
+        elif character in _QUOTES or category in ("Pi", "Pf"):
+            kept.append("'")
+        else:
+            is_seen = character.isprintable() and character not in _BLANKS
+            kept.append(character if is_seen else " ")
+    phrase = " ".join(_ENDS_SENTENCE.sub("", "".join(kept)).split())
+    return f"\u201c{printable(phrase, limit)}\u201d"
 
 
 def _xmp_packets(stream: BinaryIO, name: str) -> Iterator[bytes]:

@@ -2,34 +2,18 @@
 
 from __future__ import annotations
 
-import datetime
 import os
 from collections.abc import Iterable, Iterator
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 from simswap.credential_reading import Credentials, read_credentials
+from simswap.credential_words import about_credentials, with_model
 from simswap.errors import MediaError, SigningError
 from simswap.mark_search import MarkReader, PixelMark, find_mark
-from simswap.provenance import Mark, printable, read_mark
+from simswap.provenance import Mark, printable, quoted, read_mark
 from simswap.signer import Signer, find_signer
 from simswap.video_mark import read_video_mark
-
-# C2PA's codes of what does not hold, by their ends.
-_FAILURES = {
-    "dataHash.mismatch": "the {kind} was changed after it was signed, or it is cut off",
-    "bmffHash.mismatch": "the {kind} was changed after it was signed, or it is cut off",
-    "hashedURI.mismatch": "the credentials themselves were changed",
-    "claimSignature.mismatch": "the credentials themselves were changed",
-    "signingCredential.expired": "the certificate had expired when it signed",
-    "signingCredential.invalid": "the certificate is not made for this",
-    "signingCredential.revoked": "the certificate was revoked",
-}
-_STANDINGS = {
-    "own": "which is this installation's own certificate",
-    "trusted": "whom the operator of this installation trusts",
-    "unknown": "an unknown signer: anybody could have made a certificate of this name",
-}
 
 
 @dataclass(frozen=True)
@@ -49,12 +33,17 @@ class Report:
 
     @property
     def verdict(self) -> str:
-        """One of altered, marked (as synthetic), signed (and not said to be that), unmarked."""
-        if self.credentials is not None and not self.credentials.is_intact:
+        """One of altered, marked (as synthetic), unchecked, signed (and no word of that), unmarked.
+
+        altered: the file was changed after signing. unchecked: nobody can tell if it was.
+        """
+        if self.credentials is not None and self.credentials.is_changed:
             return "altered"
         if self.is_marked:
             return "marked"
-        return "unmarked" if self.credentials is None else "signed"
+        if self.credentials is None:
+            return "unmarked"
+        return "signed" if self.credentials.is_intact else "unchecked"
 
     @property
     def is_marked(self) -> bool:
@@ -91,7 +80,7 @@ def look_for_pixel_mark(
     models: names that a mark may also tell, beside the reader's own and those that the file says.
     """
     told = (report.credentials, report.mark)
-    names = [*models, *(found.model for found in told if found is not None and found.model)]
+    names = [*(found.model for found in told if found is not None and found.model), *models]
     try:
         return replace(report, pixel_mark=find_mark(Path(path), report.kind, reader, names))
     except MediaError as error:
@@ -105,7 +94,16 @@ def headline(report: Report) -> str:
         says = " It still says that a trained model changed or made it." if report.is_marked else ""
         return f"Changed after signing: the Content Credentials of this {kind} do not hold.{says}"
     if report.verdict == "marked":
-        return f"Marked as synthetic: a trained model changed or made this {kind}."
+        return f"Marked as synthetic: {_who_says(report)} that a trained model changed or made it."
+    if report.verdict == "unchecked":
+        if report.credentials.is_unchanged:
+            return (
+                f"Signed, but its signer cannot be checked: the {kind} itself is as it was signed."
+            )
+        return (
+            f"Signed, but the Content Credentials of this {kind} cannot be checked: whether it was "
+            "changed is not known."
+        )
     if report.verdict == "signed":
         return (
             f"Signed, and not marked as synthetic: the Content Credentials of this {kind} do not "
@@ -117,51 +115,47 @@ def headline(report: Report) -> str:
     )
 
 
+def _who_says(report: Report) -> str:
+    """Who says that it is synthetic: of those who do, the one whose word is worth most."""
+    found, kind = report.credentials, report.kind
+    is_signed_so = found is not None and found.is_synthetic
+    standing = found.standing if is_signed_so and found.is_intact else None
+    if standing == "own":
+        return f"this installation signed the {kind} and says"
+    if standing == "trusted":
+        return f"a signer of the {kind}, whom the operator of this installation trusts, says"
+    if report.pixel_mark is not None and report.pixel_mark.is_found:
+        return f"an invisible mark in this {kind} says"
+    if standing == "unknown":
+        return f"an unknown signer of the {kind} says"
+    if is_signed_so:
+        return f"Content Credentials of this {kind}, which cannot be checked, say"
+    return f"the metadata of this {kind}, which anyone can write, say"
+
+
 def details(report: Report) -> list[str]:
     """What is known, one thing a sentence."""
     return [*_about_credentials(report), *_about_mark(report), *_about_pixels(report)]
 
 
 def _about_credentials(report: Report) -> Iterator[str]:
-    found = report.credentials
     if report.damage is not None:
         yield report.damage
-    if found is None:
-        if report.damage is None:
-            yield "Content Credentials: none."
-        return
-    if found.is_intact:
-        yield f"Content Credentials: intact, the {report.kind} is as it was when it was signed."
-    else:
-        reasons = dict.fromkeys(_in_words(code, report.kind) for code in found.failures)
-        yield f"Content Credentials: broken, {'; '.join(reasons)}. What they say proves nothing."
-    signer = found.signer or "somebody unnamed"
-    if found.is_intact:
-        yield f"Signed by {signer}, {_STANDINGS[found.standing]}."
-    else:
-        yield f"They name {signer} as their signer."
-    if found.attested_time:
-        yield f"Signed on {_date(found.attested_time)}, as a timestamp server attests."
-    elif found.claimed_time:
-        yield f"Made on {_date(found.claimed_time)}, as the signer says."
-    if found.software:
-        yield f"Made with {found.software}{_model(found.model)}."
-    if found.source_types:
-        yield f"Digital source type (IPTC): {', '.join(dict.fromkeys(found.source_types))}."
-    if found.num_earlier:
-        versions = "an earlier version" if found.num_earlier == 1 else "earlier versions"
-        yield f"Credentials of {versions} are kept in them."
+    elif report.credentials is None:
+        yield "Content Credentials: none."
+    if report.credentials is not None:
+        yield from about_credentials(report.credentials, report.kind)
 
 
 def _about_mark(report: Report) -> Iterator[str]:
     if report.mark is None:
         yield "Mark in the metadata: none."
         return
-    by = f" by {report.mark.software}" if report.mark.software else ""
-    term = report.mark.digital_source_type.rsplit("/", 1)[-1]
+    by = f" by {quoted(report.mark.software)}" if report.mark.software else ""
+    term = quoted(report.mark.digital_source_type.rsplit("/", 1)[-1])
     yield (
-        f"Mark in the metadata{by}{_model(report.mark.model)}: {term} (IPTC). Anyone can write or "
-        "remove it: a statement, not a proof."
+        f"Mark in the metadata{by}{with_model(report.mark.model)}: {term} (IPTC). Anyone can write "
+        "or remove it: a statement, not a proof."
     )
 
 
@@ -169,39 +163,24 @@ def _about_pixels(report: Report) -> Iterator[str]:
     found = report.pixel_mark
     if found is None:
         return
-    count = len(found.seconds)
-    frames = f" of {count} frames looked at" if report.kind == "video" else ""
+    count, of_all = len(found.seconds), ""
+    if found.num_pictures > 1 or report.kind == "video":
+        what = "frames" if report.kind == "video" else "pictures"
+        rest = f" ({found.num_pictures} in the file)" if found.num_pictures > count else ""
+        of_all = f" of {count} {what} looked at{rest}"
     if not found.is_found:
-        none = f"none found in any{frames}" if frames else "none found"
+        none = f"none found in any{of_all}" if of_all else "none found"
         yield (
             f"Invisible mark: {none}. Only faces that this program swapped carry one, and small "
             "faces and strong changes lose it."
         )
         return
-    where = f" in {sum(found.is_marked)}{frames}" if frames else ""
-    model = found.model or f"an unknown model, number {found.model_id}"
+    where = f" in {sum(found.is_marked)}{of_all}" if of_all else ""
+    model = quoted(found.model) if found.model else f"an unknown model, number {found.model_id}"
     yield (
         f"Invisible mark: found{where}, of {model}. Faces without one read so by chance "
         f"{found.odds}."
     )
-
-
-def _model(name: str | None) -> str:
-    return f" with the model {name}" if name else ""
-
-
-def _date(time: str) -> str:
-    """A time of ISO 8601 as people write it; anything else as it is."""
-    try:
-        moment = datetime.datetime.fromisoformat(time).astimezone(datetime.UTC)
-    except ValueError:
-        return time
-    return f"{moment:%Y-%m-%d, %H:%M} UTC"
-
-
-def _in_words(code: str, kind: str) -> str:
-    found = (words for end, words in _FAILURES.items() if code.endswith(end))
-    return next(found, f"C2PA's check says {code}").format(kind=kind)
 
 
 def _mark_of(path: Path) -> tuple[Mark | None, str]:

@@ -16,10 +16,10 @@ from simswap.video_files import opened, packets_of
 from simswap.video_info import VideoInfo
 
 # What a container may hold and players then play.
-_COPIED = {
-    "mp4": {"aac", "mp3", "ac3", "eac3", "alac", "opus", "flac"},
-    "webm": {"opus", "vorbis"},
-}
+_COPIED = {"mp4": {"aac", "mp3", "ac3", "eac3", "alac", "opus", "flac"}, "webm": {"opus", "vorbis"}}
+# Of a codec's header, which is copied too; one of these codecs has less. Vorbis' header, always
+# longer, holds the tags of the sound: who made it, and its title.
+_MAX_HEADER_BYTES = 64
 TREATMENTS = ("copy", "encode", "drop")  # each for where the one before fails
 _ENCODERS = {"mp4": ("aac", "AAC"), "webm": ("libopus", "Opus")}
 _RATES = {"mp4": {44100, 32000, 24000, 22050, 16000}, "webm": {24000, 16000}}
@@ -50,12 +50,19 @@ def add_audio(
     stream = source.streams.best("audio")
     packets = _packets(source, stream, *_seconds(info, span))
     container_format = output.format.name
-    if treatment == "copy" and info.audio_codec in _COPIED[container_format]:
+    is_taken = info.audio_codec in _COPIED[container_format]
+    is_short = len(stream.codec_context.extradata or b"") <= _MAX_HEADER_BYTES
+    if treatment == "copy" and is_taken and is_short:
         return _copied(packets, output.add_stream_from_template(stream), stream, shift), ()
     added = _add_encoder(output, stream, container_format)
     name = _ENCODERS[container_format][1]
-    notice = f"The sound ({info.audio_codec}) is encoded anew as {name}: {container_format} "
-    return _encoded(packets, added, shift), (notice + "does not take it as it is.",)
+    why = (
+        "its header may hold a name"
+        if is_taken
+        else f"{container_format} does not take it as it is"
+    )
+    notice = f"The sound ({info.audio_codec}) is encoded anew as {name}: {why}."
+    return _encoded(packets, added, shift), (notice,)
 
 
 def _add_encoder(

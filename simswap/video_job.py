@@ -207,16 +207,14 @@ class VideoJob:
 
     def finish(self) -> tuple[str, ...]:
         """Join the segments under the output's name and remove the job folder; returns notices."""
-        notices = join_segments(
-            [self.folder.segment(segment.number) for segment in self.segments],
-            self.info,
-            self.first,
-            self.end,
-            self.video.encoding(self.output),
-            self.output,
-            metadata=video_metadata(self.model),
-            seal=partial(sign_video, model=self.model, target=self.info.path),
-        )
+        told = {"metadata": {}}  # of a video in which no face was swapped
+        if any(record.faces_swapped for record in self.finished().values()):
+            sign = partial(sign_video, model=self.model, target=self.info.path)
+            told = {"metadata": video_metadata(self.model), "seal": sign}
+        encoding = self.video.encoding(self.output)
+        segments = [self.folder.segment(segment.number) for segment in self.segments]
+        span = self.first, self.end
+        notices = join_segments(segments, self.info, *span, encoding, self.output, **told)
         self.folder.remove()
         return notices
 

@@ -103,7 +103,10 @@ def summary(
             "reference person."
         )
     if not (num_swapped := sum(record.faces_swapped for record in records)):
-        notices.append("No face was swapped: the pictures are as they were.")
+        notices.append(
+            "No face was swapped: the pictures are as they were, so the video is neither marked as "
+            "synthetic nor signed."
+        )
     return VideoReport(
         frames=job.num_frames,
         faces_swapped=num_swapped,

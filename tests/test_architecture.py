@@ -17,7 +17,7 @@ MODULES = sorted(PACKAGE.rglob("*.py"))
 # From the bottom up: a module imports from lower layers only. A new module needs a place here.
 # Network definitions (simswap.models) are one layer, files (media and below) know no networks.
 LAYERS = (
-    {"simswap", "simswap.errors"},
+    {"simswap", "simswap.errors", "simswap.colour_profile"},
     {"simswap.types"},
     {
         *("simswap.detail", "simswap.geometry"),
@@ -33,7 +33,7 @@ LAYERS = (
         "simswap.signer",
     },
     {"simswap.credential_reading"},
-    {"simswap.content_credentials"},
+    {"simswap.content_credentials", "simswap.credential_words"},
     {"simswap.torch_files", "simswap.onnx_weights", "simswap.onnx_identity"},
     {"simswap.weight_files", "simswap.downloads"},
     {
@@ -67,6 +67,7 @@ LAYERS = (
         "simswap.video_joining",
         "simswap.video_options",
     },
+    {"simswap.picture_series"},
     {
         *("simswap.frame_stream", "simswap.frame_files", "simswap.convert", "simswap.packs"),
         *("simswap.mark_search", "simswap.deny_list", "simswap.rendering"),
@@ -92,9 +93,18 @@ PUBLIC_NAMES = {
     *("simswap.errors", "simswap.types", "simswap.swapper", "simswap.video_options"),
 }
 WITHOUT_NETWORKS = (
-    *("errors", "types", "geometry", "pixels", "provenance", "media", "arguments"),
-    *("signer", "credential_reading", "content_credentials", "mark_search"),
-    *("verification", "deny_list"),
+    *(
+        "errors",
+        "types",
+        "geometry",
+        "colour_profile",
+        "pixels",
+        "provenance",
+        "media",
+        "arguments",
+    ),
+    *("signer", "credential_reading", "credential_words", "content_credentials", "mark_search"),
+    *("verification", "deny_list", "picture_series", "colour_profile"),
     *("detail", "mark_code", "mark_carrier", "mark_grain", "pixel_mark", "mark_alignment"),
     *("mark_reading", "visible_label"),
     *(f"video_{part}" for part in ("files", "colour", "info", "mark", "audio", "reading")),

@@ -16,14 +16,14 @@ from simswap import MediaError, OptionError, SwapResult
 from simswap.provenance import read_mark
 
 
-def painted(red: int):
+def painted(red: int, swapped: tuple[int, ...] = (0,)):
     """A stand-in for the swap: frames come back in a colour that tells whose session it was."""
 
     def swap(frames):
         for frame in frames:
             image = np.full_like(frame, 0)
             image[..., 0] = red
-            yield SwapResult(image, (), ())
+            yield SwapResult(image, (), swapped)
 
     return swap
 
@@ -73,6 +73,14 @@ def test_an_answer_carries_the_synthetic_mark(tmp_path):
     assert read_mark(tmp_path / "answer.jpg").model == "tiny"
 
 
+def test_an_answer_in_which_no_face_was_swapped_is_not_marked(tmp_path):
+    live = LiveSession(painted(200, swapped=()), "tiny")
+    (tmp_path / "answer.jpg").write_bytes(live.swap(jpeg()).jpeg)
+    assert read_mark(tmp_path / "answer.jpg") is None
+    assert live.snapshot()[1] is None
+    assert session().swap(jpeg()).num_swapped == 1
+
+
 def test_a_page_gets_its_own_session_and_no_other(sessions):
     mine, theirs = session(), session()
     sessions.open("mine", mine)
@@ -120,7 +128,7 @@ def test_two_sockets_get_the_swaps_of_their_own_sessions(client, sessions):
         for socket, red in ((one, 50), (two, 150), (one, 50)):
             socket.send_bytes(jpeg())
             answer = socket.receive_bytes()
-            assert answer[:2] == b"\0\0"
+            assert answer[:2] == b"\0\1"
             assert abs(red_of(answer[2:]) - red) <= 2
 
 

@@ -37,9 +37,8 @@ def test_a_photo_that_lost_its_metadata_is_known_by_its_pixels(swapper, swapped,
     assert report.pixel_mark.model == swapper.name
     assert report.pixel_mark.false_positive <= 1e-6
     said = "\n".join([headline(report), *details(report)])
-    assert (
-        "Invisible mark: found, of simswap-lite-128. Faces without one read so by chance at" in said
-    )
+    assert "Marked as synthetic: an invisible mark in this photo says" in said
+    assert "Invisible mark: found, of “simswap-lite-128”. Faces without one read so by" in said
 
 
 @pytest.mark.parametrize("name", ["astronaut.jpg", "grace_hopper.jpg", "two_portraits.jpg"])
@@ -109,7 +108,7 @@ def test_a_plain_video_has_none(swapper, face_clip):
 
 
 def test_the_odds_are_told_as_a_power_of_ten():
-    found = PixelMark((0.0,), (True,), "00000001", None, 3.2e-10)
+    found = PixelMark((0.0,), 1, (True,), "00000001", None, 3.2e-10)
     assert found.odds == "at most once in 10^9"
     assert replace(found, false_positive=0.0).odds == "at most once in 10^300"
 

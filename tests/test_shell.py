@@ -96,9 +96,9 @@ def test_verify_tells_a_marked_photo_by_its_exit_code_and_in_words(tmp_path, cap
     write_photo(tmp_path / "out.jpg", np.zeros((20, 20, 3), np.uint8), model="lite")
     assert main(["verify", str(tmp_path / "out.jpg")]) == 0
     said = capsys.readouterr().out
-    assert said.startswith("Marked as synthetic: a trained model")
+    assert said.startswith("Marked as synthetic: this installation signed the photo and says")
     assert "this installation's own certificate" in said
-    assert "with the model lite" in said
+    assert "with the model “lite”" in said
 
 
 def test_verify_does_not_call_an_unmarked_photo_real(capsys):

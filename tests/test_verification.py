@@ -1,7 +1,6 @@
 """What Verify says of files that are ours, others', changed, stripped, cut off or no photos."""
 
 import json
-import time
 from pathlib import Path
 
 import numpy as np
@@ -56,9 +55,9 @@ def test_our_own_work_is_told_with_signer_time_and_model(tmp_path, kind):
     path = write_ours(tmp_path, kind)
     report, said = verify(path), words(path)
     assert report.verdict == "marked"
-    assert said.startswith("Marked as synthetic: a trained model")
-    assert f"Signed by {OWN_NAME}, which is this installation's own certificate." in said
-    assert f"Made with SimSwap {__version__} with the model lite-128." in said
+    assert said.startswith(f"Marked as synthetic: this installation signed the {report.kind}")
+    assert f"Signed by “{OWN_NAME}”, which is this installation's own certificate." in said
+    assert f"Made with “SimSwap {__version__}” with the model “lite-128”, as they say." in said
     assert "Made on 2" in said
     assert "compositeWithTrainedAlgorithmicMedia" in said
 
@@ -132,16 +131,8 @@ def test_a_cameras_credentials_are_not_taken_for_a_mark(tmp_path, kind):
     path = write_cameras(tmp_path, kind)
     report, said = verify(path), words(path)
     assert (report.verdict, report.is_marked) == ("signed", False)
-    assert "Signed by Example Camera, an unknown signer" in said
+    assert "Signed by “Example Camera”, an unknown signer" in said
     assert "do not speak of a trained model" in said
-
-
-def test_a_foreign_certificate_that_has_expired_since_is_told(tmp_path):
-    path = write_cameras(tmp_path, end=3 / 86_400)
-    expired = time.time() + 4
-    while time.time() < expired:
-        time.sleep(0.1)
-    assert "the certificate had expired" in words(path)
 
 
 def test_a_signer_whom_the_operator_trusts_is_told(tmp_path, monkeypatch):
@@ -180,7 +171,7 @@ def test_verifying_needs_no_signer_of_its_own(tmp_path, monkeypatch):
 def test_what_credentials_say_cannot_steer_the_terminal(tmp_path):
     path = write_cameras(tmp_path, name="Camera\x1b[2J\x9b")
     assert "\x1b" not in words(path)
-    assert "Camera?[2J?" in words(path)
+    assert "“Camera[2J”" in words(path)
 
 
 @pytest.mark.parametrize(

@@ -63,7 +63,7 @@ def test_verify_knows_it(page, saved):
     expect(report).to_contain_text("Marked as synthetic")
     expect(report).to_contain_text("Content Credentials: intact")
     expect(report).to_contain_text("this installation's own certificate")
-    expect(report).to_contain_text("Invisible mark: found, of simswap-lite-128")
+    expect(report).to_contain_text("Invisible mark: found, of “simswap-lite-128”")
 
 
 def test_saved_again_as_jpeg_it_is_still_known_by_its_invisible_mark(page, saved, tmp_path):
