@@ -8,7 +8,10 @@ from collections.abc import Sequence
 from simswap.verification import Report, details, headline
 
 # What a glance shows of each verdict; the words beside it say the same.
-SIGNS = {"marked": "✓", "signed": "i", "altered": "!", "unmarked": "?", "error": "!"}
+SIGNS = {
+    **{"marked": "✓", "signed": "i", "altered": "!"},
+    **{"unchecked": "?", "unmarked": "?", "error": "!"},
+}
 
 
 def show(report: Report) -> str:

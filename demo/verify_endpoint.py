@@ -14,12 +14,14 @@ def verify(file: str | None) -> dict[str, object]:
         file: A photo (PNG, JPEG, WebP) or a video.
 
     Returns:
-        verdict: "marked" (as synthetic), "altered" (changed after it was signed), "signed" (and not
-        said to be synthetic) or "unmarked", which does not prove that it is real. headline and
-        details: the same in plain words. Then the facts: kind ("photo" or "video"), credentials
-        (failures, signer, standing, times, software, model, source_types), mark (in the metadata)
-        and pixel_mark (seconds of each frame that was looked at, is_marked of each, model,
-        false_positive), null where there is none.
+        verdict: "marked" (as synthetic), "altered" (changed after it was signed), "unchecked"
+        (signed, but whether that holds cannot be told), "signed" (and not said to be synthetic) or
+        "unmarked", which does not prove that it is real. headline and details: the same in plain
+        words; what the file says of itself stands in quotation marks. Then the facts: kind ("photo"
+        or "video"), credentials (failures, signer, standing, times, software, model, source_types),
+        mark (in the metadata) and pixel_mark (num_pictures in the file, seconds of each frame or
+        picture that was looked at, is_marked of each, model, false_positive), null where there is
+        none.
     """
     return service.verify_upload(file).as_json()
 

@@ -38,6 +38,9 @@ _HASHES = ("dataHash", "bmffHash", "boxesHash")  # that bind credentials to pixe
 # Ends of the codes that tell of a change, and of nothing else. All others mean "cannot be checked".
 CHANGED = tuple(f"{kind}.mismatch" for kind in (*_HASHES, "hashedURI", "claimSignature"))
 _ABOUT_SIGNERS = ("signingCredential.", "cawg.")  # beginnings of codes that tell of no change
+_ELSEWHERE = (
+    "Remote: "  # how C2PA's error begins where a file has an address instead of credentials
+)
 _SIGNATURES = {
     b"\xff\xd8\xff": "image/jpeg",
     b"\x89PNG\r\n\x1a\n": "image/png",
@@ -170,6 +173,11 @@ def _reader(stream: BinaryIO, settings: c2pa.Context) -> Iterator[c2pa.Reader | 
         with reader:
             yield reader
     except (c2pa.C2paError, KeyError, ValueError) as error:
+        if str(error).startswith(_ELSEWHERE):
+            raise MediaError(
+                "Content Credentials: the file names a server that has them. It is not asked: no "
+                "address in a file is opened."
+            ) from error
         raise MediaError(
             "The file is damaged or cut off: Content Credentials in it, if any, cannot be read."
         ) from error

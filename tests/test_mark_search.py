@@ -11,7 +11,7 @@ from PIL import Image
 from video_files import make_video, rewrite
 
 from demo import report_card
-from simswap import SwapOptions
+from simswap import SwapOptions, picture_series
 from simswap.__main__ import main
 from simswap.mark_search import PixelMark
 from simswap.media import write_photo
@@ -47,6 +47,65 @@ def test_photos_of_nobodys_making_have_none(swapper, name):
     assert (report.verdict, report.pixel_mark.is_found) == ("unmarked", False)
     assert "Invisible mark: none found." in "\n".join(details(report))
     assert "does not prove" in headline(report)
+
+
+def pictures(swapped: np.ndarray) -> list[Image.Image]:
+    """A clean picture, a swapped one, and another clean one."""
+    size = swapped.shape[1::-1]
+    grey, green = (Image.new("RGB", size, colour) for colour in ("grey", "green"))
+    return [grey, Image.fromarray(swapped), green]
+
+
+@pytest.mark.parametrize(
+    ("name", "how", "found"),
+    [
+        ("out.webp", {"duration": [1, 99, 99], "quality": 90}, "1 of 3 pictures looked at"),
+        ("out.png", {"duration": [1, 99, 99]}, "1 of 3 pictures looked at"),
+        ("out.jpg", {"format": "MPO"}, "1 of"),  # Pillow loses the last picture that it writes
+    ],
+)
+def test_a_clean_first_picture_does_not_hide_the_others(
+    swapper, swapped, tmp_path, name, how, found
+):
+    first, *rest = pictures(swapped)
+    first.save(tmp_path / name, save_all=True, append_images=rest, **how)
+    report = examined(tmp_path / name, swapper)
+    assert report.pixel_mark.is_marked[:2] == (False, True)
+    assert f"Invisible mark: found in {found}" in "\n".join(details(report))
+
+
+def test_a_gif_is_looked_at_like_a_video(tiny_swapper, tmp_path):
+    many = [Image.new("RGB", (32, 32), (9 * number, 0, 0)) for number in range(14)]
+    many[0].save(tmp_path / "out.gif", save_all=True, append_images=many[1:], duration=40)
+    assert "in any of 12 frames looked at (14 in the file)" in "\n".join(
+        details(examined(tmp_path / "out.gif", tiny_swapper))
+    )
+
+
+def test_of_many_pictures_it_says_how_many_were_looked_at(tiny_swapper, tmp_path):
+    many = [Image.new("RGB", (32, 32), (number, 0, 0)) for number in range(40)]
+    many[0].save(tmp_path / "many.webp", save_all=True, append_images=many[1:], lossless=True)
+    report = examined(tmp_path / "many.webp", tiny_swapper)
+    assert (len(report.pixel_mark.seconds), report.pixel_mark.num_pictures) == (12, 40)
+    assert "in any of 12 pictures looked at (40 in the file)" in "\n".join(details(report))
+
+
+def test_of_a_long_and_large_animation_only_the_beginning_is_decoded(tmp_path, monkeypatch):
+    many = [Image.new("RGB", (64, 64), (number, 0, 0)) for number in range(40)]
+    many[0].save(tmp_path / "many.webp", save_all=True, append_images=many[1:], lossless=True)
+    monkeypatch.setattr(picture_series, "MAX_DECODED_PIXELS", 64 * 64 * 5)
+    reds = [image[0, 0, 0] for image, _ in picture_series.read_pictures(tmp_path / "many.webp", 12)]
+    assert reds == [0, 1, 2, 3, 4]
+
+
+def test_pictures_that_are_not_there_are_left_out(swapper, swapped, tmp_path):
+    first, *rest = pictures(swapped)
+    first.save(tmp_path / "out.png", save_all=True, append_images=rest)
+    content = (tmp_path / "out.png").read_bytes()
+    (tmp_path / "out.png").write_bytes(content[: content.rindex(b"fcTL") - 4])
+    report = examined(tmp_path / "out.png", swapper)
+    assert (len(report.pixel_mark.seconds), report.pixel_mark.num_pictures) == (2, 3)
+    assert "found in 1 of 2 pictures looked at (3 in the file)" in "\n".join(details(report))
 
 
 def test_an_altered_file_still_has_its_invisible_mark(swapper, swapped, tmp_path):
