@@ -82,10 +82,10 @@ def _about_integrity(found: Credentials, kind: str) -> str:
     ) or {"no hash of the pixels and no signature could be found": None}
     if found.is_unchanged:
         return (
-            f"Content Credentials: the {kind} is as it was signed, but by whom cannot be checked, "
+            f"Content Credentials: the {kind} is as it was signed, but by whom cannot be checked: "
             f"{'; '.join(reasons)}."
         )
-    return f"Content Credentials: they cannot be checked, {'; '.join(reasons)}."
+    return f"Content Credentials: they cannot be checked: {'; '.join(reasons)}."
 
 
 def _change(code: str) -> str:

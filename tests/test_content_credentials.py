@@ -24,6 +24,7 @@ from video_files import make_video, rewrite
 
 from simswap import __version__, content_credentials
 from simswap.content_credentials import default_signer, sign_video
+from simswap.credential_reading import read_credentials
 from simswap.media import Photo, read_photo, write_photo
 from simswap.provenance import COMPOSITE_WITH_MODEL, read_mark
 from simswap.signer import CERTIFICATE, KEY, TIMESTAMP_URL
@@ -246,6 +247,13 @@ def test_a_timestamp_server_is_asked_and_may_fail(tmp_path, pixels, monkeypatch)
     assert server.asked[0] == "application/timestamp-query"
     assert "not attested" in notice
     assert failures_of(store_of(tmp_path / "out.png")) == []
+
+
+@pytest.mark.parametrize("kind", ["png", "jpg", "webp"])
+def test_a_photo_in_which_nothing_was_changed_is_neither_marked_nor_signed(tmp_path, pixels, kind):
+    assert write_photo(tmp_path / f"out.{kind}", pixels, model=None) == ()
+    assert read_mark(tmp_path / f"out.{kind}") is None
+    assert read_credentials(tmp_path / f"out.{kind}") is None
 
 
 def test_a_signature_adds_a_few_kilobytes(pixels):

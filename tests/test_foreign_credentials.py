@@ -66,7 +66,7 @@ def test_codes_that_nobody_here_knows_are_neither_a_change_nor_intact(tmp_path, 
     )
     said = words(path)
     assert verify(path).verdict == "unchecked"
-    assert "they cannot be checked, C2PA's check says " in said
+    assert "they cannot be checked: C2PA's check says " in said
     assert "intact" not in said
     assert "as it was signed" not in said
     assert "<b>" not in said

@@ -273,13 +273,6 @@ def test_a_stretch_is_swapped_to_the_frame(swapper, face_clip, identity, tmp_pat
     assert report.faces_swapped == 5
 
 
-def test_a_video_of_blank_frames_is_kept_with_a_notice(swapper, face_clip, identity, tmp_path):
-    video = replace(SHORT_SEGMENTS, start=(NUM_FRAMES - 3) / RATE)
-    report = swapper.swap_video(face_clip, tmp_path / "out.mp4", identity, video=video)
-    assert (report.faces_swapped, report.frames_without_face) == (0, 3)
-    assert any("No face was swapped" in notice for notice in report.notices)
-
-
 @pytest.mark.parametrize(
     ("name", "changes", "message"),
     [
