@@ -116,6 +116,8 @@ def read_credentials(path: Path, own: Signer | None = None) -> Credentials | Non
             if reader is None:
                 return None
             store = json.loads(reader.json())
+            if store["active_manifest"] not in store["manifests"]:
+                raise ValueError("the library gives nothing of what it could not decode")
             validity = _validity(reader) if EXPIRED in _codes(store, "failure") else None
         standing = "trusted" if store.get("validation_state") == "Trusted" else "unknown"
         if standing == "unknown" and own is not None and _is_by(own, stream, store):
@@ -206,8 +208,11 @@ def _is_by(signer: Signer, stream: BinaryIO, store: Mapping[str, Any]) -> bool:
 
 def _validity(reader: c2pa.Reader) -> tuple[str, str] | None:
     """From when until when the active manifest's certificate is valid, as ISO 8601."""
-    manifests = json.loads(reader.crjson()).get("manifests") or [{}]
-    found = manifests[0].get("signature", {}).get("certificateInfo", {}).get("validity", {})
+    label = json.loads(reader.json()).get("active_manifest")
+    manifests = _dicts(json.loads(reader.crjson()).get("manifests"))
+    active = next((found for found in manifests if found.get("label") == label), {})
+    certificate = _dict(_dict(active.get("signature")).get("certificateInfo"))
+    found = _dict(certificate.get("validity"))
     days = tuple(str(found.get(end, "")) for end in ("notBefore", "notAfter"))
     try:
         for day in days:
@@ -235,21 +240,17 @@ def _credentials(
     store: Mapping[str, Any], standing: str, validity: tuple[str, str] | None
 ) -> Credentials:
     active = store["manifests"][store["active_manifest"]]
-    held = _codes(store, "success")
+    good = _codes(store, "success")
     signature, assertions = active.get("signature_info", {}), active.get("assertions", ())
-    actions = [
-        action
-        for assertion in assertions
-        if assertion["label"].startswith("c2pa.actions")
-        for action in assertion["data"].get("actions", ())
-    ]
+    found = (held for held in assertions if held["label"].startswith("c2pa.actions"))
+    actions = [each for held in found for each in _dicts(_dict(held.get("data")).get("actions"))]
     terms = [str(action.get("digitalSourceType", "")).rsplit("/", 1)[-1] for action in actions]
-    parameters = [action.get("parameters", {}) for action in actions]
-    models = (found.get(MODEL_PARAMETER) for found in parameters)
+    parameters = [_dict(action.get("parameters")) for action in actions]
+    models = (given.get(MODEL_PARAMETER) for given in parameters)
     attested_time, unknown_time = _times(store, signature)
     return Credentials(
         failures=_failures(store, validity),
-        is_matched=_SIGNED in held and any(f"assertion.{kind}.match" in held for kind in _HASHES),
+        is_matched=_SIGNED in good and any(f"assertion.{kind}.match" in good for kind in _HASHES),
         validity=validity,
         signer=_text(signature.get("common_name") or signature.get("issuer")),
         standing=standing,
@@ -260,9 +261,18 @@ def _credentials(
         model=_text(next((model for model in models if model), None)),
         source_types=tuple(printable(term) for term in terms if term),
         num_earlier=len(store["manifests"]) - 1,
-        is_target_left_out=any(LEFT_OUT_PARAMETER in found for found in parameters),
-        names_identity=any(found["label"].startswith("cawg.identity") for found in assertions),
+        is_target_left_out=any(LEFT_OUT_PARAMETER in given for given in parameters),
+        names_identity=any(held["label"].startswith("cawg.identity") for held in assertions),
     )
+
+
+def _dict(value: object) -> dict[str, Any]:
+    """What a stranger should have written as a mapping; an empty one for anything else."""
+    return value if isinstance(value, dict) else {}
+
+
+def _dicts(value: object) -> list[dict[str, Any]]:
+    return [each for each in value if isinstance(each, dict)] if isinstance(value, list) else []
 
 
 def _times(store: Mapping[str, Any], signature: Mapping[str, Any]) -> tuple[str | None, str | None]:

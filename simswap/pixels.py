@@ -68,7 +68,8 @@ def to_rgb(
         picture = picture.convert("L" if picture.mode == "LA" else "RGB")
     profile = None
     if space == b"RGB " and picture.mode != "CMYK":
-        picture, profile = picture.convert("RGB"), plain_profile(icc_profile)
+        picture = picture if picture.mode == "RGB" else picture.convert("RGB")
+        profile = plain_profile(icc_profile)
         if profile is None:
             picture = _to_srgb(picture, icc_profile)
     elif (space, picture.mode) in ((b"GRAY", "L"), (b"CMYK", "CMYK")):

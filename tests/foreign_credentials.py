@@ -58,7 +58,7 @@ def write_signed(
     context = c2pa.Context.from_dict(UNCHECKED)
     c2pa.Builder(manifest, context=context).sign(signer, "image/png", source, signed)
     content = bytearray(signed.getvalue().replace(old, new))
-    path.write_bytes(_with_checksums(content))
+    path.write_bytes(with_checksums(content))
     return path
 
 
@@ -133,7 +133,7 @@ def _der(certified: Certified) -> bytes:
     return certificate.public_bytes(form.Encoding.DER)
 
 
-def _with_checksums(png: bytearray) -> bytes:
+def with_checksums(png: bytearray) -> bytes:
     """A PNG whose chunks were changed, with the checksums that fit."""
     place = 8
     while place < len(png):

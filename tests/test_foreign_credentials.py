@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from certificates import change_a_pixel_byte, failures_of, make_certificate, store_of
-from foreign_credentials import identity_of, write_dated, write_signed
+from foreign_credentials import identity_of, with_checksums, write_dated, write_signed
 from PIL import Image
 from timestamp_server import running_timestamps
 
@@ -198,3 +198,14 @@ def test_an_identity_in_a_file_is_told_and_not_looked_up(tmp_path):
     report = verify(path)
     assert report.credentials.is_intact
     assert "They name somebody's identity (CAWG), which is not looked up" in words(path)
+
+
+@pytest.mark.parametrize(
+    "data", [[1], {"actions": 7}, {"actions": [7, {"parameters": [1]}, {"when": {"a": 1}}]}, "text"]
+)
+def test_odd_assertions_make_no_traceback(tmp_path, data):
+    odd = {"label": "none.actions.of.mine", "data": data}
+    path = write_signed(tmp_path / "photo.png", assertions=(odd,))
+    renamed = path.read_bytes().replace(b"none.actions.of.mine", b"c2pa.actions.of.mine")
+    path.write_bytes(with_checksums(bytearray(renamed)))
+    assert all(isinstance(line, str) for line in details(verify(path)))
