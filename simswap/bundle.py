@@ -8,7 +8,6 @@ from __future__ import annotations
 import hashlib
 import json
 import logging
-import os
 import re
 import time
 from collections.abc import Callable, Mapping
@@ -22,6 +21,7 @@ from safetensors.torch import load_file, save
 from torch import nn
 
 from simswap.errors import ModelError
+from simswap.files import write_whole
 from simswap.geometry import template_names
 from simswap.models.detector import DetectorConfig, FaceDetector
 from simswap.models.generator import Generator, GeneratorConfig
@@ -197,11 +197,11 @@ def save_bundle(bundle: Bundle, folder: Path, card: str, *, half: bool = True) -
     for part, network in networks.items():
         path = folder / WEIGHT_FILES[part]
         state = {name: _stored(value, half) for name, value in network.state_dict().items()}
-        _write_whole(path, save(state))
+        write_whole(path, save(state))
         checksums[path.name] = _sha256(path)
     config = {"format": FORMAT, **asdict(bundle.config), "sha256": checksums}
-    _write_whole(folder / CARD_FILE, card.encode())
-    _write_whole(folder / CONFIG_FILE, (json.dumps(config, indent=2) + "\n").encode())
+    write_whole(folder / CARD_FILE, card.encode())
+    write_whole(folder / CONFIG_FILE, (json.dumps(config, indent=2) + "\n").encode())
 
 
 _BUILDERS: dict[str, Callable[..., nn.Module]] = {
@@ -287,13 +287,3 @@ def _stored(value: torch.Tensor, half: bool) -> torch.Tensor:
         return value
     halved = value.half()
     return halved if torch.isfinite(halved).all() else value  # beyond 65504 float16 overflows
-
-
-def _write_whole(path: Path, content: bytes) -> None:
-    """Write beside `path` and move into place: a reader never meets half a file."""
-    temporary = path.with_name(f".{path.name}.{os.getpid()}")
-    try:
-        temporary.write_bytes(content)
-        os.replace(temporary, path)
-    finally:
-        temporary.unlink(missing_ok=True)

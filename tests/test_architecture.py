@@ -17,7 +17,7 @@ MODULES = sorted(PACKAGE.rglob("*.py"))
 # From the bottom up: a module imports from lower layers only. A new module needs a place here.
 # Network definitions (simswap.models) are one layer, files (media and below) know no networks.
 LAYERS = (
-    {"simswap", "simswap.errors"},
+    {"simswap", "simswap.errors", "simswap.files"},
     {"simswap.types"},
     {
         *("simswap.detail", "simswap.geometry"),
@@ -92,7 +92,7 @@ PUBLIC_NAMES = {
     *("simswap.errors", "simswap.types", "simswap.swapper", "simswap.video_options"),
 }
 WITHOUT_NETWORKS = (
-    *("errors", "types", "geometry", "pixels", "provenance", "media", "arguments"),
+    *("errors", "files", "types", "geometry", "pixels", "provenance", "media", "arguments"),
     *("signer", "credential_reading", "content_credentials", "mark_search"),
     *("verification", "deny_list"),
     *("detail", "mark_code", "mark_carrier", "mark_grain", "pixel_mark", "mark_alignment"),
