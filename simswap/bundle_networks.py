@@ -26,7 +26,7 @@ from simswap.models.identity import INPUT_SIZE, build_identity_network
 WEIGHT_FILES = {part: f"{part}.safetensors" for part in ("generator", "identity", "detector")}
 MAX_VALUES = 2**28  # numbers that the layers of a graph give; a ResNet of 100 layers' some 2**25
 # What torch and its modules raise for settings that make no sense.
-_CANNOT_BE_BUILT = (
+CANNOT_BE_BUILT = (
     *(RuntimeError, TypeError, ValueError, LookupError, AttributeError, ArithmeticError),
 )
 _FLOATS = {torch.float16, torch.bfloat16, torch.float32, torch.float64}
@@ -43,7 +43,7 @@ def load_network(folder: Path, config: BundleConfig, part: str) -> nn.Module:
     settings = getattr(config, part)
     try:
         expected = _sketch(part, settings)
-    except _CANNOT_BE_BUILT as error:
+    except CANNOT_BE_BUILT as error:
         raise ModelError(
             f"{folder / CONFIG_FILE} describes a {part} that does not run: {_brief(error)}. "
             "Fetch the model again."
@@ -78,15 +78,17 @@ def _sketch(part: str, config: object) -> dict[str, Tensor]:
     with torch.device("meta"):
         network = _BUILDERS[part](config).eval()
         if isinstance(network, GraphNetwork):
-            _check_graph(network, config.embedding_size)
+            found = check_graph(network)
+            if found != (1, config.embedding_size):
+                raise ValueError(f"it gives {list(found)}, not [1, {config.embedding_size}]")
     return network.state_dict()
 
 
-def _check_graph(network: GraphNetwork, embedding_size: int) -> None:
-    """Run a graph on nothing, without memory or arithmetic.
+def check_graph(network: GraphNetwork) -> tuple[int, ...]:
+    """The shape that a graph on the device "meta" gives for one crop, without arithmetic.
 
-    Raises ValueError, or what torch raises, if it does not run, gives more numbers on the way than
-    a computer can take, or something other than an embedding.
+    Raises ValueError, or what torch raises, if it does not run, or gives more numbers on the way
+    than a computer can take.
     """
     num_values = 0
 
@@ -97,11 +99,10 @@ def _check_graph(network: GraphNetwork, embedding_size: int) -> None:
             raise ValueError(f"its layers give more than {MAX_VALUES} numbers")
 
     hooks = [layer.register_forward_hook(count) for layer in network.layers]
-    given = network(torch.empty(1, 3, INPUT_SIZE, INPUT_SIZE))
+    given = network(torch.empty(1, 3, INPUT_SIZE, INPUT_SIZE, device="meta"))
     for hook in hooks:
         hook.remove()
-    if tuple(given.shape) != (1, embedding_size):
-        raise ValueError(f"it gives {list(given.shape)}, not [1, {embedding_size}]")
+    return tuple(given.shape)
 
 
 def _check_fit(
