@@ -24,7 +24,8 @@ from simswap.credential_reading import (
     has_credentials,
     media_type_of,
 )
-from simswap.errors import SigningError
+from simswap.errors import MediaError, SigningError
+from simswap.files import replaced
 from simswap.provenance import COMPOSITE_WITH_MODEL, printable
 from simswap.signer import Signer, find_signer
 
@@ -63,16 +64,11 @@ def sign_video(path: Path, model: str, target: Path | None) -> tuple[str, ...]:
     with path.open("rb") as video:
         if media_type_of(video.read(12)) != MEDIA_TYPES[".mp4"]:
             return ("A WebM file cannot hold Content Credentials; an .mp4 would be signed.",)
-    part = path.with_name(path.name + ".signed")
     try:
-        with path.open("rb") as video, part.open("w+b") as signed:
-            notices = sign(video, signed, MEDIA_TYPES[".mp4"], model, target)
-        part.replace(path)
+        with replaced(path) as part, path.open("rb") as video, part.open("w+b") as signed:
+            return sign(video, signed, MEDIA_TYPES[".mp4"], model, target)
     except SigningError as error:
         return (unsigned_notice(error),)
-    finally:
-        part.unlink(missing_ok=True)
-    return notices
 
 
 def unsigned_notice(error: SigningError) -> str:

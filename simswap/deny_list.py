@@ -57,7 +57,8 @@ class DenyList:
         """Raise RefusedFaceError if an identity that would be swapped in is a listed face's."""
         given = [source] if isinstance(source, Identity) else [item.identity for item in source]
         for identity in given if len(self._embeddings) else ():
-            if (self._embeddings @ identity.embedding).max() >= SAME_FACE_COSINE:
+            nearest = (self._embeddings @ identity.embedding).max()
+            if not nearest < SAME_FACE_COSINE:  # NaN is not, and refused
                 raise RefusedFaceError(
                     "The operator of this installation does not allow this face to be swapped in. "
                     "Use a photo of somebody else."

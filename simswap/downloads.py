@@ -14,6 +14,7 @@ from http.client import HTTPException, HTTPResponse
 from pathlib import Path
 
 from simswap.errors import ModelError
+from simswap.files import fresh_folder, lasting_beside
 
 CHUNK = 2**20  # bytes
 TIMEOUT = 30  # s without a byte
@@ -54,7 +55,8 @@ def fetch_pack(pack: Pack, folder: Path, on_progress: OnProgress) -> Path:
         return target
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        archive = folder / f"{pack.name}.zip"
+        # Never a name that a user's own download has.
+        archive = lasting_beside(target, "simswap-archive")
         fetch(pack.url, archive, pack.num_bytes, pack.sha256, on_progress)
         _unpack(archive, target)
         archive.unlink()
@@ -68,7 +70,7 @@ def fetch(url: str, path: Path, num_bytes: int, sha256: str, on_progress: OnProg
 
     Raises ModelError if the server cannot be reached, breaks off, or has another file.
     """
-    part = path.with_name(f"{path.name}.part")
+    part = lasting_beside(path, "simswap-part")
     if part.is_file() and part.stat().st_size > num_bytes:
         part.unlink()
     try:
@@ -120,20 +122,15 @@ def _copy(
 
 def _unpack(archive: Path, target: Path) -> None:
     """The archive's networks, whatever folder they lie in there; nothing else is written."""
-    fresh = target.with_name(f".{target.name}.{os.getpid()}")
     try:
-        fresh.mkdir()
-        with zipfile.ZipFile(archive) as files:
+        with fresh_folder(target) as fresh, zipfile.ZipFile(archive) as files:
             for entry in files.infolist():
                 name = Path(entry.filename).name
                 if name.endswith(".onnx"):
                     with files.open(entry) as source, (fresh / name).open("wb") as file:
                         shutil.copyfileobj(source, file, CHUNK)
-        target.parent.mkdir(parents=True, exist_ok=True)
-        if target.is_dir():
-            target.rmdir()  # empty, or else it would have been taken for the pack
-        os.replace(fresh, target)
+            if target.is_dir():
+                target.rmdir()  # it stays, and that is told, if anything is in it
+            fresh.rename(target)
     except zipfile.BadZipFile as error:
         raise ModelError(f"{archive} is damaged ({error}). Delete it and try again.") from error
-    finally:
-        shutil.rmtree(fresh, ignore_errors=True)

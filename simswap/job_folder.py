@@ -9,12 +9,16 @@ from __future__ import annotations
 
 import json
 import os
+import re
+import stat
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import TextIO
 
 from simswap.errors import MediaError, OptionError
+from simswap.files import is_temporary, replaced
 from simswap.provenance import printable
 
 try:
@@ -23,8 +27,13 @@ except ImportError:  # Windows: two jobs in one folder are then the caller's to 
     fcntl = None
 
 _MANIFEST = "simswap-job.json"
-_LOCK = "lock"
-_OURS = (_MANIFEST, _LOCK, "segment-*.nut", "segment-*.json", "*.part")
+_LOCK = "simswap-job.lock"
+_SEGMENT = re.compile(r"segment-[0-9]{5,}\.(nut|json)")
+_FORMAT = "simswap-job-1"
+_MAX_MANIFEST = 100_000  # bytes
+# A link is not followed, a pipe not waited for; Windows knows neither flag.
+_LOCK_FLAGS = os.O_WRONLY | os.O_CREAT
+_LOCK_FLAGS |= getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0)
 Setting = str | int | float | None
 
 
@@ -75,7 +84,7 @@ class JobFolder:
 
         resume: False begins anew. At the end it is removed if no segment has been finished.
         Raises OptionError if it holds a job of other settings, MediaError if another process works
-        in it, if it is no job's folder, or if it cannot be written.
+        in it, if it holds files but no job, or if it cannot be written.
         """
         self._make()
         with self._locked():
@@ -99,26 +108,21 @@ class JobFolder:
         return self.segment(number).with_suffix(".json")
 
     def _make(self) -> None:
-        name = printable(str(self.path))
         try:
             self.path.mkdir(exist_ok=True)
-            foreign = [
-                file for file in self.path.iterdir() if not any(file.match(ours) for ours in _OURS)
-            ]
-        except OSError as error:
+            foreign = next(self._foreign(), None) if self._manifest() is None else None
+        except (OSError, ValueError) as error:
+            raise _unusable(self.path, error) from error
+        if foreign is not None:
             raise MediaError(
-                f"The job folder {name} cannot be used ({error.strerror}). Choose another one."
-            ) from error
-        if foreign:
-            raise MediaError(
-                f"The job folder {name} holds other files, such as "
-                f"{printable(foreign[0].name)}. Give an empty or a new folder."
+                f"The job folder {printable(str(self.path))} holds other files, such as "
+                f"{printable(foreign.name)}. Give an empty or a new folder."
             )
 
     @contextmanager
     def _locked(self) -> Iterator[None]:
         # The system lets go of the lock when the process ends, however it ends.
-        with (self.path / _LOCK).open("w") as stream:
+        with self._lock_file() as stream:
             if fcntl is not None:
                 try:
                     fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -130,41 +134,67 @@ class JobFolder:
             yield
 
     def _check(self, settings: Mapping[str, Setting]) -> None:
-        manifest = self.path / _MANIFEST
         # As JSON knows them: a tuple comes back as a list.
-        settings = json.loads(json.dumps(dict(settings)))
+        settings = json.loads(json.dumps({"format": _FORMAT, **settings}))
+        found = self._manifest()
+        if found is None:
+            _write_durably(self.path / _MANIFEST, json.dumps(settings, indent=1))
+        elif found != settings:
+            names = {**settings, **found}
+            differ = [name for name in names if found.get(name) != settings.get(name)]
+            raise OptionError(
+                f"An unfinished job lies in {printable(str(self.path))} with other settings "
+                f"({printable(', '.join(differ))}). Give the same again to go on with it, or "
+                "restart to begin anew."
+            )
+
+    def _manifest(self) -> dict[str, Setting] | None:
+        """What a job of ours has written of itself; None where there is none."""
+        path = self.path / _MANIFEST
         try:
-            found = json.loads(manifest.read_text(encoding="utf-8"))
-        except FileNotFoundError:
-            _write_durably(manifest, json.dumps(settings, indent=1))
-            return
-        except (OSError, ValueError):
-            found = None
-        if found == settings:
-            return
-        is_readable = isinstance(found, dict)
-        names = [name for name in settings if is_readable and found.get(name) != settings[name]]
-        raise OptionError(
-            f"An unfinished job lies in {printable(str(self.path))} with other settings "
-            f"({', '.join(names) or 'which cannot be read'}). Give the same again to go on with "
-            "it, or restart to begin anew."
-        )
+            if not _is_plain(path) or path.stat().st_size > _MAX_MANIFEST:
+                return None
+            found = json.loads(path.read_text(encoding="utf-8"))
+        except (OSError, ValueError, RecursionError):
+            return None
+        return found if isinstance(found, dict) and found.get("format") == _FORMAT else None
+
+    def _foreign(self) -> Iterator[Path]:
+        """Files that a job does not leave behind that was stopped before its manifest stood."""
+        for file in self.path.iterdir():
+            is_left = file.name == _LOCK or is_temporary(file.name)
+            if not (is_left and _is_plain(file)):
+                yield file
 
     def _remove_files(self) -> None:
-        for pattern in _OURS:
-            if pattern != _LOCK:
-                for file in self.path.glob(pattern):
-                    file.unlink(missing_ok=True)
+        for file in [*self.path.iterdir()] if self.path.is_dir() else []:
+            is_ours = file.name == _MANIFEST or is_temporary(file.name)
+            if (is_ours or _SEGMENT.fullmatch(file.name)) and _is_plain(file):
+                file.unlink(missing_ok=True)
+
+    def _lock_file(self) -> TextIO:
+        try:
+            return os.fdopen(os.open(self.path / _LOCK, _LOCK_FLAGS, 0o666), "w")
+        except OSError as error:
+            raise _unusable(self.path, error) from error
+
+
+def _unusable(path: Path, error: Exception) -> MediaError:
+    reason = getattr(error, "strerror", None) or "not a path"
+    return MediaError(
+        f"The job folder {printable(str(path))} cannot be used ({reason}). Choose another one."
+    )
+
+
+def _is_plain(path: Path) -> bool:
+    """Whether it is a file: no folder, no link, no pipe."""
+    return stat.S_ISREG(path.lstat().st_mode)
 
 
 def _write_durably(path: Path, text: str) -> None:
-    part = path.with_name(path.name + ".part")
     try:
-        with part.open("w", encoding="utf-8") as stream:
-            stream.write(text)
-            stream.flush()
-            os.fsync(stream.fileno())
-        part.replace(path)
+        with replaced(path, durable=True) as part:
+            part.write_text(text, encoding="utf-8")
     except OSError as error:
         raise MediaError(
             f"The job folder cannot be written to ({error.strerror}). "

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import io
 import os
-import secrets
 import stat
 import warnings
 from collections.abc import Callable, Iterator
@@ -30,6 +29,7 @@ from PIL.WebPImagePlugin import WebPImageFile
 
 from simswap.content_credentials import sign_photo
 from simswap.errors import MediaError, OptionError
+from simswap.files import replaced, temporary_beside
 from simswap.pixels import DECODE_ERRORS, to_rgb, turn_upright
 from simswap.provenance import printable, synthetic_xmp
 
@@ -134,7 +134,7 @@ def check_writable(path: str | os.PathLike[str]) -> None:
         is_writable = False
     if not is_writable:
         raise MediaError(f"The output {name} cannot be written to. Choose another name.")
-    probe = _part_file(path)
+    probe = temporary_beside(path)
     try:
         probe.touch(exist_ok=False)
         probe.unlink()
@@ -176,18 +176,14 @@ def write_photo(
     else:
         encoded = _encode(suffix, image, like, synthetic_xmp(model), quality)
         signed, notices = sign_photo(encoded, suffix, model, like.path)
-    path = path.resolve()  # a link stays a link: what it points to is replaced
-    part = _part_file(path)
     try:
-        part.write_bytes(signed)
-        part.replace(path)
+        with replaced(path) as part:
+            part.write_bytes(signed)
     except OSError as error:
         raise MediaError(
             f"{printable(path.name)} could not be written ({error.strerror}). "
             "Free some space or choose another folder."
         ) from error
-    finally:
-        part.unlink(missing_ok=True)
     return notices
 
 
@@ -293,7 +289,3 @@ def _encode(suffix: str, image: np.ndarray, like: Photo, xmp: bytes, quality: in
         settings = {"quality": quality, "subsampling": 0, "xmp": xmp}
         picture.save(encoded, "JPEG", icc_profile=like.icc_profile, **settings)
     return encoded.getvalue()
-
-
-def _part_file(path: Path) -> Path:
-    return path.with_name(f".simswap-{secrets.token_hex(6)}.part")

@@ -1,4 +1,4 @@
-"""ONNX files of other people's making: opened as data, and run on the CPU for comparison."""
+"""ONNX files of other people's making, opened as data."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from simswap.errors import ModelError
+from simswap.onnx_bounds import MAX_BYTES, UnfitError, check_graph, check_parts
 
 if TYPE_CHECKING:
     from onnx import GraphProto, NodeProto
@@ -15,6 +16,8 @@ if TYPE_CHECKING:
 
 def is_onnx(path: Path) -> bool:
     """Whether a file begins as ONNX models do: with the field of their format's version."""
+    if not path.is_file():  # a pipe would be waited for
+        return False
     try:
         with path.open("rb") as file:
             head = file.read(3)
@@ -24,7 +27,11 @@ def is_onnx(path: Path) -> bool:
 
 
 def open_graph(path: Path) -> GraphProto:
-    """The graph in a file. Raises ModelError: it is damaged, or onnx is not installed."""
+    """The graph in a file.
+
+    Raises ModelError: it is damaged, onnx is not installed, or it holds more than a plain graph of
+    layers that are known here.
+    """
     try:
         import onnx
         import onnxruntime  # noqa: F401 - needed later; say so before the file is read
@@ -33,10 +40,20 @@ def open_graph(path: Path) -> GraphProto:
         raise ModelError(
             f"{path} is an ONNX model; to read it, run `pip install onnx onnxruntime` first."
         ) from error
+    if not path.is_file():  # a pipe would be waited for
+        raise ModelError(f"{path} is not there, or is no file. Check its name.")
     try:
-        return onnx.load(path).graph
+        if path.stat().st_size > MAX_BYTES:
+            raise UnfitError(f"more than {MAX_BYTES / 1e9:g} GB")
+        content = path.read_bytes()
+        check_parts(content)
+        model = onnx.load_from_string(content)
+        check_graph(model)
+    except UnfitError as error:
+        raise ModelError(f"{path} is no network that is known here: it has {error}.") from error
     except (DecodeError, ValueError, OSError, onnx.checker.ValidationError) as error:
         raise damaged(path, error) from error
+    return model.graph
 
 
 def damaged(path: Path, error: Exception) -> ModelError:
@@ -67,29 +84,3 @@ def attribute_of(node: NodeProto, name: str, default: object) -> object:
 
     found = [item for item in node.attribute if item.name == name]
     return helper.get_attribute_value(found[0]) if found else default
-
-
-def run_onnx(path: Path, images: np.ndarray, embeddings: np.ndarray | None = None) -> np.ndarray:
-    """The first output of a file's network; its inputs are told by their number of dimensions.
-
-    images: [B, 3, S, S]; embeddings: [B, 512]; both float32. Raises ModelError if it does not run.
-    """
-    import onnxruntime
-
-    onnxruntime.set_default_logger_severity(3)
-    try:
-        session = onnxruntime.InferenceSession(path, providers=["CPUExecutionProvider"])
-        given = {
-            item.name: images if len(item.shape) == 4 else embeddings
-            for item in session.get_inputs()
-        }
-        return session.run(None, given)[0]
-    except (RuntimeError, ValueError, *_runtime_errors()) as error:
-        reason = " ".join(str(error).split())[:160]
-        raise ModelError(f"{path} does not run: {reason}.") from error
-
-
-def _runtime_errors() -> tuple[type[Exception], ...]:
-    from onnxruntime.capi import onnxruntime_pybind11_state as state
-
-    return state.Fail, state.InvalidArgument, state.InvalidGraph, state.NotImplemented

@@ -15,10 +15,12 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from simswap.bundle_networks import CANNOT_BE_BUILT, check_graph
 from simswap.errors import ModelError
 from simswap.models.graph import INPUT, Layer
 from simswap.models.identity import INPUT_SIZE, IdentityConfig, build_identity_network
-from simswap.onnx_files import attribute_of, constants_of, damaged, open_graph, run_onnx
+from simswap.onnx_files import attribute_of, constants_of, damaged, open_graph
+from simswap.onnx_run import run_onnx
 
 if TYPE_CHECKING:
     from onnx import GraphProto, NodeProto
@@ -43,7 +45,7 @@ def read_onnx_identity(path: Path) -> tuple[IdentityConfig, dict[str, Tensor]]:
         config, state = _config_of(graph, translation)
     except _UnknownLayerError as error:
         raise ModelError(f"{path} is no ArcFace network that is known here: {error}.") from error
-    except (ValueError, TypeError, LookupError, AttributeError, RuntimeError) as error:
+    except CANNOT_BE_BUILT as error:
         raise damaged(path, error) from error
     _check_by_running(path, config, state)
     return config, state
@@ -239,14 +241,13 @@ def _config_of(graph: GraphProto, done: _Translation) -> tuple[IdentityConfig, d
         std=RAW_STD if is_raw else STD,
         layers=tuple(done.layers),
     )
-    with torch.inference_mode():
-        network = build_identity_network(config)
-        shapes = {key: value.shape for key, value in network.state_dict().items()}
-        state = {key: done.state[key].reshape(shape) for key, shape in shapes.items()}
-        network.load_state_dict(state)
-        found = tuple(network.eval()(torch.zeros(2, 3, INPUT_SIZE, INPUT_SIZE)).shape)
-    if len(found) != 2 or found[0] != 2:
-        raise _UnknownLayerError(f"it gives {list(found)} for two crops, not [2, E]")
+    with torch.device("meta"):
+        network = build_identity_network(config).eval()
+        found = check_graph(network)
+    if len(found) != 2 or found[0] != 1:
+        raise _UnknownLayerError(f"it gives {list(found)} for a crop, not [1, E]")
+    shapes = {key: value.shape for key, value in network.state_dict().items()}
+    state = {key: done.state[key].reshape(shape) for key, shape in shapes.items()}
     counters = {key for key in state if key.endswith("num_batches_tracked")}
     state = {key: value.long() if key in counters else value for key, value in state.items()}
     return replace(config, embedding_size=found[1]), state

@@ -18,10 +18,11 @@ from torch import Tensor
 from simswap.errors import ModelError
 from simswap.models.generator import Generator, GeneratorConfig
 from simswap.official import VARIANTS, Variant
-from simswap.onnx_files import attribute_of, constants_of, damaged, open_graph, run_onnx
+from simswap.onnx_files import attribute_of, constants_of, damaged, open_graph
+from simswap.onnx_run import run_onnx
 
 if TYPE_CHECKING:
-    from onnx import GraphProto, NodeProto
+    from onnx import GraphProto
 
 TOLERANCE = 1e-3  # of the output's range; rounding alone stays below 1e-4
 BATCH_NORM_EPSILON = 1e-5  # torch's
@@ -61,6 +62,7 @@ def read_onnx_generator(path: Path) -> tuple[dict[str, Tensor], Literal["unit", 
 
 def _collect(graph: GraphProto) -> _Layers:
     constants = constants_of(graph)
+    biases = _biases(graph, constants)
     layers, made_by = _Layers(), {}
     for node in graph.node:
         inputs = [constants.get(name) for name in node.input]
@@ -74,17 +76,19 @@ def _collect(graph: GraphProto) -> _Layers:
             is_transposed = attribute_of(node, "transB", 0)
             layers.linears.append([inputs[1] if is_transposed else inputs[1].T, inputs[2]])
         elif node.op_type == "MatMul" and inputs[1] is not None:
-            layers.linears.append([inputs[1].T, _bias_after(graph, node, constants)])
+            layers.linears.append([inputs[1].T, biases.get(node.output[0])])
     return layers
 
 
-def _bias_after(
-    graph: GraphProto, product: NodeProto, constants: dict[str, np.ndarray]
-) -> np.ndarray | None:
+def _biases(graph: GraphProto, constants: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
+    """The constants that are added to values, by the values' names; the first for each."""
+    biases: dict[str, np.ndarray] = {}
     for node in graph.node:
-        if node.op_type == "Add" and product.output[0] in node.input:
-            return next((constants[name] for name in node.input if name in constants), None)
-    return None
+        held = next((constants[name] for name in node.input if name in constants), None)
+        if node.op_type == "Add" and held is not None:
+            for name in node.input:
+                biases.setdefault(name, held)
+    return biases
 
 
 def _state_of(layers: _Layers, config: GeneratorConfig) -> dict[str, Tensor] | None:

@@ -10,13 +10,13 @@ from __future__ import annotations
 
 import datetime
 import os
-import secrets
 import sys
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from simswap.errors import SigningError
+from simswap.files import replaced
 from simswap.provenance import printable
 
 CERTIFICATE, KEY = "SIMSWAP_SIGN_CERTIFICATE", "SIMSWAP_SIGN_KEY"
@@ -195,24 +195,10 @@ def _make_own(path: Path, replace: bool) -> None:
     replace: take the place of a file that is there; else keep what another process put there.
     """
     path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-    part = path.with_name(f".{path.name}.{secrets.token_hex(6)}.part")
-    try:
+    with replaced(path, durable=True, keep=not replace) as part:
         descriptor = os.open(part, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
         with os.fdopen(descriptor, "wb") as stream:
             stream.write(_new_certificate_and_key())
-            stream.flush()
-            os.fsync(stream.fileno())
-        if replace:
-            part.replace(path)
-            return
-        try:
-            os.link(part, path)  # unlike a rename it fails where there is a file already
-        except FileExistsError:
-            pass
-        except OSError:  # a file system without links
-            part.replace(path)
-    finally:
-        part.unlink(missing_ok=True)
 
 
 def _new_certificate_and_key() -> bytes:

@@ -16,6 +16,7 @@ from torch import Tensor, nn
 
 from simswap import blending, geometry, pixel_mark
 from simswap.detail import with_detail
+from simswap.errors import ModelError
 from simswap.models.identity import INPUT_SIZE, embed_identity
 from simswap.types import Face, SwapOptions
 
@@ -85,7 +86,7 @@ def embed_faces(
     embeddings = [
         embed_identity(network, _to_tensor(crops[part], device)) for part in _parts(crops)
     ]
-    return torch.cat(embeddings).cpu().numpy()
+    return _finite(torch.cat(embeddings).cpu().numpy())
 
 
 @torch.inference_mode()
@@ -107,7 +108,7 @@ def generate(
         for part in _parts(crops):
             output = generator(_to_tensor(crops[part], device), sources[part])
             swapped.append(output.float().permute(0, 2, 3, 1).contiguous().cpu())
-    return torch.cat(swapped).numpy()
+    return _finite(torch.cat(swapped).numpy())
 
 
 def paste_faces(
@@ -176,6 +177,13 @@ def mark_face(face: AlignedFace, crop: np.ndarray, mask: np.ndarray, mark_id: in
 def _mark_side(face: AlignedFace) -> float:
     in_frame = geometry.apply(geometry.invert(face.frame_to_crop), face.landmarks)
     return pixel_mark.side_in_frame(in_frame)
+
+
+def _finite(values: np.ndarray) -> np.ndarray:
+    """What a network gave. Weights that are sound one by one may still overflow together."""
+    if not np.isfinite(values).all():
+        raise ModelError("The model gives numbers that are not finite. Fetch it again, or another.")
+    return values
 
 
 def _parts(crops: Sequence[np.ndarray]) -> Iterator[slice]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -186,12 +185,6 @@ def _frame_list(
         end = int(shown[-1] + max(1, gap))
     key_frames = np.array(sorted(keys), np.int64).reshape(-1, 2)
     return FrameList(shown, key_frames, int(end), is_cut_short)
-
-
-def fsync(path: Path) -> None:
-    """Wait until a file's bytes are on the disk, so that a power cut cannot empty it."""
-    with path.open("rb+") as stream:
-        os.fsync(stream.fileno())
 
 
 @contextmanager

@@ -22,6 +22,7 @@ import torch
 
 from simswap.content_credentials import sign_video
 from simswap.errors import MediaError, SimSwapError
+from simswap.files import lasting_beside
 from simswap.frame_stream import StreamOptions, workers_for
 from simswap.job_folder import JobFolder, SegmentRecord, Setting
 from simswap.media import check_writable
@@ -132,7 +133,7 @@ class VideoJob:
             "steady": video.steady,
             "frames of a segment": video.frames_per_segment(float(info.frame_rate)),
         }
-        folder = JobFolder(Path(job_folder or output.with_name(f".{output.name}.job")))
+        folder = JobFolder(Path(job_folder or lasting_beside(output, "job")))
         return cls(info, output, source, options, video, folder, first, end, swapper.name, settings)
 
     @property
@@ -221,7 +222,6 @@ class VideoJob:
     def cancel(self) -> None:
         """Leave nothing behind."""
         self.folder.remove()
-        self.output.with_name(self.output.name + ".part").unlink(missing_ok=True)
 
     def _span(self, segment: Segment) -> str:
         start, end = self.info.seconds(segment.first), self.info.seconds(segment.end)

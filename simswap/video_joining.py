@@ -14,8 +14,9 @@ from av.error import FFmpegError, InvalidDataError
 from av.packet import Packet
 
 from simswap.errors import MediaError
+from simswap.files import replaced
 from simswap.video_audio import TREATMENTS, add_audio
-from simswap.video_files import fsync, naming_failures, opened
+from simswap.video_files import naming_failures, opened
 from simswap.video_info import VideoInfo
 from simswap.video_writing import Encoding
 
@@ -42,18 +43,10 @@ def join_segments(
     Returns notices in plain words. Raises MediaError if the segments do not fit or the output
     cannot be written.
     """
-    output = output.resolve()
-    part = output.with_name(f".simswap-{output.name}.part")
     delay = _check(segments, end - first)
-    try:
-        with naming_failures(output):
-            notices = _mux_somehow(segments, info, (first, end), encoding, part, delay, metadata)
-            notices += seal(part)
-            fsync(part)
-            part.replace(output)
-    finally:
-        part.unlink(missing_ok=True)
-    return notices
+    with naming_failures(output), replaced(output, durable=True) as part:
+        notices = _mux_somehow(segments, info, (first, end), encoding, part, delay, metadata)
+        return notices + seal(part)
 
 
 def _check(segments: Sequence[Path], num_frames: int) -> int:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
@@ -14,8 +14,9 @@ from av.error import FFmpegError
 from av.video.stream import VideoStream
 
 from simswap.errors import OptionError
+from simswap.files import replaced
 from simswap.video_colour import ColourConverter
-from simswap.video_files import fsync, naming_failures
+from simswap.video_files import naming_failures
 from simswap.video_info import VideoInfo
 
 FORMATS = ("mp4", "webm")
@@ -102,17 +103,17 @@ class SegmentWriter:
     """
 
     def __init__(self, path: Path, info: VideoInfo, encoding: Encoding, first: int):
-        self._path, self._part = path, path.with_name(path.name + ".part")
+        self._path = path
         self._info, self._encoding, self._first = info, encoding, first
         self._num_written = 0
         self._converter = ColourConverter(info.colour, *info.stored_size)
-        with naming_failures(path):
+        with naming_failures(path), ExitStack() as stack:
+            part = stack.enter_context(replaced(path, durable=True))
             # NUT, because it keeps any time base exactly.
-            self._container = av.open(
-                str(self._part), "w", format="nut", options={"fflags": "+bitexact"}
-            )
+            self._container = av.open(str(part), "w", format="nut", options={"fflags": "+bitexact"})
             self._stream = self._add_stream()
             self._container.start_encoding()
+            self._file = stack.pop_all()
 
     def __enter__(self) -> SegmentWriter:
         return self
@@ -125,8 +126,10 @@ class SegmentWriter:
     ) -> None:
         if kind is None:
             self.close()
-        else:
-            self.abandon()
+            return
+        with suppress(FFmpegError, OSError):  # it is thrown away in any case
+            self._container.close()
+        self._file.__exit__(kind, error, trace)
 
     def write(self, image: np.ndarray) -> None:
         """Append an upright frame, uint8 [H, W, 3] RGB of the video's size."""
@@ -144,21 +147,11 @@ class SegmentWriter:
 
     def close(self) -> None:
         """Finish the file and give it its name."""
-        try:
-            with naming_failures(self._path):
+        with naming_failures(self._path), self._file:
+            try:
                 self._container.mux(self._stream.encode())
+            finally:
                 self._container.close()
-                fsync(self._part)
-                self._part.replace(self._path)
-        except BaseException:
-            self.abandon()
-            raise
-
-    def abandon(self) -> None:
-        """Leave nothing behind."""
-        with suppress(FFmpegError, OSError):  # it is thrown away in any case
-            self._container.close()
-        self._part.unlink(missing_ok=True)
 
     def _add_stream(self) -> VideoStream:
         info, encoding = self._info, self._encoding

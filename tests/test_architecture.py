@@ -17,22 +17,23 @@ MODULES = sorted(PACKAGE.rglob("*.py"))
 # From the bottom up: a module imports from lower layers only. A new module needs a place here.
 # Network definitions (simswap.models) are one layer, files (media and below) know no networks.
 LAYERS = (
-    {"simswap", "simswap.errors", "simswap.colour_profile"},
+    {"simswap", "simswap.errors", "simswap.colour_profile", "simswap.files"},
     {"simswap.types"},
     {
         *("simswap.detail", "simswap.geometry"),
         "simswap.mark_code",
         "simswap.models",
         "simswap.pixels",
-        "simswap.provenance",
+        *("simswap.provenance", "simswap.onnx_bounds"),
     },
     {
         "simswap.restricted_pickle",
         "simswap.official",
-        "simswap.onnx_files",
+        *("simswap.onnx_files", "simswap.onnx_run"),
         "simswap.signer",
+        "simswap.bundle_config",
     },
-    {"simswap.credential_reading"},
+    {"simswap.credential_reading", "simswap.bundle_networks"},
     {"simswap.content_credentials", "simswap.credential_words"},
     {"simswap.torch_files", "simswap.onnx_weights", "simswap.onnx_identity"},
     {"simswap.weight_files", "simswap.downloads"},
@@ -93,16 +94,7 @@ PUBLIC_NAMES = {
     *("simswap.errors", "simswap.types", "simswap.swapper", "simswap.video_options"),
 }
 WITHOUT_NETWORKS = (
-    *(
-        "errors",
-        "types",
-        "geometry",
-        "colour_profile",
-        "pixels",
-        "provenance",
-        "media",
-        "arguments",
-    ),
+    *("errors", "files", "types", "geometry", "pixels", "provenance", "media", "arguments"),
     *("signer", "credential_reading", "credential_words", "content_credentials", "mark_search"),
     *("verification", "deny_list", "picture_series", "colour_profile"),
     *("detail", "mark_code", "mark_carrier", "mark_grain", "pixel_mark", "mark_alignment"),

@@ -20,7 +20,7 @@ def swap_weights(folder: Path, part: str, content: bytes) -> None:
     path = folder / WEIGHT_FILES[part]
     path.write_bytes(content)
     stored = json.loads((folder / CONFIG_FILE).read_text())
-    edit_config(folder, sha256={**stored["sha256"], path.name: bundle._sha256(path)})
+    edit_config(folder, sha256={**stored["sha256"], path.name: bundle.sha256_of(path)})
 
 
 def flip_a_byte(folder: Path) -> None:

@@ -114,7 +114,8 @@ def test_a_broken_download_goes_on_where_it_stopped(server, tmp_path, has_ranges
     server.stop_after, server.has_ranges = 2 * 2**20, has_ranges
     with pytest.raises(ModelError, match=r"Run the same\s+command again|run the same command"):
         fetch(tmp_path)
-    assert (tmp_path / "buffalo_l.zip.part").stat().st_size > 2**20
+    [part] = tmp_path.iterdir()
+    assert part.stat().st_size > 2**20
     server.stop_after = None
     assert (fetch(tmp_path) / "det_10g.onnx").stat().st_size == 3 * 2**20
     assert server.ranges[1].startswith("bytes=")

@@ -122,14 +122,14 @@ def test_a_link_to_a_bundle_stays_a_link(tmp_path):
 def test_a_full_disk_leaves_the_old_bundle(tmp_path, monkeypatch, failing):
     write_bundle(tmp_path / "mine", **parts_of(1))
     before = contents(tmp_path / "mine")
-    write = bundles._write_whole
+    write = bundles.write_whole
 
     def run_full(path: Path, content: bytes) -> None:
         if path.name == failing:
             raise OSError(28, "No space left on device")
         write(path, content)
 
-    monkeypatch.setattr(bundles, "_write_whole", run_full)
+    monkeypatch.setattr(bundles, "write_whole", run_full)
     with pytest.raises(TrainingError, match=r"No space left on device.*Free some disk space"):
         write_bundle(tmp_path / "mine", **parts_of(2))
     assert contents(tmp_path / "mine") == before

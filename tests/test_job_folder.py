@@ -8,7 +8,7 @@ import pytest
 from face_videos import NUM_FRAMES, SEGMENT, SHORT_SEGMENTS, make_face_video
 from video_files import same_but_for_the_signature
 
-from simswap import FaceSwapper, Identity, MediaError, OptionError, SwapOptions
+from simswap import FaceSwapper, Identity, JobCancelledError, MediaError, OptionError, SwapOptions
 from simswap.video_job import VideoJob
 
 pytestmark = pytest.mark.slow
@@ -123,3 +123,28 @@ def test_the_time_a_segment_may_take_follows_its_frames_and_faces(
 def test_the_output_may_not_be_the_video(swapper, face_clip, identity):
     with pytest.raises(MediaError, match="overwrite the video itself"):
         swapper.swap_video(face_clip, face_clip, identity)
+
+
+def test_cancelling_deletes_no_file_of_others(swapper, face_clip, identity, tmp_path):
+    others = ["out.mp4.part", ".simswap-out.mp4.part", "out.mp4.signed", ".out.mp4.job.txt"]
+    for name in others:
+        (tmp_path / name).write_text("mine")
+
+    def stop(_: object) -> None:
+        raise JobCancelledError("Enough.")
+
+    with pytest.raises(JobCancelledError):
+        swapper.swap_video(
+            face_clip, tmp_path / "out.mp4", identity, video=SHORT_SEGMENTS, on_progress=stop
+        )
+    assert sorted(path.name for path in tmp_path.iterdir()) == sorted(others)
+
+
+def test_an_output_may_have_the_longest_name_that_the_file_system_takes(
+    swapper, face_clip, identity, tmp_path
+):
+    output = tmp_path / ("動画" * 41 + "n" * 5 + ".mp4")
+    report = swapper.swap_video(face_clip, output, identity, video=replace(SHORT_SEGMENTS, end=0.1))
+    assert len(output.name.encode()) == 255
+    assert [path.name for path in tmp_path.iterdir()] == [output.name]
+    assert not any("Content Credentials" in notice for notice in report.notices)

@@ -19,6 +19,7 @@ from pathlib import Path
 
 from simswap import FaceSwapper, SimSwapError
 from simswap.bundle import find_bundle, read_config
+from simswap.files import write_whole
 from simswap.media import check_output, write_photo
 from train.contact_sheet import make_contact_sheet
 from train.errors import TrainingError
@@ -168,7 +169,7 @@ def _write_json(path: Path, model: str, files: JudgeFiles, evaluation: Evaluatio
         "notes": list(evaluation.notes),
     }
     try:
-        path.write_text(json.dumps(content, indent=2, allow_nan=False) + "\n", encoding="utf-8")
+        write_whole(path, (json.dumps(content, indent=2, allow_nan=False) + "\n").encode())
     except OSError as error:
         raise TrainingError(f"--json {path} cannot be written ({error.strerror}).") from error
 

@@ -11,6 +11,7 @@ import numpy as np
 from PIL import Image
 
 from simswap import FaceSwapper
+from simswap.files import replaced
 from simswap.geometry import apply, compose, frame_to_crop_transform
 from simswap.media import read_photo
 
@@ -42,9 +43,8 @@ def make_example_data(folder: Path, seed: int = 0) -> None:
     disable_progress_bars()
     for path in names:
         rows = [_view(*faces[i % len(faces)], random) for i in range(ROWS_PER_SHARD)]
-        partial = path.with_suffix(".partial")
-        Dataset.from_list(rows).to_parquet(partial)
-        partial.replace(path)
+        with replaced(path) as part:
+            Dataset.from_list(rows).to_parquet(part)
     logger.info("Made %d photos of %d people", NUM_SHARDS * ROWS_PER_SHARD, len(faces))
 
 

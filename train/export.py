@@ -24,6 +24,7 @@ from simswap.bundle import (
     save_bundle,
 )
 from simswap.errors import SimSwapError
+from simswap.files import lasting_beside
 from simswap.models.generator import Generator
 from train.errors import TrainingError
 from train.model_card import SAMPLES_FILE, CardFacts, describe_networks, model_card
@@ -107,7 +108,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _replace_whole(folder: Path, bundle: Bundle, card: str, samples: bytes | None) -> None:
-    fresh = folder.with_name(f".{folder.name}.new")
+    fresh = lasting_beside(folder, "simswap-new")
     try:
         _finish_replacing(folder)
         shutil.rmtree(fresh, ignore_errors=True)  # of a process that was killed
@@ -191,7 +192,7 @@ def _finish_replacing(folder: Path) -> None:
 
 
 def _previous(folder: Path) -> Path:
-    return folder.with_name(f".{folder.name}.previous")
+    return lasting_beside(folder, "simswap-previous")
 
 
 if __name__ == "__main__":

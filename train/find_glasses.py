@@ -23,6 +23,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from simswap.files import write_whole
 from simswap.media import check_writable
 from train.config import TrainConfig
 from train.errors import TrainingError
@@ -180,7 +181,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         logger.info("%s: %.1f %% told apart, of people not fitted on", name, 100 * share)
     if given.sheet:
         picture = sheet_of(photos.crops[wearers])
-        given.sheet.write_bytes(cv2.imencode(".png", picture[..., ::-1])[1].tobytes())
+        write_whole(given.sheet, cv2.imencode(".png", picture[..., ::-1])[1].tobytes())
     save_directions(directions, given.output)
     logger.info("Wrote %s", given.output)
 

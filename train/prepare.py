@@ -22,6 +22,7 @@ from dataclasses import asdict, replace
 from pathlib import Path
 
 from simswap.errors import SimSwapError
+from simswap.files import is_temporary
 from simswap.geometry import TEMPLATES
 from train.errors import TrainingError
 from train.prepare_photos import PhotoSettings
@@ -195,9 +196,10 @@ def _finish(
 
 def _clean(folder: Path) -> None:
     """Remove the runs, which nothing needs any more, and what killed tasks left."""
-    for pattern in (f"{WORK_FOLDER}/unit-*.parquet", f"{WORK_FOLDER}/.*", ".train-*", ".report*"):
-        for path in folder.glob(pattern):
-            path.unlink(missing_ok=True)
+    work = folder / WORK_FOLDER
+    left = [path for place in (folder, work) for path in place.iterdir() if is_temporary(path.name)]
+    for path in (*work.glob("unit-*.parquet"), *left):
+        path.unlink(missing_ok=True)
 
 
 def _follow(reports: Iterable[UnitReport], num_tasks: int) -> None:

@@ -12,8 +12,6 @@ from __future__ import annotations
 
 import json
 import multiprocessing
-import os
-import secrets
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
@@ -27,6 +25,7 @@ import pyarrow.parquet as pq
 import torch
 
 from simswap import FaceSwapper
+from simswap.files import replaced
 from simswap.types import Face
 from train.errors import TrainingError
 from train.prepare_photos import Detect, PhotoSettings, Prepared, Reason, prepare_photo
@@ -236,18 +235,15 @@ def _schema() -> pa.Schema:
 @contextmanager
 def written_whole(path: Path) -> Iterator[Path]:
     """A name to write to, which becomes `path` at the end of the block or not at all."""
-    # Random: a cluster may run a task again whose machine it has only lost sight of.
-    part = path.with_name(f".{path.name}-{secrets.token_hex(4)}")
+    # A random name: a cluster may run a task again whose machine it has only lost sight of.
     try:
-        yield part
-        os.replace(part, path)
+        with replaced(path) as part:
+            yield part
     except OSError as error:
         raise TrainingError(
             f"{path} could not be written ({error.strerror or error}). Free some space, then run "
             "the same command again: what is done is kept."
         ) from error
-    finally:
-        part.unlink(missing_ok=True)
 
 
 @lru_cache(maxsize=1)

@@ -14,6 +14,7 @@ from accelerate.utils import gather_object
 
 from simswap import FaceSwapper
 from simswap.bundle import Alignment, Bundle
+from simswap.files import write_whole
 from simswap.models.generator import Generator
 from train.config import TrainConfig
 from train.errors import TrainingError
@@ -150,7 +151,7 @@ def make_output_folder(config: TrainConfig) -> Path:
     output = Path(config.output)
     try:
         output.mkdir(parents=True, exist_ok=True)
-        (output / "config.json").write_text(config.to_json())
+        write_whole(output / "config.json", config.to_json().encode())
     except OSError as error:
         raise TrainingError(
             f"The output folder {output} cannot be written to ({error.strerror}). "

@@ -16,6 +16,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from simswap.models.bounds import check_widths
+
 STRIDES = (8, 16, 32)
 ROLLED_PREFERENCE = 0.5  # share of the upright branch's score that outdoes it
 SIZE_MULTIPLE = STRIDES[-1]  # sides of the input must divide by it, or the neck cannot add its maps
@@ -28,8 +30,7 @@ class DetectorConfig:
     channels: tuple[int, ...] = (16, 32, 64, 64, 64, 64)  # at strides 2, 4, 4, then 8, 16, 32
 
     def __post_init__(self) -> None:
-        if len(self.channels) != 6 or min(self.channels) < 1:
-            raise ValueError(f"channels={self.channels}: six positive widths are needed.")
+        check_widths("channels", self.channels, 6, 6)
         if len(set(self.channels[3:])) != 1:
             raise ValueError(f"channels={self.channels}: the neck adds the last three: one width.")
 

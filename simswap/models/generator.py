@@ -14,6 +14,15 @@ from typing import Literal
 import torch
 from torch import Tensor, nn
 
+from simswap.models.bounds import (
+    MAX_BLOCKS,
+    MAX_WIDTH,
+    check_flag,
+    check_number,
+    check_whole,
+    check_widths,
+)
+
 IMAGENET_MEAN = (0.485, 0.456, 0.406)
 IMAGENET_STD = (0.229, 0.224, 0.225)
 
@@ -35,12 +44,14 @@ class GeneratorConfig:
     soft_mask: bool = False  # ours: a learned share of the crop itself in each pixel
 
     def __post_init__(self) -> None:
-        if len(self.channels) < 2 or min(self.channels) < 1:
-            raise ValueError(f"channels={self.channels}: at least two positive widths are needed.")
-        if self.num_blocks < 1:
-            raise ValueError(f"num_blocks={self.num_blocks} must be at least 1.")
-        if not 0 <= self.identity_guidance <= 2:
-            raise ValueError(f"identity_guidance={self.identity_guidance} is outside 0 to 2.")
+        check_widths("channels", self.channels, 2, 8)
+        check_whole("num_blocks", self.num_blocks, 1, MAX_BLOCKS)
+        check_whole("first_level", self.first_level, 0, 8)
+        check_whole("embedding_size", self.embedding_size, 1, MAX_WIDTH)
+        check_number("embedding_scale", self.embedding_scale, 0, 1000)
+        check_number("identity_guidance", self.identity_guidance, 0, 2)
+        for name in ("gated_skips", "decoder_styles", "decoder_blocks", "soft_mask"):
+            check_flag(name, getattr(self, name))
         if self.pixel_range not in ("unit", "imagenet"):
             raise ValueError(f"pixel_range={self.pixel_range!r} must be 'unit' or 'imagenet'.")
 

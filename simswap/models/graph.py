@@ -12,6 +12,8 @@ from dataclasses import dataclass, field
 import torch
 from torch import Tensor, nn
 
+from simswap.models.bounds import is_setting
+
 INPUT = "crops"  # the name of the network's input
 
 
@@ -30,7 +32,9 @@ class Layer:
 
     def __post_init__(self) -> None:
         if self.kind not in KINDS:
-            raise ValueError(f"layer kind {self.kind!r} is not one of {sorted(KINDS)}")
+            raise ValueError(f"layer kind {self.kind!r:.40} is not one of {sorted(KINDS)}")
+        if not all(isinstance(name, str) for name in (self.gives, *self.takes)):
+            raise ValueError("a layer takes and gives values by their names")
         # JSON brings lists.
         object.__setattr__(self, "takes", tuple(self.takes))
         settings = {
@@ -38,6 +42,9 @@ class Layer:
             for name, value in self.settings.items()
         }
         object.__setattr__(self, "settings", settings)
+        for name, value in settings.items():
+            if name not in SETTINGS.get(self.kind, ()) or not is_setting(value):
+                raise ValueError(f"a {self.kind} cannot be set to {name!r:.40}={value!r:.40}")
 
 
 class _Norm(nn.BatchNorm2d):
@@ -86,6 +93,22 @@ KINDS: dict[str, Callable[..., nn.Module]] = {
     "subtract": lambda: _Pair(torch.sub),
     "multiply": lambda: _Pair(torch.mul),
     "divide": lambda: _Pair(torch.div),
+}
+
+# What the layers may be set to; the other kinds have nothing to set.
+SETTINGS = {
+    "convolution": {
+        *("in_channels", "out_channels", "kernel_size", "stride", "padding", "dilation"),
+        *("groups", "bias"),
+    },
+    "norm": {"num_features", "eps"},
+    "linear": {"in_features", "out_features", "bias"},
+    "constant": {"shape"},
+    "prelu": {"num_parameters"},
+    "leaky_relu": {"negative_slope"},
+    "clip": {"min_val", "max_val"},
+    "max_pool": {"kernel_size", "stride", "padding"},
+    "mean_pool": {"output_size"},
 }
 
 

@@ -14,6 +14,14 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from simswap.models.bounds import (
+    MAX_BLOCKS,
+    MAX_LAYERS,
+    MAX_WIDTH,
+    check_flag,
+    check_number,
+    check_whole,
+)
 from simswap.models.graph import GraphNetwork, Layer
 from simswap.models.ir_se import IrSeResNet, count_blocks
 from simswap.models.mobilefacenet import MobileFaceNet
@@ -39,26 +47,31 @@ class IdentityConfig:
         for name in ("mean", "std", "blocks"):
             if isinstance(getattr(self, name), list):
                 object.__setattr__(self, name, tuple(getattr(self, name)))
+        if len(self.layers) > MAX_LAYERS:
+            raise ValueError(f"{len(self.layers)} layers are more than {MAX_LAYERS}.")
         layers = (Layer(**item) if isinstance(item, dict) else item for item in self.layers)
         object.__setattr__(self, "layers", tuple(layers))
         if self.architecture not in ARCHITECTURES:
             raise ValueError(
                 f"Unknown identity architecture {self.architecture!r}; use one of {ARCHITECTURES}."
             )
-        if self.embedding_size < 1:
-            raise ValueError(f"embedding_size must be positive, not {self.embedding_size}.")
-        if len(self.mean) != 3 or len(self.std) != 3 or min(self.std) <= 0:
-            raise ValueError(
-                f"mean and std need three values each, std above 0: {self.mean}, {self.std}."
-            )
+        check_whole("embedding_size", self.embedding_size, 1, MAX_WIDTH)
+        check_flag("batch_norm", self.batch_norm)
+        if len(self.mean) != 3 or len(self.std) != 3:
+            raise ValueError(f"mean and std need three values each: {self.mean}, {self.std}.")
+        for mean, std in zip(self.mean, self.std, strict=True):
+            check_number("a mean", mean, -1000, 1000)
+            check_number("a std", std, 1e-6, 1000)
         if self.architecture == "ir_se":
             self._check_blocks()
         if (self.architecture == "graph") != bool(self.layers):
             raise ValueError(f"layers belong to architecture 'graph', not {self.architecture!r}.")
 
     def _check_blocks(self) -> None:
-        if self.blocks is None or len(self.blocks) != 4 or min(self.blocks) < 1:
-            raise ValueError(f"ir_se needs four positive block counts, not blocks={self.blocks}.")
+        if self.blocks is None or len(self.blocks) != 4:
+            raise ValueError(f"ir_se needs four block counts, not blocks={self.blocks!r:.40}.")
+        for count in self.blocks:
+            check_whole("a count in blocks", count, 1, MAX_BLOCKS)
 
 
 class CropPreparation(nn.Module):

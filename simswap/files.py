@@ -1,0 +1,97 @@
+"""Files that appear whole or not at all; the only place where temporary names are made.
+
+What is written lies beside its place, under a short random name of ours, until it is whole. So a
+name as long as the file system takes can be written, and nothing but our own is ever deleted.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import re
+import secrets
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+MAX_NAME = 255  # bytes of a file's name, on all common file systems
+_TEMPORARY = re.compile(r"\.simswap-[0-9a-f]{12}\.part")
+
+
+def temporary_beside(path: Path) -> Path:
+    """A new name in the folder of `path`, which nobody else uses."""
+    return path.with_name(f".simswap-{secrets.token_hex(6)}.part")
+
+
+def is_temporary(name: str) -> bool:
+    """Whether `temporary_beside` makes such names; an old one is of a process that was killed."""
+    return _TEMPORARY.fullmatch(name) is not None
+
+
+def lasting_beside(path: Path, ending: str) -> Path:
+    """A name of ours for what belongs to `path` and outlives this process: the same each time.
+
+    It tells the name of `path` where that leaves room for it.
+    """
+    plain = f".{path.name}.{ending}"
+    if len(os.fsencode(plain)) <= MAX_NAME:
+        return path.with_name(plain)
+    digest = hashlib.sha256(os.fsencode(path.name)).hexdigest()
+    return path.with_name(f".simswap-{digest[:12]}.{ending}")
+
+
+@contextmanager
+def replaced(path: Path, *, durable: bool = False, keep: bool = False) -> Iterator[Path]:
+    """A name to write a file to, which takes the place of `path` at the end of the block.
+
+    If the block raises, `path` is as it was, and what was written is gone. A link stays a link:
+    what it points to is replaced.
+
+    durable: wait until the file is on the disk, so that a power cut cannot empty it.
+    keep: leave a file that stands at `path` by then; what was written is gone.
+    Raises OSError where the file system refuses.
+    """
+    path = path.resolve()
+    part = temporary_beside(path)
+    try:
+        yield part
+        if durable:
+            _sync(part)
+        if keep:
+            _move_to_new(part, path)
+        else:
+            part.replace(path)
+    finally:
+        part.unlink(missing_ok=True)
+
+
+def write_whole(path: Path, content: bytes) -> None:
+    """Write a file; see `replaced`."""
+    with replaced(path) as part:
+        part.write_bytes(content)
+
+
+@contextmanager
+def fresh_folder(path: Path) -> Iterator[Path]:
+    """A new folder beside `path`, to fill and move; what is left of it at the end is removed."""
+    folder = temporary_beside(path)
+    folder.mkdir()
+    try:
+        yield folder
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def _sync(path: Path) -> None:
+    with path.open("rb+") as stream:
+        os.fsync(stream.fileno())
+
+
+def _move_to_new(part: Path, path: Path) -> None:
+    try:
+        os.link(part, path)  # unlike a rename it fails where there is a file already
+    except FileExistsError:
+        return
+    except OSError:  # a file system without links
+        part.replace(path)
