@@ -24,7 +24,7 @@ from simswap.credential_reading import (
     has_credentials,
     media_type_of,
 )
-from simswap.errors import MediaError, SigningError
+from simswap.errors import SigningError
 from simswap.files import replaced
 from simswap.provenance import COMPOSITE_WITH_MODEL, printable
 from simswap.signer import Signer, find_signer
