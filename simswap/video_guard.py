@@ -36,7 +36,7 @@ _OUTCOMES = {
     **dict.fromkeys((-4, -6, -7, -8, -11), "makes its reader fail"),
 }
 WATCH_SECONDS = 0.02  # between two looks at its memory
-WAITING_FACTOR = 3  # of its processor time: what it may take on the clock, where others work too
+WAITING_FACTOR = 4  # of its processor time: what it may take on the clock, where others work too
 _BASE_BYTES = 350_000_000  # of these 100 million are Python's and the libraries' own
 _BYTES_PER_PIXEL = 40  # of the largest frame taken: some frames are held until one can be shown
 # What a child needs of the environment; keys and tokens stay here.

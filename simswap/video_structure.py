@@ -41,7 +41,7 @@ _MP4_TABLES = {
     *(b"stsz", b"stz2", b"stts", b"ctts", b"stsc", b"stco", b"co64", b"elst", b"sbgp", b"trun"),
     b"tfra",
 }
-_SAMPLES_PER_PIECE = 512  # of plain sound, which libav cuts into pieces of up to 1024
+_SAMPLES_PER_PIECE = 1024  # of plain sound, which libav cuts up
 _FEW_EDITS = 2  # that any camera's file may have
 
 
