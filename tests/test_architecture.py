@@ -24,7 +24,7 @@ LAYERS = (
         "simswap.mark_code",
         "simswap.models",
         "simswap.pixels",
-        *("simswap.provenance", "simswap.onnx_bounds"),
+        *("simswap.provenance", "simswap.onnx_bounds", "simswap.tiff_files"),
     },
     {
         "simswap.restricted_pickle",
@@ -34,16 +34,18 @@ LAYERS = (
         "simswap.bundle_config",
     },
     {"simswap.credential_reading", "simswap.bundle_networks"},
-    {"simswap.content_credentials", "simswap.credential_words"},
+    {"simswap.content_credentials", "simswap.credential_words", "simswap.photo_files"},
     {"simswap.torch_files", "simswap.onnx_weights", "simswap.onnx_identity"},
+    {"simswap.photo_decoding"},
     {"simswap.weight_files", "simswap.downloads"},
     {
-        *("simswap.candidates", "simswap.video_files", "simswap.video_colour"),
+        *("simswap.candidates", "simswap.video_structure", "simswap.video_colour"),
         "simswap.mark_carrier",
         "simswap.visible_label",
     },
-    {"simswap.mark_grain"},
-    {"simswap.pixel_mark"},
+    {"simswap.mark_grain", "simswap.video_files"},
+    {"simswap.pixel_mark", "simswap.video_guard"},
+    {"simswap.frame_lists"},
     {
         *("simswap.second_look", "simswap.scrfd", "simswap.mark_alignment"),
         *("simswap.video_info", "simswap.video_mark"),
@@ -56,6 +58,7 @@ LAYERS = (
         "simswap.mark_reading",
         "simswap.video_audio",
         "simswap.video_reading",
+        "simswap.video_trial",
         "simswap.video_writing",
     },
     {
@@ -68,7 +71,7 @@ LAYERS = (
         "simswap.video_joining",
         "simswap.video_options",
     },
-    {"simswap.picture_series"},
+    {},
     {
         *("simswap.frame_stream", "simswap.frame_files", "simswap.convert", "simswap.packs"),
         *("simswap.mark_search", "simswap.deny_list", "simswap.rendering"),
@@ -95,11 +98,13 @@ PUBLIC_NAMES = {
 }
 WITHOUT_NETWORKS = (
     *("errors", "files", "types", "geometry", "pixels", "provenance", "media", "arguments"),
+    *("tiff_files", "photo_files", "photo_decoding", "frame_lists"),
     *("signer", "credential_reading", "credential_words", "content_credentials", "mark_search"),
-    *("verification", "deny_list", "picture_series", "colour_profile"),
+    *("verification", "deny_list", "colour_profile"),
     *("detail", "mark_code", "mark_carrier", "mark_grain", "pixel_mark", "mark_alignment"),
     *("mark_reading", "visible_label"),
-    *(f"video_{part}" for part in ("files", "colour", "info", "mark", "audio", "reading")),
+    *(f"video_{part}" for part in ("files", "colour", "info", "mark", "audio")),
+    *("video_structure", "video_guard", "video_trial", "video_reading"),
     *("video_writing", "video_joining", "video_options", "job_folder", "frame_files"),
     *("tracking", "held_embeddings", "pipelining"),
 )

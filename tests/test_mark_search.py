@@ -11,7 +11,7 @@ from PIL import Image
 from video_files import make_video, rewrite
 
 from demo import report_card
-from simswap import SwapOptions, picture_series
+from simswap import SwapOptions, media, photo_decoding
 from simswap.__main__ import main
 from simswap.mark_search import PixelMark
 from simswap.media import write_photo
@@ -93,8 +93,8 @@ def test_of_many_pictures_it_says_how_many_were_looked_at(tiny_swapper, tmp_path
 def test_of_a_long_and_large_animation_only_the_beginning_is_decoded(tmp_path, monkeypatch):
     many = [Image.new("RGB", (64, 64), (number, 0, 0)) for number in range(40)]
     many[0].save(tmp_path / "many.webp", save_all=True, append_images=many[1:], lossless=True)
-    monkeypatch.setattr(picture_series, "MAX_DECODED_PIXELS", 64 * 64 * 5)
-    reds = [image[0, 0, 0] for image, _ in picture_series.read_pictures(tmp_path / "many.webp", 12)]
+    monkeypatch.setattr(photo_decoding, "MAX_SERIES_PIXELS", 64 * 64 * 5)
+    reds = [image[0, 0, 0] for image, _ in media.read_pictures(tmp_path / "many.webp", 12)]
     assert reds == [0, 1, 2, 3, 4]
 
 
