@@ -86,6 +86,8 @@ def test_a_switch_can_be_turned_off():
         ("data = 'a,b'\ndata_weights = [1.0, -1.0]", "none below 0"),
         ("data = 'a,b'\ndata_weights = [0.0, 0.0]", "one at least above"),
         ("data = 'a,b'\nsource_weights = [1.0, 1.0]", "source_weights needs --data-weights"),
+        ("swapped_back = 0.7\npasted = 0.5", "together at most 1"),
+        ("cache_photos = true\npasted = 0.5", "cache_photos knows no pasted"),
         ("cache_photos = true\n[augmentation]\ngrey = 0.1", "cache_photos knows neither"),
         ("[augmentation]\ngrey = 2.0", "augmentation.grey=2.0 must lie in"),
         ("glasses_emphasis = -1.0", "must be at least 0"),

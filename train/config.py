@@ -27,7 +27,7 @@ AT_LEAST_ONE = (
     "save_every",
     "keep_checkpoints",
 )
-SHARES = ("decay_from", "ema_decay", "min_coverage", "swapped_back")
+SHARES = ("decay_from", "ema_decay", "min_coverage", "swapped_back", "pasted")
 
 
 @dataclass(frozen=True)
@@ -104,6 +104,7 @@ class TrainConfig:
     min_coverage: float = 0.97  # share of a target's crop inside its photo; else a source only
     same_every: int = 8  # one step in so many has pairs of one person each; the paper: 2
     swapped_back: float = 0.0  # share of those pairs whose target is first swapped to somebody else
+    pasted: float = 0.0  # share of them whose target first gets another's lower face pasted in
     augmentation: Augmentation = field(default_factory=Augmentation)
     num_workers: int = 0  # processes that decode and align; 0: the training process itself
     cache_photos: bool = False  # align each once and hold all on the device, for fast GPUs
@@ -232,6 +233,13 @@ class TrainConfig:
                 )
         if self.source_weights and not self.data_weights:
             raise TrainingError("source_weights needs --data-weights, which splits data at commas.")
+        if self.swapped_back + self.pasted > 1:
+            raise TrainingError(
+                f"swapped_back={self.swapped_back} and pasted={self.pasted} are shares of the same "
+                "pairs: together at most 1."
+            )
+        if self.cache_photos and self.pasted:
+            raise TrainingError("cache_photos knows no pasted: leave one of them out.")
         if self.cache_photos and (self.data_weights or self.augmentation.changes_pictures):
             raise TrainingError(
                 "cache_photos knows neither data_weights nor changes of exposure, contrast and the "

@@ -21,11 +21,13 @@ from train.alignment import align_another_view, align_source, align_target, cove
 from train.augmentation import Augmentation, vary_picture
 from train.blocks import Block, Draw, Position
 from train.errors import CorruptPhotoError, TrainingError
+from train.pasting import CANDIDATES, beard_of, fits, paste_lower_face
 from train.shards import PhotoRow, PhotoShards, decode_photo
 
 logger = logging.getLogger(__name__)
 
 MAX_DRAWS = 50  # of a source, before a target is given up
+TARGET_PICTURE, SOURCE_PICTURE, PASTED = 1, 2, 3  # purposes that have chance of their own
 
 
 @dataclass(frozen=True)
@@ -43,6 +45,7 @@ class PairSettings:
     augmentation: Augmentation = field(default_factory=Augmentation)
     data_weights: tuple[float, ...] = ()
     source_weights: tuple[float, ...] = ()
+    pasted: float = 0.0
 
 
 @dataclass(frozen=True, eq=False)
@@ -51,6 +54,7 @@ class PairBatch:
 
     same: each source shows the person of its target. position: of the stream after this batch.
     skipped: rows passed over on the way, by reason; notice: the first of them that is corrupt.
+    inputs: as targets, what the generator gets in their place, where it is to undo a change.
     """
 
     targets: Tensor
@@ -59,11 +63,14 @@ class PairBatch:
     position: Position
     skipped: Counter[str]
     notice: str = ""
+    inputs: Tensor | None = None
 
     def pin_memory(self) -> PairBatch:
         """The same batch where a GPU can fetch it without waiting; DataLoader calls this."""
-        pinned = self.targets.pin_memory(), self.sources.pin_memory()
-        return PairBatch(*pinned, self.same, self.position, self.skipped, self.notice)
+        pinned = {
+            name: value.pin_memory() for name, value in vars(self).items() if torch.is_tensor(value)
+        }
+        return replace(self, **pinned)
 
 
 class PairStream:
@@ -91,14 +98,16 @@ class PairStream:
         skipped: Counter[str] = Counter()
         notice = ""
         same, pairs = next(kinds), []
-        num_usable = 0 if position == Position(position.epoch) else self.settings.batch_size
+        size = self.settings.batch_size
+        num_pasted = round(self.settings.pasted * size)
+        num_usable = 0 if position == Position(position.epoch) else size
         for draw in self.draws(position):
             if draw is None:
                 self._check_epoch(num_usable, skipped)
                 num_usable = 0
                 continue
             try:
-                pair = self._pair(draw, same, skipped)
+                pair = self._pair(draw, same, skipped, same and len(pairs) >= size - num_pasted)
             except CorruptPhotoError as error:
                 skipped["corrupt"] += 1
                 notice = notice or str(error)
@@ -107,9 +116,10 @@ class PairStream:
                 continue
             pairs.append(pair)
             num_usable += 1
-            if len(pairs) == self.settings.batch_size:
-                targets, sources = map(_stacked, zip(*pairs, strict=True))
-                yield PairBatch(targets, sources, same, draw.after, skipped, notice)
+            if len(pairs) == size:
+                targets, sources, inputs = map(_stacked, zip(*pairs, strict=True))
+                inputs = inputs if same and num_pasted else None
+                yield PairBatch(targets, sources, same, draw.after, skipped, notice, inputs)
                 same, pairs, skipped, notice = next(kinds), [], Counter(), ""
 
     def draws(self, position: Position) -> Iterator[Draw | None]:
@@ -158,9 +168,9 @@ class PairStream:
             yield number, rows
 
     def _pair(
-        self, draw: Draw, same: bool, skipped: Counter[str]
-    ) -> tuple[np.ndarray, np.ndarray] | None:
-        """Target crop and source crop of one row, or None, counted, if it cannot be a target."""
+        self, draw: Draw, same: bool, skipped: Counter[str], pasted: bool = False
+    ) -> tuple[np.ndarray, np.ndarray, np.ndarray] | None:
+        """Crops of target, source and input, or None, counted, if the row cannot be a target."""
         settings, row = self.settings, draw.block.rows[draw.index]
         if row.landmarks is None:
             skipped["without landmarks"] += 1
@@ -173,9 +183,8 @@ class PairStream:
             skipped["cut off by the photo's border"] += 1
             return None
         random, augmentation = draw.block.random_for(draw.index), settings.augmentation
-        target = align_target(
-            photo, row.landmarks, settings.crop_template, settings.crop_size, random, augmentation
-        )
+        given = _with_anothers_lower_face(draw, photo, settings) if pasted else photo
+        target = self._target(draw, photo, random)
         if same and draw.block.other_photo(draw.index, random) is None:
             source = align_another_view(photo, row.landmarks, random, augmentation)
         else:
@@ -183,14 +192,29 @@ class PairStream:
         if source is None:
             skipped["no usable source"] += 1
             return None
-        if not augmentation.changes_pictures:
-            return target, source
         # Chance of its own: who is paired with whom must not depend on what happens to pictures.
-        random = draw.block.random_for(draw.index, 1)
-        return (
-            vary_picture(target, random, augmentation),
-            vary_picture(source, random, augmentation, augmentation.sources),
+        chance = draw.block.random_for(draw.index, SOURCE_PICTURE)
+        if augmentation.changes_pictures:
+            source = vary_picture(source, chance, augmentation, augmentation.sources)
+        if given is photo:
+            return target, source, target
+        return target, source, self._target(draw, given, draw.block.random_for(draw.index))
+
+    def _target(self, draw: Draw, photo: np.ndarray, random: np.random.Generator) -> np.ndarray:
+        """The generator's crop: the same of two photos if chance is at the same point."""
+        settings, landmarks = self.settings, draw.block.rows[draw.index].landmarks
+        crop = align_target(
+            photo,
+            landmarks,
+            settings.crop_template,
+            settings.crop_size,
+            random,
+            settings.augmentation,
         )
+        if not settings.augmentation.changes_pictures:
+            return crop
+        chance = draw.block.random_for(draw.index, TARGET_PICTURE)
+        return vary_picture(crop, chance, settings.augmentation)
 
     def _source(self, draw: Draw, same: bool, random: np.random.Generator) -> np.ndarray | None:
         block = draw.block
@@ -215,6 +239,29 @@ class PairStream:
             f"{self.settings.batch_size} (passed over: {reasons_for(skipped)}). Use more photos of "
             f"at least two people, or a smaller batch or fewer workers.{landmarks_advice(skipped)}"
         )
+
+
+def _with_anothers_lower_face(draw: Draw, photo: np.ndarray, settings: PairSettings) -> np.ndarray:
+    """The photo with the beard, or the lack of one, of somebody whose face fits; else itself."""
+    random = draw.block.random_for(draw.index, PASTED)
+    landmarks = draw.block.rows[draw.index].landmarks
+    made: list[tuple[float, np.ndarray]] = []
+    own = beard_of(photo, landmarks)
+    for _ in range(MAX_DRAWS):
+        row = draw.other_person(random, settings.photos_per_person)
+        if row.landmarks is None or not fits(landmarks, row.landmarks):
+            continue
+        try:
+            other = decode_photo(row)
+        except CorruptPhotoError:
+            continue
+        pasted = paste_lower_face(photo, landmarks, other, row.landmarks)
+        if pasted is not None:
+            apart = abs(np.log(beard_of(other, row.landmarks) / own))
+            made.append((float(apart), pasted))
+        if len(made) == CANDIDATES:
+            break
+    return max(made, key=lambda pair: pair[0])[1] if made else photo
 
 
 def _check_sets(position: Position, num_sets: int) -> None:

@@ -49,6 +49,7 @@ FACTS = (
     "ema_decay",
     "same_every",
     "swapped_back",
+    "pasted",
     "augmentation",
     "data_weights",
     "source_weights",
