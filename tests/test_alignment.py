@@ -8,10 +8,11 @@ import torch
 pytest.importorskip("datasets", reason="needs the train extra")
 
 from simswap.geometry import TEMPLATES
-from train.alignment import Jitter, align_source, align_target, coverage, to_tensor
+from train.alignment import align_source, align_target, coverage, to_tensor
+from train.augmentation import Augmentation
 
 LANDMARKS = TEMPLATES["arcface"] * 80 + 60
-STILL = Jitter(shift=0, scale=0, roll=0, gain=0, channel_gain=0)
+STILL = Augmentation(shift=0, scale=0, roll=0, gain=0, channel_gain=0)
 
 
 def dotted(points: np.ndarray) -> np.ndarray:
@@ -40,22 +41,24 @@ def test_a_target_crop_has_its_landmarks_near_the_template(seed):
 
 
 def test_jitter_moves_landmarks_no_further_than_it_says():
-    jitter = Jitter(shift=0.03, scale=0.04, roll=3, gain=0, channel_gain=0)
+    augmentation = Augmentation(shift=0.03, scale=0.04, roll=3, gain=0, channel_gain=0)
     point = TEMPLATES["arcface"][2] * 96  # the nose
     for seed in range(20):
         random = np.random.default_rng(seed)
         photo = dotted(LANDMARKS[2:3])
-        crop = align_target(photo, LANDMARKS, "arcface", 96, random, jitter)[..., 0].astype(float)
+        crop = align_target(photo, LANDMARKS, "arcface", 96, random, augmentation)[..., 0].astype(
+            float
+        )
         place = np.array([(crop.sum(0) * np.arange(96)).sum(), (crop.sum(1) * np.arange(96)).sum()])
         assert np.abs(place / crop.sum() - point).max() < 0.05 * 96
 
 
 def test_colour_jitter_stays_within_its_gains():
     photo = np.full((200, 200, 3), 100, np.uint8)
-    jitter = Jitter(gain=0.1, channel_gain=0.1)
+    augmentation = Augmentation(gain=0.1, channel_gain=0.1)
     for seed in range(20):
         random = np.random.default_rng(seed)
-        crop = align_target(photo, LANDMARKS, "arcface", 32, random, jitter)
+        crop = align_target(photo, LANDMARKS, "arcface", 32, random, augmentation)
         assert crop.min() >= 80
         assert crop.max() <= 122
 

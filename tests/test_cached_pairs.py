@@ -13,7 +13,8 @@ pytest.importorskip("datasets", reason="needs the train extra")
 
 from tests.memory_photos import LANDMARKS, MemoryPhotos, people, photo_row
 from tests.test_pairs import SETTINGS, numbers_in
-from train.alignment import Jitter, align_source, align_target
+from train.alignment import align_source, align_target
+from train.augmentation import Augmentation
 from train.cached_pairs import CachedPairLoader
 from train.data import LoaderState
 from train.errors import TrainingError
@@ -60,7 +61,12 @@ def test_crops_are_those_of_the_streamed_pairs_to_two_grey_levels():
         for crop in batch.targets.numpy().astype(int):
             expected = [
                 align_target(
-                    decode_photo(row), row.landmarks, "simswap_frontal", 64, Fixed(way), Jitter()
+                    decode_photo(row),
+                    row.landmarks,
+                    "simswap_frontal",
+                    64,
+                    Fixed(way),
+                    Augmentation(),
                 )
                 for row in rows
                 for way in (False, True)
@@ -77,7 +83,7 @@ def test_sources_are_cut_as_the_demo_cuts_them():
 
 
 def test_jitter_moves_and_colours_a_crop_anew_each_time():
-    settings = replace(SETTINGS, jitter=Jitter(), batch_size=2)
+    settings = replace(SETTINGS, augmentation=Augmentation(), batch_size=2)
     first, second = take(loader_of(MemoryPhotos([[textured(0), textured(1)]]), settings), 2)
     for crop in first.targets.float():
         assert min((crop - other).abs().mean() for other in second.targets.float()) > 2
@@ -109,7 +115,7 @@ def test_each_step_is_of_one_kind_and_its_pairs_are_of_that_kind():
 
 
 def test_the_only_photo_of_a_person_is_seen_from_another_view_instead():
-    settings = replace(SETTINGS, jitter=Jitter())
+    settings = replace(SETTINGS, augmentation=Augmentation())
     rows = [textured(number) for number in range(4)]
     batch = take(loader_of(MemoryPhotos([rows]), settings), 1)[0]
     plain = [align_source(decode_photo(row), row.landmarks).astype(int) for row in rows]
@@ -127,7 +133,7 @@ def test_a_person_with_many_photos_is_not_drawn_as_a_source_more_often():
 
 def test_it_continues_from_its_state_as_if_it_had_never_stopped():
     photos = people(3, 16, 12)
-    settings = replace(SETTINGS, jitter=Jitter())
+    settings = replace(SETTINGS, augmentation=Augmentation())
     loader = loader_of(photos, settings)
     take(loader, 15)
     state = LoaderState.from_json(json.loads(json.dumps(loader.state.to_json())))

@@ -116,12 +116,16 @@ def test_a_direction_needs_photos_of_both_groups(wears):
         fit_direction(unit(9, SIZE, seed=0), wears)
 
 
-def test_directions_come_back_from_their_file_in_the_order_of_the_teachers(tmp_path):
+@pytest.mark.parametrize("device", ["cpu", "cpu:0"])  # as one of several processes calls it
+def test_directions_come_back_from_their_file_in_the_order_of_the_teachers(tmp_path, device):
     stored = {"a": some_direction(seed=1), "b": some_direction(8, seed=3)}
     stored["a"] = replace(stored["a"], bare=torch.tensor(-0.25))
     save_directions(stored, tmp_path / "new" / "glasses.safetensors")
     loaded = load_directions(
-        tmp_path / "new" / "glasses.safetensors", ["x/b.pt", "a.onnx"], [8, SIZE], CPU
+        tmp_path / "new" / "glasses.safetensors",
+        ["x/b.pt", "a.onnx"],
+        [8, SIZE],
+        torch.device(device),
     )
     for found, name in zip(loaded, "ba", strict=True):
         assert torch.equal(found.direction, stored[name].direction)

@@ -9,11 +9,11 @@ import pytest
 pytest.importorskip("datasets", reason="needs the train extra")
 
 from tests.memory_photos import LANDMARKS, MemoryPhotos, people, photo_row
-from train.alignment import Jitter
+from train.augmentation import Augmentation
 from train.errors import TrainingError
 from train.pairs import Block, PairBatch, PairSettings, PairStream, Position
 
-STILL = Jitter(shift=0, scale=0, roll=0, gain=0, channel_gain=0)
+STILL = Augmentation(shift=0, scale=0, roll=0, gain=0, channel_gain=0)
 SETTINGS = PairSettings(
     crop_template="simswap_frontal",
     crop_size=32,
@@ -23,7 +23,7 @@ SETTINGS = PairSettings(
     photos_per_person=60,
     min_coverage=0.97,
     seed=0,
-    jitter=STILL,
+    augmentation=STILL,
 )
 
 
@@ -98,7 +98,7 @@ def test_an_unlabelled_photo_is_its_own_identity():
 
 @pytest.mark.parametrize("done", [1, 3, 5, 11, 12, 14])
 def test_a_stream_continues_from_a_position_as_if_it_had_never_stopped(done):
-    settings = replace(SETTINGS, jitter=Jitter())
+    settings = replace(SETTINGS, augmentation=Augmentation())
     photos = people(3, 16, 12)
     whole = take(PairStream(photos, settings), 20)
     kinds = (number % 2 == 0 for number in itertools.count(done))

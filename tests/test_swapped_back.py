@@ -48,3 +48,19 @@ def test_other_targets_are_taken_as_they_are(frozen, same, share):
     run, batch = Run(frozen, swapped_back=share), pairs(same=same)
     ((given, _),) = calls_in_a_step(run, batch)
     torch.testing.assert_close(given, batch.targets)
+
+
+def test_a_target_that_something_was_pasted_into_is_given_and_its_own_photo_is_the_truth(frozen):
+    run, batch = Run(frozen), pairs(same=True)
+    changed = Pairs(batch.targets, batch.sources, True, batch.targets.flip(3))
+    ((given, made),) = calls_in_a_step(run, changed)
+    torch.testing.assert_close(given, changed.inputs)
+    expected = float((made - batch.targets).abs().mean())
+    assert run.reconstruction == pytest.approx(expected, rel=1e-5)
+
+
+def test_pasted_targets_follow_those_that_were_swapped_away(frozen):
+    run, batch = Run(frozen, swapped_back=0.5), pairs(same=True)
+    changed = Pairs(batch.targets, batch.sources, True, batch.targets.flip(3))
+    (_, away), (taken, _) = calls_in_a_step(run, changed)
+    torch.testing.assert_close(taken, torch.cat([away, changed.inputs[1:]]))

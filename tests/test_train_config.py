@@ -39,6 +39,12 @@ def test_nested_settings_are_flags_with_dots():
     assert config.discriminator.width == 4
 
 
+def test_a_mixture_is_two_flags():
+    config = parse_config(["--data", "a,b", "--data-weights", "0.5,2", "--augmentation.grey=0.1"])
+    assert config.data_weights == (0.5, 2.0)
+    assert config.augmentation.grey == 0.1
+
+
 def test_a_ramp_may_be_one_number(tmp_path):
     path = tmp_path / "mine.toml"
     path.write_text("[weights]\nidentity = 10\n")
@@ -76,6 +82,14 @@ def test_a_switch_can_be_turned_off():
         ("generator_from = 9", "discriminator_from must be 0"),
         ("[generator]\nnum_blocks = 0", "num_blocks=0"),
         ("[discriminator]\nwidth = 0", "must be at least 1"),
+        ("data = 'a,b'\ndata_weights = [1.0]", "one weight for each of the 2 data sets"),
+        ("data = 'a,b'\ndata_weights = [1.0, -1.0]", "none below 0"),
+        ("data = 'a,b'\ndata_weights = [0.0, 0.0]", "one at least above"),
+        ("data = 'a,b'\nsource_weights = [1.0, 1.0]", "source_weights needs --data-weights"),
+        ("swapped_back = 0.7\npasted = 0.5", "together at most 1"),
+        ("cache_photos = true\npasted = 0.5", "cache_photos knows no pasted"),
+        ("cache_photos = true\n[augmentation]\ngrey = 0.1", "cache_photos knows neither"),
+        ("[augmentation]\ngrey = 2.0", "augmentation.grey=2.0 must lie in"),
         ("glasses_emphasis = -1.0", "must be at least 0"),
         ("batch_size =", "cannot be read as TOML"),
     ],

@@ -9,12 +9,12 @@ import torch
 pytest.importorskip("datasets", reason="needs the train extra")
 
 from tests.memory_photos import MemoryPhotos, people, photo_row
-from train.alignment import Jitter
+from train.augmentation import Augmentation
 from train.data import LoaderState, PairLoader
 from train.errors import TrainingError
 from train.pairs import PairSettings, Position
 
-SETTINGS = PairSettings("simswap_frontal", 32, 2, 16, 2, 60, 0.97, 0, Jitter())
+SETTINGS = PairSettings("simswap_frontal", 32, 2, 16, 2, 60, 0.97, 0, Augmentation())
 
 
 def take(loader: PairLoader, count: int) -> list:

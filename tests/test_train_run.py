@@ -18,21 +18,32 @@ EXAMPLES = Path("assets/examples")
 
 
 CACHED = "cache_photos = true\n"
+MIXED = """
+data_weights = [0.7, 0.3]
+pasted = 0.5
+augmentation = { exposure = 0.5, jpeg = 0.5 }
+"""
 
 
 @pytest.fixture(
     scope="module",
-    params=[(1, ""), (2, ""), (2, CACHED)],
-    ids=["one process", "two processes", "two processes, cached photos"],
+    params=[(1, ""), (2, ""), (2, CACHED), (1, MIXED)],
+    ids=["one process", "two processes", "two processes, cached photos", "two data sets"],
 )
 def whole_run(request, data, tmp_path_factory):
     """The folder of a run that nobody interrupted, its number of processes, further settings."""
     folder = tmp_path_factory.mktemp("whole")
     num_processes, settings = request.param
-    process = start(write_config(folder, data, settings), num_processes=num_processes)
+    config = write_config(folder, named(data, settings), settings)
+    process = start(config, num_processes=num_processes)
     output = finish(process)
     assert process.returncode == 0, output
     return folder, num_processes, settings
+
+
+def named(data: Path, settings: str) -> str:
+    """The photos' folder, as two data sets where they are to be mixed."""
+    return f"{data},{data}" if settings == MIXED else str(data)
 
 
 def assert_equal_losses(found: dict, expected: dict) -> None:
@@ -43,7 +54,7 @@ def assert_equal_losses(found: dict, expected: dict) -> None:
 
 def test_a_run_killed_after_step_12_resumes_exactly(whole_run, data, tmp_path):
     expected, num_processes, settings = whole_run
-    config = write_config(tmp_path, data, settings)
+    config = write_config(tmp_path, named(data, settings), settings)
     process = start(config, num_processes=num_processes)
     wait_for_step(process, tmp_path, 12)
     kill(process)

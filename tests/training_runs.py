@@ -45,7 +45,7 @@ width = 4
 """
 
 
-def write_config(folder: Path, data: Path, extra: str = "") -> Path:
+def write_config(folder: Path, data: Path | str, extra: str = "") -> Path:
     """A config file for a run in `folder`/run; `extra` lines come first."""
     path = folder / "tiny.toml"
     small = save_small_bundle(folder / "small")

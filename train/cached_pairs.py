@@ -17,8 +17,9 @@ from torch.nn import functional as F
 
 from simswap.geometry import TEMPLATES, similarity_transform
 from train.alignment import IDENTITY_CROP, colour_gains, jitter_transforms
+from train.blocks import Position
 from train.data import LoaderState
-from train.pairs import PairBatch, PairSettings, Position
+from train.pairs import PairBatch, PairSettings
 from train.photo_cache import CachedPhotos, held_size
 
 
@@ -120,11 +121,11 @@ class CachedPairLoader:
         random: np.random.Generator,
     ) -> Tensor:
         """Jittered crops [B, size, size, 3] uint8 of held ones, mirrored half of the time."""
-        jitter = self._settings.jitter
-        mirrored = random.random(len(places)) < 0.5
-        jitters = jitter_transforms(len(places), size, random, jitter)
+        augmentation = self._settings.augmentation
+        mirrored = random.random(len(places)) < augmentation.mirror
+        jitters = jitter_transforms(len(places), size, random, augmentation)
         to_held = view_to_held @ _mirrors(mirrored, size) @ np.linalg.inv(_square(jitters))
-        gains = colour_gains(len(places), random, jitter)
+        gains = colour_gains(len(places), random, augmentation)
         held = self._photos.crops[_on(places, self._photos)]
         return _sampled(held, to_held, size, gains)
 

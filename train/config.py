@@ -8,7 +8,9 @@ from typing import Literal
 
 from simswap.geometry import TEMPLATES
 from simswap.models.generator import GeneratorConfig
+from train.augmentation import Augmentation
 from train.errors import TrainingError
+from train.shard_files import split_at_commas
 
 AT_LEAST_ONE = (
     "num_steps",
@@ -25,7 +27,7 @@ AT_LEAST_ONE = (
     "save_every",
     "keep_checkpoints",
 )
-SHARES = ("decay_from", "ema_decay", "min_coverage", "swapped_back")
+SHARES = ("decay_from", "ema_decay", "min_coverage", "swapped_back", "pasted")
 
 
 @dataclass(frozen=True)
@@ -90,6 +92,8 @@ class TrainConfig:
 
     # Data (train/shards.py reads it, train/pairs.py pairs it)
     data: str = "../shared/data/faces"  # Hub id, folder, shards (local, http, hf://), or "examples"
+    data_weights: tuple[float, ...] = ()  # data is several sets, at commas: shares of the targets
+    source_weights: tuple[float, ...] = ()  # shares of the sources; none: as of the targets
     split: str = "train"
     image_column: str = "image"  # a dotted path reaches into a webdataset's json: "json.identity"
     identity_column: str = "identity"
@@ -100,6 +104,8 @@ class TrainConfig:
     min_coverage: float = 0.97  # share of a target's crop inside its photo; else a source only
     same_every: int = 8  # one step in so many has pairs of one person each; the paper: 2
     swapped_back: float = 0.0  # share of those pairs whose target is first swapped to somebody else
+    pasted: float = 0.0  # share of them whose target first gets another's lower face pasted in
+    augmentation: Augmentation = field(default_factory=Augmentation)
     num_workers: int = 0  # processes that decode and align; 0: the training process itself
     cache_photos: bool = False  # align each once and hold all on the device, for fast GPUs
 
@@ -202,6 +208,7 @@ class TrainConfig:
         self._check_what_needs_another()
 
     def _check_what_needs_another(self) -> None:
+        self._check_mixture()
         if self.push_to_hub and not self.hub_model_id:
             raise TrainingError("push_to_hub needs --hub-model-id user/name.")
         if self.generator_from and self.discriminator_from:
@@ -213,6 +220,31 @@ class TrainConfig:
             raise TrainingError("eval_data needs --judge, a recognition network no loss has seen.")
         if self.resume and self.init_from:
             raise TrainingError("resume continues a run, init_from begins one: give one of them.")
+
+    def _check_mixture(self) -> None:
+        count = len(split_at_commas(self.data))
+        for name, weights in vars(self).items():
+            if name not in ("data_weights", "source_weights") or not weights:
+                continue
+            if len(weights) != count or min(weights) < 0 or sum(weights) == 0:
+                raise TrainingError(
+                    f"{name}={weights}: give one weight for each of the {count} data sets in "
+                    f"data={self.data!r}, none below 0, and one at least above."
+                )
+        if self.source_weights and not self.data_weights:
+            raise TrainingError("source_weights needs --data-weights, which splits data at commas.")
+        if self.swapped_back + self.pasted > 1:
+            raise TrainingError(
+                f"swapped_back={self.swapped_back} and pasted={self.pasted} are shares of the same "
+                "pairs: together at most 1."
+            )
+        if self.cache_photos and self.pasted:
+            raise TrainingError("cache_photos knows no pasted: leave one of them out.")
+        if self.cache_photos and (self.data_weights or self.augmentation.changes_pictures):
+            raise TrainingError(
+                "cache_photos knows neither data_weights nor changes of exposure, contrast and the "
+                "like: leave one of them out."
+            )
 
     def to_json(self) -> str:
         """The whole configuration, readable, for the run's folder."""

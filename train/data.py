@@ -12,8 +12,11 @@ import torch
 from torch.utils.data import DataLoader, IterableDataset, get_worker_info
 
 from simswap.errors import SimSwapError
+from train.blocks import Position
 from train.config import TrainConfig
-from train.pairs import PairBatch, PairSettings, PairStream, Position, say_corrupt
+from train.mixed_pairs import MixedPhotos, stream_of
+from train.pairs import PairBatch, PairSettings, say_corrupt
+from train.shard_files import split_at_commas
 from train.shards import Columns, PhotoShards, open_photos
 
 logger = logging.getLogger(__name__)
@@ -36,19 +39,22 @@ class LoaderState:
     @classmethod
     def from_json(cls, stored: dict) -> LoaderState:
         """What `to_json` gave."""
-        positions = tuple(Position(**position) for position in stored["positions"])
+        positions = tuple(Position.from_json(position) for position in stored["positions"])
         return cls(stored["num_streams"], stored["num_batches"], positions)
 
 
-def open_data(config: TrainConfig, *, examples_folder: str = "") -> PhotoShards:
+def open_data(config: TrainConfig, *, examples_folder: str = "") -> PhotoShards | MixedPhotos:
     """The photos that a run's configuration names; "examples" stands for those made on the spot."""
     columns = Columns(config.image_column, config.identity_column, config.landmarks_column)
+    if config.data_weights:
+        sources = split_at_commas(config.data)
+        return MixedPhotos(tuple(open_photos(one, columns, split=config.split) for one in sources))
     return open_photos(examples_folder or config.data, columns, split=config.split)
 
 
 def pair_settings(config: TrainConfig) -> PairSettings:
     """The part of a run's configuration that pairs depend on."""
-    names = PairSettings.__dataclass_fields__.keys() - {"jitter"}
+    names = PairSettings.__dataclass_fields__
     return PairSettings(**{name: getattr(config, name) for name in names})
 
 
@@ -60,7 +66,7 @@ class PairLoader:
 
     def __init__(
         self,
-        shards: PhotoShards,
+        shards: PhotoShards | MixedPhotos,
         settings: PairSettings,
         *,
         rank: int = 0,
@@ -114,7 +120,7 @@ class _Batches(IterableDataset):
 
     def __init__(
         self,
-        shards: PhotoShards,
+        shards: PhotoShards | MixedPhotos,
         settings: PairSettings,
         first_stream: int,
         state: LoaderState,
@@ -134,7 +140,7 @@ class _Batches(IterableDataset):
         num_workers = len(self.state.positions)
         # DataLoader asks worker 0 first; the stream whose turn it is depends on the batches so far.
         turn = number % num_workers
-        stream = PairStream(
+        stream = stream_of(
             self.shards, self.settings, self.first_stream + turn, self.state.num_streams
         )
         numbers = itertools.count(number, num_workers)

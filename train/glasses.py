@@ -102,7 +102,7 @@ def load_directions(
     """
     command = f"`{COMMAND} --teachers {','.join(sources)} --output {path}`"
     try:
-        stored = load_file(path, device=str(device))
+        stored = load_file(path)
     except (OSError, SafetensorError) as error:
         raise TrainingError(f"{path} cannot be read ({error}). {command} makes it.") from error
     directions = []
@@ -114,7 +114,7 @@ def load_directions(
                 f"{path} knows no glasses of {name}, whose embeddings have {size} numbers. "
                 f"{command} finds them."
             )
-        directions.append(GlassesDirection(*parts))
+        directions.append(GlassesDirection(*(part.to(device) for part in parts)))
     return directions
 
 

@@ -17,23 +17,17 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from train.alignment import Jitter, align_another_view, align_source, align_target, coverage
+from train.alignment import align_another_view, align_source, align_target, coverage
+from train.augmentation import Augmentation, vary_picture
+from train.blocks import Block, Draw, Position
 from train.errors import CorruptPhotoError, TrainingError
+from train.pasting import CANDIDATES, beard_of, fits, paste_lower_face
 from train.shards import PhotoRow, PhotoShards, decode_photo
 
 logger = logging.getLogger(__name__)
 
 MAX_DRAWS = 50  # of a source, before a target is given up
-
-
-@dataclass(frozen=True)
-class Position:
-    """How far a stream has come."""
-
-    epoch: int = 0
-    group: int = 0  # of shards, in the stream's order of that epoch
-    block: int = 0  # within the group
-    drawn: int = 0  # rows of that block, in its shuffled order
+TARGET_PICTURE, SOURCE_PICTURE, PASTED = 1, 2, 3  # purposes that have chance of their own
 
 
 @dataclass(frozen=True)
@@ -48,7 +42,10 @@ class PairSettings:
     photos_per_person: int
     min_coverage: float
     seed: int
-    jitter: Jitter = field(default_factory=Jitter)
+    augmentation: Augmentation = field(default_factory=Augmentation)
+    data_weights: tuple[float, ...] = ()
+    source_weights: tuple[float, ...] = ()
+    pasted: float = 0.0
 
 
 @dataclass(frozen=True, eq=False)
@@ -57,6 +54,7 @@ class PairBatch:
 
     same: each source shows the person of its target. position: of the stream after this batch.
     skipped: rows passed over on the way, by reason; notice: the first of them that is corrupt.
+    inputs: as targets, what the generator gets in their place, where it is to undo a change.
     """
 
     targets: Tensor
@@ -65,62 +63,20 @@ class PairBatch:
     position: Position
     skipped: Counter[str]
     notice: str = ""
+    inputs: Tensor | None = None
 
     def pin_memory(self) -> PairBatch:
         """The same batch where a GPU can fetch it without waiting; DataLoader calls this."""
-        pinned = self.targets.pin_memory(), self.sources.pin_memory()
-        return PairBatch(*pinned, self.same, self.position, self.skipped, self.notice)
-
-
-@dataclass(frozen=True, eq=False)
-class Block:
-    """Some rows that are paired among themselves; `key` seeds all that is random about them."""
-
-    rows: Sequence[PhotoRow]
-    key: tuple[int, ...]
-
-    def __post_init__(self) -> None:
-        # An unlabelled photo is its own identity.
-        names = [row.identity or ("unlabelled", i) for i, row in enumerate(self.rows)]
-        numbers = {name: number for number, name in enumerate(dict.fromkeys(names))}
-        persons = np.array([numbers[name] for name in names])
-        object.__setattr__(self, "_persons", persons)
-        object.__setattr__(self, "_counts", np.bincount(persons)[persons])
-        object.__setattr__(self, "_by_person", np.argsort(persons, kind="stable"))
-
-    @property
-    def order(self) -> np.ndarray:
-        """The rows' shuffled order."""
-        return np.random.default_rng(self.key).permutation(len(self.rows))
-
-    @property
-    def num_people(self) -> int:
-        """Different identities."""
-        return int(self._persons.max()) + 1
-
-    def random_for(self, index: int) -> np.random.Generator:
-        """The source of chance for row `index` as a target, whatever was drawn before."""
-        return np.random.default_rng((*self.key, index))
-
-    def other_photo(self, index: int, random: np.random.Generator) -> int | None:
-        """Another row of the same person, or None if this block has none."""
-        count = int(self._counts[index])
-        if count < 2:
-            return None
-        first = int(np.searchsorted(self._persons[self._by_person], self._persons[index]))
-        others = self._by_person[first : first + count]
-        return int(random.choice(others[others != index]))
-
-    def other_person(self, index: int, random: np.random.Generator, cap: int) -> int:
-        """A row of somebody else; people with more than `cap` rows count as if they had `cap`."""
-        steps = np.cumsum(
-            np.minimum(1, cap / self._counts) * (self._persons != self._persons[index])
-        )
-        return int(np.searchsorted(steps, random.random() * steps[-1], side="right"))
+        pinned = {
+            name: value.pin_memory() for name, value in vars(self).items() if torch.is_tensor(value)
+        }
+        return replace(self, **pinned)
 
 
 class PairStream:
     """One of `num_streams` disjoint, endless streams of pairs over the same shards."""
+
+    num_sets = 0  # that positions tell apart
 
     def __init__(
         self, shards: PhotoShards, settings: PairSettings, stream: int = 0, num_streams: int = 1
@@ -135,33 +91,45 @@ class PairStream:
     def batches(self, position: Position, kinds: Iterator[bool]) -> Iterator[PairBatch]:
         """Endless batches from `position` on; `kinds` says of each whether it is same-identity.
 
-        Raises TrainingError if a whole epoch does not fill one batch.
+        Raises TrainingError if a whole epoch does not fill one batch, or if `position` is one in
+        other data sets.
         """
+        _check_sets(position, self.num_sets)
         skipped: Counter[str] = Counter()
         notice = ""
         same, pairs = next(kinds), []
-        num_usable = 0 if position == Position(position.epoch) else self.settings.batch_size
-        for block, place in self._blocks(position):
-            if block is None:
+        size = self.settings.batch_size
+        num_pasted = round(self.settings.pasted * size)
+        num_usable = 0 if position == Position(position.epoch) else size
+        for draw in self.draws(position):
+            if draw is None:
                 self._check_epoch(num_usable, skipped)
                 num_usable = 0
                 continue
+            try:
+                pair = self._pair(draw, same, skipped, same and len(pairs) >= size - num_pasted)
+            except CorruptPhotoError as error:
+                skipped["corrupt"] += 1
+                notice = notice or str(error)
+                continue
+            if pair is None:
+                continue
+            pairs.append(pair)
+            num_usable += 1
+            if len(pairs) == size:
+                targets, sources, inputs = map(_stacked, zip(*pairs, strict=True))
+                inputs = inputs if same and num_pasted else None
+                yield PairBatch(targets, sources, same, draw.after, skipped, notice, inputs)
+                same, pairs, skipped, notice = next(kinds), [], Counter(), ""
+
+    def draws(self, position: Position) -> Iterator[Draw | None]:
+        """Targets from `position` on, endlessly; None where all of an epoch's have been drawn."""
+        for block, place in self._blocks(position):
+            if block is None:
+                yield None
+                continue
             for drawn, index in list(enumerate(block.order))[place.drawn :]:
-                try:
-                    pair = self._pair(block, int(index), same, skipped)
-                except CorruptPhotoError as error:
-                    skipped["corrupt"] += 1
-                    notice = notice or str(error)
-                    continue
-                if pair is None:
-                    continue
-                pairs.append(pair)
-                num_usable += 1
-                if len(pairs) == self.settings.batch_size:
-                    targets, sources = map(_stacked, zip(*pairs, strict=True))
-                    after = replace(place, drawn=drawn + 1)
-                    yield PairBatch(targets, sources, same, after, skipped, notice)
-                    same, pairs, skipped, notice = next(kinds), [], Counter(), ""
+                yield Draw(block, int(index), replace(place, drawn=drawn + 1), (block,))
 
     def _blocks(self, start: Position) -> Iterator[tuple[Block | None, Position]]:
         """Blocks with the position of their first row (`start` itself first); None: epoch done."""
@@ -200,48 +168,61 @@ class PairStream:
             yield number, rows
 
     def _pair(
-        self, block: Block, index: int, same: bool, skipped: Counter[str]
-    ) -> tuple[np.ndarray, np.ndarray] | None:
-        """Target crop and source crop of one row, or None, counted, if it cannot be a target."""
-        settings, row = self.settings, block.rows[index]
-        template, jitter = settings.crop_template, settings.jitter
+        self, draw: Draw, same: bool, skipped: Counter[str], pasted: bool = False
+    ) -> tuple[np.ndarray, np.ndarray, np.ndarray] | None:
+        """Crops of target, source and input, or None, counted, if the row cannot be a target."""
+        settings, row = self.settings, draw.block.rows[draw.index]
         if row.landmarks is None:
             skipped["without landmarks"] += 1
             return None
-        if block.num_people < 2:
+        if not draw.has_others:
             skipped["only one person in the block"] += 1
             return None
         photo = decode_photo(row)
-        if coverage(photo.shape, row.landmarks, template) < settings.min_coverage:
+        if coverage(photo.shape, row.landmarks, settings.crop_template) < settings.min_coverage:
             skipped["cut off by the photo's border"] += 1
             return None
-        random = block.random_for(index)
-        target = align_target(
-            photo,
-            row.landmarks,
-            settings.crop_template,
-            settings.crop_size,
-            random,
-            settings.jitter,
-        )
-        if same and block.other_photo(index, random) is None:
-            return target, align_another_view(photo, row.landmarks, random, jitter)
-        source = self._source(block, index, same, random)
+        random, augmentation = draw.block.random_for(draw.index), settings.augmentation
+        given = _with_anothers_lower_face(draw, photo, settings) if pasted else photo
+        target = self._target(draw, photo, random)
+        if same and draw.block.other_photo(draw.index, random) is None:
+            source = align_another_view(photo, row.landmarks, random, augmentation)
+        else:
+            source = self._source(draw, same, random)
         if source is None:
             skipped["no usable source"] += 1
             return None
-        return target, source
+        # Chance of its own: who is paired with whom must not depend on what happens to pictures.
+        chance = draw.block.random_for(draw.index, SOURCE_PICTURE)
+        if augmentation.changes_pictures:
+            source = vary_picture(source, chance, augmentation, augmentation.sources)
+        if given is photo:
+            return target, source, target
+        return target, source, self._target(draw, given, draw.block.random_for(draw.index))
 
-    def _source(
-        self, block: Block, index: int, same: bool, random: np.random.Generator
-    ) -> np.ndarray | None:
+    def _target(self, draw: Draw, photo: np.ndarray, random: np.random.Generator) -> np.ndarray:
+        """The generator's crop: the same of two photos if chance is at the same point."""
+        settings, landmarks = self.settings, draw.block.rows[draw.index].landmarks
+        crop = align_target(
+            photo,
+            landmarks,
+            settings.crop_template,
+            settings.crop_size,
+            random,
+            settings.augmentation,
+        )
+        if not settings.augmentation.changes_pictures:
+            return crop
+        chance = draw.block.random_for(draw.index, TARGET_PICTURE)
+        return vary_picture(crop, chance, settings.augmentation)
+
+    def _source(self, draw: Draw, same: bool, random: np.random.Generator) -> np.ndarray | None:
+        block = draw.block
         for _ in range(MAX_DRAWS):
-            number = (
-                block.other_photo(index, random)
-                if same
-                else block.other_person(index, random, self.settings.photos_per_person)
-            )
-            row = block.rows[number]
+            if same:
+                row = block.rows[block.other_photo(draw.index, random)]
+            else:
+                row = draw.other_person(random, self.settings.photos_per_person)
             if row.landmarks is None:
                 continue
             try:
@@ -258,6 +239,39 @@ class PairStream:
             f"{self.settings.batch_size} (passed over: {reasons_for(skipped)}). Use more photos of "
             f"at least two people, or a smaller batch or fewer workers.{landmarks_advice(skipped)}"
         )
+
+
+def _with_anothers_lower_face(draw: Draw, photo: np.ndarray, settings: PairSettings) -> np.ndarray:
+    """The photo with the beard, or the lack of one, of somebody whose face fits; else itself."""
+    random = draw.block.random_for(draw.index, PASTED)
+    landmarks = draw.block.rows[draw.index].landmarks
+    made: list[tuple[float, np.ndarray]] = []
+    own = beard_of(photo, landmarks)
+    for _ in range(MAX_DRAWS):
+        row = draw.other_person(random, settings.photos_per_person)
+        if row.landmarks is None or not fits(landmarks, row.landmarks):
+            continue
+        try:
+            other = decode_photo(row)
+        except CorruptPhotoError:
+            continue
+        pasted = paste_lower_face(photo, landmarks, other, row.landmarks)
+        if pasted is not None:
+            apart = abs(np.log(beard_of(other, row.landmarks) / own))
+            made.append((float(apart), pasted))
+        if len(made) == CANDIDATES:
+            break
+    return max(made, key=lambda pair: pair[0])[1] if made else photo
+
+
+def _check_sets(position: Position, num_sets: int) -> None:
+    if position == Position(position.epoch) or len(position.sets) == num_sets:
+        return
+    raise TrainingError(
+        f"The checkpoint was made with {max(len(position.sets), 1)} data sets, now there are "
+        f"{max(num_sets, 1)}. Resume with the same --data and --data-weights, or begin a new run "
+        "with --init-from."
+    )
 
 
 def reasons_for(skipped: Counter[str]) -> str:

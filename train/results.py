@@ -28,6 +28,7 @@ from train.measurements import measure_pairs, merge_measurements
 from train.model_card import CardFacts, NetworkFacts, describe_networks, model_card
 from train.networks import FrozenNetworks, Networks
 from train.run_folder import FACTS
+from train.shard_files import split_at_commas
 
 logger = logging.getLogger(__name__)
 
@@ -88,7 +89,7 @@ class Publisher:
             training=facts
             | {
                 "steps_done": step,
-                "data": public_name(config.data),
+                "data": public_data(config),
                 "teachers": [public_name(teacher) for teacher in config.teachers],
                 "targets_keep_glasses": bool(config.glasses),
             },
@@ -127,7 +128,7 @@ class Publisher:
             networks=self._described,
             crop_size=config.crop_size,
             repo_id=config.hub_model_id,
-            data=public_name(config.data),
+            data=public_data(config),
             num_steps=step,
             num_images=num_images,
             losses=weights,
@@ -136,6 +137,12 @@ class Publisher:
             has_samples=self.samples is not None,
         )
         return model_card(facts)
+
+
+def public_data(config: TrainConfig) -> str:
+    """What a bundle tells of a run's data."""
+    sources = split_at_commas(config.data) if config.data_weights else [config.data]
+    return ", ".join(map(public_name, sources))
 
 
 def public_name(source: str) -> str:

@@ -10,12 +10,13 @@ from pathlib import Path
 import torch
 from accelerate import Accelerator
 
+from train.blocks import Position
 from train.cached_pairs import CachedPairLoader
 from train.config import TrainConfig
 from train.data import LoaderState, PairLoader, open_data, pair_settings
 from train.errors import TrainingError
 from train.example_data import make_example_data
-from train.pairs import PairStream, Position
+from train.mixed_pairs import MixedPhotos, stream_of
 from train.photo_cache import cache_photos
 from train.shards import PhotoShards
 from train.steps import Pairs
@@ -64,7 +65,7 @@ def start_trackers(accelerator: Accelerator, config: TrainConfig) -> None:
     )
 
 
-def open_shards(accelerator: Accelerator, config: TrainConfig) -> PhotoShards:
+def open_shards(accelerator: Accelerator, config: TrainConfig) -> PhotoShards | MixedPhotos:
     """The run's photos; those of "examples" are made by the main process first."""
     if config.data != "examples":
         return open_data(config)
@@ -78,7 +79,7 @@ def open_shards(accelerator: Accelerator, config: TrainConfig) -> PhotoShards:
 def make_loader(
     accelerator: Accelerator,
     config: TrainConfig,
-    shards: PhotoShards,
+    shards: PhotoShards | MixedPhotos,
     state: LoaderState | None = None,
 ) -> PairLoader | CachedPairLoader:
     """This process's endless batches, from where `state` says."""
@@ -96,9 +97,11 @@ def make_loader(
     return PairLoader(shards, settings, num_workers=config.num_workers, **options)
 
 
-def fixed_pairs(config: TrainConfig, shards: PhotoShards, device: torch.device) -> Pairs:
+def fixed_pairs(
+    config: TrainConfig, shards: PhotoShards | MixedPhotos, device: torch.device
+) -> Pairs:
     """The same different-identity pairs throughout a run, to watch them change."""
-    stream = PairStream(shards, pair_settings(config))
+    stream = stream_of(shards, pair_settings(config))
     return Pairs.of(next(stream.batches(Position(), never_same())), device)
 
 

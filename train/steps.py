@@ -34,20 +34,24 @@ BEYOND = 1.25
 
 @dataclass(frozen=True, eq=False)
 class Pairs:
-    """targets: [B, 3, S, S], sources: [B, 3, 112, 112], RGB [0, 1]; same: one person each."""
+    """targets: [B, 3, S, S], sources: [B, 3, 112, 112], RGB [0, 1]; same: one person each.
+
+    inputs: as targets, what the generator gets in their place; None: they themselves.
+    """
 
     targets: Tensor
     sources: Tensor
     same: bool
+    inputs: Tensor | None = None
 
     @classmethod
     def of(cls, batch: PairBatch, device: torch.device) -> Pairs:
         """A loader's batch on the device; the pixels travel as bytes."""
-        targets, sources = (
-            to_tensor(crops.to(device, non_blocking=True))
-            for crops in (batch.targets, batch.sources)
+        targets, sources, inputs = (
+            None if crops is None else to_tensor(crops.to(device, non_blocking=True))
+            for crops in (batch.targets, batch.sources, batch.inputs)
         )
-        return cls(targets, sources, batch.same)
+        return cls(targets, sources, batch.same, inputs)
 
 
 def train_step(
@@ -86,9 +90,9 @@ def generator_losses(
     weights = config.weights
     # Each teacher sees same- and different-identity batches.
     teacher = step // config.same_every % len(frozen.teachers)
-    crops = batch.targets
+    crops = batch.targets if batch.inputs is None else batch.inputs
     if batch.same and config.swapped_back:
-        crops = _swapped_to_neighbours(batch, config.swapped_back, networks, frozen)
+        crops = _swapped_to_neighbours(batch, crops, config.swapped_back, networks, frozen)
     embeddings = frozen.embed_sources(batch.sources, crops)
     swapped = networks.generator(crops, embeddings).float()
     wanted = frozen.embed_wanted(teacher, batch.sources, batch.targets)
@@ -135,16 +139,16 @@ def _adversarial_losses(
 
 @torch.no_grad()
 def _swapped_to_neighbours(
-    batch: Pairs, share: float, networks: Networks, frozen: FrozenNetworks
+    batch: Pairs, crops: Tensor, share: float, networks: Networks, frozen: FrozenNetworks
 ) -> Tensor:
-    """The targets, the first `share` of them with the identity of the next source in the batch."""
+    """The crops, but the first `share` are targets with the next source's identity."""
     count = round(share * len(batch.targets))
     if not count:
-        return batch.targets
+        return crops
     targets, others = batch.targets[:count], batch.sources.roll(-1, dims=0)[:count]
     embeddings = BEYOND * frozen.embed_sources(others, targets)
     swapped = networks.plain_generator(targets, embeddings).float()
-    return torch.cat([swapped, batch.targets[count:]])
+    return torch.cat([swapped, crops[count:]])
 
 
 @torch.no_grad()
