@@ -21,6 +21,7 @@ from multiprocessing.connection import Connection
 from pathlib import Path
 
 from conftest import make_bundle
+from process_memory import forget_peak, memory_of
 
 from demo.video_limits import LIMITS
 from simswap import FaceSwapper, SimSwapError
@@ -89,7 +90,7 @@ class Visitor:
         except (EOFError, ConnectionResetError):
             self._process.join()
             failure = f"crash, {_end_of(self._process.exitcode)}"
-        peak = _memory(self._process.pid, "VmHWM")
+        peak = memory_of(self._process.pid, "VmHWM")
         self.close()
         return Visit(0, 0, [failure], time.monotonic() - started, peak)
 
@@ -106,9 +107,8 @@ class Visitor:
 
 def visit(path: Path, swapper: FaceSwapper) -> Visit:
     """Take one file through in this process."""
-    with open("/proc/self/clear_refs", "w") as peak:
-        peak.write("5")  # the peak begins anew
-    before, started = _memory(os.getpid(), "VmRSS"), time.monotonic()
+    forget_peak("self")
+    before, started = memory_of("self"), time.monotonic()
     num_read, failures = 0, []
     ways: tuple[Callable[[], object], ...] = (
         lambda: read_photo(path),
@@ -125,7 +125,7 @@ def visit(path: Path, swapper: FaceSwapper) -> Visit:
         except BaseException as error:
             failures.append(f"{type(error).__name__} {_place(error)}")
     num_refused = len(ways) - num_read - len(failures)
-    peak = _memory(os.getpid(), "VmHWM") - before
+    peak = memory_of("self", "VmHWM") - before
     return Visit(num_read, num_refused, failures, time.monotonic() - started, peak)
 
 
@@ -164,13 +164,3 @@ def _place(error: BaseException) -> str:
 
 def _end_of(code: int | None) -> str:
     return signal.Signals(-code).name if code is not None and code < 0 else f"exit code {code}"
-
-
-def _memory(process: int, what: str) -> float:
-    """Megabytes that a process holds (VmRSS) or held (VmHWM); 0 if it is gone."""
-    try:
-        lines = Path(f"/proc/{process}/status").read_text().splitlines()
-    except OSError:
-        return 0.0
-    sizes = (int(line.split()[1]) for line in lines if line.startswith(what))
-    return next(sizes, 0) / 1000
