@@ -15,10 +15,9 @@ from dataclasses import dataclass
 
 import numpy as np
 from PIL import Image
-from PIL.JpegImagePlugin import jpeg_factory
 
 from simswap import MediaError, OptionError, SwapResult
-from simswap.pixels import DECODE_ERRORS
+from simswap.photo_decoding import decode_photo
 from simswap.provenance import synthetic_xmp
 
 MAX_FRAME_BYTES = 500_000  # a JPEG of the largest frame at high quality has half of that
@@ -96,16 +95,21 @@ def decode_frame(jpeg: bytes) -> np.ndarray:
             f"A camera frame of {len(jpeg)} bytes is more than the {MAX_FRAME_BYTES} that are "
             "taken. Choose a lower resolution for the camera."
         )
+    not_whole = "A camera frame is not a whole JPEG. Stop and start again."
+    if not jpeg.startswith(b"\xff\xd8\xff"):
+        raise MediaError(not_whole)
     try:
-        picture = jpeg_factory(io.BytesIO(jpeg))
-        width, height = picture.size
-        if width * height > MAX_FRAME_PIXELS or min(width, height) < MIN_FRAME_SIDE:
-            raise MediaError(
-                f"A camera frame of {width}x{height} pixels is not taken; up to 1280x720 is."
-            )
-        return np.array(picture.convert("RGB"))
-    except DECODE_ERRORS as error:
-        raise MediaError("A camera frame is not a whole JPEG. Stop and start again.") from error
+        return decode_photo(jpeg, "The camera frame", _check_frame_size).image
+    except MediaError as error:
+        if error.__cause__ is None:  # refused as it is, not damaged
+            raise
+        raise MediaError(not_whole) from error
+
+
+def _check_frame_size(size: tuple[int, int], name: str) -> None:
+    width, height = size
+    if width * height > MAX_FRAME_PIXELS or min(size) < MIN_FRAME_SIDE:
+        raise MediaError(f"{name} of {width}x{height} pixels is not taken; up to 1280x720 is.")
 
 
 def encode_frame(image: np.ndarray, xmp: bytes) -> bytes:

@@ -16,7 +16,7 @@ from simswap import (
     video_command,
 )
 from simswap.errors import OptionError
-from simswap.media import MAX_PIXELS, MIN_SIDE
+from simswap.photo_decoding import MAX_PIXELS, MIN_SIDE
 from simswap.types import FaceChoice, SwapOptions, parse_faces
 
 PROGRAM = "python -m simswap"

@@ -1,8 +1,7 @@
 """Photos in and out.
 
-What a file may be is decided by its own first bytes, and what it may cost by its header, before
-any pixel is decoded. Messages name a file by its base name only, so a server shows no path of its
-own; `check_output` names the folder the caller passed.
+Messages name a file by its base name only, so a server shows no path of its own; `check_output`
+names the folder the caller passed.
 """
 
 from __future__ import annotations
@@ -11,62 +10,25 @@ import io
 import os
 import secrets
 import stat
-import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import BinaryIO
 
 import numpy as np
 from PIL import Image
-from PIL.BmpImagePlugin import BmpImageFile
-from PIL.GifImagePlugin import GifImageFile
-from PIL.ImageFile import ImageFile
-from PIL.JpegImagePlugin import jpeg_factory
-from PIL.PngImagePlugin import PngImageFile, PngInfo
-from PIL.TiffImagePlugin import TiffImageFile
-from PIL.WebPImagePlugin import WebPImageFile
+from PIL.PngImagePlugin import PngInfo
 
 from simswap.content_credentials import sign_photo
 from simswap.errors import MediaError, OptionError
-from simswap.pixels import DECODE_ERRORS, to_rgb, turn_upright
+from simswap.photo_decoding import Photo, decode_photo
 from simswap.provenance import printable, synthetic_xmp
 
 MAX_FILE_BYTES = 100_000_000
-MAX_PIXELS = 50_000_000
-MIN_SIDE = 16  # px; no face can be found in less
 
 # Longest side each format can hold, by suffix.
 OUTPUT_SUFFIXES = {".png": 2**31 - 1, ".jpg": 65_500, ".jpeg": 65_500, ".webp": 16_383}
-
-# The only decoders a file can reach; among those left out is one that starts Ghostscript (EPS).
-_DECODERS: dict[bytes, Callable[[BinaryIO], ImageFile]] = {
-    b"\xff\xd8\xff": jpeg_factory,
-    b"\x89PNG\r\n\x1a\n": PngImageFile,
-    b"RIFF": WebPImageFile,
-    b"GIF8": GifImageFile,
-    b"BM": BmpImageFile,
-    b"II*\0": TiffImageFile,
-    b"MM\0*": TiffImageFile,
-}
-
-
-@dataclass(frozen=True, eq=False)
-class Photo:
-    """A decoded photo, upright.
-
-    image: [H, W, 3] uint8 RGB, in the colours of `icc_profile` (sRGB where that is None).
-    alpha: [H, W] uint8, 0 is transparent; None for a format or file without transparency.
-    notices: what the caller should know of how the file was read, in plain words.
-    path: the file it was read from, which what is made of it names as where it came from.
-    """
-
-    image: np.ndarray
-    alpha: np.ndarray | None = None
-    icc_profile: bytes | None = None
-    notices: tuple[str, ...] = ()
-    path: Path | None = None
 
 
 def read_photo(path: str | os.PathLike[str]) -> Photo:
@@ -78,17 +40,13 @@ def read_photo(path: str | os.PathLike[str]) -> Photo:
     """
     path = Path(path)
     name = printable(path.name)
-    with _opened(path, name) as stream, _quiet_pillow():
-        try:
-            decoded = _decoder_for(stream, name)(stream)
-            _check_size(decoded.size, name)
-            decoded.load()
-            return replace(_to_photo(decoded, name), path=path)
-        except DECODE_ERRORS as error:
-            raise MediaError(
-                f"{name} is damaged or incomplete and cannot be decoded. "
-                "Save or download it again, or choose another photo."
-            ) from error
+    try:
+        with _opened(path, name) as stream:
+            return replace(decode_photo(stream.read(MAX_FILE_BYTES), name), path=path)
+    except OSError as error:
+        raise MediaError(
+            f"{name} cannot be read ({error.strerror}). Check the disk it lies on."
+        ) from error
 
 
 def check_output(path: str | os.PathLike[str], size: tuple[int, int] | None = None) -> None:
@@ -204,53 +162,6 @@ def _opened(path: Path, name: str) -> Iterator[BinaryIO]:
         ) from error
     with stream:
         yield stream
-
-
-@contextmanager
-def _quiet_pillow() -> Iterator[None]:
-    # Pillow warns of odd metadata on stderr, where it says nothing to the person with the photo.
-    with warnings.catch_warnings():
-        warnings.filterwarnings("ignore", module="PIL")
-        yield
-
-
-def _decoder_for(stream: BinaryIO, name: str) -> Callable[[BinaryIO], ImageFile]:
-    head = stream.read(16)
-    stream.seek(0)
-    for signature, decoder in _DECODERS.items():
-        if head.startswith(signature) and (signature != b"RIFF" or head[8:12] == b"WEBP"):
-            return decoder
-    if head[4:8] == b"ftyp":
-        is_photo = head[8:12] in (b"heic", b"heix", b"mif1", b"msf1", b"avif")
-        kind = "a HEIC or AVIF photo" if is_photo else "a video"
-        raise MediaError(f"{name} is {kind}, which is not read here. Save it as JPEG or PNG.")
-    raise MediaError(f"{name} is not a photo in a known format. Use JPEG, PNG, WebP, BMP or TIFF.")
-
-
-def _check_size(size: tuple[int, int], name: str) -> None:
-    width, height = size
-    if width * height > MAX_PIXELS:
-        raise MediaError(
-            f"{name} has {width}x{height} pixels, more than the {MAX_PIXELS // 1_000_000} million "
-            "a photo may have. Save it smaller."
-        )
-    if min(size) < MIN_SIDE:
-        raise MediaError(
-            f"{name} has {width}x{height} pixels, too few to show a face. "
-            f"Use a photo of at least {MIN_SIDE} px a side."
-        )
-
-
-def _to_photo(decoded: ImageFile, name: str) -> Photo:
-    notices = []
-    # An MPO is one JPEG photo with previews or a depth map behind it.
-    if getattr(decoded, "is_animated", False) and decoded.format != "MPO":
-        kind = "several pages" if decoded.format == "TIFF" else "an animation"
-        notices.append(f"{name} holds {kind}: only the first picture is used.")
-    if decoded.mode == "CMYK":
-        notices.append(f"{name} is made for print (CMYK): its colours were converted to sRGB.")
-    upright = turn_upright(decoded)
-    return Photo(*to_rgb(upright, decoded.info.get("icc_profile")), tuple(notices))
 
 
 def _encode(suffix: str, image: np.ndarray, like: Photo, xmp: bytes, quality: int) -> bytes:

@@ -26,7 +26,7 @@ DECODE_ERRORS = (
     Image.DecompressionBombError,
 )
 
-_ORIENTATION_TAG = 0x0112
+_STRIP = 128  # rows
 _ORIENTATIONS = {
     2: Image.Transpose.FLIP_LEFT_RIGHT,
     3: Image.Transpose.ROTATE_180,
@@ -38,13 +38,9 @@ _ORIENTATIONS = {
 }
 
 
-def turn_upright(picture: Image.Image) -> Image.Image:
-    """Apply the EXIF orientation, if there is one; broken EXIF counts as none."""
-    try:
-        orientation = picture.getexif().get(_ORIENTATION_TAG)
-    except DECODE_ERRORS:
-        return picture
-    method = _ORIENTATIONS.get(orientation) if isinstance(orientation, int) else None
+def turn_upright(picture: Image.Image, orientation: int) -> Image.Image:
+    """Apply an orientation as EXIF counts them, 1 to 8; 1 is upright."""
+    method = _ORIENTATIONS.get(orientation)
     return picture if method is None else picture.transpose(method)
 
 
@@ -61,15 +57,26 @@ def to_rgb(
     space = icc_profile[16:20] if icc_profile and icc_profile[36:40] == b"acsp" else b""
     alpha = None
     if picture.has_transparency_data:
-        picture = picture.convert("LA" if picture.mode == "LA" else "RGBA")
-        alpha = np.array(picture.getchannel("A"))
-        picture = picture.convert("L" if picture.mode == "LA" else "RGB")
+        if picture.mode != "LA":
+            alpha = _array(picture, "RGBA", 3)
+            picture = picture if picture.mode == "RGBA" else picture.convert("RGBA")
+        else:
+            alpha = _array(picture, "LA", 1)
+            picture = picture.convert("L")
     is_rgb_profile = space == b"RGB " and picture.mode != "CMYK"
     if (space, picture.mode) in ((b"GRAY", "L"), (b"CMYK", "CMYK")):
         picture = _to_srgb(picture, icc_profile)
-    elif picture.mode != "RGB":
-        picture = picture.convert("RGB")
-    return np.array(picture), alpha, icc_profile if is_rgb_profile else None
+    return _array(picture, "RGB"), alpha, icc_profile if is_rgb_profile else None
+
+
+def _array(picture: Image.Image, mode: str, band: int | slice = slice(None)) -> np.ndarray:
+    """Pixels in another mode, or one band of them: strip by strip, so that no copy lies about."""
+    width, height = picture.size
+    image = np.empty((height, width) if isinstance(band, int) else (height, width, 3), np.uint8)
+    for top in range(0, height, _STRIP):
+        strip = picture.crop((0, top, width, min(top + _STRIP, height)))
+        image[top : top + _STRIP] = np.asarray(strip.convert(mode))[..., band]
+    return image
 
 
 def _to_8_bit(picture: Image.Image) -> Image.Image:

@@ -25,6 +25,7 @@ LAYERS = (
         "simswap.models",
         "simswap.pixels",
         "simswap.provenance",
+        "simswap.tiff_files",
     },
     {
         "simswap.restricted_pickle",
@@ -33,8 +34,13 @@ LAYERS = (
         "simswap.signer",
     },
     {"simswap.credential_reading"},
-    {"simswap.content_credentials"},
-    {"simswap.torch_files", "simswap.onnx_weights", "simswap.onnx_identity"},
+    {"simswap.content_credentials", "simswap.photo_files"},
+    {
+        "simswap.photo_decoding",
+        "simswap.torch_files",
+        "simswap.onnx_weights",
+        "simswap.onnx_identity",
+    },
     {"simswap.weight_files", "simswap.downloads"},
     {
         *("simswap.candidates", "simswap.video_files", "simswap.video_colour"),
@@ -93,6 +99,7 @@ PUBLIC_NAMES = {
 }
 WITHOUT_NETWORKS = (
     *("errors", "types", "geometry", "pixels", "provenance", "media", "arguments"),
+    *("tiff_files", "photo_files", "photo_decoding"),
     *("signer", "credential_reading", "content_credentials", "mark_search"),
     *("verification", "deny_list"),
     *("detail", "mark_code", "mark_carrier", "mark_grain", "pixel_mark", "mark_alignment"),

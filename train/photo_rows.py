@@ -2,23 +2,17 @@
 
 from __future__ import annotations
 
-import io
 import json
-import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from PIL import Image
 
 from simswap.errors import MediaError
-from simswap.media import MAX_PIXELS, MIN_SIDE
-from simswap.pixels import DECODE_ERRORS, to_rgb, turn_upright
+from simswap.photo_decoding import decode_photo as decode_bytes
 from train.errors import CorruptPhotoError, TrainingError
 
 LANDMARKS_SHAPE = (5, 2)
-# Pillow's names of what simswap.media reads; others reach decoders we do not trust (EPS).
-_FORMATS = ("JPEG", "PNG", "WEBP", "GIF", "BMP", "TIFF")
 
 
 @dataclass(frozen=True)
@@ -55,19 +49,9 @@ def decode_photo(row: PhotoRow) -> np.ndarray:
     if not row.image:
         raise CorruptPhotoError(f"{row.name}: the row holds no photo.")
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # Pillow's, of odd metadata and of size
-            picture = Image.open(io.BytesIO(row.image), formats=_FORMATS)
-            width, height = picture.size  # from the header: no pixel is decoded yet
-            if width * height > MAX_PIXELS or min(width, height) < MIN_SIDE:
-                raise CorruptPhotoError(
-                    f"{row.name}: a photo of {width}x{height} pixels; at least {MIN_SIDE} a side "
-                    f"and at most {MAX_PIXELS // 1_000_000} million in all can be used."
-                )
-            picture.load()
-            return to_rgb(turn_upright(picture), picture.info.get("icc_profile"))[0]
-    except (MediaError, *DECODE_ERRORS) as error:
-        raise CorruptPhotoError(f"{row.name}: the photo cannot be decoded ({error}).") from error
+        return decode_bytes(row.image, "the photo").image
+    except MediaError as error:
+        raise CorruptPhotoError(f"{row.name}: {error}") from error
 
 
 def to_photo_row(

@@ -1,0 +1,126 @@
+"""Bytes of a photo to its pixels.
+
+What a file may be is decided by its own first bytes, and what it may cost by its structure and its
+header, before any pixel is decoded.
+"""
+
+from __future__ import annotations
+
+import io
+import warnings
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import BinaryIO
+
+import numpy as np
+from PIL.BmpImagePlugin import BmpImageFile
+from PIL.GifImagePlugin import GifImageFile
+from PIL.ImageFile import ImageFile
+from PIL.JpegImagePlugin import JpegImageFile
+from PIL.PngImagePlugin import PngImageFile
+from PIL.TiffImagePlugin import TiffImageFile
+from PIL.WebPImagePlugin import WebPImageFile
+
+from simswap.errors import MediaError
+from simswap.photo_files import FirstPicture, first_picture
+from simswap.pixels import DECODE_ERRORS, to_rgb, turn_upright
+
+MAX_PIXELS = 50_000_000
+MAX_PROFILE_BYTES = 4_000_000
+MIN_SIDE = 16  # px; no face can be found in less
+
+# The only decoders a file can reach; among those left out is one that starts Ghostscript (EPS).
+_DECODERS: dict[str, Callable[[BinaryIO], ImageFile]] = {
+    "JPEG": JpegImageFile,
+    "PNG": PngImageFile,
+    "WebP": WebPImageFile,
+    "GIF": GifImageFile,
+    "BMP": BmpImageFile,
+    "TIFF": TiffImageFile,
+}
+
+
+@dataclass(frozen=True, eq=False)
+class Photo:
+    """A decoded photo, upright.
+
+    image: [H, W, 3] uint8 RGB, in the colours of `icc_profile` (sRGB where that is None).
+    alpha: [H, W] uint8, 0 is transparent; None for a format or file without transparency.
+    notices: what the caller should know of how the file was read, in plain words.
+    path: the file it was read from, which what is made of it names as where it came from.
+    """
+
+    image: np.ndarray
+    alpha: np.ndarray | None = None
+    icc_profile: bytes | None = None
+    notices: tuple[str, ...] = ()
+    path: Path | None = None
+
+
+def check_size(size: tuple[int, int], name: str) -> None:
+    """Raise MediaError if a photo of this width and height is not taken."""
+    width, height = size
+    if width * height > MAX_PIXELS:
+        raise MediaError(
+            f"{name} has {width}x{height} pixels, more than the {MAX_PIXELS // 1_000_000} million "
+            "a photo may have. Save it smaller."
+        )
+    if min(size) < MIN_SIDE:
+        raise MediaError(
+            f"{name} has {width}x{height} pixels, too few to show a face. "
+            f"Use a photo of at least {MIN_SIDE} px a side."
+        )
+
+
+def decode_photo(
+    data: bytes, name: str, check: Callable[[tuple[int, int], str], None] = check_size
+) -> Photo:
+    """The first picture of a file's bytes, upright; all photos, whoever sends them, pass here.
+
+    name: of the file, for messages. check: raises for a size (width, height) that is not taken,
+    before any pixel is decoded.
+    Raises MediaError (no photo, damaged, larger than the limits, more than memory holds).
+    """
+    try:
+        first = first_picture(data, name)
+        del data
+        with _quiet_pillow():
+            decoded = _DECODERS[first.kind](io.BytesIO(first.data))
+            check(decoded.size, name)
+            decoded.load()
+            return _to_photo(decoded, first, name)
+    except DECODE_ERRORS as error:
+        raise MediaError(
+            f"{name} is damaged or incomplete and cannot be decoded. "
+            "Save or download it again, or choose another photo."
+        ) from error
+    except MemoryError as error:
+        raise MediaError(
+            f"{name} takes more memory than there is. Save it smaller, or try again later."
+        ) from error
+
+
+@contextmanager
+def _quiet_pillow() -> Iterator[None]:
+    # Pillow warns of odd metadata on stderr, where it says nothing to the person with the photo.
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", module="PIL")
+        yield
+
+
+def _to_photo(decoded: ImageFile, first: FirstPicture, name: str) -> Photo:
+    notices = []
+    if first.has_more:
+        kind = "several pages" if first.kind == "TIFF" else "an animation"
+        notices.append(f"{name} holds {kind}: only the first picture is used.")
+    if decoded.mode == "CMYK":
+        notices.append(f"{name} is made for print (CMYK): its colours were converted to sRGB.")
+    profile = decoded.info.get("icc_profile")
+    if profile and len(profile) > MAX_PROFILE_BYTES:
+        size = f"{len(profile) / 1e6:.0f} MB"
+        notices.append(f"The colour profile in {name} ({size}) is too large and is left out.")
+        profile = None
+    upright = turn_upright(decoded, first.orientation)
+    return Photo(*to_rgb(upright, profile), tuple(notices))
