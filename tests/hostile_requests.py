@@ -157,7 +157,7 @@ def large_socket_messages(url: str, count: int, num_bytes: int) -> str:
         return str(_received(sockets[-1]))[:80]
 
 
-def camera_frames(url: str, frame: bytes, count: int = 20) -> str:
+def camera_frames(url: str, frame: bytes, count: int = 5) -> str:
     """Attacks the decoder of camera frames: the same one, over and over, in a live session."""
     with _camera(url) as socket:
         socket.send(_session_token(url))
@@ -186,6 +186,8 @@ def _session_token(url: str) -> str:
     ends = (json.loads(line[5:]) for line in events.splitlines() if line.startswith("data:"))
     done = next(event for event in ends if event["msg"] == "process_completed")
     value = done["output"]["data"][0]
+    if "token" not in value:
+        raise OSError(f"no live session: {value}")
     return value["token"]
 
 
