@@ -6,14 +6,22 @@ import os
 
 from simswap.errors import OptionError
 from simswap.media import MAX_FILE_BYTES
-from simswap.video_info import VideoInfo, VideoLimits, trim
+from simswap.video_guard import VERIFY_LIMITS, VideoLimits
+from simswap.video_info import VideoInfo, trim
 
 SETTING = "SIMSWAP_VIDEO_SECONDS"
 DEFAULT_SECONDS = 120.0
 FRAMES_PER_SECOND = 60  # that many of a second are swapped at most
 
 # Of the file as it is sent; app.py lets nothing larger in.
-LIMITS = VideoLimits(max_bytes=MAX_FILE_BYTES, max_pixels=3840 * 2160, max_seconds=1800)
+LIMITS = VideoLimits(
+    max_bytes=MAX_FILE_BYTES,
+    max_pixels=3840 * 2160,
+    max_seconds=1800,
+    max_frames=1800 * 240,  # a phone's slow motion
+    max_decoded=VERIFY_LIMITS.max_decoded,
+    max_work=VERIFY_LIMITS.max_work,
+)
 
 
 def allowed_seconds() -> float:

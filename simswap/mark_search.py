@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Sequence
-from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
@@ -14,8 +13,9 @@ import numpy as np
 from simswap.mark_code import mark_id
 from simswap.mark_reading import MarkReading, combine_readings
 from simswap.media import read_photo
-from simswap.video_info import probe_video
-from simswap.video_reading import read_frames
+from simswap.video_guard import VERIFY_LIMITS, VideoLimits
+from simswap.video_info import VideoInfo, probe_video
+from simswap.video_reading import read_chosen
 
 MAX_FRAMES = 12  # of a video that are looked at, evenly spread
 
@@ -56,13 +56,19 @@ class PixelMark:
         return f"at most once in 10^{math.floor(-math.log10(max(self.false_positive, 1e-300)))}"
 
 
-def find_mark(path: Path, kind: str, reader: MarkReader, names: Iterable[str]) -> PixelMark:
+def find_mark(
+    path: Path,
+    kind: str,
+    reader: MarkReader,
+    names: Iterable[str],
+    limits: VideoLimits = VERIFY_LIMITS,
+) -> PixelMark:
     """Look for the mark in a "photo" or "video".
 
-    names: of models that may have made it, beside the reader's own.
+    names: of models that may have made it, beside the reader's own. limits: of a video.
     Raises MediaError if the pictures cannot be decoded.
     """
-    seconds, frames = _look_at(path, kind, reader)
+    seconds, frames = _look_at(path, kind, reader, limits)
     marks = combine_readings(frames)
     is_marked = tuple(bool(readings) for readings in frames)
     if not marks:
@@ -74,15 +80,26 @@ def find_mark(path: Path, kind: str, reader: MarkReader, names: Iterable[str]) -
 
 
 def _look_at(
-    path: Path, kind: str, reader: MarkReader
+    path: Path, kind: str, reader: MarkReader, limits: VideoLimits
 ) -> tuple[tuple[float, ...], list[Sequence[MarkReading]]]:
     if kind == "photo":
         return (0.0,), [reader.read_marks(read_photo(path).image)]
-    info = probe_video(path)
-    count = min(MAX_FRAMES, info.num_frames)
-    numbers = [round(number) for number in np.linspace(0, info.num_frames - 1, count)]
-    readings = []
-    for number in numbers:
-        with closing(read_frames(info, number, number + 1)) as frames:
-            readings.append(reader.read_marks(next(frames)))
+    info = probe_video(path, limits)
+    numbers = _spread(info, limits.max_decoded)
+    readings = [reader.read_marks(frame) for frame in read_chosen(info, numbers)]
     return tuple(round(info.seconds(number), 3) for number in numbers), readings
+
+
+def _spread(info: VideoInfo, max_decoded: int | None) -> list[int]:
+    """Numbers of frames all over a video, none so far behind a key frame that it costs much.
+
+    max_decoded: pixels of all frames that may be decoded to get at them.
+    """
+    count = min(MAX_FRAMES, info.num_frames)
+    numbers = np.linspace(0, info.num_frames - 1, count).round().astype(int)
+    if len(info.key_frames) and max_decoded is not None:
+        keys = np.searchsorted(info.frame_times, info.key_frames[:, 0])
+        nearest = keys[(np.searchsorted(keys, numbers, side="right") - 1).clip(min=0)]
+        reach = max_decoded // (info.width * info.height * MAX_FRAMES)
+        numbers = np.minimum(numbers, np.maximum(nearest, 0) + reach)
+    return sorted({int(number) for number in numbers})

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
 
+import av
 import numpy as np
 from av.container import InputContainer
 from av.error import FFmpegError
@@ -15,31 +16,16 @@ from av.video.frame import VideoFrame
 from av.video.stream import VideoStream
 
 from simswap.errors import MediaError, OptionError
+from simswap.frame_lists import FrameList, check_count, list_frames
 from simswap.provenance import printable
 from simswap.video_colour import Colour, colour_of
-from simswap.video_files import FrameList, list_frames, opened, packets_of, picture_stream
+from simswap.video_files import check_is_file, naming_damage, opened, packets_of, picture_stream
+from simswap.video_guard import VideoLimits, check_cost
+from simswap.video_structure import check_structure
 
 _PROBED_PACKETS = 500  # how far a first frame that can be decoded is looked for
 # Clocks that start anywhere; the others' zero is the video's own.
 _FREE_CLOCKS = {"mpegts", "mpeg", "asf", "flv"}
-
-
-@dataclass(frozen=True)
-class VideoLimits:
-    """What is refused before anything is decoded.
-
-    max_bytes: of the file; max_pixels: of one frame; max_seconds: of the video. None: no limit.
-    """
-
-    max_bytes: int | None = None
-    max_pixels: int = 8192 * 4608
-    max_seconds: float | None = None
-
-    def __post_init__(self) -> None:
-        for name in ("max_bytes", "max_pixels", "max_seconds"):
-            value = getattr(self, name)
-            if value is not None and not value > 0:
-                raise OptionError(f"{name} is {value}; give a number above 0.")
 
 
 @dataclass(frozen=True, eq=False)
@@ -49,12 +35,14 @@ class VideoInfo:
     width, height: of the frames as shown, after rotation. rotation: degrees counter-clockwise
     (0, 90, 180, 270) that players turn the stored pictures by. time_base: seconds per unit of all
     times here. frame_times: [N] int64, when each frame is shown, ascending; end_time: when the
-    last one ends. origin: seconds at which the file's own clock starts. sample_aspect: width of a
+    last one ends. max_pixels: of the largest frame that is decoded, also where frames grow in
+    mid-stream. origin: seconds at which the file's own clock starts. sample_aspect: width of a
     pixel by its height, as shown. key_frames: see FrameList. notices: what will be dropped or
     changed, in plain words.
     """
 
     path: Path
+    max_pixels: int
     width: int
     height: int
     rotation: int
@@ -98,31 +86,42 @@ def probe_video(path: str | os.PathLike[str], limits: VideoLimits | None = None)
     """Everything that reading and writing need to know of a video.
 
     Reads the file once through without decoding it (with decoding, where its packets do not tell
-    when frames are shown: GIF, AVI), so that a damaged file is known before work begins.
+    when frames are shown: GIF, AVI), so that a damaged file is known before work begins. What the
+    file claims is held against the limits first, then a trial run in another process tells
+    whether looking it through stays within them.
     Raises MediaError, in one sentence, for a file that is missing, no video, damaged from its
     first frame on, without frames, or over a limit.
     """
     path, limits = Path(path), limits or VideoLimits()
+    check_is_file(path)
+    _check_size(path, limits)
+    check_structure(path, limits.max_decoded)
+    check_cost(path, limits)
+    return look_through(path, limits)
+
+
+def look_through(path: Path, limits: VideoLimits) -> VideoInfo:
+    """What `probe_video` does once the file's cost is known to be bounded."""
     name = printable(path.name)
-    with opened(path) as container:
-        _check_size(path, limits, name)
-        stream = picture_stream(container, name)
-        pixels = stream.codec_context.width * stream.codec_context.height
-        if pixels > limits.max_pixels:
-            size = f"{stream.codec_context.width}x{stream.codec_context.height}"
-            raise MediaError(
-                f"{name} has frames of {size} ({pixels / 1e6:.0f} megapixels); at most "
-                f"{limits.max_pixels / 1e6:.0f} are taken. Scale it down first."
-            )
-        frame = _first_frame(container, stream, name)
-        container.seek(0)
-    # Opened anew: a stream that has been decoded is not always wound back cleanly.
-    with opened(path) as container:
-        stream = picture_stream(container, name)
-        frames = list_frames(container, stream)
-        if frames is None:
-            raise MediaError(f"{name} has no frames. Give a video with at least one.")
-        info = _describe(path, container, stream, frame, frames)
+    with naming_damage(path):
+        with opened(path, limits.max_pixels) as container:
+            stream = picture_stream(container, name)
+            pixels = stream.codec_context.width * stream.codec_context.height
+            if pixels > limits.max_pixels:
+                size = f"{stream.codec_context.width}x{stream.codec_context.height}"
+                raise MediaError(
+                    f"{name} has frames of {size} ({pixels / 1e6:.0f} megapixels); at most "
+                    f"{limits.max_pixels / 1e6:.0f} are taken. Scale it down first."
+                )
+            check_count(stream.frames, limits, name)
+            frame = _first_frame(container, stream, name)
+        # Opened anew: a stream that has been decoded is not always wound back cleanly.
+        with opened(path, limits.max_pixels) as container:
+            stream = picture_stream(container, name)
+            frames = list_frames(container, stream, limits, name)
+            if frames is None:
+                raise MediaError(f"{name} has no frames. Give a video with at least one.")
+            info = _describe(path, container, stream, frame, frames, limits)
     if limits.max_seconds is not None and info.duration > limits.max_seconds:
         raise MediaError(
             f"{name} is {info.duration:.1f} s long; at most {limits.max_seconds:g} s are taken. "
@@ -153,8 +152,8 @@ def trim(info: VideoInfo, start: float | None, end: float | None) -> tuple[int, 
     return first, max(last, first + 1)
 
 
-def _check_size(path: Path, limits: VideoLimits, name: str) -> None:
-    size = path.stat().st_size
+def _check_size(path: Path, limits: VideoLimits) -> None:
+    name, size = printable(path.name), path.stat().st_size
     if limits.max_bytes is not None and size > limits.max_bytes:
         raise MediaError(
             f"{name} has {size / 1e6:.0f} MB; at most {limits.max_bytes / 1e6:.0f} are taken. "
@@ -173,6 +172,8 @@ def _first_frame(container: InputContainer, stream: VideoStream, name: str) -> V
                 break
             num_packets += packet.size > 0
             frames = packet.decode()
+        except av.error.MemoryError:
+            raise
         except FFmpegError:
             num_packets += 1
             continue
@@ -192,6 +193,7 @@ def _describe(
     stream: VideoStream,
     frame: VideoFrame,
     frames: FrameList,
+    limits: VideoLimits,
 ) -> VideoInfo:
     rotation = round(frame.rotation / 90) * 90 % 360
     width, height = frame.width, frame.height
@@ -208,6 +210,7 @@ def _describe(
     origin = Fraction(container.start_time or 0, 1_000_000) if is_free else Fraction(0)
     return VideoInfo(
         path=path,
+        max_pixels=limits.max_pixels,
         width=width,
         height=height,
         rotation=rotation,

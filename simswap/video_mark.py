@@ -11,7 +11,9 @@ from pathlib import Path
 
 from simswap import __version__
 from simswap.provenance import COMPOSITE_WITH_MODEL, SYNTHETIC_TERMS, Mark, printable
-from simswap.video_files import opened
+from simswap.video_files import check_is_file, opened
+from simswap.video_guard import VERIFY_LIMITS, VideoLimits, check_cost
+from simswap.video_structure import check_structure
 
 _COMMENT = (
     "Faces in this video were changed by a trained model. "
@@ -32,12 +34,18 @@ def video_metadata(model: str) -> dict[str, str]:
     return {"comment": comment}
 
 
-def read_video_mark(path: str | os.PathLike[str]) -> Mark | None:
+def read_video_mark(
+    path: str | os.PathLike[str], limits: VideoLimits = VERIFY_LIMITS
+) -> Mark | None:
     """The synthetic mark in a video's tags, ours or another program's; None if there is none.
 
-    Raises MediaError if the file cannot be opened or is no video.
+    Raises MediaError if the file cannot be opened, is no video, or costs too much to be opened.
     """
-    with opened(Path(path)) as container:
+    path = Path(path)
+    check_is_file(path)
+    check_structure(path)
+    check_cost(path, limits)
+    with opened(path, limits.max_pixels) as container:
         tags = [text[:_MAX_TAG] for text in container.metadata.values()]
     for text in tags:
         found = _TERM.search(text)

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator
-from contextlib import ExitStack
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, closing
 
+import av
 import numpy as np
 from av.container import InputContainer
 from av.error import FFmpegError
@@ -17,7 +18,13 @@ from av.video.stream import VideoStream
 from simswap.errors import MediaError
 from simswap.provenance import printable
 from simswap.video_colour import ColourConverter
-from simswap.video_files import opened, packets_of, picture_stream
+from simswap.video_files import (
+    is_too_large,
+    naming_damage,
+    opened,
+    packets_of,
+    picture_stream,
+)
 from simswap.video_info import VideoInfo
 
 logger = logging.getLogger(__name__)
@@ -29,11 +36,14 @@ class FrameReader(Iterator[np.ndarray]):
     num_repeated: frames so far that could not be decoded, for which the one before was given.
     """
 
-    def __init__(self, info: VideoInfo, first: int, end: int):
+    def __init__(
+        self, info: VideoInfo, first: int, end: int, chosen: frozenset[int] | None = None
+    ) -> None:
+        """Begin at `first`; chosen: the only frames to give, None for all."""
         if not 0 <= first < end <= info.num_frames:
             raise ValueError(f"no frames {first} to {end} in a video of {info.num_frames}")
         self.num_repeated = 0
-        self._info, self._first, self._end = info, first, end
+        self._info, self._first, self._end, self._chosen = info, first, end, chosen
         self._frames = self._read()
 
     def __next__(self) -> np.ndarray:
@@ -44,23 +54,31 @@ class FrameReader(Iterator[np.ndarray]):
         self._frames.close()
 
     def _read(self) -> Iterator[np.ndarray]:
+        with naming_damage(self._info.path):
+            yield from self._read_on()
+
+    def _read_on(self) -> Iterator[np.ndarray]:
         info = self._info
         converter = ColourConverter(info.colour, *info.stored_size)
         turns = info.rotation // 90
         # What a frame shows until its successor comes: also where that one cannot be decoded.
         shown: VideoFrame | None = None
         position, num_decoded = self._first, 0
+        chosen = self._chosen or range(self._first, self._end)
         for number, frame in self._decoded():
             num_decoded += self._first <= number < self._end
             if num_decoded == 0 and number >= self._end:
                 break
             for missing in range(position, min(number, self._end)):
                 self.num_repeated += 1
-                yield _upright(converter.to_rgb(shown if shown is not None else frame), turns)
+                if missing in chosen:
+                    picture = shown if shown is not None else frame
+                    yield _upright(converter.to_rgb(picture), turns)
                 position = missing + 1
             shown = frame
             if position == number < self._end:
-                yield _upright(converter.to_rgb(frame), turns)
+                if number in chosen:
+                    yield _upright(converter.to_rgb(frame), turns)
                 position += 1
             if position >= self._end:
                 break
@@ -70,9 +88,10 @@ class FrameReader(Iterator[np.ndarray]):
                 f"{info.seconds(self._first):.2f} s to {info.seconds(self._end):.2f} s: the file "
                 "is damaged there. Leave that part out with start and end."
             )
-        for _ in range(position, self._end):
+        for missing in range(position, self._end):
             self.num_repeated += 1
-            yield _upright(converter.to_rgb(shown), turns)
+            if missing in chosen:
+                yield _upright(converter.to_rgb(shown), turns)
         if self.num_repeated:
             logger.warning(
                 "%d frames from %.2f s on could not be decoded; the frames before them are shown",
@@ -87,7 +106,7 @@ class FrameReader(Iterator[np.ndarray]):
         # Deinterlacing looks at both neighbours: without them a frame would depend on the cut.
         wanted = max(self._first - 1, 0) if info.is_interlaced else self._first
         with ExitStack() as stack:
-            frames = _decode(_packets_from(info, wanted, stack))
+            frames = _decode(_packets_from(info, wanted, stack), info.max_pixels)
             if info.is_interlaced:
                 frames = _deinterlaced(frames, info)
             if len(info.key_frames) == 0:  # listed by decoding: in the order of decoding
@@ -112,6 +131,21 @@ def read_frames(info: VideoInfo, first: int, end: int) -> FrameReader:
     return FrameReader(info, first, end)
 
 
+def read_chosen(info: VideoInfo, numbers: Sequence[int]) -> Iterator[np.ndarray]:
+    """Decode some frames, [H, W, 3] uint8 RGB; see `read_frames`.
+
+    numbers: ascending. Where decoding has to begin at the file's start, it is decoded once.
+    """
+    if len(info.key_frames):
+        for number in numbers:
+            with closing(read_frames(info, number, number + 1)) as frames:
+                yield next(frames)
+    else:
+        chosen = frozenset(numbers)
+        with closing(FrameReader(info, numbers[0], numbers[-1] + 1, chosen)) as frames:
+            yield from frames
+
+
 def _upright(image: np.ndarray, turns: int) -> np.ndarray:
     return np.ascontiguousarray(np.rot90(image, turns)) if turns else image
 
@@ -133,7 +167,7 @@ def _packets_from(info: VideoInfo, frame: int, stack: ExitStack) -> Iterator[Pac
 
 
 def _open(info: VideoInfo, stack: ExitStack) -> tuple[InputContainer, VideoStream]:
-    container = stack.enter_context(opened(info.path))
+    container = stack.enter_context(opened(info.path, info.max_pixels))
     stream = picture_stream(container, printable(info.path.name))
     stream.thread_type = "AUTO"
     return container, stream
@@ -160,11 +194,13 @@ def _from_key(key: Packet, packets: Iterator[Packet]) -> Iterator[Packet]:
     yield from packets
 
 
-def _decode(packets: Iterator[Packet]) -> Iterator[VideoFrame]:
-    """Frames of packets; those that cannot be decoded are left out."""
+def _decode(packets: Iterator[Packet], max_pixels: int) -> Iterator[VideoFrame]:
+    """Frames of packets; those that cannot be decoded, or have grown too large, are left out."""
     while True:
         try:
             packet = next(packets, None)
+        except av.error.MemoryError:
+            raise
         except FFmpegError as error:  # the file breaks off here
             logger.debug("A packet cannot be read: %s", error)
             return
@@ -174,10 +210,12 @@ def _decode(packets: Iterator[Packet]) -> Iterator[VideoFrame]:
             continue  # as its frame is not in the file's list either
         try:
             frames = packet.decode()
+        except av.error.MemoryError:
+            raise
         except FFmpegError as error:
             logger.debug("A packet cannot be decoded: %s", error)
             continue
-        yield from frames
+        yield from (frame for frame in frames if not is_too_large(frame, max_pixels))
 
 
 def _deinterlaced(frames: Iterator[VideoFrame], info: VideoInfo) -> Iterator[VideoFrame]:

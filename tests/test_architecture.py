@@ -43,12 +43,13 @@ LAYERS = (
     },
     {"simswap.weight_files", "simswap.downloads"},
     {
-        *("simswap.candidates", "simswap.video_files", "simswap.video_colour"),
+        *("simswap.candidates", "simswap.video_structure", "simswap.video_colour"),
         "simswap.mark_carrier",
         "simswap.visible_label",
     },
-    {"simswap.mark_grain"},
-    {"simswap.pixel_mark"},
+    {"simswap.mark_grain", "simswap.video_files"},
+    {"simswap.pixel_mark", "simswap.video_guard"},
+    {"simswap.frame_lists"},
     {
         *("simswap.second_look", "simswap.scrfd", "simswap.mark_alignment"),
         *("simswap.video_info", "simswap.video_mark"),
@@ -61,6 +62,7 @@ LAYERS = (
         "simswap.mark_reading",
         "simswap.video_audio",
         "simswap.video_reading",
+        "simswap.video_trial",
         "simswap.video_writing",
     },
     {
@@ -99,12 +101,13 @@ PUBLIC_NAMES = {
 }
 WITHOUT_NETWORKS = (
     *("errors", "types", "geometry", "pixels", "provenance", "media", "arguments"),
-    *("tiff_files", "photo_files", "photo_decoding"),
+    *("tiff_files", "photo_files", "photo_decoding", "frame_lists"),
     *("signer", "credential_reading", "content_credentials", "mark_search"),
     *("verification", "deny_list"),
     *("detail", "mark_code", "mark_carrier", "mark_grain", "pixel_mark", "mark_alignment"),
     *("mark_reading", "visible_label"),
-    *(f"video_{part}" for part in ("files", "colour", "info", "mark", "audio", "reading")),
+    *(f"video_{part}" for part in ("files", "colour", "info", "mark", "audio")),
+    *("video_structure", "video_guard", "video_trial", "video_reading"),
     *("video_writing", "video_joining", "video_options", "job_folder", "frame_files"),
     *("tracking", "held_embeddings", "pipelining"),
 )

@@ -1,0 +1,45 @@
+"""What the child process of video_guard does: `python -m simswap.video_trial PATH LIMITS`.
+
+Its exit code tells whether it stayed within bounds (0), whatever it thinks of the file, or ran out
+of memory (OUT_OF_MEMORY).
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import sys
+from pathlib import Path
+
+from simswap.errors import MediaError
+from simswap.video_guard import OUT_OF_MEMORY, VideoLimits
+from simswap.video_info import look_through
+from simswap.video_structure import check_structure
+
+
+def main(arguments: list[str]) -> int:
+    """Look through a file. arguments: its path, and the limits as JSON."""
+    path, limits = Path(arguments[0]), VideoLimits(**json.loads(arguments[1]))
+    _limit_work(limits)
+    try:
+        check_structure(path, limits.max_decoded)
+        look_through(path, limits)
+    except MediaError as error:
+        return OUT_OF_MEMORY if isinstance(error.__cause__, MemoryError) else 0
+    return 0
+
+
+def _limit_work(limits: VideoLimits) -> None:
+    try:
+        import resource
+    except ImportError:  # Windows
+        return
+    seconds = math.ceil(limits.max_work)
+    resource.setrlimit(resource.RLIMIT_CPU, (seconds, seconds))
+    # No RLIMIT_AS: a reader that is refused memory may go on without it, as this process's parent
+    # would not. The parent watches what is really held.
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
