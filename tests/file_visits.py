@@ -21,7 +21,7 @@ from multiprocessing.connection import Connection
 from pathlib import Path
 
 from conftest import make_bundle
-from process_memory import forget_peak, memory_of
+from process_memory import TreeWatch, forget_peak, memory_of
 
 from demo.video_limits import LIMITS
 from simswap import FaceSwapper, SimSwapError
@@ -32,7 +32,9 @@ from simswap.video_reading import read_frames
 
 ROOT = Path(__file__).parents[1]
 MAX_DECODED = 50  # frames of a video, which a fuzzed file may claim any number of
-START_SECONDS = 120.0
+START_SECONDS = 600.0
+SECONDS_BETWEEN = 0.5  # two looks at a process that has not answered
+PATIENCE = 20  # deadlines, after which also a process that does nothing hangs
 
 
 @dataclass(frozen=True)
@@ -41,7 +43,8 @@ class Visit:
 
     num_read, num_refused: how many of the functions took it, or said in a sentence why not.
     failures: what else happened: "hang", "crash, exit code N", or an error with its place.
-    seconds: of all functions together. peak_mb: memory at its peak, above that of before.
+    seconds: of processors, for all functions together: the machine may be busy with other work.
+    peak_mb: memory of the process at its peak, above that of before.
     """
 
     num_read: int
@@ -55,7 +58,7 @@ class Visitor:
     """A process that visits files, begun anew when it is lost; close it at the end."""
 
     def __init__(self, deadline: float, memory: int, bundled: bool = False) -> None:
-        """deadline: seconds for a file. memory: bytes that a file may take.
+        """deadline: processor seconds for a file. memory: bytes that a file may take.
 
         bundled: whether the bundled model looks at the pixels, else the smallest networks.
         """
@@ -64,12 +67,22 @@ class Visitor:
         self._line: Connection | None = None
 
     def visit(self, path: Path) -> Visit:
-        """Take one file through; never raises for what the file does.
-
-        A file that seems to hang gets a second chance: the machine may have been busy.
-        """
-        found = self._visit(path)
-        return self._visit(path) if found.failures == ["hang"] else found
+        """Take one file through; never raises for what the file does."""
+        if self._process is None:
+            self._start()
+        watch = TreeWatch(self._process.pid)
+        begun = watch.cpu_seconds()
+        self._line.send(str(path))
+        try:
+            if self._answers(watch, begun):
+                return self._line.recv()
+            failure = "hang"
+        except (EOFError, ConnectionResetError):
+            self._process.join()
+            failure = f"crash, {_end_of(self._process.exitcode)}"
+        seconds, peak = watch.cpu_seconds() - begun, memory_of(self._process.pid, "VmHWM")
+        self.close()
+        return Visit(0, 0, [failure], max(seconds, 0.0), peak)
 
     def close(self) -> None:
         """End the process."""
@@ -78,21 +91,14 @@ class Visitor:
             self._process.join()
             self._process = None
 
-    def _visit(self, path: Path) -> Visit:
-        if self._process is None:
-            self._start()
+    def _answers(self, watch: TreeWatch, begun: float) -> bool:
+        """Whether there is an answer before the deadline."""
         started = time.monotonic()
-        self._line.send(str(path))
-        try:
-            if self._line.poll(self._deadline):
-                return self._line.recv()
-            failure = "hang"
-        except (EOFError, ConnectionResetError):
-            self._process.join()
-            failure = f"crash, {_end_of(self._process.exitcode)}"
-        peak = memory_of(self._process.pid, "VmHWM")
-        self.close()
-        return Visit(0, 0, [failure], time.monotonic() - started, peak)
+        while not self._line.poll(SECONDS_BETWEEN):
+            is_spent = watch.cpu_seconds() - begun > self._deadline
+            if is_spent or time.monotonic() - started > PATIENCE * self._deadline:
+                return False
+        return True
 
     def _start(self) -> None:
         context = multiprocessing.get_context("spawn")
@@ -108,7 +114,7 @@ class Visitor:
 def visit(path: Path, swapper: FaceSwapper) -> Visit:
     """Take one file through in this process."""
     forget_peak("self")
-    before, started = memory_of("self"), time.monotonic()
+    before, begun = memory_of("self"), _cpu_seconds()
     num_read, failures = 0, []
     ways: tuple[Callable[[], object], ...] = (
         lambda: read_photo(path),
@@ -126,7 +132,7 @@ def visit(path: Path, swapper: FaceSwapper) -> Visit:
             failures.append(f"{type(error).__name__} {_place(error)}")
     num_refused = len(ways) - num_read - len(failures)
     peak = memory_of("self", "VmHWM") - before
-    return Visit(num_read, num_refused, failures, time.monotonic() - started, peak)
+    return Visit(num_read, num_refused, failures, _cpu_seconds() - begun, peak)
 
 
 def _decode(path: Path) -> None:
@@ -164,3 +170,9 @@ def _place(error: BaseException) -> str:
 
 def _end_of(code: int | None) -> str:
     return signal.Signals(-code).name if code is not None and code < 0 else f"exit code {code}"
+
+
+def _cpu_seconds() -> float:
+    """Processor time of this process, and of those it started that have ended."""
+    used = (resource.getrusage(who) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN))
+    return sum(one.ru_utime + one.ru_stime for one in used)

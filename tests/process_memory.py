@@ -43,7 +43,7 @@ class TreeWatch:
     def cpu_seconds(self) -> float:
         """Processor time that the tree has taken, with that of its ended parts."""
         try:
-            return sum(sum(process.cpu_times()) for process in self._tree())
+            return sum(sum(process.cpu_times()[:4]) for process in self._tree())
         except psutil.NoSuchProcess:
             return 0.0
 

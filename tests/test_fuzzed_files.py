@@ -15,7 +15,7 @@ pytestmark = pytest.mark.slow
 
 FILES_OF_A_KIND = 22
 SEED = 20
-DEADLINE = 60.0  # s, of one file on a busy machine: only what never ends is a hang here
+DEADLINE = 60.0  # processor seconds of one file: only what never ends is a hang here
 MEMORY = 600_000_000  # bytes
 
 

@@ -103,7 +103,7 @@ def options() -> argparse.Namespace:
     parser.add_argument("--kinds", nargs="+", choices=KINDS, default=list(KINDS))
     parser.add_argument("--jobs", type=int, default=2, help="processes at once")
     parser.add_argument("--keep", type=Path, help="folder for the files that do harm")
-    parser.add_argument("--deadline", type=float, default=10, help="seconds for a file")
+    parser.add_argument("--deadline", type=float, default=10, help="processor seconds for a file")
     parser.add_argument("--memory", type=int, default=3000, help="MB that a file can take")
     parser.add_argument("--most", type=float, default=600, help="MB that a file may take")
     parser.add_argument("--bundled", action="store_true", help="look with the bundled model")
