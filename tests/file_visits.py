@@ -32,6 +32,7 @@ from simswap.video_reading import read_frames
 
 ROOT = Path(__file__).parents[1]
 MAX_DECODED = 50  # frames of a video, which a fuzzed file may claim any number of
+STILL = (".jpg", ".png", ".webp", ".tif")  # no reader of videos knows them
 START_SECONDS = 600.0
 SECONDS_BETWEEN = 0.5  # two looks at a process that has not answered
 PATIENCE = 20  # deadlines, after which also a process that does nothing hangs
@@ -116,11 +117,9 @@ def visit(path: Path, swapper: FaceSwapper) -> Visit:
     forget_peak("self")
     before, begun = memory_of("self"), _cpu_seconds()
     num_read, failures = 0, []
-    ways: tuple[Callable[[], object], ...] = (
-        lambda: read_photo(path),
-        lambda: _decode(path),
-        lambda: _report(path, swapper),
-    )
+    ways: list[Callable[[], object]] = [lambda: read_photo(path), lambda: _report(path, swapper)]
+    if path.suffix not in STILL:
+        ways.append(lambda: _decode(path))
     for way in ways:
         try:
             way()
