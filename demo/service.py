@@ -19,6 +19,7 @@ import torch
 
 from demo import models
 from demo.uploads import read_upload, upload_folder, uploaded_file
+from demo.video_limits import VERIFY_LIMITS
 from simswap import (
     Face,
     OptionError,
@@ -148,14 +149,16 @@ def verify_upload(path: str | None) -> Report:
     """What an uploaded photo's or video's signature and marks say."""
     with readable_errors():
         file = uploaded_file(path)
-        return look_at_pixels(verify(file), file)
+        return look_at_pixels(verify(file, VERIFY_LIMITS), file)
 
 
 @spaces.GPU(duration=60)
 def look_at_pixels(report: Report, file: Path) -> Report:
     """The report with what the pixels of an uploaded file say."""
     with readable_errors():
-        return look_for_pixel_mark(report, file, models.by_name(None), models.names())
+        return look_for_pixel_mark(
+            report, file, models.by_name(None), models.names(), VERIFY_LIMITS
+        )
 
 
 def signing() -> str:

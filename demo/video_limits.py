@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import os
+from dataclasses import replace
 
+from simswap import video_guard
 from simswap.errors import OptionError
 from simswap.media import MAX_FILE_BYTES
-from simswap.video_guard import VERIFY_LIMITS, VideoLimits
 from simswap.video_info import VideoInfo, trim
 
 SETTING = "SIMSWAP_VIDEO_SECONDS"
@@ -14,14 +15,17 @@ DEFAULT_SECONDS = 120.0
 FRAMES_PER_SECOND = 60  # that many of a second are swapped at most
 
 # Of the file as it is sent; app.py lets nothing larger in.
-LIMITS = VideoLimits(
+LIMITS = video_guard.VideoLimits(
     max_bytes=MAX_FILE_BYTES,
     max_pixels=3840 * 2160,
     max_seconds=1800,
     max_frames=1800 * 240,  # a phone's slow motion
-    max_decoded=VERIFY_LIMITS.max_decoded,
-    max_work=VERIFY_LIMITS.max_work,
+    max_decoded=video_guard.VERIFY_LIMITS.max_decoded,
+    max_work=video_guard.VERIFY_LIMITS.max_work,
 )
+
+# Of one that is verified, of which only some frames are looked at.
+VERIFY_LIMITS = replace(video_guard.VERIFY_LIMITS, max_pixels=LIMITS.max_pixels)
 
 
 def allowed_seconds() -> float:

@@ -24,6 +24,9 @@ FINE_SIZE = 1280  # px, long side of one more pass over frames larger than this
 FINE_FACE = 100.0  # px; that pass adds no larger faces: it takes their parts for faces
 ROLLED_SCORE = 0.6  # enough for a rolled head to be looked at again, which decides
 CLEAR_FACE = (60.0, 170.0)  # px, long side of faces that need no second look...
+MAX_LOOKS = 64  # second looks at a frame, at its largest faces
+MAX_FOUND = 256  # faces of a frame, the largest
+MAX_CANDIDATES = 5000  # cells of a frame, the surest
 CLEAR_LEAN = 12.0  # ...if they are upright within these degrees, and the frame was not shrunk
 
 
@@ -34,7 +37,7 @@ def detect_faces(
     min_score: float = 0.7,
     min_face: float = 16.0,
 ) -> list[list[Face]]:
-    """Faces of each frame, largest first; heads may be rolled by any angle.
+    """Faces of each frame, largest first, at most MAX_FOUND; heads may be rolled by any angle.
 
     Args:
         detector: in evaluation mode, on any device.
@@ -78,7 +81,10 @@ def _search(
         for seen in map(from_detections, seen_in_images):
             enough = np.where(seen.is_rolled, least, min_score)
             fits = seen.sides.max(axis=1) <= largest_face
-            per_frame.append(seen.select((seen.scores >= enough) & fits).moved(image_to_frame))
+            seen = seen.select((seen.scores >= enough) & fits)
+            if len(seen.scores) > MAX_CANDIDATES:
+                seen = seen.select(np.argsort(-seen.scores, kind="stable")[:MAX_CANDIDATES])
+            per_frame.append(seen.moved(image_to_frame))
         passes.append(per_frame)
     return [suppress_doubles(concatenate(parts)) for parts in zip(*passes, strict=True)]
 
@@ -118,12 +124,15 @@ def _unclear(seen: Candidates, shape: tuple[int, ...]) -> np.ndarray:
     It steadies landmarks by a third (against an independent detector), but where the pass saw the
     frame's own pixels, an upright head and a good size, its reading stands.
     """
+    areas = seen.sides.clip(min=0).prod(axis=1)
+    largest = np.sort(np.argsort(-areas, kind="stable")[:MAX_LOOKS])
     if max(shape[:2]) > WORKING_SIZE:
-        return np.arange(len(seen.scores))
+        return largest
     long_sides = seen.sides.max(axis=1)
     leans = np.array([lean_of(landmarks) for landmarks in seen.landmarks])
     is_clear = (long_sides >= CLEAR_FACE[0]) & (long_sides <= CLEAR_FACE[1]) & ~seen.may_be_rolled
-    return np.flatnonzero(~(is_clear & (np.abs(leans) <= CLEAR_LEAN)))
+    is_clear &= np.abs(leans) <= CLEAR_LEAN
+    return largest[~is_clear[largest]]
 
 
 def _to_faces(seen: Candidates) -> list[Face]:
@@ -131,4 +140,4 @@ def _to_faces(seen: Candidates) -> list[Face]:
         Face(box.astype(np.float32), landmarks.astype(np.float32), float(score))
         for score, box, landmarks in zip(*seen[:3], strict=True)
     ]
-    return sorted(faces, key=lambda face: -face.area)
+    return sorted(faces, key=lambda face: -face.area)[:MAX_FOUND]

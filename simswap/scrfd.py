@@ -20,6 +20,7 @@ from simswap.types import Face
 SIDE = 640  # px; frames are enlarged or shrunk to this, as insightface does
 STRIDES, ANCHORS_PER_CELL = (8, 16, 32), 2
 NUM_OUTPUTS = 9
+MAX_FOUND = 256  # faces of a frame, the largest
 MAX_OVERLAP = 0.4  # intersection over union above which the lower score is a double
 
 
@@ -52,7 +53,7 @@ class Scrfd:
                 Face(box.astype(np.float32), landmarks.astype(np.float32), float(score))
                 for score, box, landmarks in zip(*seen[:3], strict=True)
             ]
-            found.append(sorted(faces, key=lambda face: -face.area))
+            found.append(sorted(faces, key=lambda face: -face.area)[:MAX_FOUND])
         return found
 
     def candidates(self, frame: np.ndarray, min_score: float, side: int = SIDE) -> Candidates:

@@ -17,16 +17,31 @@ from simswap.types import Assignment, Face, Identity, SwapOptions
 SAME_PERSON_COSINE = 0.3
 
 
+# Faces of one frame that are swapped, or searched for a mark, at most: each takes some 0.1 s.
+MAX_FACES = 64
+
+
 def choose_faces(faces: Sequence[Face], options: SwapOptions) -> tuple[int, ...]:
     """Indices of the faces that `options.faces` means, ascending; numbers not there are skipped.
 
-    faces: a frame's detections, largest first.
+    faces: a frame's detections, largest first. Of more than MAX_FACES the largest are taken.
     """
     if options.faces == "all":
-        return tuple(range(len(faces)))
+        return tuple(range(min(len(faces), MAX_FACES)))
     if options.faces == "largest":
         return (0,) if faces else ()
-    return tuple(sorted({index for index in options.faces if index < len(faces)}))
+    return tuple(sorted({index for index in options.faces if index < len(faces)}))[:MAX_FACES]
+
+
+def left_out(faces: Sequence[Face], options: SwapOptions) -> tuple[str, ...]:
+    """A notice where a frame has more faces to swap than are swapped."""
+    if isinstance(options.faces, str):
+        num_wanted = len(faces) if options.faces == "all" else 0
+    else:
+        num_wanted = len({index for index in options.faces if index < len(faces)})
+    if num_wanted <= MAX_FACES:
+        return ()
+    return (f"Of {num_wanted} faces the {MAX_FACES} largest are swapped.",)
 
 
 def check_face_numbers(options: SwapOptions, num_faces: int) -> None:

@@ -263,7 +263,7 @@ class FaceSwapper:
 
     def read_marks(self, photo: np.ndarray) -> list[MarkReading]:
         """Invisible marks on the faces of a photo ([H, W, 3] uint8 RGB); empty if none has one."""
-        return read_faces(checked_frame(photo), self.detect(photo))
+        return read_faces(checked_frame(photo), self.detect(photo)[: selection.MAX_FACES])
 
     def _plan(
         self,
@@ -275,8 +275,9 @@ class FaceSwapper:
     ) -> SwapPlan:
         chosen = selection.choose_faces(faces, options)
         guidance = self.generator.config.identity_guidance
+        too_many = selection.left_out(faces, options)
         if not chosen or (isinstance(source, Identity) and not guidance):
-            return SwapPlan(faces, dict.fromkeys(chosen, source))
+            return SwapPlan(faces, dict.fromkeys(chosen, source), too_many)
         embeddings = embed(frame, [faces[index] for index in chosen])
         if isinstance(source, Identity):
             matched, notices = dict.fromkeys(range(len(chosen)), source), ()
@@ -286,4 +287,4 @@ class FaceSwapper:
             chosen[i]: selection.push_apart(matched[i], embeddings[i], guidance)
             for i in sorted(matched)
         }
-        return SwapPlan(faces, identities, notices)
+        return SwapPlan(faces, identities, (*too_many, *notices))

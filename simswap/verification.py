@@ -13,6 +13,7 @@ from simswap.errors import MediaError, SigningError
 from simswap.mark_search import MarkReader, PixelMark, find_mark
 from simswap.provenance import Mark, printable, read_mark
 from simswap.signer import Signer, find_signer
+from simswap.video_guard import VERIFY_LIMITS, VideoLimits
 from simswap.video_mark import read_video_mark
 
 # C2PA's codes of what does not hold, by their ends.
@@ -69,14 +70,14 @@ class Report:
         return words | asdict(self)
 
 
-def verify(path: str | os.PathLike[str]) -> Report:
+def verify(path: str | os.PathLike[str], limits: VideoLimits = VERIFY_LIMITS) -> Report:
     """Look for Content Credentials and marks in a photo (PNG, JPEG, WebP) or a video.
 
     Raises MediaError for a file that is neither or cannot be opened, SigningError where the
     operator's trusted certificates cannot be read.
     """
     path = Path(path)
-    mark, kind = _mark_of(path)
+    mark, kind = _mark_of(path, limits)
     try:
         return Report(kind, read_credentials(path, _own_signer()), mark)
     except MediaError as error:
@@ -84,7 +85,11 @@ def verify(path: str | os.PathLike[str]) -> Report:
 
 
 def look_for_pixel_mark(
-    report: Report, path: str | os.PathLike[str], reader: MarkReader, models: Iterable[str] = ()
+    report: Report,
+    path: str | os.PathLike[str],
+    reader: MarkReader,
+    models: Iterable[str] = (),
+    limits: VideoLimits = VERIFY_LIMITS,
 ) -> Report:
     """The report, with what the pixels of the file say; see mark_search. Needs the networks.
 
@@ -93,7 +98,7 @@ def look_for_pixel_mark(
     told = (report.credentials, report.mark)
     names = [*models, *(found.model for found in told if found is not None and found.model)]
     try:
-        return replace(report, pixel_mark=find_mark(Path(path), report.kind, reader, names))
+        return replace(report, pixel_mark=find_mark(Path(path), report.kind, reader, names, limits))
     except MediaError as error:
         return replace(report, damage=report.damage or str(error))
 
@@ -204,7 +209,7 @@ def _in_words(code: str, kind: str) -> str:
     return next(found, f"C2PA's check says {code}").format(kind=kind)
 
 
-def _mark_of(path: Path) -> tuple[Mark | None, str]:
+def _mark_of(path: Path, limits: VideoLimits) -> tuple[Mark | None, str]:
     """The mark of a photo or a video, and which of the two it is."""
     try:
         return read_mark(path), "photo"
@@ -212,7 +217,7 @@ def _mark_of(path: Path) -> tuple[Mark | None, str]:
         if not path.is_file():
             raise
         try:
-            return read_video_mark(path), "video"
+            return read_video_mark(path, limits), "video"
         except MediaError:
             raise MediaError(
                 f"{printable(path.name)} is neither a PNG, JPEG or WebP photo nor a video that can "

@@ -35,8 +35,8 @@ _OUTCOMES = {
     -9: "takes too much time or memory",
     **dict.fromkeys((-4, -6, -7, -8, -11), "makes its reader fail"),
 }
-WATCH_SECONDS = 0.01  # between two looks at its memory
-WAITING_FACTOR = 3  # of its processor time: what it may take on the clock, where others work too
+WATCH_SECONDS = 0.02  # between two looks at its memory
+WAITING_FACTOR = 4  # of its processor time: what it may take on the clock, where others work too
 _BASE_BYTES = 350_000_000  # of these 100 million are Python's and the libraries' own
 _BYTES_PER_PIXEL = 40  # of the largest frame taken: some frames are held until one can be shown
 # What a child needs of the environment; keys and tokens stay here.
@@ -71,7 +71,7 @@ class VideoLimits:
 
 
 # What a video that is verified may cost; it may be long, as only some of its frames are looked at.
-VERIFY_LIMITS = VideoLimits(max_decoded=5_000_000_000, max_work=40.0)
+VERIFY_LIMITS = VideoLimits(max_decoded=3_000_000_000, max_work=25.0)
 
 
 def check_cost(path: Path, limits: VideoLimits) -> None:

@@ -19,7 +19,14 @@ from simswap.errors import MediaError, OptionError
 from simswap.frame_lists import FrameList, check_count, list_frames
 from simswap.provenance import printable
 from simswap.video_colour import Colour, colour_of
-from simswap.video_files import check_is_file, naming_damage, opened, packets_of, picture_stream
+from simswap.video_files import (
+    check_is_file,
+    is_too_large,
+    naming_damage,
+    opened,
+    packets_of,
+    picture_stream,
+)
 from simswap.video_guard import VideoLimits, check_cost
 from simswap.video_structure import check_structure
 
@@ -114,7 +121,7 @@ def look_through(path: Path, limits: VideoLimits) -> VideoInfo:
                     f"{limits.max_pixels / 1e6:.0f} are taken. Scale it down first."
                 )
             check_count(stream.frames, limits, name)
-            frame = _first_frame(container, stream, name)
+            frame = _first_frame(container, stream, name, limits.max_pixels)
         # Opened anew: a stream that has been decoded is not always wound back cleanly.
         with opened(path, limits.max_pixels) as container:
             stream = picture_stream(container, name)
@@ -161,7 +168,9 @@ def _check_size(path: Path, limits: VideoLimits) -> None:
         )
 
 
-def _first_frame(container: InputContainer, stream: VideoStream, name: str) -> VideoFrame:
+def _first_frame(
+    container: InputContainer, stream: VideoStream, name: str, max_pixels: int
+) -> VideoFrame:
     """The first frame that can be decoded: only it tells pixel format, rotation and fields."""
     num_packets = 0
     packets = packets_of(container, stream)
@@ -177,13 +186,14 @@ def _first_frame(container: InputContainer, stream: VideoStream, name: str) -> V
         except FFmpegError:
             num_packets += 1
             continue
-        if frames:
+        if frames and not is_too_large(frames[0], max_pixels):
             return frames[0]
     if num_packets == 0:
         raise MediaError(f"{name} has no frames. Give a video with at least one.")
     raise MediaError(
-        f"{name} ({stream.codec_context.name}) cannot be decoded: the file is damaged, protected "
-        "or of a rare kind. Convert it to an MP4 first."
+        f"{name} ({stream.codec_context.name}) cannot be decoded: the file is damaged, protected, "
+        f"of a rare kind, or of more than {max_pixels / 1e6:.0f} megapixels. Convert it to an MP4 "
+        "first."
     )
 
 

@@ -34,8 +34,14 @@ _MP4_STARTS = {
 _TABLES = re.compile(
     rb"trak|hdlr|stsz|stz2|stts|ctts|stsc|stco|co64|elst|sbgp|moof|trun|sidx|tfra|cmov|covr"
 )
-_MP4_TABLES = {b"moov", b"moof", b"sidx", b"mfra", b"trak", b"hoov"}
-_SAMPLES_PER_PIECE = 512  # of plain sound, which libav cuts into pieces of up to 1024
+# Boxes that libav looks for tables in, should they stand at the top.
+_MP4_TABLES = {
+    *(b"moov", b"hoov", b"moof", b"mfra", b"mvex", b"sidx", b"trak", b"traf", b"mdia", b"minf"),
+    *(b"stbl", b"dinf", b"edts", b"udta", b"meta", b"sinf", b"schi", b"wave", b"iprp", b"ipro"),
+    *(b"stsz", b"stz2", b"stts", b"ctts", b"stsc", b"stco", b"co64", b"elst", b"sbgp", b"trun"),
+    b"tfra",
+}
+_SAMPLES_PER_PIECE = 1024  # of plain sound, which libav cuts up
 _FEW_EDITS = 2  # that any camera's file may have
 
 
@@ -180,7 +186,8 @@ def _boxes_of_tables(stream: BinaryIO, name: str) -> Iterator[bytes]:
         if length < 8:
             return
         length = min(length, size - position)
-        if kind in _MP4_TABLES:
+        is_hidden = kind == b"free" and head[12:16] in (b"mvhd", b"cmov")  # libav looks there, too
+        if kind in _MP4_TABLES or is_hidden:
             num_bytes += length
             if num_bytes > MAX_TABLE_BYTES:
                 break
