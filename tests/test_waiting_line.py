@@ -15,7 +15,7 @@ from conftest import EXAMPLES
 from demo_server import running_demo
 from gradio_client import Client, handle_file
 from gradio_client.utils import QueueError
-from measure_load import call
+from measure.load import call
 from PIL import Image
 
 from demo import waiting_line

@@ -1,6 +1,6 @@
 """A long video, by hand: is memory flat, and is what was killed and resumed the same to the end?
 
-    python tests/long_video.py --source face.jpg --clip clip.mp4 --folder /tmp/long
+    python tests/measure/long_video.py --source face.jpg --clip clip.mp4 --folder /tmp/long
 
 Loops the clip to a long video and swaps it twice with the shell's defaults: once in one go, once
 killed (SIGKILL) at random moments and started again. Prints the memory's curve and whether the two
@@ -23,13 +23,14 @@ from pathlib import Path
 import av
 import numpy as np
 
-ROOT = Path(__file__).parents[1]
-sys.path.insert(0, str(ROOT))  # this file is a script: only tests/ is there by itself
+sys.path.extend(map(str, Path(__file__).parents[1:3]))  # tests/ and the repository
 
-from video_files import same_but_for_the_signature, sound_packets  # noqa: E402
+from video_files import same_but_for_the_signature, sound_packets
 
-from simswap.video_info import probe_video  # noqa: E402
-from simswap.video_reading import read_frames  # noqa: E402
+from simswap.video_info import probe_video
+from simswap.video_reading import read_frames
+
+ROOT = Path(__file__).parents[2]
 
 SECONDS_BETWEEN = 2.0  # two looks at a process
 PARTS = 10  # of the curve

@@ -1,4 +1,4 @@
-"""Measures the Webcam tab in a real Chromium on this machine: `python tests/measure_webcam.py`.
+"""Measures the Webcam tab in a real Chromium on this machine: `python tests/measure/webcam.py`.
 
 Each frame of a fake camera carries its number as a barcode. The lag of a shown picture is the time
 from when the camera gave that frame to the page to when the page drew its swapped twin.
@@ -12,12 +12,15 @@ import time
 from pathlib import Path
 
 import numpy as np
+
+sys.path.extend(map(str, Path(__file__).parents[1:3]))  # tests/ and the repository
+
 from chromium import consent_box, launched, upload
 from demo_server import running_demo
 from fake_camera import READ_NUMBER_JS, camera_flags, write_camera
 from PIL import Image
 
-EXAMPLES = Path(__file__).parents[1] / "assets" / "examples"
+EXAMPLES = Path(__file__).parents[2] / "assets" / "examples"
 NUM_FRAMES = 150  # five seconds, more than any lag
 WARM_UP_SECONDS = 5
 WATCH_JS = (

@@ -1,10 +1,11 @@
-"""Twenty callers at once: `python tests/measure_load.py`. Each checks that its result is its own.
+"""Twenty callers at once: `python tests/measure/load.py`. Each checks that its result is its own.
 
 Every caller has a photo of another width, which its result must have too.
 """
 
 import argparse
 import json
+import sys
 import tempfile
 import time
 from concurrent.futures import ThreadPoolExecutor
@@ -12,11 +13,14 @@ from pathlib import Path
 
 import numpy as np
 import psutil
-from demo_server import running_demo
 from gradio_client import Client, handle_file
 from PIL import Image
 
-EXAMPLES = Path(__file__).parents[1] / "assets" / "examples"
+sys.path.extend(map(str, Path(__file__).parents[1:3]))  # tests/ and the repository
+
+from demo_server import running_demo
+
+EXAMPLES = Path(__file__).parents[2] / "assets" / "examples"
 FULL = "queue is full"
 
 

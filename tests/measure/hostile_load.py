@@ -1,0 +1,201 @@
+"""The demo under attack, by one hostile file or request at a time.
+
+    python tests/measure/hostile_load.py --only "EXIF|MP4"
+
+For each: the answer, its seconds, the server's own processor time, its memory at its peak and
+afterwards, and how long an ordinary /swap_image takes that comes a moment after it. Ends with exit
+code 1 if the memory rose by more than --most megabytes, the swap took more than --patience seconds,
+or the server was gone. The server is started anew after each such case.
+"""
+
+from __future__ import annotations
+
+import argparse
+import re
+import resource
+import sys
+import tempfile
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+
+import psutil
+
+sys.path.extend(map(str, Path(__file__).parents[1:3]))  # tests/ and the repository
+
+from demo_calls import EXAMPLES, call, swap_image, swap_video, upload
+from demo_server import running_demo
+from hostile_photos import HOSTILE_PHOTOS, jpeg_of_scans
+from hostile_requests import HOSTILE_REQUESTS, camera_frames
+from hostile_videos import HOSTILE_VIDEOS
+from process_memory import TreeWatch
+
+HEAD_START = 0.3  # s that the attack has before the ordinary swap
+SETTLE = 2.0  # s after which memory is looked at again
+GIVEN_UP = 90.0  # s for an answer
+Attack = Callable[[str], str]
+LINE = "{:58} {:>6} {:>6} {:>7} {:>6} {:>6}  {}"
+HEAD = ("attack", "s", "cpu s", "peak MB", "after", "swap s", "answer")
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What an attack did to the server. rise, after: MB above idle, at the peak and at the end.
+
+    cpu_seconds: processor time, with the ordinary swap's. swap_seconds: None where that failed.
+    """
+
+    answer: str
+    seconds: float
+    cpu_seconds: float
+    rise: float
+    after: float
+    swap_seconds: float | None
+    is_alive: bool
+
+    def is_harmful(self, most: float, patience: float) -> bool:
+        is_late = self.swap_seconds is None or self.swap_seconds > patience
+        return self.rise > most or is_late or not self.is_alive
+
+
+class Demo:
+    """The demo, started when it is needed and anew when it was harmed."""
+
+    def __init__(self) -> None:
+        self._running = None
+
+    def address(self) -> tuple[str, psutil.Process]:
+        """Where it is, after an ordinary swap has loaded all, and its process."""
+        if self._running is None:
+            before = set(psutil.Process().children())
+            self._folder = tempfile.TemporaryDirectory()
+            running = running_demo(Path(self._folder.name))
+            self._url, self._running = running.__enter__(), running
+            self._process = next(iter(set(psutil.Process().children()) - before))
+            for _ in range(2):
+                ordinary_swap(self._url)
+        return self._url, self._process
+
+    def stop(self) -> None:
+        if self._running is not None:
+            with suppress(psutil.NoSuchProcess):
+                self._process.kill()
+            self._running.__exit__(None, None, None)
+            self._folder.cleanup()
+            self._running = None
+
+
+def ordinary_swap(url: str) -> float | None:
+    """Seconds of a /swap_image like any other; None if it failed."""
+    started = time.monotonic()
+    try:
+        target = upload(url, "target.jpg", (EXAMPLES / "astronaut.jpg").read_bytes())
+        answer = swap_image(url, target, GIVEN_UP)
+    except OSError:
+        return None
+    return time.monotonic() - started if "event: complete" in answer else None
+
+
+def attacked(attack: Attack, url: str, process: psutil.Process) -> Outcome:
+    """What one attack does to the server."""
+    told = {"answer": "no answer", "ended": None}
+
+    def run() -> None:
+        try:
+            told["answer"] = attack(url)
+        except OSError as error:
+            told["answer"] = f"{type(error).__name__}: {error}"
+        told["ended"] = time.monotonic()
+
+    watch = TreeWatch(process.pid)
+    idle, worked, started = watch.now(), watch.cpu_seconds(), time.monotonic()
+    with watch:
+        thread = threading.Thread(target=run, daemon=True)
+        thread.start()
+        time.sleep(HEAD_START)
+        swap_seconds = ordinary_swap(url)
+        thread.join(GIVEN_UP)
+        time.sleep(SETTLE)
+    seconds = (told["ended"] or time.monotonic()) - started
+    worked = watch.cpu_seconds() - worked
+    is_alive = process.is_running() and process.status() != psutil.STATUS_ZOMBIE
+    answer = " ".join(str(told["answer"]).split())
+    memory = watch.peak - idle, watch.now() - idle
+    return Outcome(answer, seconds, worked, *memory, swap_seconds, is_alive)
+
+
+def as_file(make: Callable[[], bytes], name: str, how: Callable) -> Attack:
+    """An attack by a file that is uploaded and then used."""
+    return lambda url: how(url, upload(url, name, make()), patience=GIVEN_UP)
+
+
+def attacks() -> dict[str, Attack]:
+    """All of them by their names."""
+    verify = partial(lambda url, file, patience: call(url, "verify", file, patience=patience))
+    found: dict[str, Attack] = {}
+    for name, make in HOSTILE_PHOTOS.items():
+        found[f"target: {name}"] = as_file(make, "photo.jpg", swap_image)
+        found[f"verify: {name}"] = as_file(make, "photo.jpg", verify)
+    for name, make in HOSTILE_VIDEOS.items():
+        found[f"video: {name}"] = as_file(make, "video.mp4", swap_video)
+        found[f"verify: {name}"] = as_file(make, "video.mp4", verify)
+    for name in HOSTILE_PHOTOS:
+        if "JPEG" in name and "65,000" not in name:
+            found[f"camera: {name}"] = partial(_filmed, HOSTILE_PHOTOS[name])
+    found["camera: 40,000 scans"] = partial(_filmed, partial(jpeg_of_scans, 1280, 720, 40_000))
+    return found | {f"request: {name}": attack for name, attack in HOSTILE_REQUESTS.items()}
+
+
+def _filmed(make: Callable[[], bytes], url: str) -> str:
+    return camera_frames(url, make())
+
+
+@contextmanager
+def limited(num_bytes: int) -> Iterator[None]:
+    """A limit of memory for each process begun within, so that the machine survives."""
+    before = resource.getrlimit(resource.RLIMIT_AS)
+    resource.setrlimit(resource.RLIMIT_AS, (num_bytes, before[1]))
+    yield
+    resource.setrlimit(resource.RLIMIT_AS, before)
+
+
+def row(name: str, done: Outcome, is_harmful: bool) -> str:
+    """A line of the table."""
+    swap = "none" if done.swap_seconds is None else f"{done.swap_seconds:.1f}"
+    figures = (f"{done.seconds:.1f}", f"{done.cpu_seconds:.1f}", f"{done.rise:.0f}")
+    says = "GONE " * (not done.is_alive) + "HARMED " * is_harmful + done.answer[:150]
+    return LINE.format(name[:58], *figures, f"{done.after:.0f}", swap, says)
+
+
+def main() -> int:
+    """Attack, and print a line for each attack."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--only", default="", help="a pattern that the names must contain")
+    parser.add_argument("--limit", type=float, default=6000, help="MB that the server can take")
+    parser.add_argument("--most", type=float, default=600, help="MB that it may take above idle")
+    parser.add_argument("--patience", type=float, default=10, help="s for an ordinary swap")
+    given = parser.parse_args()
+    chosen = {name: one for name, one in attacks().items() if re.search(given.only, name)}
+    harmed, demo = [], Demo()
+    print(LINE.format(*HEAD))
+    with limited(round(given.limit * 1e6)):
+        try:
+            for name, attack in chosen.items():
+                done = attacked(attack, *demo.address())
+                is_harmful = done.is_harmful(given.most, given.patience)
+                print(row(name, done, is_harmful), flush=True)
+                if is_harmful:
+                    harmed.append(name)
+                    demo.stop()
+        finally:
+            demo.stop()
+    print(f"{len(harmed)} of {len(chosen)} attacks did harm.")
+    return 1 if harmed else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
