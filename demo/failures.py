@@ -11,6 +11,9 @@ import ctypes
 import errno
 import gc
 import logging
+import os
+import re
+import tempfile
 import traceback
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -18,6 +21,7 @@ from pathlib import Path
 
 import gradio as gr
 
+from demo.uploads import upload_folder
 from simswap import SimSwapError
 
 logger = logging.getLogger(__name__)
@@ -27,7 +31,8 @@ DISK_FULL = "The server's disk is full. Try again in an hour, when old files hav
 UNEXPECTED = "Something went wrong on the server, and its log has been told. Try again in a minute."
 UNREADABLE = "The server cannot read what was sent to it. Reload the page and try again."
 
-ROOT = Path(__file__).resolve().parents[1]
+THIS_FILE = Path(__file__)
+ROOT = THIS_FILE.parents[1]
 OUR_FOLDERS = (ROOT / "demo", ROOT / "simswap")
 # torch and OpenCV have no kind of error for it; each of these is from one of their messages.
 SIGNS_OF_NO_MEMORY = (
@@ -50,7 +55,10 @@ def readable_errors() -> Iterator[None]:
     try:
         yield
     except SimSwapError as error:
-        raise _told(str(error)) from error
+        sentence = without_paths(str(error))
+        if sentence != str(error):
+            logger.error("%s %s", _kind(error), _our_lines(error))
+        raise _told(sentence) from error
     except gr.Error as error:
         error.print_exception = False  # those of Gradio and of a lent GPU come with a traceback
         if error.message == OUT_OF_MEMORY:
@@ -69,10 +77,22 @@ def readable_misfits() -> Iterator[None]:
     """While Gradio reads a request: what does not fit is the sender's mistake, not worth a log."""
     try:
         yield
+    except gr.Error as error:  # a ValueError too
+        if error.print_exception:  # a component's, and its text repeats the value
+            raise _told(UNREADABLE) from None
+        raise
     except MISFITS as error:
         if is_out_of_memory(error):
             raise
         raise _told(UNREADABLE) from None
+
+
+def without_paths(sentence: str) -> str:
+    """A sentence of the package, which names paths to its other users, as fit for a visitor."""
+    for folder in {str(upload_folder()), tempfile.gettempdir(), str(ROOT), os.path.expanduser("~")}:
+        if os.path.isabs(folder) and folder != os.sep:
+            sentence = re.sub(re.escape(folder) + r"(/[^\s'\",;:()]*)?", "on the server", sentence)
+    return sentence
 
 
 def is_out_of_memory(error: BaseException) -> bool:
@@ -118,7 +138,7 @@ def _our_lines(error: BaseException) -> str:
     lines = [
         f"{place.relative_to(ROOT)}:{frame.lineno}"
         for place, frame in zip(places, frames, strict=True)
-        if any(place.is_relative_to(folder) for folder in OUR_FOLDERS)
+        if any(place.is_relative_to(folder) for folder in OUR_FOLDERS) and place != THIS_FILE
     ]
     before = error.__cause__ or error.__context__
     led = f" (after {_kind(before)})" if before is not None else ""

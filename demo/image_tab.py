@@ -20,7 +20,8 @@ FORMATS = [("PNG", "png"), ("JPEG", "jpeg")]
 
 def load_example(event: gr.EventData) -> tuple[list[str], str]:
     """Fill in the source and the target."""
-    return examples.paths(getattr(event, "example", None))
+    told = event._data
+    return examples.paths(told.get("example") if isinstance(told, dict) else None)
 
 
 def show_faces(target: dict | None, choice: str, model: str) -> tuple[dict, str, str]:
