@@ -60,7 +60,8 @@ def readable_errors() -> Iterator[None]:
             logger.error("%s %s", _kind(error), _our_lines(error))
         raise _told(sentence) from error
     except gr.Error as error:
-        error.print_exception = False  # those of Gradio and of a lent GPU come with a traceback
+        if error.print_exception:  # Gradio's own, whose text repeats a value; see `_told`
+            raise _told(UNREADABLE) from None
         if error.message == OUT_OF_MEMORY:
             give_memory_back(error)
         raise
@@ -77,9 +78,7 @@ def readable_misfits() -> Iterator[None]:
     """While Gradio reads a request: what does not fit is the sender's mistake, not worth a log."""
     try:
         yield
-    except gr.Error as error:  # a ValueError too
-        if error.print_exception:  # a component's, and its text repeats the value
-            raise _told(UNREADABLE) from None
+    except gr.Error:  # a ValueError too
         raise
     except MISFITS as error:
         if is_out_of_memory(error):

@@ -1,13 +1,16 @@
 """Wrong arguments: each of each endpoint is refused in a sentence, and nothing of it is logged."""
 
 import json
+import os
+import subprocess
+import sys
 import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
 
 import httpx
 import pytest
-from conftest import EXAMPLES
+from conftest import EXAMPLES, ROOT
 
 SECRET = "Anna-Karenina"
 UPLOADED = {"_type": "gradio.FileData"}
@@ -32,6 +35,26 @@ WRONG = {
     "a list of texts": ([f"/home/{SECRET}.jpg"] * 3, ()),
     "a list of nulls": ([None, None], ()),
 }
+# Calls every function that is the page's own, as a hand-made request can.
+CALL_ALL = """
+import asyncio, json, app, gradio as gr
+page = app.queued_page()
+values = [None, 5, float("nan"), True, [5], {"image": 5}, "Anna-Karenina"]
+values += [{"path": "Anna-Karenina"}, [{"image": {"path": "Anna-Karenina"}}]]
+for function in page.fns.values():
+    if function.fn is None or function.api_visibility != "private" or function.cancels:
+        continue
+    for value in values:
+        request, event = gr.Request(session_hash="page"), gr.EventData(None, value)
+        inputs = [value] * len(function.inputs)
+        try:
+            asyncio.run(page.process_api(function, inputs, request=request, event_data=event))
+            said = None
+        except gr.Error as error:
+            assert not error.print_exception
+            said = error.message
+        print(json.dumps([function.name, said]))
+"""
 # Of these a sentence says what is wrong, but not with which argument.
 ELSEWHERE = {
     "a path that was not uploaded": f"/home/{SECRET}.jpg",
@@ -95,9 +118,10 @@ def client(demo_url: str) -> Iterator[httpx.Client]:
 def sentence_of(client: httpx.Client, endpoint: str, data: list) -> str:
     """What the server says to a call that is refused."""
     # The standard library's JSON knows infinity, as httpx's does not.
-    answer = client.post(f"/run/{endpoint}", content=json.dumps({"data": data}))
-    assert answer.status_code == 500
-    return answer.json()["error"]
+    event = client.post(f"/call/{endpoint}", content=json.dumps({"data": data})).json()["event_id"]
+    kind, told = client.get(f"/call/{endpoint}/{event}").text.strip().split("\n")
+    assert kind == "event: error"
+    return json.loads(told.removeprefix("data: "))["error"]
 
 
 ALL_TYPES = {"file", "files", "string", "number", "boolean"}
@@ -149,20 +173,21 @@ def test_too_few_and_too_many_values_are_told(client, demo_folder, parameters, u
     assert (demo_folder / "demo.log").read_text() == log
 
 
-@pytest.mark.parametrize("value", [None, 5, "text", [5], {"path": SECRET}, {"image": 5}, [[]]])
-def test_what_no_page_sends_is_refused_in_a_sentence_too(demo_url, client, demo_folder, value):
-    """All that the page calls, by its number, with one and the same value for every input."""
-    with urllib.request.urlopen(f"{demo_url}/config") as answer:
-        config = json.load(answer)
-    log = (demo_folder / "demo.log").read_text()
-    called = 0
-    for function in config["dependencies"]:
-        is_page_s = function["backend_fn"] and function["api_visibility"] == "private"
-        if not is_page_s or function["connection"] == "stream" or function["cancels"]:
-            continue
-        body = {"data": [value] * len(function["inputs"]), "fn_index": function["id"]}
-        answer = client.post("/run/predict", json=body).json()
-        assert "data" in answer or str(answer["error"]).endswith("."), function["id"]
-        called += 1
-    assert called > 15
-    assert (demo_folder / "demo.log").read_text() == log
+@pytest.mark.slow
+def test_what_no_page_sends_is_refused_in_a_sentence_too(tmp_path):
+    """All that the page itself calls, with one and the same value for every input."""
+    environment = {**os.environ, "GRADIO_TEMP_DIR": str(tmp_path)}
+    said = subprocess.run(
+        [sys.executable, "-c", CALL_ALL],
+        cwd=ROOT,
+        env=environment,
+        capture_output=True,
+        text=True,
+        timeout=300,
+        check=True,
+    )
+    answers = [json.loads(line) for line in said.stdout.splitlines()]
+    assert len(answers) > 100
+    assert [each for each in answers if each[1] is not None and not each[1].endswith(".")] == []
+    assert [each for each in answers if SECRET in str(each[1])] == []
+    assert said.stderr == ""

@@ -91,7 +91,14 @@ def test_the_text_of_an_error_is_not_logged(caplog, capfd, kind):
     with pytest.raises(gr.Error) as told:
         call(fail_with(kind(SECRET)), "")
     assert told.value.print_exception is False
-    assert SECRET not in caplog.text + "".join(capfd.readouterr())
+    assert SECRET not in told.value.message + caplog.text + "".join(capfd.readouterr())
+
+
+def test_what_a_lent_gpu_says_reaches_the_visitor():
+    error = gr.Error("Your quota is used up.", print_exception=False)
+    with pytest.raises(gr.Error, match="Your quota is used up") as told:
+        call(fail_with(error), "")
+    assert told.value.print_exception is False
 
 
 def test_a_path_of_the_server_is_taken_out_of_a_sentence(monkeypatch, tmp_path):
