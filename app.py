@@ -9,12 +9,15 @@ from __future__ import annotations
 
 import os
 import sys
+from collections.abc import Callable
+from typing import TypeVar
 
-from demo import retention
+from demo import own_address, retention
 
-# Read when gradio is imported.
+# Read when gradio and others are imported.
 os.environ["GRADIO_ANALYTICS_ENABLED"] = "False"
-os.environ["GRADIO_TEMP_DIR"] = str(retention.private_folder())
+os.environ.update(retention.variables(retention.private_folder()))
+os.environ.update(own_address.variables())
 
 import gradio as gr
 from starlette.middleware import Middleware
@@ -26,6 +29,7 @@ from demo import (
     image_tab,
     live_service,
     look,
+    mcp_tools,
     model_picker,
     models,
     photo_endpoints,
@@ -39,9 +43,11 @@ from demo import (
     webcam_socket,
     webcam_tab,
 )
+from demo.page import Page
 from simswap import SimSwapError
 from simswap.media import MAX_FILE_BYTES
 
+T = TypeVar("T")
 # Each has a build().
 TABS = {
     "Image": image_tab,
@@ -52,9 +58,9 @@ TABS = {
 ENDPOINTS = (photo_endpoints, video_endpoints, verify_endpoint)
 
 
-def build_page() -> gr.Blocks:
+def build_page() -> Page:
     """The page: its tabs, and the endpoints, whose components no visitor sees."""
-    with gr.Blocks(title="SimSwap", delete_cache=(retention.INTERVAL, retention.MAX_AGE)) as page:
+    with Page(title="SimSwap", delete_cache=(retention.INTERVAL, retention.MAX_AGE)) as page:
         gr.HTML(look.HEADER)
         with gr.Row(elem_id="above-tabs", equal_height=False):
             consent.build()
@@ -70,19 +76,27 @@ def build_page() -> gr.Blocks:
     return page
 
 
-def queued_page() -> gr.Blocks:
+def queued_page() -> Page:
     """The page with its queue; ends the program if that is configured wrongly."""
-    try:
-        page = build_page().queue(max_size=waiting_line.size(), default_concurrency_limit=1)
-    except SimSwapError as error:
-        sys.exit(f"app.py: {error}")
+    page = build_page()
+    page.queue(max_size=configured(waiting_line.size), default_concurrency_limit=1)
     waiting_line.say_what_to_do_when_full(page._queue)
     return page
 
 
+def configured(setting: Callable[[], T]) -> T:
+    """What a setting says; ends the program with a sentence if that is wrong."""
+    try:
+        return setting()
+    except SimSwapError as error:
+        sys.exit(f"app.py: {error}")
+
+
 if __name__ == "__main__":
     addresses.refuse_addresses()
+    mcp_tools.install()
     queued_page().launch(
+        server_port=configured(own_address.free_port),
         theme=look.theme(),
         css_paths=look.PAGE_CSS,
         js=look.PAGE_JS,

@@ -7,6 +7,7 @@ from pathlib import Path
 from PIL import Image
 
 from demo.pictures import data_uri
+from simswap import OptionError
 
 FOLDER = Path(__file__).parents[1] / "assets" / "examples"
 PAIRS = (
@@ -43,8 +44,10 @@ def show() -> list[dict[str, str]]:
     ]
 
 
-def paths(number: int) -> tuple[list[str], str]:
-    """The source photos and the target photo of an example."""
+def paths(number: object) -> tuple[list[str], str]:
+    """The source photos and the target photo of an example. Raises OptionError if it is none."""
+    if type(number) is not int or not 0 <= number < len(PAIRS):
+        raise OptionError(f"There is no such example; they are numbered 0 to {len(PAIRS) - 1}.")
     source, target, _ = PAIRS[number]
     return [str(FOLDER / source)], str(FOLDER / target)
 

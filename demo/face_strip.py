@@ -11,7 +11,7 @@ import numpy as np
 from PIL import Image
 
 from demo.pictures import data_uri
-from simswap import Face
+from simswap import Face, OptionError
 
 EMPTY: dict[str, list] = {"faces": [], "picked": []}
 MARGIN = 0.25  # of the face's longer side, on each side of it
@@ -56,6 +56,17 @@ def show(image: np.ndarray, faces: Sequence[Face], choice: str) -> dict[str, lis
         "faces": [_picture(image, face) for face in faces],
         "picked": picked[:1] if choice == "largest" else picked,
     }
+
+
+def picked(strip: object) -> str:
+    """The faces that a visitor has picked, as `parse_faces` reads them.
+
+    Raises OptionError if the browser sent something else.
+    """
+    numbers = strip.get("picked") if isinstance(strip, dict) else None
+    if not isinstance(numbers, list) or not all(type(number) is int for number in numbers):
+        raise OptionError("Which faces were picked cannot be read. Choose the photo again.")
+    return ",".join(map(str, numbers))
 
 
 def _picture(image: np.ndarray, face: Face) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import gradio as gr
 
 from demo import consent, examples, face_strip, look, model_picker, models, service, source_photos
+from demo.arguments import File, Flag, Number, Text, declare
 from demo.uploads import read_upload
 from simswap import SwapOptions
 
@@ -19,7 +20,8 @@ FORMATS = [("PNG", "png"), ("JPEG", "jpeg")]
 
 def load_example(event: gr.EventData) -> tuple[list[str], str]:
     """Fill in the source and the target."""
-    return examples.paths(event.example)
+    told = event._data
+    return examples.paths(told.get("example") if isinstance(told, dict) else None)
 
 
 def show_faces(target: dict | None, choice: str, model: str) -> tuple[dict, str, str]:
@@ -51,8 +53,8 @@ def swap_on_page(
     with service.readable_errors():
         consent.check_ticked(is_agreed)
         model = models.by_name(model).name
+        faces = face_strip.picked(strip) if choice == "picked" else choice
     sources = source_photos.paths(source)
-    faces = ",".join(map(str, strip["picked"])) if choice == "picked" else choice
     path = target and target["path"]
     options = {"match_colour": match_colour, "mask_softness": mask_softness, "model": model}
     swapped, summary = service.swap_uploads(sources, path, faces=faces, format="png", **options)
@@ -86,6 +88,7 @@ def build() -> None:
                 elem_id="faces",
             )
             choice = gr.Radio(CHOICES, value="all", label="Faces to swap")
+            declare(choice, "faces", Text(default="all"))
             settings = build_settings()
             swap = gr.Button("Swap", variant="primary", size="lg")
         with gr.Column(scale=6, elem_classes="half"):
@@ -96,6 +99,7 @@ def build() -> None:
                 format = gr.Radio(
                     FORMATS, value="png", label="File format", show_label=False, container=False
                 )
+                declare(format, "format", Text(default="png"))
                 download = gr.DownloadButton("Download PNG", interactive=False, min_width=150)
             example = gr.HTML(examples.show(), html_template=examples.HTML, js_on_load=examples.JS)
     result, model = gr.State(), model_picker.dropdown()
@@ -133,13 +137,17 @@ def build_photo_inputs() -> tuple[gr.Gallery, gr.Image]:
                 buttons=[],
                 elem_id="target",
             )
+            declare(target, "target", File())
     return source, target
 
 
 def build_settings() -> tuple[gr.Checkbox, gr.Slider]:
     """What few visitors change, in the order of swap_on_page's arguments."""
     with gr.Accordion("Settings", open=False):
-        return (
-            gr.Checkbox(DEFAULTS.match_colour, label="Match the face's colours to the photo"),
-            gr.Slider(0, 0.5, DEFAULTS.mask_softness, step=0.01, label="Softness of its edge"),
+        colour = gr.Checkbox(DEFAULTS.match_colour, label="Match the face's colours to the photo")
+        softness = gr.Slider(
+            0, 0.5, DEFAULTS.mask_softness, step=0.01, label="Softness of its edge"
         )
+    declare(colour, "match_colour", Flag(default=DEFAULTS.match_colour))
+    declare(softness, "mask_softness", Number(default=DEFAULTS.mask_softness))
+    return colour, softness

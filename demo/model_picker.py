@@ -5,6 +5,7 @@ from __future__ import annotations
 import gradio as gr
 
 from demo import models, page_parts
+from demo.arguments import Text, declare
 
 ELEM_ID = "model"
 
@@ -12,7 +13,7 @@ ELEM_ID = "model"
 def build() -> gr.Dropdown:
     """The picker; build it before the tabs, which find it by `dropdown`."""
     names = models.names()
-    return gr.Dropdown(
+    picker = gr.Dropdown(
         names,
         value=names[0],
         label="Model",
@@ -20,6 +21,8 @@ def build() -> gr.Dropdown:
         visible=len(names) > 1,
         elem_id=ELEM_ID,
     )
+    declare(picker, "model", Text())
+    return picker
 
 
 def dropdown() -> gr.Dropdown:

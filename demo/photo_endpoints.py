@@ -5,8 +5,9 @@ from __future__ import annotations
 import gradio as gr
 
 from demo import service
+from demo.arguments import File, Files, Flag, Number, Text, build_endpoint
 from demo.consent import check_said
-from demo.uploads import OneOrMoreFiles, read_upload
+from demo.uploads import read_upload
 from simswap import SwapOptions
 
 DEFAULTS = SwapOptions()
@@ -84,22 +85,28 @@ def detect_faces(
 
 def build() -> None:
     """The endpoints with components of their own, which no page shows: they name the arguments."""
-    sources = gr.File(file_count="multiple", label="Source photos")
-    sources.data_model = OneOrMoreFiles
-    photo = gr.File(label="Photo")
-    faces = gr.Textbox("all", label="Faces")
-    format = gr.Textbox("png", label="Format")
-    match_colour = gr.Checkbox(DEFAULTS.match_colour, label="Match colours")
-    mask_softness = gr.Number(DEFAULTS.mask_softness, label="Softness of the edge")
-    consent = gr.Checkbox(False, label="I have the right to use these faces")
-    min_score = gr.Number(DEFAULTS.min_score, label="Lowest confidence")
-    model = gr.Textbox(None, label="Model")
-    result, summary = gr.Image(label="Result"), gr.JSON(label="Summary")
-    gr.Button().click(
+    summary, model = gr.JSON(label="Summary"), Text("Model")
+    build_endpoint(
         swap_image,
-        [sources, photo, faces, format, match_colour, mask_softness, consent, model],
-        [result, summary],
-        api_name="swap_image",
+        {
+            "source": Files("Source photos"),
+            "target": File("Photo"),
+            "faces": Text("Faces", "all"),
+            "format": Text("Format", "png"),
+            "match_colour": Flag("Match colours", DEFAULTS.match_colour),
+            "mask_softness": Number("Softness of the edge", DEFAULTS.mask_softness),
+            "consent": Flag("I have the right to use these faces", False),
+            "model": model,
+        },
+        [gr.Image(label="Result"), summary],
         concurrency_id="swap",
     )
-    gr.Button().click(detect_faces, [photo, min_score, model], summary, api_name="detect_faces")
+    build_endpoint(
+        detect_faces,
+        {
+            "photo": File("Photo"),
+            "min_score": Number("Lowest confidence", DEFAULTS.min_score),
+            "model": model,
+        },
+        summary,
+    )

@@ -8,23 +8,20 @@ from __future__ import annotations
 import logging
 import tempfile
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
-import gradio as gr
 import numpy as np
 import spaces  # before torch, which it prepares for such a GPU
 import torch
 
 from demo import models
+from demo.failures import readable_errors
 from demo.uploads import read_upload, upload_folder, uploaded_file
 from demo.video_limits import VERIFY_LIMITS
 from simswap import (
     Face,
     OptionError,
     SigningError,
-    SimSwapError,
     SwapOptions,
     SwapResult,
 )
@@ -37,15 +34,6 @@ logger = logging.getLogger(__name__)
 
 MAX_SOURCES = 8  # photos, all of them in memory at once
 SUFFIXES = {"png": ".png", "jpeg": ".jpg"}
-
-
-@contextmanager
-def readable_errors() -> Iterator[None]:
-    """Turn our errors into Gradio's, which reach the visitor as a sentence, not a traceback."""
-    try:
-        yield
-    except SimSwapError as error:
-        raise gr.Error(str(error), print_exception=False) from error
 
 
 @spaces.GPU(duration=15)

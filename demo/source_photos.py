@@ -5,12 +5,13 @@ from __future__ import annotations
 import gradio as gr
 
 from demo import look
+from demo.arguments import Pictures, declare
 
 
 def build(elem_id: str) -> gr.Gallery:
     """The input, under its heading; `elem_id` is its name on the page."""
     gr.HTML(look.heading("Source", "One or more photos of one person."))
-    return gr.Gallery(
+    photos = gr.Gallery(
         label="Source photos",
         show_label=False,
         file_types=["image"],
@@ -22,6 +23,8 @@ def build(elem_id: str) -> gr.Gallery:
         elem_id=elem_id,
         elem_classes="source",
     )
+    declare(photos, "source", Pictures())
+    return photos
 
 
 def paths(value: list[dict] | None) -> list[str]:

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import gradio as gr
 from gradio.data_classes import ListFiles
-from pydantic import model_validator
 
 from simswap.errors import MediaError
 from simswap.media import Photo, read_photo
@@ -15,10 +15,17 @@ from simswap.media import Photo, read_photo
 class OneOrMoreFiles(ListFiles):
     """One file, or a list of files."""
 
-    @model_validator(mode="before")
     @classmethod
-    def _wrap(cls, payload: object) -> object:
-        return [payload] if isinstance(payload, dict) else payload
+    def model_json_schema(cls, *given: Any, **named: Any) -> dict[str, Any]:
+        """Its type; all in one piece, where pydantic's refers to definitions by their place.
+
+        That is another one where a tool of MCP has this as one of its arguments.
+        """
+        schema = super().model_json_schema(*given, **named)
+        parts = schema.pop("$defs")
+        schema["items"] = parts["FileData"]
+        schema["items"]["properties"]["meta"] = parts["FileDataMeta"]
+        return schema
 
 
 def upload_folder() -> Path:
@@ -36,8 +43,16 @@ def uploaded_file(path: str | None) -> Path:
     """
     if path is None:
         raise MediaError("No file was given. Add one.")
-    if not Path(path).resolve().is_relative_to(upload_folder().resolve()):
+    try:
+        real = Path(path).resolve()
+        is_here = real.is_relative_to(upload_folder().resolve())
+        is_file = is_here and real.is_file()
+    except (OSError, ValueError):  # no path at all: too long, or with a null character
+        is_here = is_file = False
+    if not is_here:
         raise MediaError("That file was not uploaded to this server. Upload the file itself.")
+    if not is_file:
+        raise MediaError("That file is not on this server any more. Upload it again.")
     return Path(path)
 
 

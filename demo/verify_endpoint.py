@@ -5,6 +5,7 @@ from __future__ import annotations
 import gradio as gr
 
 from demo import service
+from demo.arguments import File, build_endpoint
 
 
 def verify(file: str | None) -> dict[str, object]:
@@ -27,8 +28,6 @@ def verify(file: str | None) -> dict[str, object]:
 
 
 def build() -> None:
-    """The endpoint with components of its own, which no page shows."""
-    file = gr.File(label="Photo or video")
-    gr.Button().click(
-        verify, file, gr.JSON(label="Report"), api_name="verify", concurrency_id="swap"
-    )
+    """The endpoint with a component of its own, which no page shows."""
+    report = gr.JSON(label="Report")
+    build_endpoint(verify, {"file": File("Photo or video")}, report, concurrency_id="swap")

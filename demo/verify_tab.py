@@ -5,6 +5,7 @@ from __future__ import annotations
 import gradio as gr
 
 from demo import look, report_card, service
+from demo.arguments import File, declare
 
 
 def show(file: dict | None) -> str:
@@ -29,6 +30,7 @@ def build() -> None:
                 height=200,
                 elem_id="verify-file",
             )
+            declare(file, "file", File())
         with gr.Column(scale=6, elem_classes="half"):
             gr.HTML(look.heading("Report", "What its signature and its marks say."))
             report = gr.HTML(elem_id="report", js_on_load=look.LIVE_REGION_JS)

@@ -8,8 +8,8 @@ from contextlib import closing
 import gradio as gr
 
 from demo import service, video_service
+from demo.arguments import File, Files, Flag, Number, Text, build_endpoint
 from demo.consent import check_said
-from demo.uploads import OneOrMoreFiles
 from demo.video_service import Choices, Outcome
 from simswap import VideoProgress, VideoReport
 
@@ -97,26 +97,23 @@ def _summary(report: VideoReport) -> dict[str, object]:
 
 def build() -> None:
     """The endpoint with components of its own, which no page shows: they name the arguments."""
-    source = gr.File(file_count="multiple", label="Source photos")
-    source.data_model = OneOrMoreFiles
-    gr.Button().click(
+    build_endpoint(
         swap_video,
-        [
-            source,
-            gr.File(label="Target video"),
-            gr.Textbox(DEFAULTS.faces, label="Faces"),
-            gr.Number(DEFAULTS.start, label="Start, in seconds"),
-            gr.Number(DEFAULTS.end, label="End, in seconds"),
-            gr.Textbox(DEFAULTS.format, label="Format"),
-            gr.Number(DEFAULTS.crf, label="Quality (CRF)"),
-            gr.Number(DEFAULTS.detect_every, label="Frames between two looks for faces"),
-            gr.Checkbox(DEFAULTS.match_colour, label="Match colours"),
-            gr.Number(DEFAULTS.mask_softness, label="Softness of the edge"),
-            gr.Checkbox(False, label="I have the right to use these faces"),
-            gr.Textbox(DEFAULTS.model, label="Model"),
-        ],
+        {
+            "source": Files("Source photos"),
+            "target": File("Target video"),
+            "faces": Text("Faces", DEFAULTS.faces),
+            "start": Number("Start, in seconds", DEFAULTS.start),
+            "end": Number("End, in seconds", DEFAULTS.end),
+            "format": Text("Format", DEFAULTS.format),
+            "crf": Number("Quality (CRF)", DEFAULTS.crf),
+            "detect_every": Number("Frames between two looks for faces", DEFAULTS.detect_every),
+            "match_colour": Flag("Match colours", DEFAULTS.match_colour),
+            "mask_softness": Number("Softness of the edge", DEFAULTS.mask_softness),
+            "consent": Flag("I have the right to use these faces", False),
+            "model": Text("Model", DEFAULTS.model),
+        },
         [gr.File(label="Result"), gr.JSON(label="Summary")],
-        api_name="swap_video",
         concurrency_id="video",
         concurrency_limit=1,
     )

@@ -18,6 +18,7 @@ from demo import (
     video_service,
     waiting_line,
 )
+from demo.arguments import File, Flag, Number, Text, declare
 from demo.video_service import Choices
 from simswap import VideoProgress
 from simswap.video_writing import Encoding
@@ -26,6 +27,17 @@ DEFAULTS = Choices()
 FACES = [("All faces", "all"), ("Largest face", "largest")]
 FORMATS = [("MP4", "mp4"), ("WebM", "webm")]
 KEEP = gr.skip()
+# In the order of Choices' fields, but for the model, the last. An emptied field comes as null.
+SETTINGS = {
+    "faces": Text(default=DEFAULTS.faces),
+    "start": Number(),
+    "end": Number(),
+    "format": Text(default=DEFAULTS.format),
+    "crf": Number(),
+    "detect_every": Number(default=DEFAULTS.detect_every),
+    "match_colour": Flag(default=DEFAULTS.match_colour),
+    "mask_softness": Number(default=DEFAULTS.mask_softness),
+}
 MAX_CRF = 51
 
 
@@ -182,11 +194,12 @@ def _build_inputs() -> tuple[gr.Gallery, gr.File]:
                 height=260,
                 elem_id="video-target",
             )
+            declare(target, "target", File())
     return source, target
 
 
 def _build_settings() -> tuple[gr.components.Component, ...]:
-    """In the order of Choices' fields, but for the model, the last."""
+    """In the order of SETTINGS."""
     faces = gr.Radio(FACES, value=DEFAULTS.faces, label="Faces to swap")
     with gr.Row():
         # Gradio shows a number that is not given as 0: the end is filled in with the video.
@@ -208,13 +221,17 @@ def _build_settings() -> tuple[gr.components.Component, ...]:
         softness = gr.Slider(
             0, 0.5, DEFAULTS.mask_softness, step=0.01, label="Softness of its edge"
         )
-    return faces, start, end, format, crf, every, colour, softness
+    settings = (faces, start, end, format, crf, every, colour, softness)
+    for component, (name, argument) in zip(settings, SETTINGS.items(), strict=True):
+        declare(component, name, argument)
+    return settings
 
 
 def _build_preview() -> tuple[gr.Slider, gr.ImageSlider, gr.HTML]:
     gr.HTML(look.heading("Preview", "Any frame, swapped. Drag the handle to compare."))
     frame = look.build_comparison("video-preview", max_height=420)
     slider = gr.Slider(0, 1, 0, step=1, label="Frame", visible=False, elem_id="video-frame")
+    declare(slider, "frame", Number(default=0))
     return slider, frame, look.build_message()
 
 

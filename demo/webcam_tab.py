@@ -23,6 +23,7 @@ from demo import (
     waiting_line,
     webcam_socket,
 )
+from demo.arguments import Text, declare
 from demo.live_sessions import MAX_SESSIONS
 from simswap import MediaError, OptionError, SimSwapError
 from simswap.media import Photo
@@ -119,6 +120,7 @@ def build() -> None:
         with gr.Column(scale=4, elem_classes="half"):
             source = source_photos.build("webcam-source")
             faces = gr.Radio(CHOICES, value="all", label="Faces to swap")
+            declare(faces, "faces", Text(default="all"))
             gr.HTML(look.message(*look.WEBCAM_HINTS), elem_classes="message")
         with gr.Column(scale=6, elem_classes="half"):
             gr.HTML(look.heading("Camera", "You see yourself as in a mirror."))

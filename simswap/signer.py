@@ -9,6 +9,7 @@ another): it shows that a file is as it was signed, but to others its signer is 
 from __future__ import annotations
 
 import datetime
+import logging
 import os
 import sys
 from collections.abc import Mapping
@@ -18,6 +19,8 @@ from pathlib import Path
 from simswap.errors import SigningError
 from simswap.files import replaced
 from simswap.provenance import printable
+
+logger = logging.getLogger(__name__)
 
 CERTIFICATE, KEY = "SIMSWAP_SIGN_CERTIFICATE", "SIMSWAP_SIGN_KEY"
 TIMESTAMP_URL, HOME = "SIMSWAP_TIMESTAMP_URL", "SIMSWAP_HOME"
@@ -80,14 +83,21 @@ def find_signer(environment: Mapping[str, str] = os.environ) -> Signer:
 
 
 def data_folder(environment: Mapping[str, str] = os.environ) -> Path:
-    """Where this program keeps what belongs to the user of this machine."""
+    """Where this program keeps what belongs to the user of this machine.
+
+    Raises SigningError if the user has no home and names no folder.
+    """
     if environment.get(HOME):
         return Path(environment[HOME])
+    try:
+        home = Path.home()
+    except RuntimeError as error:  # a user that the system does not list
+        raise SigningError(f"This user has no home folder. Name a folder with {HOME}.") from error
     if sys.platform == "darwin":
-        return Path.home() / "Library" / "Application Support" / "simswap"
+        return home / "Library" / "Application Support" / "simswap"
     if sys.platform == "win32":
-        return Path(environment.get("LOCALAPPDATA") or Path.home()) / "simswap"
-    return Path(environment.get("XDG_DATA_HOME") or Path.home() / ".local" / "share") / "simswap"
+        return Path(environment.get("LOCALAPPDATA") or home) / "simswap"
+    return Path(environment.get("XDG_DATA_HOME") or home / ".local" / "share") / "simswap"
 
 
 def _pem_of(name: str, value: str) -> bytes:
@@ -165,7 +175,11 @@ def _pem(item: object) -> bytes:
 
 
 def _own_signer(path: Path, url: str | None) -> Signer:
-    name = printable(str(path))
+    """This machine's own signer; what is wrong with its file is logged with the path.
+
+    A message has the file's name only: it goes to visitors of a demo too.
+    """
+    name = path.name
     try:
         if not path.exists():
             _make_own(path, replace=False)
@@ -174,10 +188,14 @@ def _own_signer(path: Path, url: str | None) -> Signer:
             _make_own(path, replace=True)
             signer = _read_own(path, name, url)
     except OSError as error:
+        logger.warning("No certificate at %s: %s", printable(str(path)), error.strerror)
         raise SigningError(
             f"This machine's own certificate {name} cannot be read or made ({error.strerror}). "
             f"Check the folder's rights, or name another with {HOME}."
         ) from error
+    except SigningError:
+        logger.warning("No certificate at %s", printable(str(path)))
+        raise
     return signer
 
 

@@ -118,12 +118,59 @@ def as_upload(demo_url: str) -> str:
     return f"{demo_url}/gradio_api/file={answer.json()[0]}"
 
 
+def call_tool(demo_url: str, name: str, **arguments: object):
+    """What the official client gets from a tool."""
+    return asyncio.run(with_mcp(demo_url, lambda session: session.call_tool(name, arguments)))
+
+
+@pytest.mark.parametrize("given", [as_data_uri, as_upload])
+@pytest.mark.parametrize("num_sources", [None, 1, 2])
+def test_a_tool_called_over_mcp_swaps_a_photo(demo_url, given, num_sources):
+    photo = given(demo_url)
+    source = [photo] * num_sources if num_sources else photo
+    answer = call_tool(demo_url, "swap_image", source=source, target=photo, faces="1", model=None)
+    assert not answer.isError, answer.content
+    assert "'swapped': [1]" in answer.content[0].text
+
+
+@pytest.mark.slow
+def test_a_tool_called_over_mcp_swaps_a_video(demo_url, face_clip):
+    with face_clip.open("rb") as video:
+        path = httpx.post(f"{demo_url}/gradio_api/upload", files={"files": video}).json()[0]
+    target = f"{demo_url}/gradio_api/file={path}"
+    source = [as_data_uri(demo_url), as_upload(demo_url)]
+    answer = call_tool(demo_url, "swap_video", source=source, target=target, end=0.2, crf=None)
+    assert not answer.isError, answer.content
+    assert "simswap.mp4" in answer.content[0].text
+    assert "'faces_swapped': 5" in answer.content[0].text
+
+
+@pytest.mark.parametrize(
+    ("source", "sentence"),
+    [
+        ([], "There is no source photo yet"),
+        ("/home/Anna.jpg", "source is a text, not an uploaded file"),
+        (["/home/Anna.jpg"], "source is a text, not an uploaded file"),
+        (["data:image/png;base64,Anna"], "is damaged or incomplete|not a photo"),
+        (["data:image/png;base64,A"], "A data: URI is not whole"),
+        (["http://127.0.0.1:9/Anna.jpg"], "Addresses are not fetched"),
+        ([["nested"]], "Input validation error"),
+    ],
+)
+def test_a_tool_that_is_called_wrongly_says_why_and_logs_nothing(
+    demo_url, demo_folder, source, sentence
+):
+    log = (demo_folder / "demo.log").read_text()
+    answer = call_tool(demo_url, "swap_image", source=source, target=as_upload(demo_url))
+    assert answer.isError
+    assert re.search(sentence, answer.content[0].text)
+    assert "Anna" not in answer.content[0].text
+    assert (demo_folder / "demo.log").read_text() == log
+
+
 @pytest.mark.parametrize("given", [as_data_uri, as_upload])
 def test_a_tool_called_over_mcp_finds_two_faces(demo_url, given):
-    arguments = {"photo": given(demo_url)}
-    answer = asyncio.run(
-        with_mcp(demo_url, lambda session: session.call_tool("detect_faces", arguments))
-    )
+    answer = call_tool(demo_url, "detect_faces", photo=given(demo_url))
     assert not answer.isError
     faces = json.loads(answer.content[0].text.replace("'", '"'))
     assert len(faces) == 2

@@ -94,6 +94,13 @@ def test_files_stay_for_an_hour_and_then_go(tmp_path, monkeypatch):
     assert listed(tmp_path) == [retention.LOCK]
 
 
+def test_an_upload_that_is_named_like_the_lock_goes_too(tmp_path):
+    (tmp_path / "abc").mkdir()
+    (tmp_path / "abc" / retention.LOCK).write_text("pixels")
+    retention.sweep(tmp_path, max_age=-60)
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_a_folder_that_is_empty_stays_as_long_as_a_file(tmp_path):
     (tmp_path / "job").mkdir()
     retention.sweep(tmp_path)
@@ -113,15 +120,139 @@ def start(base: Path) -> tuple[subprocess.Popen, Path]:
     return process, Path(process.stdout.readline().strip())
 
 
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGKILL])
-def test_however_a_run_ends_its_files_go(tmp_path, number):
+@pytest.mark.parametrize("name", ["TERM", "INT", "HUP", "QUIT", "KILL"])
+def test_however_a_run_ends_its_files_go(tmp_path, name):
     process, folder = start(tmp_path)
     (folder / "photo.png").write_text("pixels")
+    (folder / retention.UPLOADS / "deep").mkdir()
+    (folder / retention.UPLOADS / "deep" / "photo.png").write_text("pixels")
+    number = getattr(signal, f"SIG{name}")
     process.send_signal(number)
     process.communicate()
     if number == signal.SIGKILL:  # nobody can clean up then; the next run does
         retention.remove_leftovers(tmp_path)
     assert list(tmp_path.iterdir()) == []
+
+
+PAIRS = [
+    ("TERM", "TERM"),
+    ("HUP", "TERM"),
+    ("TERM", "INT", "QUIT"),
+    ("INT", "INT"),
+    ("INT", "TERM"),
+]
+
+
+@pytest.mark.parametrize("names", PAIRS)
+def test_a_second_signal_does_not_stop_the_clean_up(tmp_path, names):
+    process, folder = start(tmp_path)
+    for number in range(2000):
+        (folder / retention.UPLOADS / f"{number}.png").write_text("pixels")
+    for name in names:
+        process.send_signal(getattr(signal, f"SIG{name}"))
+        time.sleep(0.01)
+    process.communicate()
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_signal_that_was_to_be_ignored_stays_ignored(tmp_path):
+    before = signal.signal(signal.SIGHUP, signal.SIG_IGN)  # as `nohup` does
+    try:
+        process, folder = start(tmp_path)
+    finally:
+        signal.signal(signal.SIGHUP, before)
+    process.send_signal(signal.SIGHUP)
+    time.sleep(0.1)
+    assert process.poll() is None
+    process.communicate()
+    assert not folder.exists()
+
+
+def fifo_as_lock(folder: Path) -> None:
+    os.mkfifo(folder / retention.LOCK)
+
+
+def link_as_lock(folder: Path) -> None:
+    (folder / "real").write_bytes(retention.LOCK_TEXT)
+    (folder / retention.LOCK).symlink_to(folder / "real")
+
+
+def folder_as_lock(folder: Path) -> None:
+    (folder / retention.LOCK).mkdir()
+
+
+def empty_lock(folder: Path) -> None:
+    (folder / retention.LOCK).touch()
+
+
+def no_lock(folder: Path) -> None:
+    pass
+
+
+@pytest.mark.parametrize("make", [fifo_as_lock, link_as_lock, folder_as_lock, empty_lock, no_lock])
+@pytest.mark.parametrize("name", ["x", "12345678"])
+def test_a_folder_that_no_demo_has_made_neither_stops_a_start_nor_is_removed(tmp_path, name, make):
+    made = tmp_path / f"{retention.PREFIX}{name}"
+    made.mkdir()
+    (made / "thesis.txt").write_text("words")
+    make(made)
+    before = sorted(made.iterdir())
+    process, folder = start(tmp_path)
+    process.communicate(timeout=60)
+    assert not folder.exists()
+    assert sorted(made.iterdir()) == before
+
+
+@pytest.mark.skipif(not hasattr(os, "geteuid") or os.geteuid() != 0, reason="only root can do it")
+@pytest.mark.parametrize("what", ["", retention.LOCK])
+def test_the_folder_of_another_user_is_left_alone(tmp_path, what):
+    made = tmp_path / f"{retention.PREFIX}12345678"
+    made.mkdir()
+    (made / retention.LOCK).write_bytes(retention.LOCK_TEXT)
+    os.chown(made / what, 12345, 12345)
+    retention.remove_leftovers(tmp_path)
+    assert made.is_dir()
+
+
+def test_a_link_to_a_folder_is_not_followed(tmp_path):
+    real = tmp_path / "real"
+    real.mkdir()
+    (real / retention.LOCK).write_bytes(retention.LOCK_TEXT)
+    (tmp_path / f"{retention.PREFIX}12345678").symlink_to(real)
+    retention.remove_leftovers(tmp_path)
+    assert listed(real) == [retention.LOCK]
+
+
+def test_temporary_files_lie_in_the_folder_and_not_among_uploads(tmp_path):
+    script = (
+        "import os, subprocess, tempfile; from demo import retention; tempfile.gettempdir();"
+        "os.environ.update(retention.variables(retention.private_folder()));"
+        "print(tempfile.mkdtemp()); print(tempfile.NamedTemporaryFile().name, flush=True);"
+        "subprocess.run(['mktemp'], check=True)"
+    )
+    environment = {**os.environ, "GRADIO_TEMP_DIR": str(tmp_path), "TMPDIR": str(tmp_path / "no")}
+    command = [sys.executable, "-c", script]
+    said = subprocess.check_output(command, cwd=ROOT, env=environment, text=True)
+    places = [Path(line).parent for line in said.splitlines()]
+    assert [place.name for place in places] == [retention.TEMPORARY] * 3
+    assert {place.parent.parent for place in places} == {tmp_path}
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.slow
+def test_a_demo_that_is_ended_while_it_works_logs_nothing_and_leaves_nothing(
+    tmp_path, long_face_clip
+):
+    with running_demo(tmp_path) as url:
+        client = Client(url, verbose=False, download_files=tmp_path / "downloads")
+        photo = handle_file(EXAMPLES / "astronaut.jpg")
+        jobs = [client.submit(photo, handle_file(long_face_clip), api_name="/swap_video")]
+        jobs += [client.submit(photo, photo, api_name="/swap_image") for _ in range(3)]
+        while not jobs[0].outputs():
+            time.sleep(0.05)
+    lines = (tmp_path / "demo.log").read_text().splitlines()
+    assert [line for line in lines if not line.startswith(("* ", "🔨")) and line] == []
+    assert list((tmp_path / "uploads").iterdir()) == []
 
 
 def test_a_run_leaves_the_files_of_another_alone(tmp_path):

@@ -152,10 +152,23 @@ def test_a_certificate_for_another_purpose_is_refused_when_tried():
         try_out(find_signer(configured(web_server)))
 
 
-def test_a_folder_that_cannot_be_written_is_told(tmp_path):
+def test_a_folder_that_cannot_be_written_is_told_and_only_the_log_has_its_path(tmp_path, caplog):
     (tmp_path / "file").write_text("in the way")
-    with pytest.raises(SigningError, match=r"file/signer.pem cannot be read or made"):
+    with pytest.raises(
+        SigningError, match=r"certificate signer.pem cannot be read or made"
+    ) as told:
         find_signer({HOME: str(tmp_path / "file")})
+    assert str(tmp_path) not in str(told.value)
+    assert str(tmp_path / "file" / "signer.pem") in caplog.text
+
+
+def test_a_user_without_a_home_is_told_what_to_set(monkeypatch):
+    def no_home():
+        raise RuntimeError("Could not determine home directory.")
+
+    monkeypatch.setattr("simswap.signer.Path.home", no_home)
+    with pytest.raises(SigningError, match=f"Name a folder with {HOME}"):
+        find_signer({})
 
 
 @pytest.mark.skipif(os.geteuid() == 0, reason="root may read and write everything")
@@ -168,5 +181,6 @@ def test_a_folder_without_rights_is_told(tmp_path):
 def test_a_damaged_file_of_our_own_is_told_with_the_remedy(home, tmp_path):
     (tmp_path / "home").mkdir()
     (tmp_path / "home" / OWN_FILE).write_bytes(b"\0" * 100)
-    with pytest.raises(SigningError, match="Or delete the file, and a new one is made"):
+    with pytest.raises(SigningError, match="Or delete the file, and a new one is made") as told:
         find_signer(home)
+    assert str(tmp_path) not in str(told.value)

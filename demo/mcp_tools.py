@@ -1,0 +1,60 @@
+"""The endpoints as tools of MCP, where Gradio's own way with a list of files does not work.
+
+There a file is a text: the address that an upload has here, or a data: URI.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import gradio.mcp
+
+Position = list[str | int]  # of a file among the arguments: "source", or "source", "items"
+PREFIXES = ("data:", "http://", "https://")
+
+
+class ToolServer(gradio.mcp.GradioMCPServer):
+    """Gradio's, and it takes one file or a list of files, and null where that is the default."""
+
+    def get_input_schema(
+        self, tool_name: str, parameters: dict[str, str] | None = None
+    ) -> tuple[dict[str, Any], list[Position]]:
+        """As Gradio's; JSON schema of a tool's arguments, and the positions of files in them."""
+        schema, positions = super().get_input_schema(tool_name, parameters)
+        properties = schema["properties"]
+        for name, *where in positions:
+            if where == ["items"]:
+                file = properties[name].pop("items")
+                del properties[name]["type"]
+                properties[name]["anyOf"] = [file, {"type": "array", "items": file}]
+        endpoint = self.api_info["named_endpoints"][self.tool_to_endpoint[tool_name]]
+        for parameter in endpoint["parameters"]:
+            if parameter["parameter_has_default"] and parameter["parameter_default"] is None:
+                entry = properties[parameter["parameter_name"]]
+                entry["type"] = [entry["type"], "null"]
+        return schema, positions
+
+    def convert_strings_to_filedata(
+        self, value: dict[str, Any], filedata_positions: list[Position]
+    ) -> dict[str, Any]:
+        """As Gradio's; what is no such text stays as it is, for `arguments` to refuse."""
+        found: list[Position] = []
+        for name, *where in filedata_positions:
+            given = value.get(name)
+            if where and isinstance(given, str):
+                value = {**value, name: [given]}
+            items = value.get(name) if where else [given]
+            for number, item in enumerate(items if isinstance(items, list) else []):
+                if isinstance(item, str) and item.startswith(PREFIXES):
+                    found.append([name, number] if where else [name])
+        try:
+            return super().convert_strings_to_filedata(value, found)
+        except (ValueError, LookupError) as error:
+            raise ValueError("A data: URI is not whole. Give it as data:TYPE;base64,...") from error
+        except OSError as error:  # its text names the path
+            raise ValueError("The server cannot store a file just now. Try again later.") from error
+
+
+def install() -> None:
+    """Take it for Gradio's own."""
+    gradio.mcp.GradioMCPServer = ToolServer
