@@ -12,7 +12,7 @@ from av.container import InputContainer, OutputContainer
 from av.error import FFmpegError
 from av.packet import Packet
 
-from simswap.video_files import opened, packets_of
+from simswap.video_files import is_decoded, opened, packets_of
 from simswap.video_info import VideoInfo
 
 # What a container may hold and players then play.
@@ -54,6 +54,8 @@ def add_audio(
     is_short = len(stream.codec_context.extradata or b"") <= _MAX_HEADER_BYTES
     if treatment == "copy" and is_taken and is_short:
         return _copied(packets, output.add_stream_from_template(stream), stream, shift), ()
+    if not is_decoded(stream):
+        return iter(()), (f"The sound ({info.audio_codec}) is of a rare kind and is dropped.",)
     added = _add_encoder(output, stream, container_format)
     name = _ENCODERS[container_format][1]
     why = (
