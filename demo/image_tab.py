@@ -19,7 +19,8 @@ FORMATS = [("PNG", "png"), ("JPEG", "jpeg")]
 
 def load_example(event: gr.EventData) -> tuple[list[str], str]:
     """Fill in the source and the target."""
-    return examples.paths(event.example)
+    with service.readable_errors():
+        return examples.copies(event.example)
 
 
 def show_faces(target: dict | None, choice: str, model: str) -> tuple[dict, str, str]:
