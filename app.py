@@ -15,22 +15,25 @@ from demo import retention
 # Read when gradio is imported.
 os.environ["GRADIO_ANALYTICS_ENABLED"] = "False"
 os.environ["GRADIO_TEMP_DIR"] = str(retention.private_folder())
+# Read by the server: whose word is taken for a visitor's address is for demo.visitors to say.
+os.environ["FORWARDED_ALLOW_IPS"] = ""
 
 import gradio as gr
-from starlette.middleware import Middleware
 
 from demo import (
     addresses,
     consent,
-    examples,
+    door,
+    guarded_page,
     image_tab,
     live_service,
     look,
     model_picker,
     models,
     photo_endpoints,
-    rate_limit,
+    quiet_log,
     service,
+    timed_connections,
     verify_endpoint,
     verify_tab,
     video_endpoints,
@@ -54,7 +57,8 @@ ENDPOINTS = (photo_endpoints, video_endpoints, verify_endpoint)
 
 def build_page() -> gr.Blocks:
     """The page: its tabs, and the endpoints, whose components no visitor sees."""
-    with gr.Blocks(title="SimSwap", delete_cache=(retention.INTERVAL, retention.MAX_AGE)) as page:
+    often, age = retention.INTERVAL, retention.MAX_AGE
+    with guarded_page.Page(title="SimSwap", delete_cache=(often, age)) as page:
         gr.HTML(look.HEADER)
         with gr.Row(elem_id="above-tabs", equal_height=False):
             consent.build()
@@ -71,30 +75,41 @@ def build_page() -> gr.Blocks:
 
 
 def queued_page() -> gr.Blocks:
-    """The page with its queue; ends the program if that is configured wrongly."""
-    try:
-        page = build_page().queue(max_size=waiting_line.size(), default_concurrency_limit=1)
-    except SimSwapError as error:
-        sys.exit(f"app.py: {error}")
-    waiting_line.say_what_to_do_when_full(page._queue)
+    """The page with its queue. Raises SimSwapError if that is configured wrongly."""
+    page = build_page().queue(
+        max_size=waiting_line.size(),
+        default_concurrency_limit=1,
+        api_open=False,  # nothing goes past the queue
+    )
+    waiting_line.keep_in_order(page._queue)
     return page
 
 
-if __name__ == "__main__":
+def main() -> None:
+    """Serve the page until the process ends; ends it if a setting is wrong."""
     addresses.refuse_addresses()
-    queued_page().launch(
+    timed_connections.time_connections()
+    try:
+        page = queued_page()
+        application = door.Application([webcam_socket.route(live_service.sessions)])
+    except SimSwapError as error:
+        sys.exit(f"app.py: {error}")
+    page.launch(
         theme=look.theme(),
         css_paths=look.PAGE_CSS,
         js=look.PAGE_JS,
         max_file_size=MAX_FILE_BYTES,
-        allowed_paths=[str(examples.FOLDER)],
         footer_links=["api"],
         ssr_mode=False,
         mcp_server=True,
         run_history=False,  # the browser would keep every photo
         enable_monitoring=False,
-        app_kwargs={
-            "routes": [webcam_socket.route(live_service.sessions)],
-            "middleware": [Middleware(rate_limit.RateLimit)],
-        },
+        prevent_thread_lock=True,
+        _app=application,
     )
+    quiet_log.keep_inputs_out()
+    page.block_thread()
+
+
+if __name__ == "__main__":
+    main()
