@@ -9,8 +9,6 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Callable
-from typing import TypeVar
 
 from demo import own_address, retention
 
@@ -18,14 +16,15 @@ from demo import own_address, retention
 os.environ["GRADIO_ANALYTICS_ENABLED"] = "False"
 os.environ.update(retention.variables(retention.private_folder()))
 os.environ.update(own_address.variables())
+# Read by the server: whose word is taken for a visitor's address is for demo.visitors to say.
+os.environ["FORWARDED_ALLOW_IPS"] = ""
 
 import gradio as gr
-from starlette.middleware import Middleware
 
 from demo import (
     addresses,
     consent,
-    examples,
+    door,
     image_tab,
     live_service,
     look,
@@ -33,8 +32,9 @@ from demo import (
     model_picker,
     models,
     photo_endpoints,
-    rate_limit,
+    quiet_log,
     service,
+    timed_connections,
     verify_endpoint,
     verify_tab,
     video_endpoints,
@@ -47,7 +47,6 @@ from demo.page import Page
 from simswap import SimSwapError
 from simswap.media import MAX_FILE_BYTES
 
-T = TypeVar("T")
 # Each has a build().
 TABS = {
     "Image": image_tab,
@@ -77,38 +76,44 @@ def build_page() -> Page:
 
 
 def queued_page() -> Page:
-    """The page with its queue; ends the program if that is configured wrongly."""
-    page = build_page()
-    page.queue(max_size=configured(waiting_line.size), default_concurrency_limit=1)
-    waiting_line.say_what_to_do_when_full(page._queue)
+    """The page with its queue. Raises SimSwapError if that is configured wrongly."""
+    page = build_page().queue(
+        max_size=waiting_line.size(),
+        default_concurrency_limit=1,
+        api_open=False,  # nothing goes past the queue
+    )
+    waiting_line.keep_in_order(page._queue)
     return page
 
 
-def configured(setting: Callable[[], T]) -> T:
-    """What a setting says; ends the program with a sentence if that is wrong."""
-    try:
-        return setting()
-    except SimSwapError as error:
-        sys.exit(f"app.py: {error}")
-
-
-if __name__ == "__main__":
+def main() -> None:
+    """Serve the page until the process ends; ends it if a setting is wrong."""
     addresses.refuse_addresses()
     mcp_tools.install()
-    queued_page().launch(
-        server_port=configured(own_address.free_port),
+    timed_connections.time_connections()
+    try:
+        page = queued_page()
+        application = door.Application([webcam_socket.route(live_service.sessions)])
+        port = own_address.free_port()
+    except SimSwapError as error:
+        sys.exit(f"app.py: {error}")
+    page.launch(
+        server_port=port,
         theme=look.theme(),
         css_paths=look.PAGE_CSS,
         js=look.PAGE_JS,
         max_file_size=MAX_FILE_BYTES,
-        allowed_paths=[str(examples.FOLDER)],
         footer_links=["api"],
         ssr_mode=False,
         mcp_server=True,
         run_history=False,  # the browser would keep every photo
         enable_monitoring=False,
-        app_kwargs={
-            "routes": [webcam_socket.route(live_service.sessions)],
-            "middleware": [Middleware(rate_limit.RateLimit)],
-        },
+        prevent_thread_lock=True,
+        _app=application,
     )
+    quiet_log.keep_inputs_out()
+    page.block_thread()
+
+
+if __name__ == "__main__":
+    main()

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import shutil
+import tempfile
 from pathlib import Path
 
 from PIL import Image
 
 from demo.pictures import data_uri
+from demo.uploads import upload_folder
 from simswap import OptionError
 
 FOLDER = Path(__file__).parents[1] / "assets" / "examples"
@@ -44,12 +47,18 @@ def show() -> list[dict[str, str]]:
     ]
 
 
-def paths(number: object) -> tuple[list[str], str]:
-    """The source photos and the target photo of an example. Raises OptionError if it is none."""
+def copies(number: object) -> tuple[list[str], str]:
+    """The source photos and the target photo of an example, copied to where uploads are.
+
+    Raises OptionError if there is no such example.
+    """
     if type(number) is not int or not 0 <= number < len(PAIRS):
         raise OptionError(f"There is no such example; they are numbered 0 to {len(PAIRS) - 1}.")
+    folder = Path(tempfile.mkdtemp(dir=upload_folder()))
     source, target, _ = PAIRS[number]
-    return [str(FOLDER / source)], str(FOLDER / target)
+    for name in (source, target):
+        shutil.copyfile(FOLDER / name, folder / name)
+    return [str(folder / source)], str(folder / target)
 
 
 def _picture(name: str) -> str:

@@ -21,7 +21,7 @@ FORMATS = [("PNG", "png"), ("JPEG", "jpeg")]
 def load_example(event: gr.EventData) -> tuple[list[str], str]:
     """Fill in the source and the target."""
     told = event._data
-    return examples.paths(told.get("example") if isinstance(told, dict) else None)
+    return examples.copies(told.get("example") if isinstance(told, dict) else None)
 
 
 def show_faces(target: dict | None, choice: str, model: str) -> tuple[dict, str, str]:

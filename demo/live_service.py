@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import suppress
 
 import numpy as np
 import spaces  # before torch, which it prepares for a GPU that is lent call by call
@@ -10,7 +11,7 @@ from spaces.config import Config
 
 from demo import models, service
 from demo.live_sessions import LiveSession, LiveSessions, SwapStream
-from simswap import Identity, SwapOptions, SwapResult
+from simswap import Identity, OptionError, SwapOptions, SwapResult
 from simswap.frame_stream import StreamOptions
 
 # Detecting costs more than all else in a frame of 640 x 480; faces are followed in between.
@@ -20,21 +21,22 @@ IS_GPU_LENT = Config.zero_gpu
 sessions = LiveSessions()
 
 
-def open_session(page: str, sources: list[str], faces: str, model: str | None) -> LiveSession:
+def open_session(last: object, sources: list[str], faces: str, model: str | None) -> LiveSession:
     """Give a page a session of its own with the person that its uploaded photos show.
 
-    page: Gradio's hash of the visitor's page; faces: 'all' or 'largest'; model: a name.
+    last: the token of the page's last session, which then ends; faces: 'all' or 'largest'; model: a
+    name.
     """
     session = LiveSession(*_way_to_swap(sources, faces, model))
     with service.readable_errors():
-        sessions.open(page, session)
+        with suppress(OptionError):
+            sessions.end(sessions.shown(last))
+        sessions.open(session.token, session)
     return session
 
 
-def change_session(page: str, sources: list[str], faces: str, model: str | None) -> None:
-    """Let a page's session, which keeps its token, go on as a new one would begin."""
-    with service.readable_errors():
-        session = sessions.of_page(page)
+def change_session(session: LiveSession, sources: list[str], faces: str, model: str | None) -> None:
+    """Let a session, which keeps its token, go on as a new one would begin."""
     session.change(*_way_to_swap(sources, faces, model))
 
 

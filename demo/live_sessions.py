@@ -27,6 +27,8 @@ MAX_SESSIONS = 4  # at once; they take turns, frame by frame
 IDLE_SECONDS = 60.0  # without a frame, after which a session's place is free again
 JPEG_QUALITY = 85
 
+ENDED = "The live session has ended. Press Start camera to begin a new one."
+
 SwapStream = Callable[[Iterator[np.ndarray]], Iterator[SwapResult]]
 
 
@@ -134,7 +136,7 @@ class LiveSessions:
     def open(self, page: str, session: LiveSession) -> None:
         """Give a page its session, in place of an earlier one.
 
-        page: Gradio's hash of the visitor's page. Raises OptionError if all places are taken.
+        page: any name for it. Raises OptionError if all places are taken.
         """
         with self._lock:
             self._forget_idle()
@@ -152,28 +154,32 @@ class LiveSessions:
             self._forget_idle()
             session = self._by_page.get(page or "")
         if session is None:
-            raise OptionError("The live session has ended. Press Start camera to begin a new one.")
+            raise OptionError(ENDED)
         return session
 
-    def has(self, page: str | None) -> bool:
-        """Whether a page has a session."""
-        with self._lock:
-            self._forget_idle()
-            return (page or "") in self._by_page
+    def shown(self, token: object) -> LiveSession:
+        """The session of a token. Raises OptionError if it has ended, or there never was one."""
+        session = self.of_token(token) if isinstance(token, str) else None
+        if session is None:
+            raise OptionError(ENDED)
+        return session
 
     def of_token(self, token: str) -> LiveSession | None:
         """The session that a token was given out for, if it is still open."""
         with self._lock:
             self._forget_idle()
             sessions = list(self._by_page.values())
-        given = token.encode()
-        matches = (one for one in sessions if secrets.compare_digest(one.token.encode(), given))
-        return next(matches, None)
+        return next((one for one in sessions if _is_same(one.token, token)), None)
 
     def close(self, page: str | None) -> None:
         """Forget a page's session, if it has one."""
         with self._lock:
             self._by_page.pop(page or "", None)
+
+    def end(self, session: LiveSession) -> None:
+        """Forget a session, if it has not been replaced."""
+        with self._lock:
+            self._by_page = {page: one for page, one in self._by_page.items() if one is not session}
 
     def is_open(self, session: LiveSession) -> bool:
         """Whether a session has not been closed or replaced."""
@@ -185,3 +191,7 @@ class LiveSessions:
         idle = [page for page, one in self._by_page.items() if now - one.last_used > IDLE_SECONDS]
         for page in idle:
             del self._by_page[page]
+
+
+def _is_same(token: str, given: str) -> bool:
+    return secrets.compare_digest(token.encode(), given.encode("utf-8", "replace"))

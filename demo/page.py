@@ -7,7 +7,7 @@ from typing import Any
 import gradio as gr
 from gradio.block_function import BlockFunction
 
-from demo import arguments
+from demo import addresses, arguments
 from demo.failures import readable_errors, readable_misfits
 
 
@@ -20,8 +20,8 @@ class Page(gr.Blocks):
     async def preprocess_data(
         self, block_fn: BlockFunction, inputs: list[Any], *more: Any, **named: Any
     ) -> list[Any]:
-        """What a function gets: the request's values checked by us, then read by Gradio."""
-        inputs = arguments.checked(block_fn, inputs)
+        """What a function gets: files and values checked by us, then read by Gradio."""
+        inputs = arguments.checked(block_fn, addresses.checked(inputs))
         with readable_misfits():
             return await super().preprocess_data(block_fn, inputs, *more, **named)
 

@@ -9,13 +9,13 @@ from __future__ import annotations
 import asyncio
 import time
 from collections import deque
-from urllib.parse import urlsplit
 
 from starlette.concurrency import run_in_threadpool
 from starlette.routing import WebSocketRoute
 from starlette.websockets import WebSocket, WebSocketDisconnect
 
-from demo.live_sessions import IDLE_SECONDS, LiveFrame, LiveSession, LiveSessions
+from demo.live_sessions import ENDED, IDLE_SECONDS, LiveFrame, LiveSession, LiveSessions
+from demo.origins import is_own_origin
 from simswap import SimSwapError
 
 PATH = "/live-camera"
@@ -33,7 +33,7 @@ def route(sessions: LiveSessions) -> WebSocketRoute:
     connected: set[str] = set()  # tokens
 
     async def serve(socket: WebSocket) -> None:
-        if not is_same_origin(socket):
+        if not is_own_origin(socket.headers):
             await socket.close(POLICY_VIOLATION)  # before it is accepted: the answer is HTTP 403
             return
         await socket.accept()
@@ -48,22 +48,14 @@ def route(sessions: LiveSessions) -> WebSocketRoute:
                 await _swap_frames(socket, session, sessions)
             finally:
                 connected.discard(session.token)
+                if session.newest is not None:  # else the page goes on by Gradio's stream
+                    sessions.end(session)
         except Refused as refusal:
             await _end(socket, str(refusal))
         except WebSocketDisconnect:
             pass
 
     return WebSocketRoute(PATH, serve)
-
-
-def is_same_origin(socket: WebSocket) -> bool:
-    """Whether the page that asks was served under the very host name that it now asks.
-
-    Browsers tell the truth about a page's origin, so no other site can use a visitor's browser.
-    """
-    origin = urlsplit(socket.headers.get("origin", ""))
-    host = socket.headers.get("x-forwarded-host") or socket.headers.get("host", "")
-    return origin.scheme in ("http", "https") and bool(host) and origin.netloc == host
 
 
 async def _session_of(socket: WebSocket, sessions: LiveSessions) -> LiveSession:
@@ -73,7 +65,7 @@ async def _session_of(socket: WebSocket, sessions: LiveSessions) -> LiveSession:
         raise Refused("No token came. Press Start camera to begin anew.") from None
     session = sessions.of_token(message.get("text") or "")
     if session is None:
-        raise Refused("The live session has ended. Press Start camera to begin a new one.")
+        raise Refused(ENDED)
     return session
 
 
@@ -93,7 +85,7 @@ async def _swap_frames(socket: WebSocket, session: LiveSession, sessions: LiveSe
             raise Refused(f"More than {MAX_FPS} frames a second are not taken.")
         times.append(now)
         if not sessions.is_open(session):
-            raise Refused("The live session has ended. Press Start camera to begin a new one.")
+            raise Refused(ENDED)
         try:
             frame = await run_in_threadpool(session.swap, message.get("bytes") or b"")
         except SimSwapError as error:

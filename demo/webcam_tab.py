@@ -8,10 +8,10 @@ from __future__ import annotations
 
 import base64
 import binascii
+import contextlib
 from pathlib import Path
 
 import gradio as gr
-from gradio.context import Context
 
 from demo import (
     consent,
@@ -43,15 +43,14 @@ def begin(
     source: list[dict] | None,
     faces: str,
     model: str,
-    request: gr.Request,
+    view: object,
 ) -> dict[str, object]:
-    """Open the page's session; the view then asks for the camera."""
+    """Open the page's session, in place of its last; the view then asks for the camera."""
     try:
         with service.readable_errors():
             consent.check_ticked(is_agreed)
-        session = live_service.open_session(
-            request.session_hash, source_photos.paths(source), faces, model
-        )
+        photos = source_photos.paths(source)
+        session = live_service.open_session(_token(view), photos, faces, model)
     except gr.Error as error:
         return {"refused": error.message}
     # A GPU that is lent call by call is lent to Gradio's own calls only.
@@ -64,16 +63,20 @@ def change_model(
     source: list[dict] | None,
     faces: str,
     model: str,
-    request: gr.Request,
+    view: object,
 ) -> dict[str, object]:
     """Let the camera, if it is on, go on with another model; or end it and say why."""
-    if not live_service.sessions.has(request.session_hash):
+    try:
+        session = live_service.sessions.shown(_token(view))
+    except OptionError:
+        return gr.skip()
+    if model == session.model:
         return gr.skip()
     try:
         with service.readable_errors():
             consent.check_ticked(is_agreed)
         photos = source_photos.paths(source)
-        live_service.change_session(request.session_hash, photos, faces, model)
+        live_service.change_session(session, photos, faces, model)
     except gr.Error as error:
         return {"refused": error.message}
     return gr.skip()
@@ -84,34 +87,35 @@ def refuse() -> dict[str, object]:
     return {"refused": waiting_line.BUSY}
 
 
-def swap_frame(sent: dict, request: gr.Request) -> dict[str, object]:
+def swap_frame(sent: object) -> dict[str, object]:
     """One frame over Gradio's stream."""
     try:
-        session = live_service.sessions.of_page(request.session_hash)
-        if not isinstance(sent, dict) or sent.get("token") != session.token:
-            raise OptionError("This session has ended. Press Start camera to begin a new one.")
-        frame = session.swap(_jpeg_of(sent.get("frame")))
+        session = live_service.sessions.shown(_token(sent))
+        number, frame = sent.get("number"), session.swap(_jpeg_of(sent.get("frame")))
     except SimSwapError as error:
         return {"refused": str(error)}
     return {
-        "answers": sent.get("number"),
+        "token": session.token,
+        "answers": number if isinstance(number, int) else None,
         "frame": DATA_URI + base64.b64encode(frame.jpeg).decode(),
         "faces": frame.num_faces,
         "swapped": frame.num_swapped,
     }
 
 
-def take_snapshot(request: gr.Request) -> gr.Image:
+def take_snapshot(view: object) -> gr.Image:
     """The newest swapped frame as a marked photo, unmirrored, as others see the visitor."""
     with service.readable_errors():
-        newest, model = live_service.sessions.of_page(request.session_hash).snapshot()
+        session = live_service.sessions.shown(_token(view))
+        newest, model = session.snapshot()
         path, _ = service.write_result(newest, Photo(newest), ".png", model)
     return gr.Image(path, visible=True)
 
 
-def end(request: gr.Request) -> None:
-    """Forget the page's session."""
-    live_service.sessions.close(request.session_hash)
+def end(view: object) -> None:
+    """Forget the page's session, if it still has one."""
+    with contextlib.suppress(OptionError):
+        live_service.sessions.end(live_service.sessions.shown(_token(view)))
 
 
 def build() -> None:
@@ -135,13 +139,12 @@ def build() -> None:
             )
     private = {"api_visibility": "private", "show_progress": "hidden"}
     model = model_picker.dropdown()
-    asked = [consent.checkbox(), source, faces, model]
-    # In turn: a change during the beginning finds the session that it is for.
+    asked = [consent.checkbox(), source, faces, model, view]
+    # In turn. A change during the beginning does not know the session's token yet.
     opening = {"preprocess": False, "concurrency_id": "camera", "concurrency_limit": 1}
-    for asks in (
-        view.begin(begin, asked, view, **opening, **private),
-        model.input(change_model, asked, view, **opening, **private),
-    ):
+    begun = view.begin(begin, asked, view, **opening, **private)
+    changed = begun.success(change_model, asked, view, **opening, **private)
+    for asks in (begun, changed, model.input(change_model, asked, view, **opening, **private)):
         asks.failure(refuse, outputs=view, queue=False, **private)
     view.stream(
         swap_frame,
@@ -151,9 +154,13 @@ def build() -> None:
         concurrency_limit=MAX_SESSIONS,
         **private,
     )
-    view.snapshot(take_snapshot, None, snapshot, **private)
-    view.end(end, queue=False, **private)
-    Context.root_block.unload(end)
+    view.snapshot(take_snapshot, view, snapshot, **private)
+    view.end(end, view, queue=False, **private)
+
+
+def _token(view: object) -> object:
+    """The token in the view's value; a page's hash, which stands in addresses, is no proof."""
+    return view.get("token") if isinstance(view, dict) else None
 
 
 def _jpeg_of(data_uri: object) -> bytes:

@@ -1,9 +1,10 @@
 // The live view: the visitor's camera in, swapped frames out, one frame in flight.
 //
 // props.value, as this script sends it: { token, number, frame } with a JPEG's data URI, by the
-// event "stream". As the server sends it: { token, socket } when a session was opened (socket is
-// null where only "stream" can be had), { answers, frame, faces, swapped } for a frame, or
-// { refused } with a sentence for the visitor.
+// event "stream", and { token } of the last session, if any, by "begin". As the server sends it:
+// { token, socket } when a session was opened (socket is null where only "stream" can be had),
+// { token, answers, frame, faces, swapped } for a frame, or { refused } with a sentence for the
+// visitor. Whatever asks for something of a session shows its token.
 
 const LONG_SIDE = 640; // px of a frame that is sent: more costs time and shows little
 const QUALITY = 0.85; // of its JPEG
@@ -21,6 +22,7 @@ const captured = document.createElement("canvas");
 let state = "off"; // "off", "opening" (session and camera are on their way) or "on"
 let run = 0; // counts starts, so that what belongs to an earlier one can tell
 let session = null; // what the server said of it
+let lastToken = ""; // of the newest session
 let camera = null; // MediaStream
 let socket = null; // null: frames go by "stream"
 let number = 0; // of the newest frame that was sent
@@ -63,11 +65,12 @@ function start() {
   if (state !== "off") return;
   run += 1;
   set("opening", "Looking at the source photo…");
-  props.value = {};
+  props.value = { token: lastToken };
   trigger("begin");
 }
 
 async function opened(value) {
+  lastToken = value.token;
   if (state !== "opening") return;
   const mine = run;
   session = value;
@@ -235,6 +238,7 @@ function stop(why) {
   if (camera) release(camera);
   socket?.close();
   if (!socket && number) trigger("close_stream");
+  props.value = { token: lastToken };
   trigger("end");
   camera = socket = session = sentAt = null;
   undrawn = 0;

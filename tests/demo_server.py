@@ -16,10 +16,10 @@ START_SECONDS = 240
 
 
 @contextmanager
-def running_demo(folder: Path, **more: str) -> Iterator[str]:
+def running_demo(folder: Path, script: Path = ROOT / "app.py", **more: str) -> Iterator[str]:
     """Start the demo, keep what it stores in `folder`, and give its address.
 
-    more: environment variables, such as SIMSWAP_MODEL.
+    script: what starts it; more: environment variables, such as SIMSWAP_MODEL.
     """
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
@@ -31,6 +31,7 @@ def running_demo(folder: Path, **more: str) -> Iterator[str]:
         "HF_HUB_OFFLINE": "1",
         # All tests come from one address, and fast.
         "SIMSWAP_REQUESTS_PER_MINUTE": "100000",
+        "SIMSWAP_JOBS_PER_ADDRESS": "1000",
         "NO_PROXY": "127.0.0.1",
     }
     environment = {**os.environ, **settings}
@@ -38,9 +39,9 @@ def running_demo(folder: Path, **more: str) -> Iterator[str]:
     environment |= more
     log = folder / "demo.log"
     with log.open("w") as output:
-        command = [sys.executable, "app.py"]
+        command = [sys.executable, str(script)]
         process = subprocess.Popen(
-            command, cwd=ROOT, env=environment, stdout=output, stderr=subprocess.STDOUT
+            command, cwd=script.parent, env=environment, stdout=output, stderr=subprocess.STDOUT
         )
     try:
         url = f"http://127.0.0.1:{port}"

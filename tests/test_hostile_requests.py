@@ -76,7 +76,7 @@ def test_no_file_of_the_server_is_read(demo_url, path):
         ("/gradio_api/file=app.py", 403),
         ("/gradio_api/file=../app.py", 403),
         ("/static/../../../../../../etc/passwd", 403),
-        ("/gradio_api/proxy=http://127.0.0.1/", 400),
+        ("/gradio_api/proxy=http://127.0.0.1/", 404),
     ],
 )
 def test_the_server_hands_out_no_file_and_relays_no_address(demo_url, path, status):
@@ -126,4 +126,4 @@ def test_nothing_of_a_run_is_kept_in_the_browser_and_nobody_can_watch_others(dem
         assert json.load(answer)["run_history"] is False
     with pytest.raises(urllib.error.HTTPError) as caught:
         urllib.request.urlopen(f"{demo_url}/monitoring/summary")
-    assert caught.value.code == 403
+    assert caught.value.code == 404

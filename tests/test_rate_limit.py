@@ -9,6 +9,9 @@ from starlette.testclient import TestClient
 
 from demo import rate_limit
 from demo.rate_limit import DEFAULT_LIMIT, RateLimit
+from demo.refusals import Refusals
+from demo.visitors import ON_A_SPACE, SETTING, KnowVisitor, Proxies
+from simswap.errors import OptionError
 
 JOIN, FRAME = "/gradio_api/queue/join", "/gradio_api/stream/abc"
 
@@ -24,7 +27,7 @@ def app() -> Starlette:
 
     return Starlette(
         routes=[Route("/{rest:path}", answer, methods=["GET", "POST"])],
-        middleware=[Middleware(RateLimit)],
+        middleware=[Middleware(Refusals), Middleware(KnowVisitor), Middleware(RateLimit)],
     )
 
 
@@ -59,10 +62,66 @@ def test_after_a_minute_requests_are_taken_again(app, monkeypatch):
     assert busy.post(JOIN).status_code == 200
 
 
-@pytest.mark.parametrize(("space", "status"), [("user/name", 200), ("", 429)])
-def test_the_proxys_word_for_an_address_counts_on_a_space_only(app, monkeypatch, space, status):
+@pytest.mark.parametrize(
+    "path", ["cancel", "reset", "stream/abc/close", "component_server", "/queue//join", "new/route"]
+)
+def test_whatever_is_sent_counts_wherever_it_goes(app, path):
+    busy = client_at("10.0.0.1", app)
+    for _ in range(DEFAULT_LIMIT):
+        busy.post(f"/gradio_api/{path}")
+    assert busy.post(JOIN).status_code == 429
+
+
+@pytest.mark.parametrize(
+    ("setting", "space", "status"),
+    [("", "", 429), ("", "user/name", 200), ("10.0.0.0/24", "", 200), ("192.168.0.1", "", 429)],
+)
+def test_only_a_named_proxys_word_for_an_address_counts(app, monkeypatch, setting, space, status):
     monkeypatch.setenv("SPACE_ID", space)
+    monkeypatch.setenv(SETTING, setting)
     busy = client_at("10.0.0.1", app)
     for number in range(DEFAULT_LIMIT):
         busy.post(JOIN, headers={"x-forwarded-for": f"1.2.3.{number}"})
     assert busy.post(JOIN, headers={"x-forwarded-for": "9.9.9.9"}).status_code == status
+
+
+def test_what_a_visitor_writes_before_the_proxys_word_counts_for_nothing(app, monkeypatch):
+    monkeypatch.setenv("SPACE_ID", "user/name")
+    busy = client_at("10.0.0.1", app)
+    for number in range(DEFAULT_LIMIT):
+        busy.post(JOIN, headers={"x-forwarded-for": f"1.2.3.{number}, 8.8.8.8"})
+    assert busy.post(JOIN, headers={"x-forwarded-for": "1.1.1.1, 8.8.8.8"}).status_code == 429
+
+
+@pytest.mark.parametrize(
+    ("peer", "forwarded", "visitor"),
+    [
+        ("10.1.1.1", ["6.6.6.6, 8.8.8.8"], "8.8.8.8"),
+        ("10.1.1.1", ["6.6.6.6, 8.8.8.8, 10.2.2.2"], "8.8.8.8"),  # two proxies
+        ("10.1.1.1", ["6.6.6.6", "8.8.8.8"], "8.8.8.8"),  # two headers
+        ("8.8.8.8", ["6.6.6.6"], "8.8.8.8"),  # no proxy of ours
+        ("10.1.1.1", [], "10.1.1.1"),
+        ("10.1.1.1", ["6.6.6.6, nonsense"], "10.1.1.1"),
+        ("10.1.1.1", ["8.8.8.8:1234"], "8.8.8.8"),
+        ("::ffff:10.1.1.1", ["8.8.8.8"], "8.8.8.8"),
+        ("2001:db8:1:2:3:4:5:6", [], "2001:db8:1:2::/64"),
+        ("10.1.1.1", ["[2001:db8:1:2::7]:80"], "2001:db8:1:2::/64"),
+        ("::1", [], "::1"),
+        ("testclient", ["8.8.8.8"], "testclient"),
+    ],
+)
+def test_a_visitor_is_whom_the_last_proxy_that_is_ours_saw(peer, forwarded, visitor):
+    assert Proxies(ON_A_SPACE).visitor(peer, forwarded) == visitor
+
+
+@pytest.mark.parametrize("text", ["proxy.example", "10.0.0.0/99", "*"])
+def test_a_proxy_that_is_no_address_is_told(text):
+    with pytest.raises(OptionError, match=SETTING):
+        Proxies(text)
+
+
+def test_who_claims_to_be_the_server_itself_is_counted(app):
+    busy = client_at("10.0.0.1", app)
+    for number in range(DEFAULT_LIMIT):
+        busy.post(JOIN, headers={"x-simswap-visitor": f"guess;1.2.3.{number}"})
+    assert busy.post(JOIN).status_code == 429

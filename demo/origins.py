@@ -1,0 +1,35 @@
+"""Whether the page that asks is this demo's own: another web site may not use a visitor's browser.
+
+Browsers tell the truth about that. Programs send neither header; they are nobody's browser.
+"""
+
+from __future__ import annotations
+
+import os
+from urllib.parse import urlsplit
+
+from starlette.datastructures import Headers
+
+OWN_SITE = ("same-origin", "none")  # none: the visitor's own doing, such as a bookmark
+ROOT_SETTING = "GRADIO_ROOT_PATH"
+
+
+def is_foreign_page(headers: Headers) -> bool:
+    """Whether a page of another site sent a request."""
+    if site := headers.get("sec-fetch-site"):
+        return site not in OWN_SITE
+    return "origin" in headers and not is_own_origin(headers)
+
+
+def is_own_origin(headers: Headers) -> bool:
+    """Whether a request names as its page's origin the very host that it asks.
+
+    Behind a proxy that is X-Forwarded-Host, or where GRADIO_ROOT_PATH says that the demo is.
+    """
+    try:
+        origin = urlsplit(headers.get("origin", ""))
+        root = urlsplit(os.environ.get(ROOT_SETTING, "")).netloc
+    except ValueError:
+        return False
+    host = headers.get("x-forwarded-host") or headers.get("host", "")
+    return origin.scheme in ("http", "https") and origin.netloc in {host, root} - {""}

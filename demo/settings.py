@@ -1,0 +1,28 @@
+"""Settings of the demo's operator: numbers in environment variables."""
+
+from __future__ import annotations
+
+import math
+import os
+
+from simswap.errors import OptionError
+
+
+def whole_number(setting: str, default: int) -> int:
+    """What a setting says. Raises OptionError if that is no whole number from 1."""
+    text = os.environ.get(setting) or str(default)
+    if not (text.isascii() and text.isdecimal() and int(text) >= 1):
+        raise OptionError(f"{setting} is {text!r}; give a whole number from 1.")
+    return int(text)
+
+
+def number(setting: str, default: float, unit: str) -> float:
+    """What a setting says. Raises OptionError if that is no number above 0."""
+    text = os.environ.get(setting) or str(default)
+    try:
+        value = float(text)
+    except ValueError:
+        value = math.nan
+    if not 0 < value < math.inf:
+        raise OptionError(f"{setting} is {text!r}; give a number of {unit} above 0.")
+    return value
