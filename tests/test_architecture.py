@@ -17,7 +17,7 @@ MODULES = sorted(PACKAGE.rglob("*.py"))
 # From the bottom up: a module imports from lower layers only. A new module needs a place here.
 # Network definitions (simswap.models) are one layer, files (media and below) know no networks.
 LAYERS = (
-    {"simswap", "simswap.errors", "simswap.files"},
+    {"simswap", "simswap.errors", "simswap.files", "simswap.memory"},
     {"simswap.types"},
     {
         *("simswap.detail", "simswap.geometry"),
@@ -30,7 +30,7 @@ LAYERS = (
         "simswap.restricted_pickle",
         "simswap.official",
         *("simswap.onnx_files", "simswap.onnx_run"),
-        "simswap.signer",
+        *("simswap.signer", "simswap.pins"),
         "simswap.bundle_config",
     },
     {"simswap.credential_reading", "simswap.bundle_networks"},
@@ -93,7 +93,17 @@ PUBLIC_NAMES = {
     *("simswap.errors", "simswap.types", "simswap.swapper", "simswap.video_options"),
 }
 WITHOUT_NETWORKS = (
-    *("errors", "files", "types", "geometry", "pixels", "provenance", "media", "arguments"),
+    *(
+        "errors",
+        "files",
+        "memory",
+        "types",
+        "geometry",
+        "pixels",
+        "provenance",
+        "media",
+        "arguments",
+    ),
     *("signer", "credential_reading", "content_credentials", "mark_search"),
     *("verification", "deny_list"),
     *("detail", "mark_code", "mark_carrier", "mark_grain", "pixel_mark", "mark_alignment"),
