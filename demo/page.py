@@ -21,7 +21,7 @@ class Page(gr.Blocks):
         self, block_fn: BlockFunction, inputs: list[Any], *more: Any, **named: Any
     ) -> list[Any]:
         """What a function gets: files and values checked by us, then read by Gradio."""
-        inputs = arguments.checked(block_fn, addresses.checked(inputs))
+        inputs = addresses.checked(arguments.checked(block_fn, inputs))
         with readable_misfits():
             return await super().preprocess_data(block_fn, inputs, *more, **named)
 

@@ -16,10 +16,14 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import cv2
+
 from simswap import convert_command, deploy_command, detector_command, video_command
 from simswap.arguments import parse, swap_options
 from simswap.errors import MediaError, SimSwapError
 from simswap.media import Photo, check_output, read_photo, write_photo
+from simswap.memory import OUT_OF_MEMORY, is_out_of_memory
+from simswap.provenance import printable
 from simswap.types import Face
 from simswap.verification import details, headline, look_for_pixel_mark, verify
 
@@ -39,6 +43,10 @@ def main(argv: Sequence[str] | None = None) -> int:
         "download": _download,
         "deploy": _deploy,
     }
+    for stream in (sys.stdout, sys.stderr):
+        # A file may have a name that the terminal's encoding lacks; that is no reason to fail.
+        if hasattr(stream, "reconfigure"):
+            stream.reconfigure(errors="backslashreplace")
     try:
         arguments = parse(sys.argv[1:] if argv is None else argv)
         code = commands[arguments.command](arguments)
@@ -52,6 +60,14 @@ def main(argv: Sequence[str] | None = None) -> int:
         return 1
     except KeyboardInterrupt:
         return 130
+    except (MemoryError, RuntimeError, OSError, ImportError, cv2.error) as error:
+        if is_out_of_memory(error):
+            _say(f"Error: {OUT_OF_MEMORY}")
+            return 1
+        if isinstance(error, OSError):  # such as a disk that went away
+            _say(f"Error: {error}. Check the disk and its rights.")
+            return 1
+        raise
 
 
 def _image(arguments: Namespace) -> int:
@@ -219,7 +235,8 @@ def _notes(notices: Sequence[str]) -> None:
 
 
 def _say(text: str) -> None:
-    print(text, file=sys.stderr, flush=True)
+    """Text for a terminal, whatever names of files or servers' answers are in it."""
+    print(printable(text, limit=5000), file=sys.stderr, flush=True)
 
 
 if __name__ == "__main__":

@@ -17,6 +17,7 @@ from simswap import (
 )
 from simswap.errors import OptionError
 from simswap.photo_decoding import MAX_PIXELS, MIN_SIDE
+from simswap.provenance import printable
 from simswap.types import FaceChoice, SwapOptions, parse_faces
 
 PROGRAM = "python -m simswap"
@@ -28,6 +29,7 @@ class Parser(argparse.ArgumentParser):
     def error(self, message: str) -> NoReturn:
         """Say what is wrong on stderr and leave with exit code 2."""
         end = "" if message.endswith((".", "?")) else "."
+        message = printable(message, limit=500)
         self.exit(2, f"{self.prog}: {message}{end} See {self.prog} --help.\n")
 
 

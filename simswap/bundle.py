@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import logging
+import os
 import re
 import time
 from dataclasses import asdict, dataclass
@@ -84,7 +85,7 @@ def find_bundle(source: str | Path | None, revision: str | None = None) -> Path:
                 "repository, or name a model folder or Hub repo."
             )
         return DEFAULT_BUNDLE
-    if Path(source).is_dir():
+    if os.path.isdir(source):  # False for what cannot be a path
         if revision is not None:
             raise ModelError(f"revision={revision!r} applies to Hub repos, but {source} is here.")
         return Path(source)

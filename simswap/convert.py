@@ -144,10 +144,15 @@ def _naming(path: Path, recognise: Callable[[], Found]) -> Found:
 
 def _check_output(output: Path) -> None:
     """Refuse a folder of something else, before minutes are spent."""
-    if output.exists() and not output.is_dir():
-        raise OptionError(f"{output} is a file. Name a folder for the model.")
-    if output.is_dir() and any(output.iterdir()) and not (output / CONFIG_FILE).is_file():
-        raise OptionError(f"{output} holds other files. Name a new or empty folder.")
+    try:
+        if output.exists() and not output.is_dir():
+            raise OptionError(f"{output} is a file. Name a folder for the model.")
+        if output.is_dir() and any(output.iterdir()) and not (output / CONFIG_FILE).is_file():
+            raise OptionError(f"{output} holds other files. Name a new or empty folder.")
+        if output.is_symlink() and not output.exists():
+            raise OptionError(f"{output} is a link that leads nowhere. Name a folder.")
+    except OSError as error:  # such as a name that is too long
+        raise OptionError(f"{output} cannot be written: {error.strerror}.") from error
     if output.resolve() == DEFAULT_BUNDLE.resolve():
         raise OptionError(f"{output} is the bundled model. Name another folder.")
 

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from simswap.errors import OptionError
+from simswap.pins import REQUIREMENTS, pinned_requirements, write_pins
 
 if TYPE_CHECKING:
     from huggingface_hub import HfApi
@@ -28,8 +29,12 @@ FOLDERS = {
 
 def add_options(parser: ArgumentParser) -> None:
     """The options of `deploy`."""
-    parser.add_argument(
-        "--space", required=True, metavar="USER/NAME", help="made if it is not there yet"
+    what = parser.add_mutually_exclusive_group(required=True)
+    what.add_argument("--space", metavar="USER/NAME", help="made if it is not there yet")
+    what.add_argument(
+        "--pin",
+        action="store_true",
+        help="upload nothing, but write constraints.txt anew: what is installed here",
     )
     parser.add_argument("--private", action="store_true", help="make a new Space private")
     parser.add_argument(
@@ -53,12 +58,14 @@ def files_of_space() -> list[Path]:
 
 
 def run(arguments: Namespace, say: Callable[[str], None]) -> str:
-    """Upload in one commit; gives the Space's address, or what would be uploaded.
+    """Upload in one commit; gives the Space's address, or what would be uploaded, or was written.
 
     What an earlier deployment uploaded and is not needed any more goes in the same commit.
 
     Raises OptionError if the Hub does not take it.
     """
+    if arguments.pin:
+        return write_pins()
     files = files_of_space()
     if arguments.dry_run:
         return "\n".join(map(str, files))
@@ -79,7 +86,9 @@ def upload(space: str, files: list[Path], private: bool, say: Callable[[str], No
         )
     api = HfApi(library_name="simswap")
     # As text and in POSIX form, whatever machine this is.
-    additions = [CommitOperationAdd(path.as_posix(), CLONE / path) for path in files]
+    contents = {path.as_posix(): CLONE / path for path in files}
+    contents[REQUIREMENTS.name] = pinned_requirements()  # a Space's build reads no other file
+    additions = [CommitOperationAdd(name, content) for name, content in contents.items()]
     try:
         api.create_repo(
             space,

@@ -51,4 +51,8 @@ def run(arguments: Namespace, say: Callable[[str], None]) -> Path:
             told = percent
             say(f"{percent} % ({have / 1e6:.0f} of {total / 1e6:.0f} MB)")
 
-    return fetch_pack(pack, arguments.folder.expanduser(), on_progress)
+    try:
+        folder = arguments.folder.expanduser()
+    except RuntimeError as error:
+        raise OptionError("This user has no home folder. Name a folder with --folder.") from error
+    return fetch_pack(pack, folder, on_progress)

@@ -52,7 +52,7 @@ def replaced(path: Path, *, durable: bool = False, keep: bool = False) -> Iterat
     keep: leave a file that stands at `path` by then; what was written is gone.
     Raises OSError where the file system refuses.
     """
-    path = path.resolve()
+    path = Path(os.path.realpath(path))
     part = temporary_beside(path)
     try:
         yield part

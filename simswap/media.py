@@ -71,8 +71,8 @@ def check_output(path: str | os.PathLike[str], size: tuple[int, int] | None = No
 
 def check_writable(path: str | os.PathLike[str]) -> None:
     """Raise MediaError now if no file could be written, or replaced, at `path` later."""
-    path = Path(path)
-    name, folder = printable(path.name), printable(str(path.parent))
+    name, folder = printable(Path(path).name), printable(str(Path(path).parent))
+    path = Path(os.path.realpath(path))  # what a link points to is replaced, not the link
     if not path.parent.is_dir():
         raise MediaError(f"The output folder {folder} does not exist. Create it first.")
     try:

@@ -51,14 +51,14 @@ def find_pack() -> Path | None:
     """
     named = os.environ.get(PACK_VARIABLE)
     if named:
-        found = _pack_in(Path(named).expanduser())
+        found = _pack_in(Path(os.path.expanduser(named)))
         if found is None:
             raise ModelError(
                 f"{PACK_VARIABLE}={named} is no folder with ONNX files. Name a pack's folder, such "
                 f"as {PACKS_FOLDER}/buffalo_l, or unset it."
             )
         return found
-    return _pack_in(PACKS_FOLDER.expanduser())
+    return _pack_in(Path(os.path.expanduser(PACKS_FOLDER)))  # as it is for a user without a home
 
 
 def open_pack(pack: Path) -> Scrfd:

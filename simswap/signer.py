@@ -85,19 +85,21 @@ def find_signer(environment: Mapping[str, str] = os.environ) -> Signer:
 def data_folder(environment: Mapping[str, str] = os.environ) -> Path:
     """Where this program keeps what belongs to the user of this machine.
 
-    Raises SigningError if the user has no home and names no folder.
+    Raises SigningError if the user has no home folder.
     """
     if environment.get(HOME):
         return Path(environment[HOME])
     try:
-        home = Path.home()
-    except RuntimeError as error:  # a user that the system does not list
-        raise SigningError(f"This user has no home folder. Name a folder with {HOME}.") from error
-    if sys.platform == "darwin":
-        return home / "Library" / "Application Support" / "simswap"
-    if sys.platform == "win32":
-        return Path(environment.get("LOCALAPPDATA") or home) / "simswap"
-    return Path(environment.get("XDG_DATA_HOME") or home / ".local" / "share") / "simswap"
+        if sys.platform == "darwin":
+            return Path.home() / "Library" / "Application Support" / "simswap"
+        if sys.platform == "win32":
+            return Path(environment.get("LOCALAPPDATA") or Path.home()) / "simswap"
+        data = environment.get("XDG_DATA_HOME") or Path.home() / ".local" / "share"
+        return Path(data) / "simswap"
+    except RuntimeError as error:  # a user without an entry and without HOME, as in containers
+        raise SigningError(
+            f"This user has no home folder for a certificate. Name a folder with {HOME}."
+        ) from error
 
 
 def _pem_of(name: str, value: str) -> bytes:

@@ -17,7 +17,7 @@ MODULES = sorted(PACKAGE.rglob("*.py"))
 # From the bottom up: a module imports from lower layers only. A new module needs a place here.
 # Network definitions (simswap.models) are one layer, files (media and below) know no networks.
 LAYERS = (
-    {"simswap", "simswap.errors", "simswap.colour_profile", "simswap.files"},
+    {"simswap", "simswap.errors", "simswap.colour_profile", "simswap.files", "simswap.memory"},
     {"simswap.types"},
     {
         *("simswap.detail", "simswap.geometry"),
@@ -30,7 +30,7 @@ LAYERS = (
         "simswap.restricted_pickle",
         "simswap.official",
         *("simswap.onnx_files", "simswap.onnx_run"),
-        "simswap.signer",
+        *("simswap.signer", "simswap.pins"),
         "simswap.bundle_config",
     },
     {"simswap.credential_reading", "simswap.bundle_networks"},
@@ -97,8 +97,8 @@ PUBLIC_NAMES = {
     *("simswap.errors", "simswap.types", "simswap.swapper", "simswap.video_options"),
 }
 WITHOUT_NETWORKS = (
-    *("errors", "files", "types", "geometry", "pixels", "provenance", "media", "arguments"),
-    *("tiff_files", "photo_files", "photo_decoding", "frame_lists"),
+    *("errors", "files", "memory", "types", "geometry", "pixels", "provenance", "media"),
+    *("arguments", "tiff_files", "photo_files", "photo_decoding", "frame_lists"),
     *("signer", "credential_reading", "credential_words", "content_credentials", "mark_search"),
     *("verification", "deny_list", "colour_profile"),
     *("detail", "mark_code", "mark_carrier", "mark_grain", "pixel_mark", "mark_alignment"),

@@ -8,6 +8,8 @@ import pytest
 from conftest import ROOT
 from hub_server import OWNER_TOKEN, READER_TOKEN, running_hub
 
+from simswap import pins
+from simswap.__main__ import main
 from simswap.deploy_command import files_of_space
 
 SPACE = "user/swapping"
@@ -34,12 +36,44 @@ def test_a_space_gets_exactly_what_it_needs(uploaded):
     hub, _ = uploaded
     files = hub.repos[SPACE].files
     assert set(files) == {path.as_posix() for path in files_of_space()}
-    assert all(content == (ROOT / name).read_bytes() for name, content in files.items())
+    changed = {name for name, content in files.items() if content != (ROOT / name).read_bytes()}
+    assert changed == {"requirements.txt"}
     assert {name.split("/")[0] for name in files} == {
         *("app.py", "requirements.txt", "packages.txt", "README.md", "LICENSE"),
         *("assets", "demo", "simswap"),
     }
     assert not [name for name in files if "__pycache__" in name or "/." in name]
+
+
+def test_a_space_pins_what_its_requirements_bring_with_them(uploaded):
+    hub, _ = uploaded
+    lines = hub.repos[SPACE].files["requirements.txt"].decode().splitlines()
+    lines = [line for line in lines if line and not line.startswith("#")]
+    own = (ROOT / "requirements.txt").read_text().splitlines()
+    assert {line for line in own if line and not line.startswith("#")} < set(lines)
+    assert all(re.fullmatch(r"[\w.-]+(\[[\w,]+\])?==[\w.]+", line) for line in lines)
+    names = [line.split("==")[0].split("[")[0] for line in lines]
+    assert len(set(names)) == len(names)
+    assert {"starlette", "uvicorn", "python-multipart", "fastapi", "h11"} <= set(names)
+
+
+def test_every_installed_dependency_is_pinned_to_the_version_that_is_installed():
+    pinned = dict(
+        line.split("==") for line in pins.CONSTRAINTS.read_text().splitlines() if "==" in line
+    )
+    assert pins.installed_pins() == pinned
+
+
+def test_what_only_a_build_for_gpus_needs_is_not_pinned():
+    assert not [name for name in pins.installed_pins() if pins._OF_TORCH.fullmatch(name)]
+    assert pins._OF_TORCH.fullmatch("nvidia-cublas-cu13")
+
+
+def test_the_pins_are_written_by_a_command(monkeypatch, tmp_path, capsys):
+    monkeypatch.setattr(pins, "CONSTRAINTS", tmp_path / "constraints.txt")
+    assert main(["deploy", "--pin"]) == 0
+    assert capsys.readouterr().out == f"{tmp_path / 'constraints.txt'}\n"
+    assert (tmp_path / "constraints.txt").read_text() == (ROOT / "constraints.txt").read_text()
 
 
 def test_every_file_that_git_keeps_of_the_demo_is_uploaded():
