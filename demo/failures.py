@@ -23,6 +23,7 @@ import gradio as gr
 
 from demo.uploads import upload_folder
 from simswap import SimSwapError
+from simswap.memory import is_out_of_memory
 
 logger = logging.getLogger(__name__)
 
@@ -34,17 +35,6 @@ UNREADABLE = "The server cannot read what was sent to it. Reload the page and tr
 THIS_FILE = Path(__file__)
 ROOT = THIS_FILE.parents[1]
 OUR_FOLDERS = (ROOT / "demo", ROOT / "simswap")
-# torch and OpenCV have no kind of error for it; each of these is from one of their messages.
-SIGNS_OF_NO_MEMORY = (
-    "out of memory",
-    "could not create a primitive",
-    "can't allocate memory",
-    "cannot allocate memory",
-    "insufficient memory",
-    "not enough memory",
-    "failed to allocate",
-    "can't start new thread",
-)
 # What Gradio raises for a value that does not fit its component; pydantic's is a ValueError.
 MISFITS = (*(ValueError, TypeError, LookupError, AttributeError, ArithmeticError, RecursionError),)
 
@@ -92,13 +82,6 @@ def without_paths(sentence: str) -> str:
         if os.path.isabs(folder) and folder != os.sep:
             sentence = re.sub(re.escape(folder) + r"(/[^\s'\",;:()]*)?", "on the server", sentence)
     return sentence
-
-
-def is_out_of_memory(error: BaseException) -> bool:
-    """Whether an error says that no more memory could be had."""
-    if isinstance(error, MemoryError) or getattr(error, "errno", None) == errno.ENOMEM:
-        return True
-    return any(sign in str(error).lower() for sign in SIGNS_OF_NO_MEMORY)
 
 
 def give_memory_back(error: BaseException | None) -> None:

@@ -10,13 +10,14 @@ import asyncio
 import time
 from collections import deque
 
+import gradio as gr
 from starlette.concurrency import run_in_threadpool
 from starlette.routing import WebSocketRoute
 from starlette.websockets import WebSocket, WebSocketDisconnect
 
+from demo.failures import readable_errors
 from demo.live_sessions import ENDED, IDLE_SECONDS, LiveFrame, LiveSession, LiveSessions
 from demo.origins import is_own_origin
-from simswap import SimSwapError
 
 PATH = "/live-camera"
 TOKEN_SECONDS = 10.0  # within which a page must show its token
@@ -87,9 +88,10 @@ async def _swap_frames(socket: WebSocket, session: LiveSession, sessions: LiveSe
         if not sessions.is_open(session):
             raise Refused(ENDED)
         try:
-            frame = await run_in_threadpool(session.swap, message.get("bytes") or b"")
-        except SimSwapError as error:
-            raise Refused(str(error)) from error
+            with readable_errors():
+                frame = await run_in_threadpool(session.swap, message.get("bytes") or b"")
+        except gr.Error as error:
+            raise Refused(error.message) from error
         await socket.send_bytes(_packed(frame))
 
 
