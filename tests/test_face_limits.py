@@ -50,14 +50,14 @@ def test_of_a_crowd_the_largest_faces_are_swapped_and_the_result_says_so(
     monkeypatch.setattr("simswap.selection.MAX_FACES", 3)
     result = swapper.swap_image(crowd, identity)
     assert result.swapped == (0, 1, 2)
-    assert result.notices[0] == f"Of {len(result.faces)} faces the 3 largest are swapped."
+    assert result.notices[0] == f"Of {len(result.faces)} faces found the 3 largest are swapped."
 
 
 @pytest.mark.parametrize("faces", ["all", tuple(range(100))])
 def test_as_many_faces_are_chosen_as_are_swapped_at_most(faces):
     options = SwapOptions(faces=faces)
     assert choose_faces([FACE] * 100, options) == tuple(range(MAX_FACES))
-    assert left_out([FACE] * 100, options) == ("Of 100 faces the 64 largest are swapped.",)
+    assert left_out([FACE] * 100, options) == ("Of 100 faces found the 64 largest are swapped.",)
 
 
 @pytest.mark.parametrize("faces", ["largest", (5,), (99, 120)])
