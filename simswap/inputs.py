@@ -2,14 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import re
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 
+import cv2
 import numpy as np
 import torch
 
 from simswap.deny_list import DenyList
-from simswap.errors import NoFaceFoundError, OptionError
+from simswap.errors import MediaError, NoFaceFoundError, OptionError
 from simswap.types import Assignment, Identity, SwapOptions
+
+# As torch (CUDA and CPU), oneDNN, OpenVINO, C++ and OpenCV put it.
+_OUT_OF_MEMORY = re.compile(
+    "out of memory|allocate memory|insufficient memory|bad_alloc|bad allocation|could not create a "
+    "(primitive|memory)|not enough memory",
+    re.IGNORECASE,
+)
 
 Source = Identity | Sequence[Assignment]
 
@@ -54,6 +64,19 @@ def resolve_device(device: str | torch.device | None) -> torch.device:
             f"device={device!r} is not available here: {str(error).splitlines()[0]} Try 'cpu'."
         ) from error
     return resolved
+
+
+@contextmanager
+def naming_memory() -> Iterator[None]:
+    """Turns what libraries say when memory runs out, in the block, into a MediaError."""
+    try:
+        yield
+    except (MemoryError, RuntimeError, cv2.error) as error:
+        if not isinstance(error, MemoryError) and not _OUT_OF_MEMORY.search(str(error)):
+            raise
+        raise MediaError(
+            "There is not enough memory for this picture. Use a smaller one, or try again later."
+        ) from error
 
 
 def no_face(called: str, photo: np.ndarray, options: SwapOptions) -> NoFaceFoundError:

@@ -41,7 +41,7 @@ def left_out(faces: Sequence[Face], options: SwapOptions) -> tuple[str, ...]:
         num_wanted = len({index for index in options.faces if index < len(faces)})
     if num_wanted <= MAX_FACES:
         return ()
-    return (f"Of {num_wanted} faces the {MAX_FACES} largest are swapped.",)
+    return (f"Of {num_wanted} faces found the {MAX_FACES} largest are swapped.",)
 
 
 def check_face_numbers(options: SwapOptions, num_faces: int) -> None:

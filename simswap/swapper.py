@@ -17,7 +17,14 @@ from simswap.detection import detect_faces
 from simswap.errors import NoFaceFoundError, OptionError
 from simswap.frame_stream import FrameStream, StreamOptions
 from simswap.held_embeddings import Embed, HeldEmbeddings
-from simswap.inputs import Source, checked_frame, checked_source, no_face, resolve_device
+from simswap.inputs import (
+    Source,
+    checked_frame,
+    checked_source,
+    naming_memory,
+    no_face,
+    resolve_device,
+)
 from simswap.mark_code import mark_id
 from simswap.mark_reading import MarkReading, read_faces
 from simswap.models.inference import prepare_for_inference
@@ -225,6 +232,7 @@ class FaceSwapper:
         identity = Identity(self.embed(frame, [face])[0])
         self.render_batch([frame], [SwapPlan((face,), {0: identity})], DEFAULT_OPTIONS)
 
+    @naming_memory()
     def detect_batch(self, frames: Sequence[np.ndarray], options: SwapOptions) -> list[list[Face]]:
         """Faces of each frame, largest first."""
         limits = {"min_score": options.min_score, "min_face": options.min_face}
@@ -232,6 +240,7 @@ class FaceSwapper:
             return self._scrfd.detect_faces(frames, **limits)
         return detect_faces(self.detector, frames, **limits)
 
+    @naming_memory()
     def embed(self, frame: np.ndarray, faces: Sequence[Face]) -> np.ndarray:
         """Identity embeddings of at least one face of a frame: [N, 512] float32, unit norm."""
         template = self.alignment.identity_template
@@ -254,6 +263,7 @@ class FaceSwapper:
             for frame, found in zip(frames, faces, strict=True)
         ]
 
+    @naming_memory()
     def render_batch(
         self, frames: Sequence[np.ndarray], plans: Sequence[SwapPlan], options: SwapOptions
     ) -> list[SwapResult]:

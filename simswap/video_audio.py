@@ -12,7 +12,7 @@ from av.container import InputContainer, OutputContainer
 from av.error import FFmpegError
 from av.packet import Packet
 
-from simswap.video_files import opened, packets_of
+from simswap.video_files import is_decoded, opened, packets_of
 from simswap.video_info import VideoInfo
 
 # What a container may hold and players then play.
@@ -52,6 +52,8 @@ def add_audio(
     container_format = output.format.name
     if treatment == "copy" and info.audio_codec in _COPIED[container_format]:
         return _copied(packets, output.add_stream_from_template(stream), stream, shift), ()
+    if not is_decoded(stream):
+        return iter(()), (f"The sound ({info.audio_codec}) is of a rare kind and is dropped.",)
     added = _add_encoder(output, stream, container_format)
     name = _ENCODERS[container_format][1]
     notice = f"The sound ({info.audio_codec}) is encoded anew as {name}: {container_format} "
