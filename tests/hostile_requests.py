@@ -21,6 +21,7 @@ from websockets.sync.client import connect
 
 BLOCK = 1_000_000  # bytes sent at a time
 PREFIX = "/gradio_api"
+PAGE = secrets.token_hex(8)  # one for all: each live session takes the place of the one before
 HEAD = b'{"fn_index":1,"session_hash":"abc","event_id":"abc","data":["'
 
 
@@ -178,11 +179,10 @@ def _session_token(url: str) -> str:
     begin = next(number for number, events in targets.items() if "begin" in events)
     model = next(d for d in config["dependencies"] if d["id"] == begin)["inputs"][-1]
     names = [c["props"].get("value") for c in config["components"] if c["id"] == model]
-    page = secrets.token_hex(8)
     data = [True, [{"image": source}], "all", names[0]]
-    body = {"fn_index": begin, "session_hash": page, "data": data}
+    body = {"fn_index": begin, "session_hash": PAGE, "data": data}
     ask(f"{url}{PREFIX}/queue/join", json.dumps(body).encode())
-    events = ask(f"{url}{PREFIX}/queue/data?session_hash={page}")[1].decode()
+    events = ask(f"{url}{PREFIX}/queue/data?session_hash={PAGE}")[1].decode()
     ends = (json.loads(line[5:]) for line in events.splitlines() if line.startswith("data:"))
     done = next(event for event in ends if event["msg"] == "process_completed")
     value = done["output"]["data"][0]
