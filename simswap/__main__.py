@@ -1,7 +1,8 @@
 """The shell commands of `python -m simswap`; `--help` lists them.
 
 Results go to stdout, progress and errors to stderr. Exit codes: 0 done, 1 refused for a reason told
-in plain words (for `verify`: no mark), 2 a command line that is wrong, 130 interrupted.
+in plain words, 2 a command line that is wrong, 130 interrupted. `verify` ends with 0 if something
+says that the file is synthetic, with 1 if nothing does, and with 3 if that could not be told.
 Torch is imported only after the arguments and the files have been found sound.
 """
 
@@ -13,6 +14,7 @@ import sys
 import time
 from argparse import Namespace
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -30,6 +32,8 @@ from simswap.verification import details, headline, look_for_pixel_mark, verify
 if TYPE_CHECKING:
     from simswap.swapper import FaceSwapper
 
+NOT_TOLD = 3  # exit code of `verify`
+
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command; returns the exit code. Raises SystemExit(2) for a wrong command line."""
@@ -43,31 +47,47 @@ def main(argv: Sequence[str] | None = None) -> int:
         "download": _download,
         "deploy": _deploy,
     }
-    for stream in (sys.stdout, sys.stderr):
-        # A file may have a name that the terminal's encoding lacks; that is no reason to fail.
-        if hasattr(stream, "reconfigure"):
-            stream.reconfigure(errors="backslashreplace")
+    _prepare_streams()
+    failed = 1
     try:
         arguments = parse(sys.argv[1:] if argv is None else argv)
+        failed = NOT_TOLD if arguments.command == "verify" else failed
         code = commands[arguments.command](arguments)
         sys.stdout.flush()
         return code
     except SimSwapError as error:
         _say(f"Error: {error}")
-        return 1
     except BrokenPipeError:  # the reader of our output, such as `head`, has gone
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return 1
+        _drop_output()
     except KeyboardInterrupt:
         return 130
     except (MemoryError, RuntimeError, OSError, ImportError, cv2.error) as error:
         if is_out_of_memory(error):
             _say(f"Error: {OUT_OF_MEMORY}")
-            return 1
-        if isinstance(error, OSError):  # such as a disk that went away
-            _say(f"Error: {error}. Check the disk and its rights.")
-            return 1
-        raise
+        elif isinstance(error, OSError):  # such as a disk that went away
+            where = printable(str(error.filename or ""), limit=200)
+            told = f"{error.strerror or error} {where}".strip()
+            _say(f"Error: {told}. Check the path, the disk and its rights.")
+            _drop_output()
+        else:
+            raise
+    return failed
+
+
+def _prepare_streams() -> None:
+    """A stream that was closed swallows what it is told; no name is beyond a stream's encoding."""
+    for name in ("stdout", "stderr"):
+        stream = getattr(sys, name)
+        if stream is None:
+            setattr(sys, name, Path(os.devnull).open("w", encoding="utf-8"))  # noqa: SIM115
+        elif hasattr(stream, "reconfigure"):
+            stream.reconfigure(errors="backslashreplace")
+
+
+def _drop_output() -> None:
+    """Forget what could not be written, which Python would try once more at its end."""
+    with suppress(OSError):  # a stream that is no file needs none of this
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def _image(arguments: Namespace) -> int:

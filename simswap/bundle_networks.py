@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import hashlib
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 
 import torch
@@ -25,6 +26,12 @@ from simswap.models.identity import INPUT_SIZE, build_identity_network
 
 WEIGHT_FILES = {part: f"{part}.safetensors" for part in ("generator", "identity", "detector")}
 MAX_VALUES = 2**28  # numbers that the layers of a graph give; a ResNet of 100 layers' some 2**25
+# Multiplications for one crop or frame. The published 512 generator takes 0.2e12, a ResNet of 100
+# layers 0.024e12; ten times as much is minutes on a CPU.
+MAX_WORK = {"generator": 2e12, "identity": 2e11, "detector": 2e11}
+SLOW_POOL = 20  # multiplications that a comparison of a pooling layer takes as long as
+DETECTOR_SIDE = 640  # px of the frame that a detector's work is counted for
+SMALL_SIDE = 64  # px of the picture that it is counted on
 # What torch and its modules raise for settings that make no sense.
 CANNOT_BE_BUILT = (
     *(RuntimeError, TypeError, ValueError, LookupError, AttributeError, ArithmeticError),
@@ -59,7 +66,16 @@ def load_network(folder: Path, config: BundleConfig, part: str) -> nn.Module:
     _check_numbers(path, state)
     network = _BUILDERS[part](settings)
     network.load_state_dict(state)  # whatever type of float they are stored in
-    return network.eval()
+    network.eval()
+    if part != "identity":  # of which graphs have been looked at, and the others have one size
+        try:
+            _check_work(network, part, config)
+        except CANNOT_BE_BUILT as error:
+            raise ModelError(
+                f"{folder / CONFIG_FILE} describes a {part} that cannot be used: {_brief(error)}. "
+                "Use another model."
+            ) from error
+    return network
 
 
 _BUILDERS: dict[str, Callable[..., nn.Module]] = {
@@ -84,24 +100,67 @@ def _sketch(part: str, config: object) -> dict[str, Tensor]:
     return network.state_dict()
 
 
+@torch.inference_mode()
+def _check_work(network: nn.Module, part: str, config: BundleConfig) -> None:
+    """Raise ValueError if a generator or detector takes too long for one picture.
+
+    It is run on a small one, and what that takes is scaled up: work grows with the area.
+    """
+    inputs = [torch.zeros(1, 3, SMALL_SIDE, SMALL_SIDE)]
+    side = DETECTOR_SIDE
+    if part == "generator":
+        inputs.append(torch.zeros(1, config.generator.embedding_size))
+        side = config.alignment.crop_size
+    limit = MAX_WORK[part] * (SMALL_SIDE / side) ** 2
+    with _counted(network.modules(), _work_per_value, limit, "multiplications for a picture"):
+        network(*inputs)
+
+
+@contextmanager
+def _counted(
+    layers: Iterable[nn.Module], cost: Callable[[nn.Module], int], limit: float, what: str
+) -> Iterator[None]:
+    """While networks run here, raise ValueError as soon as layers have cost more than `limit`.
+
+    cost: of each number that a layer gives.
+    """
+    spent = 0
+
+    def count(layer: nn.Module, taken: object, given: object) -> None:
+        nonlocal spent
+        spent += cost(layer) * (given.numel() if isinstance(given, Tensor) else 0)
+        if spent > limit:
+            raise ValueError(f"its layers take too many {what}")
+
+    hooks = [layer.register_forward_hook(count) for layer in layers]
+    try:
+        yield
+    finally:
+        for hook in hooks:
+            hook.remove()
+
+
+def _work_per_value(layer: nn.Module) -> int:
+    if isinstance(layer, nn.Conv2d):
+        return math.prod(layer.kernel_size) * layer.in_channels // layer.groups
+    if isinstance(layer, nn.Linear):
+        return layer.in_features
+    if isinstance(layer, nn.MaxPool2d | nn.AvgPool2d):
+        sides = layer.kernel_size
+        return SLOW_POOL * (math.prod(sides) if isinstance(sides, tuple) else sides**2)
+    return 1
+
+
 def check_graph(network: GraphNetwork) -> tuple[int, ...]:
     """The shape that a graph on the device "meta" gives for one crop, without arithmetic.
 
     Raises ValueError, or what torch raises, if it does not run, or gives more numbers on the way
     than a computer can take.
     """
-    num_values = 0
-
-    def count(module: nn.Module, taken: object, given: Tensor) -> None:
-        nonlocal num_values
-        num_values += given.numel()
-        if num_values > MAX_VALUES:
-            raise ValueError(f"its layers give more than {MAX_VALUES} numbers")
-
-    hooks = [layer.register_forward_hook(count) for layer in network.layers]
-    given = network(torch.empty(1, 3, INPUT_SIZE, INPUT_SIZE, device="meta"))
-    for hook in hooks:
-        hook.remove()
+    values = _counted(network.layers, lambda layer: 1, MAX_VALUES, "numbers")
+    work = _counted(network.layers, _work_per_value, MAX_WORK["identity"], "multiplications")
+    with values, work:
+        given = network(torch.empty(1, 3, INPUT_SIZE, INPUT_SIZE, device="meta"))
     return tuple(given.shape)
 
 

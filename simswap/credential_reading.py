@@ -19,6 +19,7 @@ from simswap.signer import Signer
 if TYPE_CHECKING:
     import c2pa
 
+MAX_ANCHOR_BYTES = 4_000_000  # the whole web's certificate authorities take 0.2 MB
 TRUST = "SIMSWAP_TRUST_ANCHORS"  # names a PEM file of certificates whose signers are known here
 MODEL_PARAMETER = "simswap.model"  # of our action, beside the parameters that C2PA defines
 LEFT_OUT_PARAMETER = "simswap.target_credentials"  # likewise, if the target had some
@@ -191,9 +192,12 @@ def _trusted_here() -> str:
     if not path:
         return ""
     try:
-        return Path(path).read_text(encoding="ascii")
+        is_modest = Path(path).is_file() and Path(path).stat().st_size <= MAX_ANCHOR_BYTES
+        if is_modest:  # neither a device nor a pipe, which would never end
+            return Path(path).read_text(encoding="ascii")
     except (OSError, ValueError) as error:
         raise SigningError(f"{TRUST} does not name a PEM file that can be read.") from error
+    raise SigningError(f"{TRUST} does not name a PEM file of at most {MAX_ANCHOR_BYTES} bytes.")
 
 
 def _is_by(signer: Signer, stream: BinaryIO, store: Mapping[str, Any]) -> bool:

@@ -1,5 +1,6 @@
 """What Verify says of credentials that strangers made, honest ones and others."""
 
+import os
 import shutil
 from pathlib import Path
 
@@ -12,6 +13,7 @@ from timestamp_server import running_timestamps
 
 from simswap import credential_reading
 from simswap.credential_reading import TRUST, read_credentials
+from simswap.errors import SigningError
 from simswap.provenance import quoted, synthetic_xmp
 from simswap.verification import details, headline, verify
 
@@ -118,6 +120,14 @@ def test_a_timestamp_server_that_the_operator_trusts_attests(stamped, tmp_path, 
     monkeypatch.setenv(TRUST, str(tmp_path / "anchors.pem"))
     assert read_credentials(path).unknown_time is None
     assert "as a timestamp server attests" in words(path)
+
+
+@pytest.mark.parametrize("kind", ["device", "pipe"])
+def test_trust_anchors_without_an_end_are_refused(stamped, tmp_path, monkeypatch, kind):
+    os.mkfifo(tmp_path / "pipe")
+    monkeypatch.setenv(TRUST, {"device": "/dev/zero", "pipe": str(tmp_path / "pipe")}[kind])
+    with pytest.raises(SigningError, match="does not name a PEM file"):
+        read_credentials(stamped[0])
 
 
 # Whose word it is

@@ -14,7 +14,13 @@ import torch
 from conftest import make_bundle
 from safetensors.torch import load, save
 
-from simswap import FaceSwapper, Identity, ModelError, RefusedFaceError, SwapOptions
+from simswap import (
+    FaceSwapper,
+    Identity,
+    ModelError,
+    RefusedFaceError,
+    SwapOptions,
+)
 from simswap.bundle import CONFIG_FILE, WEIGHT_FILES, load_bundle, save_bundle
 from simswap.deny_list import DenyList
 from simswap.models.graph import KINDS, SETTINGS

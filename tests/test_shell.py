@@ -8,7 +8,7 @@ from conftest import EXAMPLES, ROOT
 from PIL import Image
 
 from simswap import benchmark
-from simswap.__main__ import main
+from simswap.__main__ import NOT_TOLD, main
 from simswap.media import read_photo
 from simswap.provenance import read_mark
 
@@ -118,7 +118,7 @@ def test_verify_as_json_has_the_facts_and_the_words(tmp_path, capsys):
 
 def test_torch_is_not_imported_for_what_needs_no_model():
     code = (
-        "import sys; from simswap.__main__ import main; main(['verify', 'absent.png']);"
+        "import sys; from simswap.__main__ import NOT_TOLD, main; main(['verify', 'absent.png']);"
         "main(['image', '--source', 'a', '--target', 'b', '--output', 'c.png']);"
         "print('torch' in sys.modules)"
     )
@@ -145,7 +145,7 @@ def test_a_reader_that_leaves_early_is_no_error():
     process.stdout.close()
     assert process.stderr.read() == b""
     process.stderr.close()
-    assert process.wait() == 1
+    assert process.wait() == NOT_TOLD
 
 
 @pytest.mark.parametrize("command", ["image", "faces", "verify", "benchmark"])

@@ -12,7 +12,7 @@ import torch
 from conftest import EXAMPLES, ROOT
 from PIL import Image
 
-from simswap.__main__ import main
+from simswap.__main__ import NOT_TOLD, main
 from simswap.memory import is_out_of_memory
 from simswap.signer import HOME
 
@@ -167,7 +167,8 @@ ODD = ("pipe", "folder", "broken", "loop", "zero", "long", "control", "empty")
 def test_an_odd_file_is_one_printable_sentence(tmp_path, capsys, command, kind):
     (tmp_path / "out").mkdir()
     path = make_odd(tmp_path)[kind]
-    assert main(command(path, tmp_path / "out")) == 1
+    words = command(path, tmp_path / "out")
+    assert main(words) == (NOT_TOLD if words[0] == "verify" else 1)
     said = capsys.readouterr()
     last = said.err.removesuffix("\n").split("\n")[-1]
     assert last.startswith("Error: ")
@@ -197,3 +198,14 @@ def test_an_output_that_cannot_be_written_is_told_before_the_work(tmp_path, caps
     said = capsys.readouterr().err
     assert said.count("\n") == 1
     assert "Loading" not in said
+
+
+@pytest.mark.parametrize(
+    ("stdout", "code"), [(">&-", 1), pytest.param("> /dev/full", NOT_TOLD, id="full")]
+)
+def test_an_output_that_nobody_gets_is_no_traceback_and_no_other_verdict(stdout, code):
+    command = f"{sys.executable} -m simswap verify --metadata-only {ASTRONAUT} {stdout}"
+    done = subprocess.run(command, shell=True, cwd=ROOT, capture_output=True, text=True)
+    assert done.returncode == code
+    assert "Traceback" not in done.stderr
+    assert "Exception" not in done.stderr
