@@ -21,6 +21,7 @@ from functools import lru_cache
 from pathlib import Path
 
 from simswap.errors import MediaError, OptionError
+from simswap.memory import resident_bytes
 from simswap.provenance import printable
 
 logger = logging.getLogger(__name__)
@@ -103,7 +104,7 @@ def _trial(file: tuple[str | int, ...], limits: VideoLimits) -> str:
             try:
                 return _OUTCOMES.get(child.wait(WATCH_SECONDS), "")
             except subprocess.TimeoutExpired:
-                if _resident_bytes(child.pid) > limits.memory:
+                if resident_bytes(child.pid) > limits.memory:
                     return _OUTCOMES[OUT_OF_MEMORY]
                 if time.monotonic() > deadline:
                     return _TOO_LONG
@@ -122,11 +123,3 @@ def _start(path: str, limits: VideoLimits) -> subprocess.Popen[bytes]:
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
     )
-
-
-def _resident_bytes(pid: int) -> int:
-    try:
-        pages = int(Path(f"/proc/{pid}/statm").read_text(encoding="ascii").split()[1])
-    except (OSError, IndexError, ValueError):
-        return 0  # it has just ended, or this system does not tell
-    return pages * os.sysconf("SC_PAGE_SIZE")
