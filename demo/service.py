@@ -19,7 +19,7 @@ import torch
 from demo import models
 from demo.failures import readable_errors, thrifty
 from demo.uploads import read_upload, upload_folder, uploaded_file
-from demo.video_limits import VERIFY_LIMITS
+from demo.video_limits import LOOK_SECONDS, VERIFY_LIMITS
 from simswap import (
     Face,
     OptionError,
@@ -33,6 +33,7 @@ from simswap.photo_decoding import MIN_SIDE
 from simswap.types import parse_faces
 from simswap.verification import Report, look_for_pixel_mark, verify
 
+clock = time.monotonic
 logger = logging.getLogger(__name__)
 
 MAX_SOURCES = 8  # photos, all of them in memory at once, each of up to:
@@ -165,9 +166,15 @@ def verify_upload(path: str | None) -> Report:
 @spaces.GPU(duration=60)
 def look_at_pixels(report: Report, file: Path) -> Report:
     """The report with what the pixels of an uploaded file say."""
+    deadline = clock() + LOOK_SECONDS
     with readable_errors():
         return look_for_pixel_mark(
-            report, file, models.by_name(None), models.names(), VERIFY_LIMITS
+            report,
+            file,
+            models.by_name(None),
+            models.names(),
+            VERIFY_LIMITS,
+            is_over=lambda: clock() > deadline,
         )
 
 

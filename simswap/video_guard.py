@@ -20,7 +20,7 @@ from dataclasses import asdict, dataclass
 from functools import lru_cache
 from pathlib import Path
 
-from simswap.errors import MediaError, OptionError
+from simswap.errors import CostlyVideoError, OptionError
 from simswap.memory import resident_bytes
 from simswap.provenance import printable
 
@@ -76,7 +76,7 @@ VERIFY_LIMITS = VideoLimits(max_decoded=3_000_000_000, max_work=25.0)
 
 
 def check_cost(path: Path, limits: VideoLimits) -> None:
-    """Raise MediaError if looking through a video's file takes too much memory or time.
+    """Raise CostlyVideoError if looking through a video's file takes too much memory or time.
 
     One child process per file and limits, of some 0.2 s; its outcome is remembered.
     """
@@ -84,7 +84,7 @@ def check_cost(path: Path, limits: VideoLimits) -> None:
     file = (str(path.absolute()), status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns)
     problem = _trial(file, limits)
     if problem:
-        raise MediaError(
+        raise CostlyVideoError(
             f"{printable(path.name)} {problem} when it is looked through: it is damaged, or made "
             "in an unusual way. Convert it to an ordinary MP4 first."
         )
