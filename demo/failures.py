@@ -15,17 +15,22 @@ import os
 import re
 import tempfile
 import traceback
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import wraps
 from pathlib import Path
+from typing import ParamSpec, TypeVar
 
 import gradio as gr
 
 from demo.uploads import upload_folder
 from simswap import SimSwapError
-from simswap.memory import is_out_of_memory
+from simswap.memory import is_out_of_memory, resident_bytes
 
 logger = logging.getLogger(__name__)
+
+Given, Result = ParamSpec("Given"), TypeVar("Result")
+LARGE = 100_000_000  # bytes that a call may leave behind; handing back takes some 0.1 s
 
 OUT_OF_MEMORY = "The server ran out of memory. Try a smaller file, or try again in a minute."
 DISK_FULL = "The server's disk is full. Try again in an hour, when old files have been deleted."
@@ -95,6 +100,24 @@ def give_memory_back(error: BaseException | None) -> None:
     except (AttributeError, OSError, TypeError):  # another C library, or Windows
         return
     trim(0)
+
+
+def thrifty(function: Callable[Given, Result]) -> Callable[Given, Result]:
+    """A function after which free memory goes back to the system, if the call left much of it.
+
+    Large photos do: what the allocator keeps of one would be missing to others until the next.
+    """
+
+    @wraps(function)
+    def called(*given: Given.args, **named: Given.kwargs) -> Result:
+        before = resident_bytes()
+        try:
+            return function(*given, **named)
+        finally:
+            if resident_bytes() - before > LARGE:
+                give_memory_back(None)
+
+    return called
 
 
 def _told(sentence: str) -> gr.Error:

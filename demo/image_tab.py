@@ -24,6 +24,7 @@ def load_example(event: gr.EventData) -> tuple[list[str], str]:
     return examples.copies(told.get("example") if isinstance(told, dict) else None)
 
 
+@service.thrifty
 def show_faces(target: dict | None, choice: str, model: str) -> tuple[dict, str, str]:
     """The strip of faces, a message, and the choice (picks are gone with their photo)."""
     choice = "largest" if choice == "largest" else "all"

@@ -56,6 +56,7 @@ def swap_image(
     )
 
 
+@service.thrifty
 def detect_faces(
     photo: str | None, min_score: float = DEFAULTS.min_score, model: str | None = None
 ) -> list[dict[str, object]]:

@@ -8,16 +8,18 @@ from __future__ import annotations
 import logging
 import tempfile
 import time
+from dataclasses import replace
 from pathlib import Path
 
+import cv2
 import numpy as np
 import spaces  # before torch, which it prepares for such a GPU
 import torch
 
 from demo import models
-from demo.failures import readable_errors
+from demo.failures import readable_errors, thrifty
 from demo.uploads import read_upload, upload_folder, uploaded_file
-from demo.video_limits import VERIFY_LIMITS
+from demo.video_limits import LOOK_SECONDS, VERIFY_LIMITS
 from simswap import (
     Face,
     OptionError,
@@ -27,12 +29,15 @@ from simswap import (
 )
 from simswap.content_credentials import default_signer
 from simswap.media import Photo, write_photo
+from simswap.photo_decoding import MIN_SIDE
 from simswap.types import parse_faces
 from simswap.verification import Report, look_for_pixel_mark, verify
 
+clock = time.monotonic
 logger = logging.getLogger(__name__)
 
-MAX_SOURCES = 8  # photos, all of them in memory at once
+MAX_SOURCES = 8  # photos, all of them in memory at once, each of up to:
+SOURCE_PIXELS = 6_000_000  # an identity is read from far fewer
 SUFFIXES = {"png": ".png", "jpeg": ".jpg"}
 
 
@@ -70,6 +75,7 @@ def swap_faces(
         return result, summary
 
 
+@thrifty
 def swap_uploads(
     sources: list[str],
     target: str | None,
@@ -97,6 +103,8 @@ def swap_uploads(
         target_photo = read_upload(target)
     images = [photo.image for photo in photos]
     result, summary = swap_faces(images, target_photo.image, options, model)
+    del images
+    target_photo = replace(target_photo, image=result.image)  # lets go of the photo's own pixels
     read_notices = [notice for photo in (*photos, target_photo) for notice in photo.notices]
     with readable_errors():
         path, written = write_result(result.image, target_photo, suffix, model)
@@ -105,14 +113,26 @@ def swap_uploads(
 
 
 def read_sources(paths: list[str]) -> list[Photo]:
-    """Read the uploaded photos of the person to put in."""
+    """Read the uploaded photos of the person to put in; large ones are shrunk one by one."""
     if not paths:
         raise OptionError("There is no source photo yet. Add one of the person to put in.")
     if len(paths) > MAX_SOURCES:
         raise OptionError(f"{len(paths)} source photos are too many. Use up to {MAX_SOURCES}.")
-    return [read_upload(path) for path in paths]
+    return [_read_source(path) for path in paths]
 
 
+def _read_source(path: str) -> Photo:
+    photo = read_upload(path)
+    height, width = photo.image.shape[:2]
+    scale = (SOURCE_PIXELS / (height * width)) ** 0.5
+    if scale >= 1:
+        return photo
+    size = (max(round(width * scale), MIN_SIDE), max(round(height * scale), MIN_SIDE))
+    image = cv2.resize(photo.image, size, interpolation=cv2.INTER_AREA)
+    return Photo(image, notices=photo.notices, path=photo.path)
+
+
+@thrifty
 def convert_result(path: str, format: str, model: str) -> str:
     """Write a result that a model made once more, as `format`; returns the new path."""
     with readable_errors():
@@ -135,6 +155,7 @@ def write_result(
     return str(path), notices
 
 
+@thrifty
 def verify_upload(path: str | None) -> Report:
     """What an uploaded photo's or video's signature and marks say."""
     with readable_errors():
@@ -145,9 +166,15 @@ def verify_upload(path: str | None) -> Report:
 @spaces.GPU(duration=60)
 def look_at_pixels(report: Report, file: Path) -> Report:
     """The report with what the pixels of an uploaded file say."""
+    deadline = clock() + LOOK_SECONDS
     with readable_errors():
         return look_for_pixel_mark(
-            report, file, models.by_name(None), models.names(), VERIFY_LIMITS
+            report,
+            file,
+            models.by_name(None),
+            models.names(),
+            VERIFY_LIMITS,
+            is_over=lambda: clock() > deadline,
         )
 
 

@@ -30,4 +30,4 @@ def verify(file: str | None) -> dict[str, object]:
 def build() -> None:
     """The endpoint with a component of its own, which no page shows."""
     report = gr.JSON(label="Report")
-    build_endpoint(verify, {"file": File("Photo or video")}, report, concurrency_id="swap")
+    build_endpoint(verify, {"file": File("Photo or video")}, report, concurrency_id="verify")

@@ -35,5 +35,5 @@ def build() -> None:
             gr.HTML(look.heading("Report", "What its signature and its marks say."))
             report = gr.HTML(elem_id="report", js_on_load=look.LIVE_REGION_JS)
     file.change(
-        show, file, report, api_visibility="private", preprocess=False, concurrency_id="swap"
+        show, file, report, api_visibility="private", preprocess=False, concurrency_id="verify"
     )

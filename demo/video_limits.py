@@ -24,8 +24,16 @@ LIMITS = video_guard.VideoLimits(
     max_work=video_guard.VERIFY_LIMITS.max_work,
 )
 
-# Of one that is verified, of which only some frames are looked at.
-VERIFY_LIMITS = replace(video_guard.VERIFY_LIMITS, max_pixels=LIMITS.max_pixels)
+# Of one that is verified, of which only some frames are looked at. What the trial run may take, the
+# look-through may take once more; with LOOK_SECONDS one file costs some ten seconds at most.
+VERIFY_LIMITS = replace(
+    video_guard.VERIFY_LIMITS,
+    max_pixels=LIMITS.max_pixels,
+    max_decoded=500_000_000,  # in a second or two, at 250 to 500 megapixels a second
+    max_work=3.0,
+)
+# On the clock, from the trial run on; an ordinary video's 12 frames take two or three.
+LOOK_SECONDS = 6.0
 
 
 def allowed_seconds() -> float:

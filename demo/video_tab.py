@@ -151,7 +151,7 @@ def build() -> None:
             progress, player, told, download = _build_result()
     private = {"api_visibility": "private", "preprocess": False}
     at_once = {"api_visibility": "private", "queue": False, "show_progress": "hidden"}
-    shown = {**private, "concurrency_id": "swap", "trigger_mode": "always_last"}
+    shown = {**private, "concurrency_id": "preview", "trigger_mode": "always_last"}
     faces, start, stop, format, crf, *_, model = settings
     agreed = consent.checkbox()
     given = [agreed, source, target, *settings]

@@ -13,6 +13,10 @@ class MediaError(SimSwapError):
     """A photo or video cannot be read or written: missing, corrupt, too large, or of odd kind."""
 
 
+class CostlyVideoError(MediaError):
+    """A video takes more time or memory to be looked through than the limits let it."""
+
+
 class ModelError(SimSwapError):
     """A model bundle is missing, damaged, or of an architecture this version does not know."""
 

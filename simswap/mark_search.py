@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
@@ -18,6 +18,11 @@ from simswap.video_info import VideoInfo, probe_video
 from simswap.video_reading import read_chosen
 
 MAX_FRAMES = 12  # of a video or an animation that are looked at, evenly spread
+
+
+def never() -> bool:
+    """The time is not up: of a search that may take any."""
+    return False
 
 
 class MarkReader(Protocol):
@@ -64,13 +69,16 @@ def find_mark(
     reader: MarkReader,
     names: Iterable[str],
     limits: VideoLimits = VERIFY_LIMITS,
+    is_over: Callable[[], bool] = never,
 ) -> PixelMark:
     """Look for the mark in a "photo" or "video".
 
     names: of models that may have made it, beside the reader's own. limits: of a video.
+    is_over: whether the time for it is used up. It is asked after each picture, and in a video
+    between them too; at least one picture is looked at.
     Raises MediaError if the pictures cannot be decoded.
     """
-    seconds, count, frames = _look_at(path, kind, reader, limits)
+    seconds, count, frames = _look_at(path, kind, reader, limits, is_over)
     marks = combine_readings(frames)
     is_marked = tuple(bool(readings) for readings in frames)
     if not marks:
@@ -82,18 +90,26 @@ def find_mark(
 
 
 def _look_at(
-    path: Path, kind: str, reader: MarkReader, limits: VideoLimits
+    path: Path, kind: str, reader: MarkReader, limits: VideoLimits, is_over: Callable[[], bool]
 ) -> tuple[tuple[float, ...], int, list[Sequence[MarkReading]]]:
     """Times of the pictures that were looked at, how many the file has, and what they say."""
     if kind == "photo":
-        pictures = read_pictures(path, MAX_FRAMES)
-        looked = [(reader.read_marks(picture), count) for picture, count in pictures]
+        looked = []
+        for picture, count in read_pictures(path, MAX_FRAMES):
+            looked.append((reader.read_marks(picture), count))
+            if is_over():
+                break
         return (0.0,) * len(looked), looked[0][1], [readings for readings, _ in looked]
     info = probe_video(path, limits)
     numbers = _spread(info, limits.max_decoded)
-    readings = [reader.read_marks(frame) for frame in read_chosen(info, numbers)]
-    seconds = tuple(round(info.seconds(number), 3) for number in numbers)
-    return seconds, info.num_frames, readings
+    if len(info.key_frames):  # from all over it, should the time be up before the last
+        numbers = [*numbers[::4], *numbers[2::4], *numbers[1::2]]
+    readings = []
+    for frame in read_chosen(info, numbers, lambda: bool(readings) and is_over()):
+        readings.append(reader.read_marks(frame))
+    looked = sorted(zip(numbers, readings, strict=False), key=lambda it: it[0])
+    seconds = tuple(round(info.seconds(number), 3) for number, _ in looked)
+    return seconds, info.num_frames, [found for _, found in looked]
 
 
 def _spread(info: VideoInfo, max_decoded: int | None) -> list[int]:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import errno
+import os
+from pathlib import Path
 
 OUT_OF_MEMORY = (
     "There is not enough memory for this. Close other programs, or give a smaller photo or video."
@@ -22,6 +24,15 @@ _SAYINGS = (
 )
 _OPENCV_NO_MEMORY = -4
 _MAX_CAUSES = 10
+
+
+def resident_bytes(process: int | str = "self") -> int:
+    """Memory that a process holds; 0 if it has ended, or the system does not tell (no Linux)."""
+    try:
+        pages = int(Path(f"/proc/{process}/statm").read_text(encoding="ascii").split()[1])
+    except (OSError, IndexError, ValueError):
+        return 0
+    return pages * os.sysconf("SC_PAGE_SIZE")
 
 
 def is_out_of_memory(error: BaseException | None) -> bool:

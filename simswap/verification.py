@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 from simswap.credential_reading import Credentials, read_credentials
 from simswap.credential_words import about_credentials, with_model
-from simswap.errors import MediaError, SigningError
-from simswap.mark_search import MarkReader, PixelMark, find_mark
+from simswap.errors import CostlyVideoError, MediaError, SigningError
+from simswap.mark_search import MarkReader, PixelMark, find_mark, never
 from simswap.provenance import Mark, printable, quoted, read_mark
 from simswap.signer import Signer, find_signer
 from simswap.video_guard import VERIFY_LIMITS, VideoLimits
@@ -62,8 +62,8 @@ class Report:
 def verify(path: str | os.PathLike[str], limits: VideoLimits = VERIFY_LIMITS) -> Report:
     """Look for Content Credentials and marks in a photo (PNG, JPEG, WebP) or a video.
 
-    Raises MediaError for a file that is neither or cannot be opened, SigningError where the
-    operator's trusted certificates cannot be read.
+    Raises MediaError for a file that is neither, cannot be opened or costs too much, SigningError
+    where the operator's trusted certificates cannot be read.
     """
     path = Path(path)
     mark, kind = _mark_of(path, limits)
@@ -79,15 +79,18 @@ def look_for_pixel_mark(
     reader: MarkReader,
     models: Iterable[str] = (),
     limits: VideoLimits = VERIFY_LIMITS,
+    is_over: Callable[[], bool] = never,
 ) -> Report:
     """The report, with what the pixels of the file say; see mark_search. Needs the networks.
 
     models: names that a mark may also tell, beside the reader's own and those that the file says.
+    is_over: whether the time for it is used up; what was looked at until then is told.
     """
     told = (report.credentials, report.mark)
     names = [*(found.model for found in told if found is not None and found.model), *models]
     try:
-        return replace(report, pixel_mark=find_mark(Path(path), report.kind, reader, names, limits))
+        found = find_mark(Path(path), report.kind, reader, names, limits, is_over)
+        return replace(report, pixel_mark=found)
     except MediaError as error:
         return replace(report, damage=report.damage or str(error))
 
@@ -197,6 +200,8 @@ def _mark_of(path: Path, limits: VideoLimits) -> tuple[Mark | None, str]:
             raise
         try:
             return read_video_mark(path, limits), "video"
+        except CostlyVideoError:
+            raise
         except MediaError:
             raise MediaError(
                 f"{printable(path.name)} is neither a PNG, JPEG or WebP photo nor a video that can "

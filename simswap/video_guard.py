@@ -20,7 +20,8 @@ from dataclasses import asdict, dataclass
 from functools import lru_cache
 from pathlib import Path
 
-from simswap.errors import MediaError, OptionError
+from simswap.errors import CostlyVideoError, OptionError
+from simswap.memory import resident_bytes
 from simswap.provenance import printable
 
 logger = logging.getLogger(__name__)
@@ -75,7 +76,7 @@ VERIFY_LIMITS = VideoLimits(max_decoded=3_000_000_000, max_work=25.0)
 
 
 def check_cost(path: Path, limits: VideoLimits) -> None:
-    """Raise MediaError if looking through a video's file takes too much memory or time.
+    """Raise CostlyVideoError if looking through a video's file takes too much memory or time.
 
     One child process per file and limits, of some 0.2 s; its outcome is remembered.
     """
@@ -83,7 +84,7 @@ def check_cost(path: Path, limits: VideoLimits) -> None:
     file = (str(path.absolute()), status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns)
     problem = _trial(file, limits)
     if problem:
-        raise MediaError(
+        raise CostlyVideoError(
             f"{printable(path.name)} {problem} when it is looked through: it is damaged, or made "
             "in an unusual way. Convert it to an ordinary MP4 first."
         )
@@ -103,7 +104,7 @@ def _trial(file: tuple[str | int, ...], limits: VideoLimits) -> str:
             try:
                 return _OUTCOMES.get(child.wait(WATCH_SECONDS), "")
             except subprocess.TimeoutExpired:
-                if _resident_bytes(child.pid) > limits.memory:
+                if resident_bytes(child.pid) > limits.memory:
                     return _OUTCOMES[OUT_OF_MEMORY]
                 if time.monotonic() > deadline:
                     return _TOO_LONG
@@ -122,11 +123,3 @@ def _start(path: str, limits: VideoLimits) -> subprocess.Popen[bytes]:
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
     )
-
-
-def _resident_bytes(pid: int) -> int:
-    try:
-        pages = int(Path(f"/proc/{pid}/statm").read_text(encoding="ascii").split()[1])
-    except (OSError, IndexError, ValueError):
-        return 0  # it has just ended, or this system does not tell
-    return pages * os.sysconf("SC_PAGE_SIZE")

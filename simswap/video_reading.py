@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator, Sequence
-from contextlib import ExitStack, closing
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, closing, suppress
 
 import av
 import numpy as np
@@ -30,6 +30,10 @@ from simswap.video_info import VideoInfo
 logger = logging.getLogger(__name__)
 
 
+class _TimeUpError(Exception):
+    """Ends the decoding of chosen frames; see `read_chosen`."""
+
+
 class FrameReader(Iterator[np.ndarray]):
     """Frames `first` to `end` - 1 of a video, one after the other; see `read_frames`.
 
@@ -37,13 +41,22 @@ class FrameReader(Iterator[np.ndarray]):
     """
 
     def __init__(
-        self, info: VideoInfo, first: int, end: int, chosen: frozenset[int] | None = None
+        self,
+        info: VideoInfo,
+        first: int,
+        end: int,
+        chosen: frozenset[int] | None = None,
+        is_over: Callable[[], bool] | None = None,
     ) -> None:
-        """Begin at `first`; chosen: the only frames to give, None for all."""
+        """Begin at `first`; chosen: the only frames to give, None for all.
+
+        is_over: asked before each packet; raises _TimeUpError once it says so.
+        """
         if not 0 <= first < end <= info.num_frames:
             raise ValueError(f"no frames {first} to {end} in a video of {info.num_frames}")
         self.num_repeated = 0
         self._info, self._first, self._end, self._chosen = info, first, end, chosen
+        self._is_over = is_over
         self._frames = self._read()
 
     def __next__(self) -> np.ndarray:
@@ -106,7 +119,10 @@ class FrameReader(Iterator[np.ndarray]):
         # Deinterlacing looks at both neighbours: without them a frame would depend on the cut.
         wanted = max(self._first - 1, 0) if info.is_interlaced else self._first
         with ExitStack() as stack:
-            frames = _decode(_packets_from(info, wanted, stack), info.max_pixels)
+            packets = _packets_from(info, wanted, stack)
+            if self._is_over is not None:
+                packets = _until(self._is_over, packets)
+            frames = _decode(packets, info.max_pixels)
             if info.is_interlaced:
                 frames = _deinterlaced(frames, info)
             if len(info.key_frames) == 0:  # listed by decoding: in the order of decoding
@@ -131,19 +147,27 @@ def read_frames(info: VideoInfo, first: int, end: int) -> FrameReader:
     return FrameReader(info, first, end)
 
 
-def read_chosen(info: VideoInfo, numbers: Sequence[int]) -> Iterator[np.ndarray]:
+def read_chosen(
+    info: VideoInfo, numbers: Sequence[int], is_over: Callable[[], bool] | None = None
+) -> Iterator[np.ndarray]:
     """Decode some frames, [H, W, 3] uint8 RGB; see `read_frames`.
 
-    numbers: ascending. Where decoding has to begin at the file's start, it is decoded once.
+    numbers: in any order. Without key frames they are ascending, and the file is decoded once.
+    is_over: whether to end before the last of them; it is asked before each packet.
     """
     if len(info.key_frames):
-        for number in numbers:
-            with closing(read_frames(info, number, number + 1)) as frames:
-                yield next(frames)
+        stretches = [(number, number + 1) for number in numbers]
     else:
-        chosen = frozenset(numbers)
-        with closing(FrameReader(info, numbers[0], numbers[-1] + 1, chosen)) as frames:
+        stretches = [(numbers[0], numbers[-1] + 1)]
+    chosen = frozenset(numbers)
+    for first, end in stretches:
+        with (
+            suppress(_TimeUpError),
+            closing(FrameReader(info, first, end, chosen, is_over)) as frames,
+        ):
             yield from frames
+        if is_over is not None and is_over():
+            return
 
 
 def _upright(image: np.ndarray, turns: int) -> np.ndarray:
@@ -192,6 +216,13 @@ def _seek(
 def _from_key(key: Packet, packets: Iterator[Packet]) -> Iterator[Packet]:
     yield key
     yield from packets
+
+
+def _until(is_over: Callable[[], bool], packets: Iterator[Packet]) -> Iterator[Packet]:
+    for packet in packets:
+        if is_over():
+            raise _TimeUpError
+        yield packet
 
 
 def _decode(packets: Iterator[Packet], max_pixels: int) -> Iterator[VideoFrame]:

@@ -15,7 +15,9 @@ from simswap import SwapOptions, media, photo_decoding
 from simswap.__main__ import main
 from simswap.mark_search import PixelMark
 from simswap.media import write_photo
-from simswap.verification import details, headline, look_for_pixel_mark, verify
+from simswap.verification import Report, details, headline, look_for_pixel_mark, verify
+from simswap.video_info import probe_video
+from simswap.video_reading import read_chosen
 
 
 @pytest.fixture(scope="module")
@@ -164,6 +166,59 @@ def test_a_plain_video_has_none(swapper, face_clip):
     report = examined(face_clip, swapper)
     assert (report.verdict, any(report.pixel_mark.is_marked)) == ("unmarked", False)
     assert "none found in any of 12 frames looked at" in "\n".join(details(report))
+
+
+class PatientReader:
+    """Finds nothing; takes one of the seconds that the search may take for each picture."""
+
+    name = "patient"
+
+    def __init__(self, seconds: int):
+        self.seconds_left = seconds
+
+    def read_marks(self, photo: np.ndarray) -> list:
+        self.seconds_left -= 1
+        return []
+
+    def is_over(self) -> bool:
+        return self.seconds_left <= 0
+
+
+def looked_at(path, seconds: int) -> Report:
+    reader = PatientReader(seconds)
+    return look_for_pixel_mark(verify(path), path, reader, is_over=reader.is_over)
+
+
+@pytest.mark.parametrize(("seconds", "count"), [(-1, 1), (4, 4), (99, 12)])
+@pytest.mark.parametrize("name", ["in.mp4", "in.avi", "in.gif", "in.webp"])
+def test_pictures_are_looked_at_until_the_time_is_up(tmp_path, name, seconds, count):
+    path = tmp_path / name
+    if name.endswith((".gif", ".webp")):
+        many = [Image.new("RGB", (32, 32), (6 * number, 0, 0)) for number in range(40)]
+        many[0].save(path, save_all=True, append_images=many[1:], duration=40)
+    else:
+        make_video(path, num_frames=40, sound=None)
+    report = looked_at(path, seconds)
+    what = "pictures" if name == "in.webp" else "frames"
+    told = f"in any of {count} {what} looked at (40 in the file)"
+    assert told in "\n".join(details(report))
+
+
+def test_in_the_time_that_it_has_it_looks_all_over_a_video(tmp_path):
+    path = make_video(tmp_path / "in.mp4", num_frames=40, sound=None)
+    times = looked_at(path, 3).pixel_mark.seconds
+    every = looked_at(path, 99).pixel_mark.seconds
+    assert times == every[::4]
+    assert list(every) == sorted(every)
+
+
+def test_decoding_towards_the_next_picture_ends_too_when_the_time_is_up(tmp_path):
+    path = make_video(tmp_path / "in.avi", codec="libx264", num_frames=40, sound=None)
+    info = probe_video(path)
+    asked = []
+    frames = read_chosen(info, [0, 39], lambda: asked.append(1) or len(asked) > 10)
+    assert len(list(frames)) == 1
+    assert len(asked) <= 12
 
 
 def test_the_odds_are_told_as_a_power_of_ten():

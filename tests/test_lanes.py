@@ -1,0 +1,79 @@
+"""Who waits for whom: what looks at one visitor's video holds up no other visitor's photo."""
+
+from dataclasses import replace
+
+import gradio as gr
+import pytest
+from video_files import make_video
+
+import app
+from demo import service, video_limits
+
+PHOTO_LANE = "swap"
+
+
+@pytest.fixture(scope="module")
+def lanes() -> dict[str, tuple[str, int | str]]:
+    """Of each function of the page by its module and name: its lane, and how many run in that."""
+    return {
+        f"{function.fn.__module__}.{function.fn.__name__}": (
+            function.concurrency_id,
+            function.concurrency_limit,
+        )
+        for function in app.queued_page().fns.values()
+        if function.fn is not None
+    }
+
+
+def test_only_swaps_of_photos_are_in_their_lane(lanes):
+    assert {name for name, (lane, _) in lanes.items() if lane == PHOTO_LANE} == {
+        "demo.image_tab.swap_on_page",
+        "demo.photo_endpoints.swap_image",
+    }
+
+
+@pytest.mark.parametrize(
+    "names",
+    [
+        ("demo.verify_endpoint.verify", "demo.verify_tab.show"),
+        ("demo.video_tab.show_video", "demo.video_tab.show_frame"),
+        ("demo.video_endpoints.swap_video", "demo.video_tab.swap_on_page"),
+    ],
+)
+def test_of_each_work_on_videos_one_is_done_at_a_time(lanes, names):
+    assert len({lanes[name][0] for name in names}) == 1
+    assert all(lanes[name][1] in (1, "default") for name in names)
+
+
+@pytest.fixture
+def video(tmp_path, monkeypatch) -> str:
+    monkeypatch.setenv("GRADIO_TEMP_DIR", str(tmp_path))
+    return str(make_video(tmp_path / "in.mp4", num_frames=30, sound=None))
+
+
+def test_one_file_that_is_verified_costs_ten_seconds_at_most():
+    limits, seconds = video_limits.VERIFY_LIMITS, video_limits.LOOK_SECONDS
+    assert limits.max_work + seconds <= 10  # the look-through is part of the seconds on the clock
+    assert limits.max_decoded <= 500_000_000
+
+
+def test_verify_looks_until_its_time_on_the_clock_is_up(video, monkeypatch):
+    hours = iter(range(0, 10**9, 3600))
+    monkeypatch.setattr(service, "clock", lambda: next(hours))
+    found = service.verify_upload(video).pixel_mark
+    assert (len(found.seconds), found.num_pictures) == (1, 30)
+
+
+def test_a_video_that_costs_too_much_to_be_verified_is_told_so(video, monkeypatch):
+    limits = replace(video_limits.VERIFY_LIMITS, max_work=0.001)
+    monkeypatch.setattr(service, "VERIFY_LIMITS", limits)
+    with pytest.raises(gr.Error, match=r"in\.mp4 takes too much time .* Convert it"):
+        service.verify_upload(video)
+
+
+def test_a_video_with_too_many_pixels_to_be_listed_is_told_so(tmp_path, monkeypatch):
+    monkeypatch.setenv("GRADIO_TEMP_DIR", str(tmp_path))
+    video = make_video(tmp_path / "in.avi", codec="libx264", num_frames=30, sound=None)
+    limits = replace(video_limits.VERIFY_LIMITS, max_decoded=96 * 64 * 10)
+    monkeypatch.setattr(service, "VERIFY_LIMITS", limits)
+    assert "has to be decoded to find its frames" in service.verify_upload(str(video)).damage
