@@ -28,7 +28,7 @@ _JPEG_FRAMES = {0xC0, 0xC1, 0xC2}  # baseline, extended, progressive; all with H
 _JPEG_OTHER_FRAMES = set(range(0xC0, 0xD0)) - _JPEG_FRAMES - {0xC4, 0xCC}
 _JPEG_DROPPED = {0xE1, *range(0xE3, 0xEE), 0xEF, 0xFE}  # APP1, 3 to 13, 15, and comments
 _GIF_BLOCK = re.compile(rb"[\x21\x2c\x3b]")  # an extension, a picture, the end
-_JPEG_NEXT = re.compile(
+_JPEG_START = re.compile(rb"\xff\xd8\xff[\xc0-\xc4\xdb\xdd\xe0-\xef\xfe]")
     rb"\xff\xd9[\x00\xff]{0,65536}(?=\xff\xd8\xff)"
 )  # between pictures of an MPO
 _PNG_KEPT = {b"IHDR", b"PLTE", b"tRNS", b"iCCP", b"IDAT"}
@@ -51,8 +51,15 @@ class Pictures:
 
 
 def jpeg_starts(data: bytes) -> list[int]:
-    """Where the pictures of a JPEG file begin: an MPO, as a stereo camera takes it, has several."""
-    return [0, *(found.end() for found in _JPEG_NEXT.finditer(data))]
+    """Where the pictures of a JPEG file begin: an MPO, as a stereo camera takes it, has several.
+
+    Whatever lies between them. A picture's own thumbnail, before its scan, does not count.
+    """
+    starts, scan = [0], data.find(b"\xff\xda")
+    while scan >= 0 and (found := _JPEG_START.search(data, scan)) is not None:
+        starts.append(found.start())
+        scan = data.find(b"\xff\xda", found.end())
+    return starts
 
 
 def pictures_in(data: bytes, name: str, *, every: bool = False) -> Pictures:

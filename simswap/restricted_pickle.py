@@ -11,13 +11,14 @@ from __future__ import annotations
 import io
 import pickletools
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sized
 from dataclasses import dataclass, field
 from typing import BinaryIO
 
 from simswap.errors import ModelError
 
 MAX_STEPS = 2_000_000  # a published network takes about 30,000
+MAX_ITEMS = 1_000_000  # of containers that calls and states take; one may be named many times
 MAX_KEY = 2**63  # larger numbers as keys can be chosen to have one hash, which takes forever
 BUILTINS = ("builtins", "__builtin__")  # of Python 3 and 2
 # Of the standard library only these may be named; a file that names others is no file of weights.
@@ -97,6 +98,13 @@ class _Machine:
         self.stack: list[object] = []
         self.marks: list[int] = []
         self.memo: dict[int, object] = {}
+        self.num_items = 0
+
+    def spend(self, values: Iterable[object]) -> None:
+        """Count what containers hold, since a step of a few bytes may name a huge one once more."""
+        self.num_items += sum(len(value) for value in values if isinstance(value, Sized))
+        if self.num_items > MAX_ITEMS:
+            raise ModelError(f"it handles more than {MAX_ITEMS} items")
 
     def run(self, step: str, argument: object) -> None:
         if step in _LITERALS:
@@ -199,7 +207,8 @@ class _Machine:
         full = _expect(function, Name, "a function").full
         if full not in self.calls:
             raise ModelError(f"it asks to call {_shown(full)}, which no file of weights needs")
-        self.stack.append(self.calls[full](*_expect(arguments, tuple, "a tuple")))
+        self.spend(_expect(arguments, tuple, "a tuple"))
+        self.stack.append(self.calls[full](*arguments))
 
     def make_object(self, _: object) -> None:
         self.pop()  # arguments of a constructor that does not run
@@ -213,6 +222,7 @@ class _Machine:
         if not isinstance(target, Shell):
             raise ModelError(f"it sets the state of a {type(target).__name__}")
         parts = state if isinstance(state, tuple) else (state,)  # attributes, then slots
+        self.spend(parts)
         for part in parts:
             if isinstance(part, dict):
                 target.attributes.update({str(key): value for key, value in part.items()})
