@@ -23,6 +23,7 @@ from PIL.PngImagePlugin import PngImageFile
 from PIL.TiffImagePlugin import TiffImageFile
 from PIL.WebPImagePlugin import WebPImageFile
 
+from simswap.colour_profile import bounded_profile
 from simswap.errors import MediaError
 from simswap.photo_files import Pictures, jpeg_starts, pictures_in
 from simswap.pixels import DECODE_ERRORS, to_rgb, turn_upright
@@ -179,5 +180,11 @@ def _to_photo(decoded: ImageFile, first: Pictures, name: str) -> Photo:
         size = f"{len(profile) / 1e6:.0f} MB"
         notices.append(f"The colour profile in {name} ({size}) is too large and is left out.")
         profile = None
+    if profile:
+        profile = bounded_profile(profile)
+        if profile is None:
+            notices.append(
+                f"The colour profile in {name} is damaged or of a rare kind and is left out."
+            )
     upright = turn_upright(decoded, first.orientation)
     return Photo(*to_rgb(upright, profile), tuple(notices))

@@ -33,6 +33,8 @@ _JPEG_NEXT = re.compile(
 )  # between pictures of an MPO
 _PNG_KEPT = {b"IHDR", b"PLTE", b"tRNS", b"iCCP", b"IDAT"}
 _PNG_ANIMATED = {b"acTL", b"fcTL", b"fdAT"}
+_PNG_XMP = b"XML:com.adobe.xmp"
+_PNG_TEXTS = {_PNG_XMP, b"Raw profile type exif"}  # unpacked where an orientation may be, once each
 _WEBP_KEPT = {b"VP8X", b"ICCP", b"ANIM", b"ALPH", b"VP8 ", b"VP8L", b"ANMF"}
 
 
@@ -176,11 +178,12 @@ def _png(data: bytes, name: str, every: bool) -> Pictures:
         elif kind == b"eXIf":
             exif = exif or data[position + 8 : min(end - 4, position + 8 + MAX_METADATA)]
         elif kind in (b"iTXt", b"zTXt", b"tEXt") and length <= MAX_METADATA:
-            keyword, text = _png_text(kind, data[position + 8 : end - 4])
-            if keyword == b"XML:com.adobe.xmp":
-                xmp = xmp or text
-            elif keyword == b"Raw profile type exif":  # as ImageMagick wrote it: lines, then digits
-                exif = exif or bytes.fromhex(b"".join(text.split(b"\n")[3:]).decode("ascii"))
+            body = data[position + 8 : end - 4]
+            keyword = body.partition(b"\0")[0]
+            if keyword in _PNG_TEXTS and keyword not in seen:
+                seen.add(keyword)
+                text = _png_text(kind, body)
+                xmp, exif = (text, exif) if keyword == _PNG_XMP else (xmp, exif or _unhexed(text))
         seen.add(kind)
         position = end
     else:
@@ -189,21 +192,25 @@ def _png(data: bytes, name: str, every: bool) -> Pictures:
     return Pictures("PNG", b"".join(kept), _orientation(exif, xmp), b"fdAT" in seen)
 
 
-def _png_text(kind: bytes, body: bytes) -> tuple[bytes, bytes]:
-    """Keyword and text of a text chunk, as far as an orientation is looked for in it."""
-    keyword, _, rest = body.partition(b"\0")
+def _png_text(kind: bytes, body: bytes) -> bytes:
+    """The text of a text chunk, as far as an orientation is looked for in it."""
+    rest = body.partition(b"\0")[2]
     is_packed = kind == b"zTXt"
     if kind == b"iTXt":
         is_packed = rest[:1] == b"\1"
         rest = rest[2:].partition(b"\0")[2].partition(b"\0")[2]
     elif is_packed:
         rest = rest[1:]
-    if not is_packed or keyword not in (b"XML:com.adobe.xmp", b"Raw profile type exif"):
-        return keyword, rest
     try:
-        return keyword, zlib.decompressobj().decompress(rest, MAX_METADATA)
+        return zlib.decompressobj().decompress(rest, MAX_METADATA) if is_packed else rest
     except zlib.error:
-        return keyword, b""
+        return b""
+
+
+def _unhexed(text: bytes) -> bytes:
+    """EXIF as ImageMagick wrote it: three lines, then digits."""
+    digits = b"".join(text.split(b"\n", 3)[3:]).translate(None, b"\n")
+    return bytes.fromhex(digits.decode("ascii"))
 
 
 def _webp(data: bytes, name: str, every: bool) -> Pictures:

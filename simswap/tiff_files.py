@@ -25,6 +25,11 @@ _NEEDED = {
     *(256, 257, 258, 259, 262, 266, 273, 277, 278, 279, 284, 292, 293, 317, 320),
     *(322, 323, 324, 325, 332, 338, 339, 347, 530, 531, 532, 34675),
 }
+# One number each. Decoders take more types for them than are read here, and differ in what they
+# make of several numbers: such files are refused, so that what is checked is what is decoded.
+_SINGLE = {256, 257, 259, 262, 266, 277, 278, 284, 317, 322, 323}
+_OTHER_TYPES = {347: (1, 7), 532: (3, 4, 5), 34675: (1, 7)}  # tables of JPEG, ratios, a profile
+_WHOLE_NUMBERS = (1, 3, 4)
 # None, fax (three), LZW, JPEG, deflate (two), PackBits, Zstandard, WebP.
 _COMPRESSIONS = {1, 2, 3, 4, 5, 7, 8, 32773, 32946, 50000, 50001}
 
@@ -72,6 +77,12 @@ def first_page(data: bytes, name: str) -> tuple[bytes, int | None, bool]:
         entry.count > MAX_VALUES and entry.type not in _TEXT_TYPES for entry in needed.values()
     ):
         raise ValueError("The directory claims more than the file has.")
+    if any(
+        entry.type not in _OTHER_TYPES.get(entry.tag, _WHOLE_NUMBERS)
+        or (entry.tag in _SINGLE and entry.count != 1)
+        for entry in needed.values()
+    ):
+        raise ValueError("The directory tells its numbers in a way that programs do not.")
     _check_layout(data, order, needed, name)
     kept = sorted(needed.values())
     directory = struct.pack(order + "H", len(kept))
