@@ -26,7 +26,7 @@ from PIL.WebPImagePlugin import WebPImageFile
 from simswap.colour_profile import bounded_profile
 from simswap.errors import MediaError
 from simswap.photo_files import Pictures, jpeg_starts, pictures_in
-from simswap.pixels import DECODE_ERRORS, to_rgb, turn_upright
+from simswap.pixels import DECODE_ERRORS, to_rgb
 
 MAX_PIXELS = 50_000_000
 MAX_PROFILE_BYTES = 4_000_000
@@ -77,6 +77,17 @@ def check_size(size: tuple[int, int], name: str) -> None:
         )
 
 
+def _check_kind(size: tuple[int, int], first: Pictures, name: str) -> None:
+    most = first.max_pixels
+    if most is not None and size[0] * size[1] > most:
+        kind = "JPEG of several scans" if first.kind == "JPEG" else first.kind
+        kind = f"n animated {kind}" if first.has_more else f" {kind}"
+        raise MediaError(
+            f"{name} is a{kind} of {size[0]}x{size[1]} pixels; at most {most // 1_000_000} "
+            "million are taken of that kind, which takes much memory. Save it smaller, or as PNG."
+        )
+
+
 def decode_photo(
     data: bytes, name: str, check: Callable[[tuple[int, int], str], None] = check_size
 ) -> Photo:
@@ -91,6 +102,7 @@ def decode_photo(
         del data
         decoded = _DECODERS[first.kind](io.BytesIO(first.data))
         check(decoded.size, name)
+        _check_kind(decoded.size, first, name)
         decoded.load()
         return _to_photo(decoded, first, name)
 
@@ -109,6 +121,7 @@ def decode_series(data: bytes, name: str, most: int) -> Iterator[tuple[np.ndarra
         held = pictures_in(data, name, every=True)
         decoded = _DECODERS[held.kind](io.BytesIO(held.data))
         check_size(decoded.size, name)
+        _check_kind(decoded.size, held, name)
     count = max(getattr(decoded, "n_frames", 1), 1)
     # To show a picture of an animation, those before it are decoded.
     reach = max(min(MAX_SERIES_PIXELS // (decoded.width * decoded.height), count), 1)
@@ -186,5 +199,4 @@ def _to_photo(decoded: ImageFile, first: Pictures, name: str) -> Photo:
             notices.append(
                 f"The colour profile in {name} is damaged or of a rare kind and is left out."
             )
-    upright = turn_upright(decoded, first.orientation)
-    return Photo(*to_rgb(upright, profile), tuple(notices))
+    return Photo(*to_rgb(decoded, profile, first.orientation), tuple(notices))

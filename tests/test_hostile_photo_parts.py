@@ -82,3 +82,8 @@ def test_a_tile_size_of_an_unknown_type_never_reaches_the_decoder(kind):
     moved = data[:4] + struct.pack("<I", len(data)) + data[8:]
     moved += struct.pack("<H", count + 2) + entries + bytes(4)
     assert decode_photo(moved, "photo").image.shape == (SIDE, SIDE, 3)
+
+
+def test_a_tiff_whose_pixels_come_by_hundreds_of_megabytes_is_refused():
+    data = tiff(7000, 7000, (258, 3, 1, 64), (277, 3, 1, 1))
+    assert "392 MB at a time" in said_of(data)
