@@ -7,6 +7,7 @@ header, before any pixel is decoded.
 from __future__ import annotations
 
 import io
+import re
 import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -23,9 +24,10 @@ from PIL.PngImagePlugin import PngImageFile
 from PIL.TiffImagePlugin import TiffImageFile
 from PIL.WebPImagePlugin import WebPImageFile
 
+from simswap.colour_profile import bounded_profile
 from simswap.errors import MediaError
-from simswap.photo_files import Pictures, jpeg_starts, pictures_in
-from simswap.pixels import DECODE_ERRORS, to_rgb, turn_upright
+from simswap.photo_files import Pictures, pictures_in
+from simswap.pixels import DECODE_ERRORS, to_rgb
 
 MAX_PIXELS = 50_000_000
 MAX_PROFILE_BYTES = 4_000_000
@@ -41,6 +43,8 @@ _DECODERS: dict[str, Callable[[BinaryIO], ImageFile]] = {
     "BMP": BmpImageFile,
     "TIFF": TiffImageFile,
 }
+
+_JPEG_START = re.compile(rb"\xff\xd8\xff[\xc0-\xc4\xdb\xdd\xe0-\xef\xfe]")
 
 
 @dataclass(frozen=True, eq=False)
@@ -76,6 +80,17 @@ def check_size(size: tuple[int, int], name: str) -> None:
         )
 
 
+def _check_kind(size: tuple[int, int], first: Pictures, name: str) -> None:
+    most = first.max_pixels
+    if most is not None and size[0] * size[1] > most:
+        kind = "JPEG of several scans" if first.kind == "JPEG" else first.kind
+        kind = f"n animated {kind}" if first.has_more else f" {kind}"
+        raise MediaError(
+            f"{name} is a{kind} of {size[0]}x{size[1]} pixels; at most {most // 1_000_000} "
+            "million are taken of that kind, which takes much memory. Save it smaller, or as PNG."
+        )
+
+
 def decode_photo(
     data: bytes, name: str, check: Callable[[tuple[int, int], str], None] = check_size
 ) -> Photo:
@@ -90,6 +105,7 @@ def decode_photo(
         del data
         decoded = _DECODERS[first.kind](io.BytesIO(first.data))
         check(decoded.size, name)
+        _check_kind(decoded.size, first, name)
         decoded.load()
         return _to_photo(decoded, first, name)
 
@@ -108,6 +124,7 @@ def decode_series(data: bytes, name: str, most: int) -> Iterator[tuple[np.ndarra
         held = pictures_in(data, name, every=True)
         decoded = _DECODERS[held.kind](io.BytesIO(held.data))
         check_size(decoded.size, name)
+        _check_kind(decoded.size, held, name)
     count = max(getattr(decoded, "n_frames", 1), 1)
     # To show a picture of an animation, those before it are decoded.
     reach = max(min(MAX_SERIES_PIXELS // (decoded.width * decoded.height), count), 1)
@@ -126,7 +143,7 @@ def decode_series(data: bytes, name: str, most: int) -> Iterator[tuple[np.ndarra
 
 
 def _decode_jpegs(data: bytes, name: str, most: int) -> Iterator[tuple[np.ndarray, int]]:
-    starts = jpeg_starts(data)
+    starts = _jpeg_starts(data)
     for number in _spread(len(starts), most):
         try:
             image = decode_photo(data[starts[number] :], name).image
@@ -135,6 +152,18 @@ def _decode_jpegs(data: bytes, name: str, most: int) -> Iterator[tuple[np.ndarra
                 raise
         else:
             yield image, len(starts)
+
+
+def _jpeg_starts(data: bytes) -> list[int]:
+    """Where the pictures of a JPEG file begin: an MPO, as a stereo camera takes it, has several.
+
+    Whatever lies between them. A picture's own thumbnail, before its scan, does not count.
+    """
+    starts, scan = [0], data.find(b"\xff\xda")
+    while scan >= 0 and (found := _JPEG_START.search(data, scan)) is not None:
+        starts.append(found.start())
+        scan = data.find(b"\xff\xda", found.end())
+    return starts
 
 
 def _spread(count: int, most: int) -> list[int]:
@@ -179,5 +208,10 @@ def _to_photo(decoded: ImageFile, first: Pictures, name: str) -> Photo:
         size = f"{len(profile) / 1e6:.0f} MB"
         notices.append(f"The colour profile in {name} ({size}) is too large and is left out.")
         profile = None
-    upright = turn_upright(decoded, first.orientation)
-    return Photo(*to_rgb(upright, profile), tuple(notices))
+    if profile:
+        profile = bounded_profile(profile)
+        if profile is None:
+            notices.append(
+                f"The colour profile in {name} is damaged or of a rare kind and is left out."
+            )
+    return Photo(*to_rgb(decoded, profile, first.orientation), tuple(notices))

@@ -19,6 +19,9 @@ MAX_SCANS = 100  # of a JPEG; each passes over the whole picture, and programs w
 MAX_PIECES = 100_000  # segments, chunks or blocks that a file is walked through
 MAX_HEADERS = 5_000  # segments before the first scan of a JPEG; a huge colour profile has 255
 MAX_METADATA = 1 << 20  # bytes of EXIF or XMP that the orientation is looked for in
+_MAX_WEBP = 30_000_000  # pixels; 16 bytes each at most while it is decoded
+_MAX_ANIMATION = 25_000_000  # pixels of each picture where all are wanted; they build on another
+_MAX_SCANNED = {3: 46_000_000, 4: 40_000_000}  # pixels of a JPEG of several scans, by channels
 MAX_BMP_RLE = 2_100_000  # pixels; these are decoded one by one
 _XMP_ORIENTATION = re.compile(rb'tiff:Orientation(?:="|>)([1-8])')
 _JPEG_MARKER = re.compile(rb"\xff([^\x00\xff])")
@@ -28,11 +31,10 @@ _JPEG_FRAMES = {0xC0, 0xC1, 0xC2}  # baseline, extended, progressive; all with H
 _JPEG_OTHER_FRAMES = set(range(0xC0, 0xD0)) - _JPEG_FRAMES - {0xC4, 0xCC}
 _JPEG_DROPPED = {0xE1, *range(0xE3, 0xEE), 0xEF, 0xFE}  # APP1, 3 to 13, 15, and comments
 _GIF_BLOCK = re.compile(rb"[\x21\x2c\x3b]")  # an extension, a picture, the end
-_JPEG_START = re.compile(rb"\xff\xd8\xff[\xc0-\xc4\xdb\xdd\xe0-\xef\xfe]")
-    rb"\xff\xd9[\x00\xff]{0,65536}(?=\xff\xd8\xff)"
-)  # between pictures of an MPO
 _PNG_KEPT = {b"IHDR", b"PLTE", b"tRNS", b"iCCP", b"IDAT"}
 _PNG_ANIMATED = {b"acTL", b"fcTL", b"fdAT"}
+_PNG_XMP = b"XML:com.adobe.xmp"
+_PNG_TEXTS = {_PNG_XMP, b"Raw profile type exif"}  # unpacked where an orientation may be, once each
 _WEBP_KEPT = {b"VP8X", b"ICCP", b"ANIM", b"ALPH", b"VP8 ", b"VP8L", b"ANMF"}
 
 
@@ -41,25 +43,15 @@ class Pictures:
     """One picture, or all of an animation, as a file of its own.
 
     kind: "JPEG", "PNG", "WebP", "GIF", "BMP" or "TIFF". orientation: as EXIF or XMP tell it, 1 to
-    8, 1 where they do not. has_more: whether the file has further pictures.
+    8, 1 where they do not. has_more: whether the file has further pictures. max_pixels: how many
+    are taken of a kind whose decoder needs more memory than others do.
     """
 
     kind: str
     data: bytes
     orientation: int = 1
     has_more: bool = False
-
-
-def jpeg_starts(data: bytes) -> list[int]:
-    """Where the pictures of a JPEG file begin: an MPO, as a stereo camera takes it, has several.
-
-    Whatever lies between them. A picture's own thumbnail, before its scan, does not count.
-    """
-    starts, scan = [0], data.find(b"\xff\xda")
-    while scan >= 0 and (found := _JPEG_START.search(data, scan)) is not None:
-        starts.append(found.start())
-        scan = data.find(b"\xff\xda", found.end())
-    return starts
+    max_pixels: int | None = None
 
 
 def pictures_in(data: bytes, name: str, *, every: bool = False) -> Pictures:
@@ -137,12 +129,13 @@ def _jpeg(data: bytes, name: str) -> Pictures:
         raise _too_many(name, "parts before its picture", MAX_HEADERS)
     if frame is None or len(frame[1]) < 6 or not body:
         raise ValueError("The JPEG has no picture.")
-    end = len(data)
+    end, most = len(data), None
     # A picture in one scan is decoded as it comes; any other after all of its scans are in.
     if frame[0] == 0xC2 or body[0] < frame[1][5]:
         end = _end_of_scans(data, position, name)
+        most = _MAX_SCANNED.get(frame[1][5])
     kept.append(b"\xff\xda" + data[start:end])
-    return Pictures("JPEG", b"".join(kept), _orientation(exif, xmp))
+    return Pictures("JPEG", b"".join(kept), _orientation(exif, xmp), max_pixels=most)
 
 
 def _end_of_scans(data: bytes, position: int, name: str) -> int:
@@ -183,34 +176,41 @@ def _png(data: bytes, name: str, every: bool) -> Pictures:
         elif kind == b"eXIf":
             exif = exif or data[position + 8 : min(end - 4, position + 8 + MAX_METADATA)]
         elif kind in (b"iTXt", b"zTXt", b"tEXt") and length <= MAX_METADATA:
-            keyword, text = _png_text(kind, data[position + 8 : end - 4])
-            if keyword == b"XML:com.adobe.xmp":
-                xmp = xmp or text
-            elif keyword == b"Raw profile type exif":  # as ImageMagick wrote it: lines, then digits
-                exif = exif or bytes.fromhex(b"".join(text.split(b"\n")[3:]).decode("ascii"))
+            body = data[position + 8 : end - 4]
+            keyword = body.partition(b"\0")[0]
+            if keyword in _PNG_TEXTS and keyword not in seen:
+                seen.add(keyword)
+                text = _png_text(kind, body)
+                xmp, exif = (text, exif) if keyword == _PNG_XMP else (xmp, exif or _unhexed(text))
         seen.add(kind)
         position = end
     else:
         raise _too_many(name, "chunks", MAX_PIECES)
     kept.append(data[position:end])
-    return Pictures("PNG", b"".join(kept), _orientation(exif, xmp), b"fdAT" in seen)
+    is_animated = b"fdAT" in seen
+    most = _MAX_ANIMATION if every and is_animated else None
+    return Pictures("PNG", b"".join(kept), _orientation(exif, xmp), is_animated, most)
 
 
-def _png_text(kind: bytes, body: bytes) -> tuple[bytes, bytes]:
-    """Keyword and text of a text chunk, as far as an orientation is looked for in it."""
-    keyword, _, rest = body.partition(b"\0")
+def _png_text(kind: bytes, body: bytes) -> bytes:
+    """The text of a text chunk, as far as an orientation is looked for in it."""
+    rest = body.partition(b"\0")[2]
     is_packed = kind == b"zTXt"
     if kind == b"iTXt":
         is_packed = rest[:1] == b"\1"
         rest = rest[2:].partition(b"\0")[2].partition(b"\0")[2]
     elif is_packed:
         rest = rest[1:]
-    if not is_packed or keyword not in (b"XML:com.adobe.xmp", b"Raw profile type exif"):
-        return keyword, rest
     try:
-        return keyword, zlib.decompressobj().decompress(rest, MAX_METADATA)
+        return zlib.decompressobj().decompress(rest, MAX_METADATA) if is_packed else rest
     except zlib.error:
-        return keyword, b""
+        return b""
+
+
+def _unhexed(text: bytes) -> bytes:
+    """EXIF as ImageMagick wrote it: three lines, then digits."""
+    digits = b"".join(text.split(b"\n", 3)[3:]).translate(None, b"\n")
+    return bytes.fromhex(digits.decode("ascii"))
 
 
 def _webp(data: bytes, name: str, every: bool) -> Pictures:
@@ -238,7 +238,8 @@ def _webp(data: bytes, name: str, every: bool) -> Pictures:
     body = b"WEBP" + b"".join(kept)
     missing = max(position - len(data), 0)  # so that the decoder can tell that the file is cut off
     head = b"RIFF" + struct.pack("<I", len(body) + missing)
-    return Pictures("WebP", head + body, _orientation(exif, xmp), has_more)
+    most = _MAX_ANIMATION if every and has_more else _MAX_WEBP
+    return Pictures("WebP", head + body, _orientation(exif, xmp), has_more, most)
 
 
 def _gif(data: bytes, name: str) -> Pictures:

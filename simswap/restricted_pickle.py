@@ -21,7 +21,7 @@ MAX_STEPS = 2_000_000  # a published network takes about 30,000
 MAX_ITEMS = 1_000_000  # of containers that calls and states take; one may be named many times
 MAX_KEY = 2**63  # larger numbers as keys can be chosen to have one hash, which takes forever
 BUILTINS = ("builtins", "__builtin__")  # of Python 3 and 2
-# Of the standard library only these may be named; a file that names others is no file of weights.
+# Of the standard library only these may be named; others are in no file of weights.
 HARMLESS_NAMES = {
     "argparse.Namespace",
     "collections.OrderedDict",
@@ -100,8 +100,7 @@ class _Machine:
         self.memo: dict[int, object] = {}
         self.num_items = 0
 
-    def spend(self, values: Iterable[object]) -> None:
-        """Count what containers hold, since a step of a few bytes may name a huge one once more."""
+    def spend(self, values: Iterable[object]) -> None:  # a step may name a huge container again
         self.num_items += sum(len(value) for value in values if isinstance(value, Sized))
         if self.num_items > MAX_ITEMS:
             raise ModelError(f"it handles more than {MAX_ITEMS} items")
@@ -142,9 +141,6 @@ class _Machine:
 
     def mark(self, _: object) -> None:
         self.marks.append(len(self.stack))
-
-    def drop(self, _: object) -> None:
-        self.pop()
 
     def drop_to_mark(self, _: object) -> None:
         self.pop_to_mark()
@@ -227,16 +223,10 @@ class _Machine:
             if isinstance(part, dict):
                 target.attributes.update({str(key): value for key, value in part.items()})
 
-    def persistent_text(self, argument: object) -> None:
-        self._push_persistent(argument)
-
-    def persistent_value(self, _: object) -> None:
-        self._push_persistent(self.pop())
-
-    def _push_persistent(self, saved: object) -> None:
+    def persistent_value(self, saved: object) -> None:
         if self.persistent is None:
             raise ModelError("it refers to data outside itself")
-        self.stack.append(self.persistent(saved))
+        self.stack.append(self.persistent(self.pop() if saved is None else saved))
 
 
 def _expect(value: object, kind: type, called: str) -> object:
@@ -287,7 +277,7 @@ _MEMO_READS = {"GET", "BINGET", "LONG_BINGET"}
 _MEMO_WRITES = {"PUT", "BINPUT", "LONG_BINPUT", "MEMOIZE"}
 _STEPS: dict[str, Callable[[_Machine, object], None]] = {
     "MARK": _Machine.mark,
-    "POP": _Machine.drop,
+    "POP": lambda machine, _: machine.pop(),
     "POP_MARK": _Machine.drop_to_mark,
     "DUP": _Machine.duplicate,
     "LIST": _Machine.make_list,
@@ -303,6 +293,6 @@ _STEPS: dict[str, Callable[[_Machine, object], None]] = {
     "REDUCE": _Machine.call,
     "NEWOBJ": _Machine.make_object,
     "BUILD": _Machine.set_state,
-    "PERSID": _Machine.persistent_text,
+    "PERSID": _Machine.persistent_value,
     "BINPERSID": _Machine.persistent_value,
 }

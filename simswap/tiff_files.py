@@ -14,10 +14,11 @@ from simswap.errors import MediaError
 
 MAX_VALUES = 500_000  # numbers in one entry; a photo of 50 million pixels has so many strips
 MAX_TILE_PIXELS = 1 << 24  # a decoder holds a whole tile or strip, also of a small picture
+MAX_PIECE_BYTES = 290_000_000  # of a tile or strip, decoded
 _BYTES_OF_TYPE = (0, 1, 1, 2, 4, 8, 1, 1, 2, 4, 8, 4, 8)
 _TEXT_TYPES = (1, 2, 6, 7)  # of which a library makes no list of numbers
 _ORIENTATION = 0x0112
-_WIDTH, _HEIGHT, _COMPRESSION, _SAMPLES = 256, 257, 259, 277
+_WIDTH, _HEIGHT, _BITS, _COMPRESSION, _SAMPLES = 256, 257, 258, 259, 277
 _ROWS_PER_STRIP, _TILE_WIDTH, _TILE_HEIGHT, _PLANAR = 278, 322, 323, 284
 _BYTE_COUNTS = (279, 325)  # of strips, of tiles
 # What is needed to decode pixels: sizes, layout, colours, tables of JPEG and fax; the ICC profile.
@@ -25,8 +26,14 @@ _NEEDED = {
     *(256, 257, 258, 259, 262, 266, 273, 277, 278, 279, 284, 292, 293, 317, 320),
     *(322, 323, 324, 325, 332, 338, 339, 347, 530, 531, 532, 34675),
 }
+# One number each. Decoders take more types for them than are read here, and differ in what they
+# make of several numbers: such files are refused, so that what is checked is what is decoded.
+_SINGLE = {256, 257, 259, 262, 266, 277, 278, 284, 317, 322, 323}
+_OTHER_TYPES = {347: (1, 7), 532: (3, 4, 5), 34675: (1, 7)}  # tables of JPEG, ratios, a profile
+_WHOLE_NUMBERS = (1, 3, 4)
 # None, fax (three), LZW, JPEG, deflate (two), PackBits, Zstandard, WebP.
-_COMPRESSIONS = {1, 2, 3, 4, 5, 7, 8, 32773, 32946, 50000, 50001}
+_WEBP = 50001  # its decoder holds a piece three times
+_COMPRESSIONS = {1, 2, 3, 4, 5, 7, 8, 32773, 32946, 50000, _WEBP}
 
 
 class Entry(NamedTuple):
@@ -72,6 +79,12 @@ def first_page(data: bytes, name: str) -> tuple[bytes, int | None, bool]:
         entry.count > MAX_VALUES and entry.type not in _TEXT_TYPES for entry in needed.values()
     ):
         raise ValueError("The directory claims more than the file has.")
+    if any(
+        entry.type not in _OTHER_TYPES.get(entry.tag, _WHOLE_NUMBERS)
+        or (entry.tag in _SINGLE and entry.count != 1)
+        for entry in needed.values()
+    ):
+        raise ValueError("The directory tells its numbers in a way that programs do not.")
     _check_layout(data, order, needed, name)
     kept = sorted(needed.values())
     directory = struct.pack(order + "H", len(kept))
@@ -127,9 +140,17 @@ def _check_layout(data: bytes, order: str, entries: dict[int, Entry], name: str)
         )
     if across * down > max(MAX_TILE_PIXELS, width * height):
         raise ValueError("One tile has more pixels than a photo.")
-    planes = first(_SAMPLES, 1) if first(_PLANAR, 1) == 2 else 1
+    samples = first(_SAMPLES, 1)
+    planes = samples if first(_PLANAR, 1) == 2 else 1
     if -(-width // across) * -(-height // down) * planes > MAX_VALUES:
         raise ValueError("The picture is cut into more pieces than any program does.")
     sizes = (_numbers(data, order, entries[tag]).sum() for tag in _BYTE_COUNTS if tag in entries)
     if sum(sizes) > len(data):
         raise ValueError("The pieces share their bytes.")
+    bits = _numbers(data, order, entries[_BITS]).max() if _BITS in entries else 1
+    piece = across * down * int(bits) * samples // max(planes, 1) // 8
+    if piece * (3 if first(_COMPRESSION, 1) == _WEBP else 1) > MAX_PIECE_BYTES:
+        raise MediaError(
+            f"{name} is a TIFF whose pixels are packed {piece / 1e6:.0f} MB at a time, which takes "
+            "much memory. Save it with 8 bits, or as PNG."
+        )

@@ -132,6 +132,17 @@ def test_more_steps_than_any_network_takes_are_refused(monkeypatch):
         read_pickle(io.BytesIO(b"\x80\x02" + b"N0" * 1000 + b"N."))
 
 
+@pytest.mark.parametrize("again", [b"h\x00h\x01\x85R0", b"h\x02h\x01b0"], ids=["call", "state"])
+def test_a_huge_container_that_is_named_again_and_again_is_refused(monkeypatch, again):
+    monkeypatch.setattr(restricted_pickle, "MAX_ITEMS", 10_000)
+    large = b"(" + b"".join(b"M" + struct.pack("<H", n) + b"N" for n in range(1000)) + b"d"
+    if b"R" in again:
+        large = b"(" + b"K\x07" * 1000 + b"l"
+    steps = b"c__builtin__\nset\nq\x00" + large + b"q\x01cn\nM\n)\x81q\x02" + again * 20
+    with pytest.raises(ModelError, match="handles more than 10000 items"):
+        read_pickle(io.BytesIO(b"\x80\x02" + steps + b"N."))
+
+
 @pytest.mark.parametrize(
     "steps",
     [
