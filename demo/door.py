@@ -49,6 +49,7 @@ class Application(App):
     def build_middleware_stack(self) -> ASGIApp:
         """As Starlette's, with the checks outermost; called once, when the server starts."""
         blocks = self.get_blocks()
+        blocks.room = self._room  # of the page, whose calls store results
         app = KnownSessions(super().build_middleware_stack(), blocks._queue)
         app = UploadLimits(app, self._room)
         app = RequestBodies(app)

@@ -1,4 +1,7 @@
-"""Connections on which no request comes are ended: uvicorn waits for its headers without end."""
+"""Connections are ended on which no request comes, or more by a WebSocket than frames need.
+
+By itself uvicorn waits for a request's headers without end, and unpacks messages of 16 MB.
+"""
 
 from __future__ import annotations
 
@@ -6,9 +9,17 @@ import asyncio
 
 from h11 import Request
 from uvicorn import config
+from uvicorn.config import Config
 from uvicorn.protocols.http.h11_impl import H11Protocol
+from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
+
+from demo.live_sessions import MAX_FRAME_BYTES
 
 SECONDS = 15.0  # for a request's headers, from the first byte or the answer before them
+MAX_MESSAGE_BYTES = MAX_FRAME_BYTES + 1000  # a little more gets a sentence, the rest a close code
+MAX_PARTS = 64  # of one message; a browser sends one
+MAX_UNREAD_BYTES = 4 * MAX_FRAME_BYTES  # of answers that a visitor does not take
+CLOSE_SECONDS = 1.0  # for the other end to close as well
 
 
 class TimedProtocol(H11Protocol):
@@ -53,6 +64,26 @@ class TimedProtocol(H11Protocol):
             self._timer = None
 
 
+class BoundedSocket(WebSocketsSansIOProtocol):
+    """Uvicorn's WebSocket, for small messages that are not compressed.
+
+    A compressed one of a few kilobytes could be unpacked to the size of any limit, many at once.
+    """
+
+    def __init__(self, config: Config, *given: object, **named: object) -> None:
+        config.ws_max_size, config.ws_per_message_deflate = MAX_MESSAGE_BYTES, False
+        super().__init__(config, *given, **named)
+        self.close_timeout = CLOSE_SECONDS
+
+    def data_received(self, data: bytes) -> None:
+        """Take in what came. What would only pile up in memory ends the connection."""
+        super().data_received(data)
+        is_unread = self.transport.get_write_buffer_size() > MAX_UNREAD_BYTES
+        if is_unread or len(self.frames) > MAX_PARTS:
+            self.transport.abort()
+
+
 def time_connections() -> None:
     """Have each server that starts from now on treat its connections so."""
     config.HTTP_PROTOCOLS["auto"] = f"{__name__}:{TimedProtocol.__name__}"
+    config.WS_PROTOCOLS["auto"] = f"{__name__}:{BoundedSocket.__name__}"

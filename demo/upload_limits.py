@@ -1,4 +1,7 @@
-"""How much visitors may store: files in a request, bytes in an hour, and all of them together."""
+"""How much visitors may store: files in a request, bytes in an hour, and all of them together.
+
+What calls make of uploads counts like uploads, for the address that called.
+"""
 
 from __future__ import annotations
 
@@ -20,6 +23,7 @@ from demo.refusals import DISK_FULL, refused
 from demo.retention import MAX_AGE
 from demo.settings import number
 from demo.visitors import visitor_of
+from simswap.errors import OptionError
 
 SETTING = "SIMSWAP_DISK_GB"
 DEFAULT_GIGABYTES = 10.0  # for what all visitors have sent, and the results
@@ -28,9 +32,10 @@ MAX_FILES = 16  # in a request; the page sends 8 at most
 MAX_ADDRESSES = 10_000  # remembered at once
 KEPT_FREE = 1_000_000_000  # bytes of the disk, or that share of it if that is less
 KEPT_SHARE = 0.05
-LOOK_EVERY = 5.0  # seconds between two looks at the folder and the disk
+LOOK_EVERY = 1.0  # seconds between two looks at the folder and the disk
 TOO_MUCH = (
-    "{gigabytes:g} GB an hour are taken from one address; yours has sent as much. Try again later."
+    "{gigabytes:g} GB an hour are taken from one address, results included; yours has had as much. "
+    "Try again later."
 )
 
 
@@ -44,24 +49,42 @@ class Room:
         """
         self._folder = folder
         self._max_bytes = 1e9 * (gigabytes or number(SETTING, DEFAULT_GIGABYTES, "gigabytes"))
+        self._share = self._max_bytes / SHARE
+        self._too_much = TOO_MUCH.format(gigabytes=self._share / 1e9)
         self._sent: OrderedDict[str, deque[tuple[float, int]]] = OrderedDict()
         self._used, self._free, self._looked_at = 0, 0, -LOOK_EVERY
         self._is_looking = asyncio.Lock()
 
     async def take(self, scope: Scope, num_bytes: int) -> None:
         """Note that a request's visitor stores so many bytes more. Raises Refused if it may not."""
-        async with self._is_looking:
-            if time.monotonic() - self._looked_at > LOOK_EVERY:
-                self._used, self._free = await asyncio.to_thread(_look, self._folder)
-                self._looked_at = time.monotonic()
+        await self._look_again()
         self._used += num_bytes
         self._free -= num_bytes
         if self._used > self._max_bytes or self._free < 0:
             raise refused(scope, 507, DISK_FULL)
         visitor = visitor_of(scope)
-        share = self._max_bytes / SHARE
-        if visitor.is_counted and self._add(visitor.address, num_bytes) > share:
-            raise refused(scope, 429, TOO_MUCH.format(gigabytes=share / 1e9), retry_after="600")
+        if visitor.is_counted and self._add(visitor.address, num_bytes) > self._share:
+            raise refused(scope, 429, self._too_much, retry_after="600")
+
+    async def check(self, scope: Scope) -> None:
+        """Raise OptionError if a visitor's call may store no results."""
+        await self._look_again()
+        if self._used >= self._max_bytes or self._free <= 0:
+            raise OptionError(DISK_FULL)
+        if self._add(visitor_of(scope).address, 0) >= self._share:
+            raise OptionError(self._too_much)
+
+    def note(self, scope: Scope, num_bytes: int) -> None:
+        """Note that a visitor's call has stored results, also one that this server passed on."""
+        self._used += num_bytes
+        self._free -= num_bytes
+        self._add(visitor_of(scope).address, num_bytes)
+
+    async def _look_again(self) -> None:
+        async with self._is_looking:
+            if time.monotonic() - self._looked_at > LOOK_EVERY:
+                self._used, self._free = await asyncio.to_thread(_look, self._folder)
+                self._looked_at = time.monotonic()
 
     def _add(self, address: str, num_bytes: int) -> int:
         """Bytes that an address has sent in the last hour, with these."""

@@ -8,35 +8,72 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections import deque
+from collections import Counter, deque
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 import gradio as gr
 from starlette.concurrency import run_in_threadpool
+from starlette.responses import JSONResponse
 from starlette.routing import WebSocketRoute
 from starlette.websockets import WebSocket, WebSocketDisconnect
 
 from demo.failures import readable_errors
 from demo.live_sessions import ENDED, IDLE_SECONDS, LiveFrame, LiveSession, LiveSessions
 from demo.origins import is_own_origin
+from demo.visitors import visitor_of
 
 PATH = "/live-camera"
 TOKEN_SECONDS = 10.0  # within which a page must show its token
 MAX_FPS = 60  # frames a page may send in a second; the page itself waits for each answer
 POLICY_VIOLATION = 1008
+MAX_SOCKETS, MAX_SOCKETS_PER_ADDRESS = 32, 4  # open at once
+TOO_MANY = (
+    f"Up to {MAX_SOCKETS_PER_ADDRESS} cameras of one address are taken at once. Stop another first."
+)
 
 
 class Refused(Exception):
     """Raised to end a connection with a sentence for its page."""
 
 
+class OpenSockets:
+    """How many sockets each address has open. Used from the event loop only."""
+
+    def __init__(self) -> None:
+        self._by_address: Counter[str] = Counter()
+
+    @contextmanager
+    def one_more(self, address: str) -> Iterator[bool]:
+        """Count a socket until it has ended; whether it is taken."""
+        counts = self._by_address
+        is_taken = counts[address] < MAX_SOCKETS_PER_ADDRESS and counts.total() < MAX_SOCKETS
+        counts[address] += is_taken
+        try:
+            yield is_taken
+        finally:
+            counts[address] -= is_taken
+            if not counts[address]:
+                del counts[address]
+
+
 def route(sessions: LiveSessions) -> WebSocketRoute:
     """The socket's route, for the application that also serves the page."""
     connected: set[str] = set()  # tokens
+    sockets = OpenSockets()
 
     async def serve(socket: WebSocket) -> None:
         if not is_own_origin(socket.headers):
             await socket.close(POLICY_VIOLATION)  # before it is accepted: the answer is HTTP 403
             return
+        with sockets.one_more(visitor_of(socket.scope).address) as is_taken:
+            if is_taken:
+                await talk(socket)
+            else:  # as HTTP too
+                answer = JSONResponse({"detail": TOO_MANY, "error": TOO_MANY}, 429)
+                await socket.send_denial_response(answer)
+
+    async def talk(socket: WebSocket) -> None:
         await socket.accept()
         try:
             session = await _session_of(socket, sessions)
