@@ -11,6 +11,7 @@ from starlette.routing import BaseRoute
 from starlette.types import ASGIApp
 
 from demo.allowed_routes import AllowedRoutes
+from demo.open_connections import OpenRequests
 from demo.rate_limit import RateLimit, configured_limit
 from demo.refusals import Refusals
 from demo.request_bodies import RequestBodies
@@ -54,6 +55,7 @@ class Application(App):
         app = UploadLimits(app, self._room)
         app = RequestBodies(app)
         app = RateLimit(app, self._requests_a_minute)
+        app = OpenRequests(app)
         app = AllowedRoutes(app)
         app = KnowVisitor(app, self._proxies)
         if blocks.mcp_server_obj:  # None where the mcp package is missing

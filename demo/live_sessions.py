@@ -25,6 +25,7 @@ MAX_FRAME_PIXELS = 1280 * 720
 MIN_FRAME_SIDE = 64  # px
 MAX_SESSIONS = 4  # at once; they take turns, frame by frame
 IDLE_SECONDS = 60.0  # without a frame, after which a session's place is free again
+IDLE_WHERE_OTHERS_WAIT = 10.0  # after which it is, if somebody else wants it
 JPEG_QUALITY = 85
 
 ENDED = "The live session has ended. Press Start camera to begin a new one."
@@ -142,6 +143,8 @@ class LiveSessions:
             self._forget_idle()
             self._by_page.pop(page, None)
             if len(self._by_page) >= MAX_SESSIONS:
+                self._forget_idle(IDLE_WHERE_OTHERS_WAIT)
+            if len(self._by_page) >= MAX_SESSIONS:
                 raise OptionError(
                     f"All {MAX_SESSIONS} places for live cameras are taken at the moment. Try "
                     "again in a minute."
@@ -186,9 +189,9 @@ class LiveSessions:
         with self._lock:
             return session in self._by_page.values()
 
-    def _forget_idle(self) -> None:
-        now = time.monotonic()
-        idle = [page for page, one in self._by_page.items() if now - one.last_used > IDLE_SECONDS]
+    def _forget_idle(self, seconds: float | None = None) -> None:
+        now, seconds = time.monotonic(), IDLE_SECONDS if seconds is None else seconds
+        idle = [page for page, one in self._by_page.items() if now - one.last_used > seconds]
         for page in idle:
             del self._by_page[page]
 

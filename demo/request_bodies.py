@@ -8,12 +8,16 @@ import time
 from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from demo.allowed_routes import route_of
+from demo.allowed_routes import FRAME, UPLOAD, route_of
 from demo.refusals import refused
 
 READING = ("GET", "HEAD", "OPTIONS")  # requests that have no body
 PATIENCE = 30.0  # seconds that a body may take in any case
 SLOWEST = 10_000  # bytes a second that it must bring on top
+# Lists, objects and commas in a call: to read a million of them holds the server for seconds. A
+# photo of 300 faces makes the page send some 10,000.
+MAX_PARTS = 100_000
+PARTS = (b"[", b"{", b",")
 
 
 class RequestBodies:
@@ -44,6 +48,7 @@ class _Body:
     def __init__(self, scope: Scope, receive: Receive, max_bytes: int) -> None:
         self._scope, self._receive, self._max_bytes = scope, receive, max_bytes
         self._num_bytes, self._is_whole, self._begun = 0, False, time.monotonic()
+        self._num_parts, self._is_json = 0, route_of(scope) not in (UPLOAD, FRAME)
 
     async def receive(self) -> Message:
         """The next part, as the server has it. Raises Refused for too much, or too slow."""
@@ -59,10 +64,15 @@ class _Body:
             ) from None
         if message["type"] == "http.disconnect":
             raise refused(self._scope, 400, "The request ended in its middle.")
-        self._num_bytes += len(message.get("body", b""))
+        content = message.get("body", b"")
+        self._num_bytes += len(content)
         self._is_whole = not message.get("more_body", False)
         if self._num_bytes > self._max_bytes:
             raise _too_long(self._scope, self._max_bytes)
+        if self._is_json:
+            self._num_parts += sum(map(content.count, PARTS))
+            if self._num_parts > MAX_PARTS:
+                raise refused(self._scope, 413, "The request is made of too many parts.")
         return message
 
 

@@ -8,9 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections import Counter, deque
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections import deque
 
 import gradio as gr
 from starlette.concurrency import run_in_threadpool
@@ -20,6 +18,7 @@ from starlette.websockets import WebSocket, WebSocketDisconnect
 
 from demo.failures import readable_errors
 from demo.live_sessions import ENDED, IDLE_SECONDS, LiveFrame, LiveSession, LiveSessions
+from demo.open_connections import OpenConnections
 from demo.origins import is_own_origin
 from demo.visitors import visitor_of
 
@@ -37,30 +36,10 @@ class Refused(Exception):
     """Raised to end a connection with a sentence for its page."""
 
 
-class OpenSockets:
-    """How many sockets each address has open. Used from the event loop only."""
-
-    def __init__(self) -> None:
-        self._by_address: Counter[str] = Counter()
-
-    @contextmanager
-    def one_more(self, address: str) -> Iterator[bool]:
-        """Count a socket until it has ended; whether it is taken."""
-        counts = self._by_address
-        is_taken = counts[address] < MAX_SOCKETS_PER_ADDRESS and counts.total() < MAX_SOCKETS
-        counts[address] += is_taken
-        try:
-            yield is_taken
-        finally:
-            counts[address] -= is_taken
-            if not counts[address]:
-                del counts[address]
-
-
 def route(sessions: LiveSessions) -> WebSocketRoute:
     """The socket's route, for the application that also serves the page."""
     connected: set[str] = set()  # tokens
-    sockets = OpenSockets()
+    sockets = OpenConnections(MAX_SOCKETS, MAX_SOCKETS_PER_ADDRESS)
 
     async def serve(socket: WebSocket) -> None:
         if not is_own_origin(socket.headers):

@@ -111,6 +111,15 @@ def test_no_more_than_so_many_pages_are_live_and_the_next_is_told(sessions):
     sessions.open("one more", session())
 
 
+def test_a_place_that_nobody_uses_goes_to_who_wants_it(sessions):
+    for number in range(MAX_SESSIONS):
+        sessions.open(str(number), session())
+    sessions.of_page("2").last_used -= live_sessions.IDLE_WHERE_OTHERS_WAIT + 1
+    sessions.open("one more", session())
+    with pytest.raises(OptionError, match="has ended"):
+        sessions.of_page("2")
+
+
 def test_an_idle_session_is_forgotten(sessions, monkeypatch):
     sessions.open("page", session())
     monkeypatch.setattr(live_sessions, "IDLE_SECONDS", -1.0)
