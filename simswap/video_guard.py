@@ -27,12 +27,16 @@ from simswap.provenance import printable
 logger = logging.getLogger(__name__)
 
 TRIAL = "simswap.video_trial"  # the module that the child runs
-OUT_OF_MEMORY = 3  # exit code of the child
+OUT_OF_MEMORY, TOO_MANY_TAGS = 3, 4  # exit codes of the child
+MAX_TAGS = 1000  # and chapters; libav's time to read them grows with their number's square
+OPENING_SECONDS = 1.0  # of processor time; a file is opened many times
 _TOO_LONG = "takes too much time"
 # Of what ended the child. Where its own code failed (1), this process finds out for itself.
 _OUTCOMES = {
     OUT_OF_MEMORY: "takes too much memory",
+    TOO_MANY_TAGS: f"has more than {MAX_TAGS} tags and chapters, which takes too much time",
     -24: _TOO_LONG,  # SIGXCPU
+    -27: _TOO_LONG,  # SIGPROF
     -9: "takes too much time or memory",
     **dict.fromkeys((-4, -6, -7, -8, -11), "makes its reader fail"),
 }

@@ -41,6 +41,7 @@ _MP4_TABLES = {
     *(b"stsz", b"stz2", b"stts", b"ctts", b"stsc", b"stco", b"co64", b"elst", b"sbgp", b"trun"),
     b"tfra",
 }
+_PHOTO_STARTS = (b"\xff\xd8\xff", b"\x89PNG\r\n\x1a\n", b"BM", b"II*\0", b"MM\0*")
 _SAMPLES_PER_PIECE = 1024  # of plain sound, which libav cuts up
 _FEW_EDITS = 2  # that any camera's file may have
 
@@ -59,7 +60,7 @@ def demuxers_for(path: Path) -> str:
 
 
 def check_structure(path: Path, max_decoded: int | None = None) -> None:
-    """Raise MediaError if an MP4 or a GIF claims more than a video of its kind needs.
+    """Raise MediaError for a photo, and for an MP4 or a GIF that claims more than its kind needs.
 
     max_decoded: pixels of all frames of a GIF together; None: any number.
     """
@@ -67,6 +68,10 @@ def check_structure(path: Path, max_decoded: int | None = None) -> None:
     with path.open("rb") as stream:
         head = stream.read(12)
         stream.seek(0)
+        if head.startswith(_PHOTO_STARTS) or (head[:4] == b"RIFF" and head[8:] == b"WEBP"):
+            raise MediaError(
+                f"{name} is not a video that can be read, but a photo. Give a video file."
+            )
         if head[4:8] in _MP4_STARTS:
             _check_mp4(stream, name)
         elif head.startswith(b"GIF8") and max_decoded is not None:

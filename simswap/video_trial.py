@@ -1,18 +1,26 @@
 """What the child process of video_guard does: `python -m simswap.video_trial PATH LIMITS`.
 
 Its exit code tells whether it stayed within bounds (0), whatever it thinks of the file, or ran out
-of memory (OUT_OF_MEMORY).
+of memory (OUT_OF_MEMORY), or that the file has TOO_MANY_TAGS.
 """
 
 from __future__ import annotations
 
 import json
 import math
+import signal
 import sys
 from pathlib import Path
 
 from simswap.errors import MediaError
-from simswap.video_guard import OUT_OF_MEMORY, VideoLimits
+from simswap.video_files import opened
+from simswap.video_guard import (
+    MAX_TAGS,
+    OPENING_SECONDS,
+    OUT_OF_MEMORY,
+    TOO_MANY_TAGS,
+    VideoLimits,
+)
 from simswap.video_info import look_through
 from simswap.video_structure import check_structure
 
@@ -23,10 +31,26 @@ def main(arguments: list[str]) -> int:
     _limit_work(limits)
     try:
         check_structure(path, limits.max_decoded)
+        if _num_tags(path, limits) > MAX_TAGS:
+            return TOO_MANY_TAGS
         look_through(path, limits)
     except MediaError as error:
         return OUT_OF_MEMORY if isinstance(error.__cause__, MemoryError) else 0
     return 0
+
+
+def _num_tags(path: Path, limits: VideoLimits) -> int:
+    """Tags and chapters of a file. Opening it ends this process if that takes too long."""
+    has_timer = hasattr(signal, "setitimer")  # not on Windows
+    if has_timer:
+        signal.setitimer(signal.ITIMER_PROF, OPENING_SECONDS)
+    with opened(path, limits.max_pixels) as container:
+        if has_timer:
+            signal.setitimer(signal.ITIMER_PROF, 0)
+        chapters = container.chapters()
+        holders = [container.metadata, *(stream.metadata for stream in container.streams)]
+        holders += [chapter["metadata"] for chapter in chapters]
+        return sum(map(len, holders)) + len(chapters)
 
 
 def _limit_work(limits: VideoLimits) -> None:

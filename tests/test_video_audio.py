@@ -1,5 +1,6 @@
 """The sound of a rewritten video: copied where that can be, in time where it cannot."""
 
+from fractions import Fraction
 from pathlib import Path
 
 import av
@@ -7,6 +8,7 @@ import numpy as np
 import pytest
 from video_files import decoded, frame_seconds, make_video, number_of, rewrite, sound_packets
 
+from simswap.video_audio import _is_plain
 from simswap.video_writing import Encoding
 
 WEBM = Encoding("webm", preset="ultrafast")
@@ -77,3 +79,76 @@ def test_opus_is_copied_into_webm(tmp_path: Path):
         data for _, data in sound_packets(tmp_path / "out.webm")
     ]
     assert np.abs(frame_seconds(path) - frame_seconds(tmp_path / "out.webm")).max() < 0.001
+
+
+def with_sound_from(path: Path, output: Path, *, start: float, step: float, count: int) -> Path:
+    """The video with one packet of its sound over and over, from `start` on, `step` s apart."""
+    packet = sound_packets(path)[5][1]
+    with av.open(str(path)) as source, av.open(str(output), "w") as copy:
+        streams = [copy.add_stream_from_template(stream) for stream in source.streams]
+        for picture in source.demux(video=0):
+            if picture.size:
+                picture.stream = streams[0]
+                copy.mux(picture)
+        for number in range(count):
+            sound = av.Packet(packet)
+            sound.stream, sound.time_base = streams[1], Fraction(1, 48000)
+            sound.pts = sound.dts = round((start + number * step) * 48000)
+            copy.mux(sound)
+    return output
+
+
+@pytest.mark.parametrize("encoding", [Encoding(), WEBM], ids=["copied", "encoded anew"])
+@pytest.mark.parametrize(
+    ("start", "step"), [(0.0, 1024 / 48000), (0.5, 1 / 48000)], ids=["long after", "crowded"]
+)
+def test_sound_lasts_no_longer_than_the_pictures(tmp_path, encoding, start, step):
+    film = make_video(tmp_path / "film.mp4", num_frames=6)
+    path = with_sound_from(film, tmp_path / "in.mp4", start=start, step=step, count=20_000)
+    output = tmp_path / f"out.{encoding.format}"
+    rewrite(path, output, encoding)
+    sound = sound_packets(output)
+    assert len(sound) < 12_000
+    assert all(time < 1.3 for time, _ in sound)
+
+
+def test_sound_long_before_the_pictures_is_left_out(tmp_path: Path):
+    film = make_video(tmp_path / "film.mp4", times=range(90 * 30, 90 * 30 + 6))
+    path = with_sound_from(film, tmp_path / "in.mkv", start=0, step=1024 / 48000, count=5000)
+    rewrite(path, tmp_path / "out.mp4")
+    assert 10 < len(sound_packets(tmp_path / "out.mp4")) < 600
+
+
+OPUS = b"OpusHead\1\2" + bytes(9)
+ALAC = b"\0\0\0\x24alac" + bytes(28)
+PLAIN = [
+    ("aac", bytes.fromhex("1210")),
+    ("aac", bytes.fromhex("121056e500")),
+    ("opus", OPUS),
+    ("flac", bytes(34)),
+    ("alac", ALAC),
+    ("ac3", b""),
+]
+
+
+@pytest.mark.parametrize(("codec", "header"), PLAIN)
+def test_a_plain_header_of_sound_is_copied(codec, header):
+    assert _is_plain(codec, header)
+
+
+@pytest.mark.parametrize(("codec", "header"), PLAIN)
+def test_a_header_of_sound_with_room_for_words_is_not_copied(codec, header):
+    assert not _is_plain(codec, header + b"Jane Doe")
+
+
+@pytest.mark.parametrize(
+    ("name", "codec"),
+    [
+        *(("in.mp4", "aac"), ("in.mkv", "flac"), ("in.mp4", "flac"), ("in.mkv", "alac")),
+        *(("in.mkv", "libmp3lame"), ("in.avi", "libmp3lame"), ("in.ts", "aac")),
+        ("in.mp4", "libopus"),
+    ],
+)
+def test_ordinary_sound_is_copied(tmp_path, name, codec):
+    path = make_video(tmp_path / name, sound_codec=codec)
+    assert rewrite(path, tmp_path / "out.mp4") == ()

@@ -34,7 +34,6 @@ KINDS = {
     "hevc-10.mp4": {"codec": "libx265", "pix_fmt": "yuv420p10le"},
     "web.mkv": {**VP9, "sound_codec": "aac"},
     "mute.mp4": {"sound": None},
-    "long-sound.mp4": {"sound": 4.0},
     "late-sound.mp4": {"sound_start": 0.5},
     "one.mp4": {"num_frames": 1},
     "phone.mp4": {"rotation": 90, "time_base": Fraction(1, 600), "times": range(0, 600, 21)},

@@ -65,6 +65,7 @@ class Recipe:
     picture: Callable[[int, int, int], np.ndarray] = numbered_frame
     options: dict[str, str] = field(default_factory=dict)
     container_options: dict[str, str] = field(default_factory=dict)
+    tags: dict[str, str] = field(default_factory=dict)
 
     def frame_times(self) -> list[int]:
         return list(range(self.num_frames)) if self.times is None else list(self.times)
@@ -74,6 +75,7 @@ def make_video(path: Path, recipe: Recipe | None = None, **changes: object) -> P
     """Write the video of a recipe to `path`, whose ending says the container."""
     recipe = Recipe(**changes) if recipe is None else recipe
     with av.open(str(path), "w", options=dict(recipe.container_options)) as container:
+        container.metadata.update(recipe.tags)
         stream = _add_pictures(container, recipe)
         sound = None
         if recipe.sound is not None:
