@@ -12,8 +12,10 @@ import torch
 from torch import Tensor, nn
 
 from simswap.bundle import (
+    CARD_FILE,
     CONFIG_FILE,
     DEFAULT_BUNDLE,
+    WEIGHT_FILES,
     Alignment,
     Bundle,
     BundleConfig,
@@ -22,6 +24,7 @@ from simswap.bundle import (
     read_config,
     save_bundle,
 )
+from simswap.bundle_config import read_json
 from simswap.errors import ModelError, OptionError
 from simswap.models.generator import Generator
 from simswap.models.identity import IdentityConfig, build_identity_network
@@ -147,7 +150,7 @@ def _check_output(output: Path) -> None:
     try:
         if output.exists() and not output.is_dir():
             raise OptionError(f"{output} is a file. Name a folder for the model.")
-        if output.is_dir() and any(output.iterdir()) and not (output / CONFIG_FILE).is_file():
+        if output.is_dir() and not _may_be_replaced(output):
             raise OptionError(f"{output} holds other files. Name a new or empty folder.")
         if output.is_symlink() and not output.exists():
             raise OptionError(f"{output} is a link that leads nowhere. Name a folder.")
@@ -155,6 +158,17 @@ def _check_output(output: Path) -> None:
         raise OptionError(f"{output} cannot be written: {error.strerror}.") from error
     if output.resolve() == DEFAULT_BUNDLE.resolve():
         raise OptionError(f"{output} is the bundled model. Name another folder.")
+
+
+def _may_be_replaced(folder: Path) -> bool:
+    """Whether a folder is empty, or holds a model in our format and nothing else."""
+    names = {path.name for path in folder.iterdir()}
+    if names:
+        try:
+            read_json(folder)
+        except ModelError:
+            return False
+    return names <= {CONFIG_FILE, CARD_FILE, *WEIGHT_FILES.values()}
 
 
 def _filled(network: nn.Module, state: Mapping[str, Tensor], path: Path) -> nn.Module:

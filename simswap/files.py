@@ -15,18 +15,23 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+JOB = "job"  # who owns the temporary names in the folder of a video's job
 MAX_NAME = 255  # bytes of a file's name, on all common file systems
-_TEMPORARY = re.compile(r"\.simswap-[0-9a-f]{12}\.part")
+_TEMPORARY = re.compile(r"\.simswap-([a-z]+-)?[0-9a-f]{12}\.part")
 
 
-def temporary_beside(path: Path) -> Path:
-    """A new name in the folder of `path`, which nobody else uses."""
-    return path.with_name(f".simswap-{secrets.token_hex(6)}.part")
+def temporary_beside(path: Path, owner: str = "") -> Path:
+    """A new name in the folder of `path`, which nobody else uses.
+
+    owner: a word in lower case, by which one that is left behind is told from all others.
+    """
+    return path.with_name(f".simswap-{owner and owner + '-'}{secrets.token_hex(6)}.part")
 
 
-def is_temporary(name: str) -> bool:
+def is_temporary(name: str, owner: str = "") -> bool:
     """Whether `temporary_beside` makes such names; an old one is of a process that was killed."""
-    return _TEMPORARY.fullmatch(name) is not None
+    found = _TEMPORARY.fullmatch(name)
+    return found is not None and (found[1] or "") == (owner and owner + "-")
 
 
 def lasting_beside(path: Path, ending: str) -> Path:
@@ -42,7 +47,9 @@ def lasting_beside(path: Path, ending: str) -> Path:
 
 
 @contextmanager
-def replaced(path: Path, *, durable: bool = False, keep: bool = False) -> Iterator[Path]:
+def replaced(
+    path: Path, *, durable: bool = False, keep: bool = False, owner: str = ""
+) -> Iterator[Path]:
     """A name to write a file to, which takes the place of `path` at the end of the block.
 
     If the block raises, `path` is as it was, and what was written is gone. A link stays a link:
@@ -50,10 +57,11 @@ def replaced(path: Path, *, durable: bool = False, keep: bool = False) -> Iterat
 
     durable: wait until the file is on the disk, so that a power cut cannot empty it.
     keep: leave a file that stands at `path` by then; what was written is gone.
+    owner: see `temporary_beside`.
     Raises OSError where the file system refuses.
     """
     path = Path(os.path.realpath(path))
-    part = temporary_beside(path)
+    part = temporary_beside(path, owner)
     try:
         yield part
         if durable:

@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import TextIO
 
 from simswap.errors import MediaError, OptionError
-from simswap.files import is_temporary, replaced
+from simswap.files import JOB, is_temporary, replaced
 from simswap.provenance import printable
 
 try:
@@ -28,6 +28,7 @@ except ImportError:  # Windows: two jobs in one folder are then the caller's to 
 
 _MANIFEST = "simswap-job.json"
 _LOCK = "simswap-job.lock"
+_OWN = "This folder was made by a video job, which removes it at its end.\n"  # in the lock's file
 _SEGMENT = re.compile(r"segment-[0-9]{5,}\.(nut|json)")
 _FORMAT = "simswap-job-1"
 _MAX_MANIFEST = 100_000  # bytes
@@ -86,8 +87,11 @@ class JobFolder:
         Raises OptionError if it holds a job of other settings, MediaError if another process works
         in it, if it holds files but no job, or if it cannot be written.
         """
-        self._make()
-        with self._locked():
+        is_new = self._make()
+        with self._locked() as lock:
+            if is_new:
+                lock.write(_OWN)
+                lock.flush()
             if not resume:
                 self._remove_files()
             self._check(settings)
@@ -98,17 +102,21 @@ class JobFolder:
                     self.remove()
 
     def remove(self) -> None:
-        """Remove the job's own files, and the folder if nothing else is in it."""
+        """Remove the job's own files, and the folder if a job made it and nothing else is in it."""
         self._remove_files()
-        (self.path / _LOCK).unlink(missing_ok=True)
-        if self.path.is_dir() and not any(self.path.iterdir()):
+        lock = self.path / _LOCK
+        is_own = lock.is_file() and lock.stat().st_size == len(_OWN)
+        lock.unlink(missing_ok=True)
+        if is_own and self.path.is_dir() and not any(self.path.iterdir()):
             self.path.rmdir()
 
     def _record_path(self, number: int) -> Path:
         return self.segment(number).with_suffix(".json")
 
-    def _make(self) -> None:
+    def _make(self) -> bool:
+        """Whether there was no such folder."""
         try:
+            is_new = not self.path.is_dir()
             self.path.mkdir(exist_ok=True)
             foreign = next(self._foreign(), None) if self._manifest() is None else None
         except (OSError, ValueError) as error:
@@ -118,9 +126,10 @@ class JobFolder:
                 f"The job folder {printable(str(self.path))} holds other files, such as "
                 f"{printable(foreign.name)}. Give an empty or a new folder."
             )
+        return is_new
 
     @contextmanager
-    def _locked(self) -> Iterator[None]:
+    def _locked(self) -> Iterator[TextIO]:
         # The system lets go of the lock when the process ends, however it ends.
         with self._lock_file() as stream:
             if fcntl is not None:
@@ -131,7 +140,7 @@ class JobFolder:
                         f"The job folder {printable(str(self.path))} is in use by another process. "
                         "Wait for it, or choose another output or job folder."
                     ) from error
-            yield
+            yield stream
 
     def _check(self, settings: Mapping[str, Setting]) -> None:
         # As JSON knows them: a tuple comes back as a list.
@@ -162,13 +171,13 @@ class JobFolder:
     def _foreign(self) -> Iterator[Path]:
         """Files that a job does not leave behind that was stopped before its manifest stood."""
         for file in self.path.iterdir():
-            is_left = file.name == _LOCK or is_temporary(file.name)
+            is_left = file.name == _LOCK or is_temporary(file.name, JOB)
             if not (is_left and _is_plain(file)):
                 yield file
 
     def _remove_files(self) -> None:
         for file in [*self.path.iterdir()] if self.path.is_dir() else []:
-            is_ours = file.name == _MANIFEST or is_temporary(file.name)
+            is_ours = file.name == _MANIFEST or is_temporary(file.name, JOB)
             if (is_ours or _SEGMENT.fullmatch(file.name)) and _is_plain(file):
                 file.unlink(missing_ok=True)
 
@@ -193,7 +202,7 @@ def _is_plain(path: Path) -> bool:
 
 def _write_durably(path: Path, text: str) -> None:
     try:
-        with replaced(path, durable=True) as part:
+        with replaced(path, durable=True, owner=JOB) as part:
             part.write_text(text, encoding="utf-8")
     except OSError as error:
         raise MediaError(

@@ -31,7 +31,8 @@ from simswap.pixels import DECODE_ERRORS, to_rgb
 
 MAX_PIXELS = 50_000_000
 MAX_PROFILE_BYTES = 4_000_000
-MAX_SERIES_PIXELS = 300_000_000  # of an animation's pictures up to the last that is looked at
+MAX_SERIES_PIXELS = 100_000_000  # of a file's pictures up to the last that is looked at
+MAX_CANVAS_PIXELS = 12_000_000  # of an animation, of whose pictures decoders hold several
 MIN_SIDE = 16  # px; no face can be found in less
 
 # The only decoders a file can reach; among those left out is one that starts Ghostscript (EPS).
@@ -127,7 +128,8 @@ def decode_series(data: bytes, name: str, most: int) -> Iterator[tuple[np.ndarra
         _check_kind(decoded.size, held, name)
     count = max(getattr(decoded, "n_frames", 1), 1)
     # To show a picture of an animation, those before it are decoded.
-    reach = max(min(MAX_SERIES_PIXELS // (decoded.width * decoded.height), count), 1)
+    size = decoded.width * decoded.height
+    reach = max(min(MAX_SERIES_PIXELS // size, count), 1) if size <= MAX_CANVAS_PIXELS else 1
     for number in _spread(reach, most):
         try:
             with readable_damage(name):
@@ -144,9 +146,18 @@ def decode_series(data: bytes, name: str, most: int) -> Iterator[tuple[np.ndarra
 
 def _decode_jpegs(data: bytes, name: str, most: int) -> Iterator[tuple[np.ndarray, int]]:
     starts = _jpeg_starts(data)
+    left = MAX_SERIES_PIXELS
+
+    def check(size: tuple[int, int], name: str) -> None:
+        nonlocal left
+        check_size(size, name)
+        left -= size[0] * size[1]
+        if left < 0:
+            raise MediaError(f"{name} has too many pixels in all. Save its pictures one by one.")
+
     for number in _spread(len(starts), most):
         try:
-            image = decode_photo(data[starts[number] :], name).image
+            image = decode_photo(data[starts[number] :], name, check).image
         except MediaError:
             if not number:
                 raise

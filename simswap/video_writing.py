@@ -14,7 +14,7 @@ from av.error import FFmpegError
 from av.video.stream import VideoStream
 
 from simswap.errors import OptionError
-from simswap.files import replaced
+from simswap.files import JOB, replaced
 from simswap.video_colour import ColourConverter
 from simswap.video_files import naming_failures
 from simswap.video_info import VideoInfo
@@ -108,7 +108,7 @@ class SegmentWriter:
         self._num_written = 0
         self._converter = ColourConverter(info.colour, *info.stored_size)
         with naming_failures(path), ExitStack() as stack:
-            part = stack.enter_context(replaced(path, durable=True))
+            part = stack.enter_context(replaced(path, durable=True, owner=JOB))
             # NUT, because it keeps any time base exactly.
             self._container = av.open(str(part), "w", format="nut", options={"fflags": "+bitexact"})
             self._stream = self._add_stream()

@@ -12,6 +12,7 @@ MANIFEST = "simswap-job.json"
 FOREIGN = {
     "a half download": {"film.mkv.part": "mine"},
     "our old temporary name": {".simswap-out.mp4.part": "mine"},
+    "a result being written": {".simswap-0123456789ab.part": "mine"},
     "segments alone": {"segment-00000.nut": "mine", "segment-00000.json": "{}"},
     "a file called lock": {"lock": ""},
     "another's manifest": {MANIFEST: "{}"},
@@ -47,11 +48,29 @@ def test_what_is_no_file_under_our_names_is_refused(tmp_path, name, make):
 
 
 def test_a_folder_in_which_a_job_was_killed_at_its_start_is_taken(tmp_path):
-    (tmp_path / "simswap-job.lock").touch()
-    (tmp_path / ".simswap-0123456789ab.part").touch()
-    with JobFolder(tmp_path / ".").opened(SETTINGS, True):
+    folder = tmp_path / "job"
+    with JobFolder(folder).opened(SETTINGS, True):
+        lock = (folder / "simswap-job.lock").read_bytes()
+    folder.mkdir()
+    (folder / "simswap-job.lock").write_bytes(lock)
+    (folder / ".simswap-job-0123456789ab.part").touch()
+    with JobFolder(folder / ".").opened(SETTINGS, True):
         pass
-    assert not tmp_path.exists()
+    assert not folder.exists()
+
+
+@pytest.mark.parametrize("resume", [True, False])
+def test_a_folder_of_the_user_stays(tmp_path, resume):
+    with JobFolder(tmp_path).opened(SETTINGS, resume):
+        pass
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_result_that_another_process_writes_there_stays(tmp_path):
+    folder, part = JobFolder(tmp_path / "job"), ".simswap-0123456789ab.part"
+    with folder.opened(SETTINGS, True):
+        (folder.path / part).write_text("theirs")
+    assert [path.name for path in folder.path.iterdir()] == [part]
 
 
 def test_files_put_into_a_job_folder_stay_when_it_is_cleaned(tmp_path):

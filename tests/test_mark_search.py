@@ -240,3 +240,17 @@ def test_an_unmarked_swap_has_none(swapper, astronaut, grace_hopper, tmp_path):
     image = swapper.swap_image(astronaut, identity, SwapOptions(mark=False)).image
     Image.fromarray(image).save(tmp_path / "out.png")
     assert not examined(tmp_path / "out.png", swapper).pixel_mark.is_found
+
+
+def test_of_a_large_animation_the_first_picture_is_looked_at(tmp_path, monkeypatch):
+    pictures = [Image.new("RGB", (64, 64), (red, 0, 0)) for red in (0, 100, 200)]
+    pictures[0].save(tmp_path / "large.webp", save_all=True, append_images=pictures[1:])
+    monkeypatch.setattr(photo_decoding, "MAX_CANVAS_PIXELS", 64 * 64 - 1)
+    assert [count for _, count in media.read_pictures(tmp_path / "large.webp", 12)] == [3]
+
+
+def test_of_many_large_jpegs_in_a_file_the_first_ones_are_looked_at(tmp_path, monkeypatch):
+    pictures = [Image.new("RGB", (64, 64), (red, 0, 0)) for red in range(0, 200, 20)]
+    pictures[0].save(tmp_path / "many.mpo", save_all=True, append_images=pictures[1:])
+    monkeypatch.setattr(photo_decoding, "MAX_SERIES_PIXELS", 64 * 64 * 3)
+    assert [count for _, count in media.read_pictures(tmp_path / "many.mpo", 12)] == [10] * 3
