@@ -9,6 +9,7 @@ import asyncio
 
 from h11 import Request
 from uvicorn import config
+from uvicorn._types import ASGISendEvent
 from uvicorn.config import Config
 from uvicorn.protocols.http.h11_impl import H11Protocol
 from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
@@ -81,6 +82,11 @@ class BoundedSocket(WebSocketsSansIOProtocol):
         is_unread = self.transport.get_write_buffer_size() > MAX_UNREAD_BYTES
         if is_unread or len(self.frames) > MAX_PARTS:
             self.transport.abort()
+
+    async def send(self, message: ASGISendEvent) -> None:
+        """Send; a refusal completes the handshake as well, else uvicorn logs that nothing did."""
+        await super().send(message)
+        self.handshake_complete = self.handshake_complete or self.close_sent
 
 
 def time_connections() -> None:

@@ -115,3 +115,7 @@ def test_one_address_has_so_many_sockets_and_the_next_is_told(demo_url):
     assert (status, sentence(body)) == (429, TOO_MANY)
     with ExitStack() as open_ones:  # the others' places are free again
         open_ones.enter_context(opened(demo_url)[0])
+
+
+def test_nothing_of_all_this_is_in_the_log(demo_url, demo_folder):
+    assert "websockets" not in (demo_folder / "demo.log").read_text()
