@@ -53,12 +53,16 @@ def add_audio(
     source = stack.enter_context(opened(info.path))
     stream = source.streams.best("audio")
     start, end = _seconds(info, span)
+    told = ()
+    stop = Fraction((source.start_time or 0) + (source.duration or 0), 1_000_000)
+    if span[1] == info.num_frames and stop > end:
+        told = (f"The sound ends {_TAIL_SECONDS} s after the last picture, where it went on.",)
     packets = _packets(source, stream, start, end, is_cut=span[0] > 0)
     container_format = output.format.name
     is_taken = info.audio_codec in _COPIED[container_format]
     is_plain = _is_plain(info.audio_codec, stream.codec_context.extradata or b"")
     if treatment == "copy" and is_taken and is_plain:
-        return _copied(packets, output.add_stream_from_template(stream), stream, shift), ()
+        return _copied(packets, output.add_stream_from_template(stream), stream, shift), told
     if not is_decoded(stream):
         return iter(()), (f"The sound ({info.audio_codec}) is of a rare kind and is dropped.",)
     added = _add_encoder(output, stream, container_format)
@@ -69,7 +73,7 @@ def add_audio(
         else f"{container_format} does not take it as it is"
     )
     notice = f"The sound ({info.audio_codec}) is encoded anew as {name}: {why}."
-    return _encoded(packets, added, shift, end - start), (notice,)
+    return _encoded(packets, added, shift, end - start), (*told, notice)
 
 
 def _is_plain(codec: str, header: bytes) -> bool:

@@ -152,3 +152,9 @@ def test_a_header_of_sound_with_room_for_words_is_not_copied(codec, header):
 def test_ordinary_sound_is_copied(tmp_path, name, codec):
     path = make_video(tmp_path / name, sound_codec=codec)
     assert rewrite(path, tmp_path / "out.mp4") == ()
+
+
+def test_sound_that_is_left_out_is_told(tmp_path: Path):
+    path = make_video(tmp_path / "in.mp4", sound=4.0)
+    notices = rewrite(path, tmp_path / "out.mp4")
+    assert notices == ("The sound ends 1 s after the last picture, where it went on.",)
