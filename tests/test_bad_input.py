@@ -81,7 +81,7 @@ REFUSED = {  # command, exit code, what the sentence must say
     "missing file": (ONTO + "absent.jpg", 1, "absent.jpg does not exist"),
     "folder as photo": (ONTO + "folder.png", 1, "folder.png is a folder"),
     "faces of a text": ("faces {i}/text.jpg", 1, "text.jpg is not a photo"),
-    "verify a text": ("verify {i}/text.jpg", 1, "text.jpg is neither a PNG, JPEG or WebP"),
+    "verify a text": ("verify {i}/text.jpg", 3, "text.jpg is neither a PNG, JPEG or WebP"),
     "benchmark on a text": ("benchmark --target {i}/text.jpg", 1, "text.jpg is not a photo"),
     "benchmark on scenery": ("benchmark --target {i}/scenery.png", 1, "benchmark's photo shows"),
     "missing output folder": (INTO + "{o}/absent/out.png", 1, "absent does not exist"),
