@@ -40,6 +40,7 @@ UNREADABLE = "The server cannot read what was sent to it. Reload the page and tr
 THIS_FILE = Path(__file__)
 ROOT = THIS_FILE.parents[1]
 OUR_FOLDERS = (ROOT / "demo", ROOT / "simswap")
+GRADIOS_TITLE = "Error"  # of an error that Gradio raises itself
 # What Gradio raises for a value that does not fit its component; pydantic's is a ValueError.
 MISFITS = (*(ValueError, TypeError, LookupError, AttributeError, ArithmeticError, RecursionError),)
 
@@ -55,8 +56,9 @@ def readable_errors() -> Iterator[None]:
             logger.error("%s %s", _kind(error), _our_lines(error))
         raise _told(sentence) from error
     except gr.Error as error:
-        if error.print_exception:  # Gradio's own, whose text repeats a value; see `_told`
+        if error.print_exception and error.title == GRADIOS_TITLE:  # its text repeats a value
             raise _told(UNREADABLE) from None
+        error.print_exception = False  # one with a title of its own is a lent GPU's, for people
         if error.message == OUT_OF_MEMORY:
             give_memory_back(error)
         raise

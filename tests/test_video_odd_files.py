@@ -16,7 +16,6 @@ QUICK = VideoOptions(preset="ultrafast", detect_every=10)
 PHONE = {"time_base": Fraction(1, 600), "times": [n * n for n in range(12)]}
 ODD = {
     "mute": {"sound": None},
-    "long sound": {"sound": 3.0},
     "one frame": {"num_frames": 1},
     "23.976 fps": {"time_base": Fraction(1001, 24000)},
     "phone, 90": {**PHONE, "rotation": 90},

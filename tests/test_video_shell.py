@@ -69,7 +69,7 @@ def test_video_writes_a_marked_video_and_prints_only_its_path(face_clip, tmp_pat
     assert f"({NUM_WITHOUT_FACE} without a face)" in said.err
     assert [path.name for path in tmp_path.iterdir()] == ["out.mp4"]
     assert main(["verify", str(output)]) == 0
-    assert "Marked as synthetic: a trained model changed" in capsys.readouterr().out
+    assert "Marked as synthetic: this installation signed the video" in capsys.readouterr().out
 
 
 def test_verify_does_not_call_an_unmarked_video_real(face_clip, capsys):
