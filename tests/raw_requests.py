@@ -39,15 +39,18 @@ def ask(
         return answer(connection)
 
 
-def answer(connection: socket.socket) -> tuple[int, bytes]:
-    """What the server says until it closes; (0, b"") if that is nothing."""
+def all_said(connection: socket.socket) -> bytes:
+    """What the server sends until it closes."""
     said = b""
-    try:
+    with suppress(ConnectionError):
         while part := connection.recv(65_536):
             said += part
-    except ConnectionError:
-        pass
-    first, _, body = said.partition(b"\r\n\r\n")
+    return said
+
+
+def answer(connection: socket.socket) -> tuple[int, bytes]:
+    """Status and body of what the server says until it closes; (0, b"") if that is nothing."""
+    first, _, body = all_said(connection).partition(b"\r\n\r\n")
     return (int(first.split()[1]) if first else 0), body
 
 

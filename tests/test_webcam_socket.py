@@ -9,7 +9,7 @@ import zlib
 from contextlib import ExitStack
 
 import pytest
-from raw_requests import answer, connect, sentence
+from raw_requests import all_said, answer, connect, sentence
 
 from demo.timed_connections import MAX_MESSAGE_BYTES
 from demo.webcam_socket import MAX_SOCKETS_PER_ADDRESS, PATH, TOO_MANY
@@ -55,12 +55,7 @@ def frame(first: int, content: bytes, size: int | None = None) -> bytes:
 
 def close_code(connection: socket.socket) -> int:
     """What the server closes with; 0 if it only hangs up."""
-    said = b""
-    try:
-        while part := connection.recv(65_536):
-            said += part
-    except ConnectionError:
-        pass
+    said = all_said(connection)
     return struct.unpack(">H", said[2:4])[0] if said[:1] == bytes([LAST | CLOSE]) else 0
 
 
