@@ -10,49 +10,34 @@ from __future__ import annotations
 import os
 import sys
 
-from demo import own_address, retention
+from simswap.demo.process import own_address, retention
 
 # Read when gradio and others are imported.
 os.environ["GRADIO_ANALYTICS_ENABLED"] = "False"
 os.environ.update(retention.variables(retention.private_folder()))
 os.environ.update(own_address.variables())
-# Read by the server: whose word is taken for a visitor's address is for demo.visitors to say.
+# Read by the server: whose word is taken for a visitor's address is for visitors.py to say.
 os.environ["FORWARDED_ALLOW_IPS"] = ""
 
 import gradio as gr
 
-from demo import (
-    addresses,
-    consent,
-    door,
-    image_tab,
-    live_service,
-    look,
-    mcp_tools,
-    model_picker,
-    models,
-    photo_endpoints,
-    quiet_log,
-    service,
-    timed_connections,
-    verify_endpoint,
-    verify_tab,
-    video_endpoints,
-    video_tab,
-    waiting_line,
-    webcam_socket,
-    webcam_tab,
-)
-from demo.page import Page
 from simswap import SimSwapError
-from simswap.media import MAX_FILE_BYTES
+from simswap.demo import consent, models, photo_endpoints, verify_endpoint, video_endpoints
+from simswap.demo.calls import addresses, mcp_tools, waiting_line
+from simswap.demo.calls.page import Page
+from simswap.demo.look import theme as look
+from simswap.demo.process import quiet_log
+from simswap.demo.server import door, timed_connections, webcam_socket
+from simswap.demo.services import live, photos
+from simswap.demo.tabs import image, model_picker, verify, video, webcam
+from simswap.media.photos import MAX_FILE_BYTES
 
 # Each has a build().
 TABS = {
-    "Image": image_tab,
-    "Video": video_tab,
-    "Webcam": webcam_tab,
-    "Verify": verify_tab,
+    "Image": image,
+    "Video": video,
+    "Webcam": webcam,
+    "Verify": verify,
 }
 ENDPOINTS = (photo_endpoints, video_endpoints, verify_endpoint)
 
@@ -68,7 +53,7 @@ def build_page() -> Page:
             for name, tab in TABS.items():
                 with gr.Tab(name):
                     tab.build()
-        gr.HTML(look.fine_print(service.machine(), models.names(), service.signing()))
+        gr.HTML(look.fine_print(photos.machine(), models.names(), photos.signing()))
         with gr.Row(visible=False):
             for endpoints in ENDPOINTS:
                 endpoints.build()
@@ -93,7 +78,7 @@ def main() -> None:
     timed_connections.time_connections()
     try:
         page = queued_page()
-        application = door.Application([webcam_socket.route(live_service.sessions)])
+        application = door.Application([webcam_socket.route(live.sessions)])
         port = own_address.free_port()
     except SimSwapError as error:
         sys.exit(f"app.py: {error}")

@@ -16,7 +16,7 @@ from simswap.types import Assignment, Face, Identity, SwapOptions, SwapResult
 
 if TYPE_CHECKING:
     from simswap.swapper import FaceSwapper
-    from simswap.video_options import VideoOptions, VideoProgress, VideoReport
+    from simswap.video.options import VideoOptions, VideoProgress, VideoReport
 
 __version__ = "0.1.0"
 
@@ -49,7 +49,7 @@ def __getattr__(name: str) -> object:
 
         return FaceSwapper
     if name in ("VideoOptions", "VideoProgress", "VideoReport"):
-        from simswap import video_options
+        from simswap.video import options
 
-        return getattr(video_options, name)
+        return getattr(options, name)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

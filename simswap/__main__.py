@@ -20,14 +20,15 @@ from typing import TYPE_CHECKING
 
 import cv2
 
-from simswap import convert_command, deploy_command, detector_command, video_command
-from simswap.arguments import parse, swap_options
+from simswap.cli import convert, deploy, download
+from simswap.cli import video as video_command
+from simswap.cli.options import parse, swap_options
 from simswap.errors import MediaError, SimSwapError
-from simswap.media import Photo, check_output, read_photo, write_photo
+from simswap.files import printable
+from simswap.media.photos import Photo, check_output, read_photo, write_photo
 from simswap.memory import OUT_OF_MEMORY, is_out_of_memory
-from simswap.provenance import printable
 from simswap.types import Face
-from simswap.verification import details, headline, look_for_pixel_mark, verify
+from simswap.verify.report import details, headline, look_for_pixel_mark, verify
 
 if TYPE_CHECKING:
     from simswap.swapper import FaceSwapper
@@ -178,21 +179,23 @@ def _benchmark(arguments: Namespace) -> int:
     if arguments.video:
         return _benchmark_video(arguments)
     target = _read(arguments.target).image if arguments.target else None
-    from simswap import benchmark
+    from simswap.cli import photo_benchmark
 
     if target is None:
-        target = benchmark.make_photo(*(arguments.size or benchmark.DEFAULT_SIZE))
-    report = benchmark.run(
+        target = photo_benchmark.make_photo(*(arguments.size or photo_benchmark.DEFAULT_SIZE))
+    report = photo_benchmark.run(
         target, arguments.model, arguments.repeat, detector=arguments.detector, on_progress=_say
     )
-    print(benchmark.to_json(report) if arguments.json else benchmark.to_markdown(report))
+    print(
+        photo_benchmark.to_json(report) if arguments.json else photo_benchmark.to_markdown(report)
+    )
     return 0
 
 
 def _benchmark_video(arguments: Namespace) -> int:
     if arguments.target or arguments.size:
         arguments.parser.error("--target and --size are for photos and cannot go with --video")
-    from simswap import video_benchmark
+    from simswap.cli import video_benchmark
 
     report = video_benchmark.run(arguments.video, arguments.model, on_progress=_say)
     as_text = video_benchmark.to_json if arguments.json else video_benchmark.to_markdown
@@ -201,19 +204,19 @@ def _benchmark_video(arguments: Namespace) -> int:
 
 
 def _convert(arguments: Namespace) -> int:
-    folder, notes = convert_command.run(arguments)
+    folder, notes = convert.run(arguments)
     _notes(notes)
     print(os.fsencode(folder).decode(errors="backslashreplace"))
     return 0
 
 
 def _download(arguments: Namespace) -> int:
-    print(os.fsencode(detector_command.run(arguments, _say)).decode(errors="backslashreplace"))
+    print(os.fsencode(download.run(arguments, _say)).decode(errors="backslashreplace"))
     return 0
 
 
 def _deploy(arguments: Namespace) -> int:
-    print(deploy_command.run(arguments, _say))
+    print(deploy.run(arguments, _say))
     return 0
 
 

@@ -13,15 +13,15 @@ from pathlib import Path
 import numpy as np
 
 from simswap.errors import NoFaceFoundError, OptionError, RefusedFaceError
-from simswap.media import read_photo
-from simswap.types import Assignment, Identity
+from simswap.media.photos import read_photo
+from simswap.types import Assignment, Identity, Source
 
 VARIABLE = "SIMSWAP_DENY_LIST"
-# Cosine from which a face is taken for a listed one. Measured by train.evaluate_deny_list on 857
+
+# Cosine from which a face is taken for a listed one. Measured by train.checks.deny_list on 857
 # photos of 300 people: this refuses 95.3 % of the photos of somebody listed with one other photo,
 # and 0.050 % of others' for each listed photo (0.30: 97.2 %, 0.217 %; 0.40: 92.7 %, 0.008 %).
 SAME_FACE_COSINE = 0.35
-
 Embed = Callable[[np.ndarray], np.ndarray]
 
 
@@ -68,3 +68,21 @@ class DenyList:
 def configured_folder() -> Path | None:
     """The folder that SIMSWAP_DENY_LIST names, if it names one."""
     return Path(os.environ[VARIABLE]) if os.environ.get(VARIABLE) else None
+
+
+def checked_source(source: Source, deny_list: DenyList) -> Source:
+    """The source. Whatever is swapped in, in photos, videos and streams, passes here.
+
+    Raises OptionError if it is neither an Identity nor a list of Assignment, RefusedFaceError if
+    one of its identities is on the list.
+    """
+    if not isinstance(source, Identity):
+        assignments = list(source) if isinstance(source, Sequence) else []
+        if not assignments or not all(isinstance(item, Assignment) for item in assignments):
+            raise OptionError(
+                f"source must be an Identity (see identity_of) or a list of Assignment, "
+                f"not {type(source).__name__}."
+            )
+        source = assignments
+    deny_list.check(source)
+    return source

@@ -103,3 +103,9 @@ def _move_to_new(part: Path, path: Path) -> None:
         return
     except OSError:  # a file system without links
         part.replace(path)
+
+
+def printable(text: str, limit: int = 100) -> str:
+    """`text` cut to `limit` characters, with whatever could move a terminal's cursor made `?`."""
+    safe = "".join(c if c.isprintable() else "?" for c in text[: limit + 1])
+    return safe if len(safe) <= limit else safe[: limit - 3] + "..."

@@ -10,30 +10,29 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from simswap import geometry, selection, stages
-from simswap.bundle import Bundle, load_bundle
-from simswap.deny_list import DenyList, configured_folder
-from simswap.detection import detect_faces
+from simswap import geometry
+from simswap.deny_list import DenyList, checked_source, configured_folder
 from simswap.errors import NoFaceFoundError, OptionError
-from simswap.frame_stream import FrameStream, StreamOptions
-from simswap.held_embeddings import Embed, HeldEmbeddings
-from simswap.inputs import (
-    Source,
+from simswap.faces.detection import detect_faces
+from simswap.faces.held_embeddings import Embed, HeldEmbeddings
+from simswap.faces.packs import open_detector
+from simswap.models.inference import prepare_for_inference
+from simswap.swap import selection, stages
+from simswap.swap.inputs import (
     checked_frame,
-    checked_source,
     naming_memory,
     no_face,
     resolve_device,
 )
-from simswap.mark_code import mark_id
-from simswap.mark_reading import MarkReading, read_faces
-from simswap.models.inference import prepare_for_inference
-from simswap.packs import open_detector
-from simswap.rendering import Rendering, SwapPlan
-from simswap.types import Face, Identity, SwapOptions, SwapResult
-from simswap.video_job import VideoJob
-from simswap.video_options import OnProgress, VideoOptions, VideoReport
-from simswap.video_run import run_job
+from simswap.swap.rendering import Rendering, SwapPlan
+from simswap.swap.stream import FrameStream, StreamOptions
+from simswap.types import Face, Identity, Source, SwapOptions, SwapResult
+from simswap.video.job import VideoJob
+from simswap.video.options import OnProgress, VideoOptions, VideoReport
+from simswap.video.progress import run_job
+from simswap.watermark.code import mark_id
+from simswap.watermark.reading import MarkReading, read_faces
+from simswap.weights.bundle import Bundle, load_bundle
 
 # Frames held at once. On a CPU batches gain nothing (measured: the detector takes twice as long per
 # frame), cost latency, and tip the last bit of a result; a GPU wants them.

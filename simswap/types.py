@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Literal
 
@@ -123,3 +124,6 @@ class SwapResult:
     swapped: tuple[int, ...]
     notices: tuple[str, ...] = field(default=())
     marked: tuple[int, ...] = field(default=())
+
+
+Source = Identity | Sequence[Assignment]

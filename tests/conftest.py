@@ -11,21 +11,14 @@ os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
 import numpy as np
 import pytest
-import torch
-from demo_server import running_demo
-from face_videos import make_face_video
-from PIL import Image
 
 from simswap import FaceSwapper, Identity
-from simswap.bundle import Alignment, Bundle, BundleConfig, load_bundle, save_bundle
-from simswap.models.detector import DetectorConfig, FaceDetector
-from simswap.models.generator import Generator, GeneratorConfig
-from simswap.models.identity import IdentityConfig, build_identity_network
-from simswap.signer import CERTIFICATE, HOME, KEY, TIMESTAMP_URL
-
-ROOT = Path(__file__).parents[1]
-EXAMPLES = ROOT / "assets" / "examples"
-SHARED_DATA = ROOT.parent / "shared" / "data"
+from simswap.provenance.signer import CERTIFICATE, HOME, KEY, TIMESTAMP_URL
+from simswap.weights.bundle import Bundle, load_bundle, save_bundle
+from tests.support.demo.demo_server import running_demo
+from tests.support.examples import SHARED_DATA, read_example
+from tests.support.media.face_videos import make_face_video
+from tests.support.weights.tiny_bundle import make_bundle
 
 # A shell that starts the tests in the background makes them, and their children, deaf to Ctrl+C.
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
@@ -51,24 +44,6 @@ def shared_data() -> Path:
     return SHARED_DATA
 
 
-def make_bundle(seed: int = 0) -> Bundle:
-    """Real networks of the smallest sizes with seeded random weights; crops are 32 px."""
-    generator = GeneratorConfig(channels=(4, 8), num_blocks=1)
-    identity, detector = IdentityConfig(), DetectorConfig(channels=(4,) * 6)
-    config = BundleConfig("tiny", generator, identity, detector, Alignment(crop_size=32))
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(seed)
-        bundle = Bundle(
-            config,
-            Generator(generator),
-            build_identity_network(identity),
-            FaceDetector(detector),
-        )
-    for network in (bundle.generator, bundle.identity_network, bundle.detector):
-        network.eval()
-    return bundle
-
-
 @pytest.fixture(scope="session")
 def tiny_bundle() -> Bundle:
     """Read only: a swapper takes its bundle over, so give it `make_bundle()`."""
@@ -92,13 +67,6 @@ def tiny_swapper() -> FaceSwapper:
 def swapper() -> FaceSwapper:
     """The bundled model."""
     return FaceSwapper(load_bundle(), device="cpu")
-
-
-def read_example(name: str) -> np.ndarray:
-    """An example photo, [H, W, 3] uint8 RGB, read-only because a whole session shares it."""
-    image = np.array(Image.open(EXAMPLES / name).convert("RGB"))
-    image.setflags(write=False)
-    return image
 
 
 @pytest.fixture(scope="session")
@@ -150,7 +118,7 @@ def long_face_clip(astronaut: np.ndarray, tmp_path_factory: pytest.TempPathFacto
 def data(tmp_path_factory) -> Path:
     """Parquet shards of a few varied portraits to train on; read only."""
     pytest.importorskip("datasets", reason="needs the train extra")
-    from train.example_data import make_example_data
+    from train.data.examples import make_example_data
 
     folder = tmp_path_factory.mktemp("data")
     make_example_data(folder)

@@ -5,14 +5,14 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
-from conftest import EXAMPLES
-from face_videos import SHORT_SEGMENTS
 from PIL import Image
 
 from simswap import Assignment, FaceSwapper, Identity, MediaError, OptionError, RefusedFaceError
 from simswap.__main__ import main
-from simswap.bundle import load_bundle
 from simswap.deny_list import SAME_FACE_COSINE, VARIABLE, DenyList
+from simswap.weights.bundle import load_bundle
+from tests.support.examples import EXAMPLES
+from tests.support.media.face_videos import SHORT_SEGMENTS
 
 HOPPER, ASTRONAUT = EXAMPLES / "grace_hopper.jpg", EXAMPLES / "astronaut.jpg"
 
@@ -133,7 +133,7 @@ def test_a_file_that_is_no_photo_ends_the_start(tmp_path):
 
 @pytest.mark.slow
 def test_the_threshold_is_as_good_as_it_is_said_to_be(swapper, shared_data):
-    from train.evaluate_deny_list import embed_photos, rates
+    from train.checks.deny_list import embed_photos, rates
 
     embedded = embed_photos(swapper, shared_data / "eval", limit=100)
     recognised, mistaken = rates(*embedded, threshold=SAME_FACE_COSINE)

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from simswap import geometry
-from simswap.bundle import Alignment
+from simswap.weights.bundle import Alignment
 
 POSES = geometry.POSE_TEMPLATES["simswap_224"]
 TURN = np.array([[1.6, -0.5, 40.0], [0.5, 1.6, 25.0]])  # some place in a frame

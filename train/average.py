@@ -16,12 +16,12 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
-from simswap.bundle import Bundle, load_bundle
 from simswap.models.generator import Generator
+from simswap.weights.bundle import Bundle, load_bundle
 from train.errors import TrainingError
+from train.evaluate.judge_files import teachers_of
 from train.export import write_bundle
-from train.judge_files import teachers_of
-from train.model_card import CardFacts, describe_networks, model_card
+from train.publish.model_card import CardFacts, describe_networks, model_card
 from train.shell import run_from_shell
 
 

@@ -8,9 +8,9 @@ from typing import Literal
 
 from simswap.geometry import TEMPLATES
 from simswap.models.generator import GeneratorConfig
-from train.augmentation import Augmentation
+from train.data.sources import split_at_commas
 from train.errors import TrainingError
-from train.shard_files import split_at_commas
+from train.pairing.augmentation import Augmentation
 
 AT_LEAST_ONE = (
     "num_steps",
@@ -90,7 +90,7 @@ class DiscriminatorConfig:
 class TrainConfig:
     """One generator run; the defaults are the recipe of the bundled model's first 33,900 steps."""
 
-    # Data (train/shards.py reads it, train/pairs.py pairs it)
+    # Data (train/data/shards.py reads it, train/pairing/pairs.py pairs it)
     data: str = "../shared/data/faces"  # Hub id, folder, shards (local, http, hf://), or "examples"
     data_weights: tuple[float, ...] = ()  # data is several sets, at commas: shares of the targets
     source_weights: tuple[float, ...] = ()  # shares of the sources; none: as of the targets
@@ -116,7 +116,7 @@ class TrainConfig:
         "../shared/data/models/mobilefacenet_ms1m.pt",
         "../shared/data/models/edgeface_xxs.pt",
     )
-    glasses: str = ""  # file of train/find_glasses.py: targets keep theirs; none: the source's
+    glasses: str = ""  # file of train/prepare/glasses.py: targets keep theirs; none: the source's
     glasses_emphasis: float = 3.0  # 1: as the target reads; measured, half of them still fade then
     generator: GeneratorConfig = field(
         default_factory=lambda: GeneratorConfig(
@@ -173,7 +173,7 @@ class TrainConfig:
     keep_checkpoints: int = 3  # the newest ones
     resume: str = ""  # "latest", or a checkpoint's folder
 
-    # Evaluation while training (train/evaluate.py)
+    # Evaluation while training (train/evaluate)
     eval_data: str = ""  # folder with photos.csv, pairs.csv and photos/; none: no evaluation
     judge: str = ""  # TorchScript recognition network that is no teacher
     evaluate_every: int = 2000  # steps

@@ -15,7 +15,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import fields, replace
 from pathlib import Path
 
-from simswap.bundle import (
+from simswap.errors import SimSwapError
+from simswap.files import lasting_beside
+from simswap.models.generator import Generator
+from simswap.weights.bundle import (
     CARD_FILE,
     CONFIG_FILE,
     WEIGHT_FILES,
@@ -23,12 +26,9 @@ from simswap.bundle import (
     Bundle,
     save_bundle,
 )
-from simswap.errors import SimSwapError
-from simswap.files import lasting_beside
-from simswap.models.generator import Generator
 from train.errors import TrainingError
-from train.model_card import SAMPLES_FILE, CardFacts, describe_networks, model_card
-from train.run_folder import BUNDLE_FOLDER, Result, read_run
+from train.publish.model_card import SAMPLES_FILE, CardFacts, describe_networks, model_card
+from train.publish.run_folder import BUNDLE_FOLDER, Result, read_run
 
 BUNDLE_FILES = (CONFIG_FILE, CARD_FILE, *WEIGHT_FILES.values(), SAMPLES_FILE)  # the last if any
 

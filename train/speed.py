@@ -22,10 +22,10 @@ from torch.profiler import ProfilerActivity, profile
 from simswap.errors import SimSwapError
 from train.command_line import parse_config
 from train.config import TrainConfig
-from train.networks import FrozenNetworks, Networks
-from train.run_setup import make_accelerator, make_loader, open_shards
-from train.steps import Pairs, train_step
-from train.teachers import load_base
+from train.loop.setup import make_accelerator, make_loader, open_shards
+from train.loop.steps import Pairs, train_step
+from train.networks.teachers import load_base
+from train.networks.trained import FrozenNetworks, Networks
 
 WARM_UP, TIMED, PROFILED = 4, 10, 2  # steps
 

@@ -23,30 +23,30 @@ from accelerate import Accelerator  # noqa: E402
 from accelerate.utils import reduce, set_seed  # noqa: E402
 
 from simswap.errors import SimSwapError  # noqa: E402
-from train.cached_pairs import CachedPairLoader  # noqa: E402
-from train.checkpoints import (  # noqa: E402
+from train.command_line import parse_config  # noqa: E402
+from train.config import TrainConfig  # noqa: E402
+from train.loop.checkpoints import (  # noqa: E402
     check_architecture,
     find_checkpoint,
     load_checkpoint,
     prepare_checkpoints,
     save_checkpoint,
 )
-from train.command_line import parse_config  # noqa: E402
-from train.config import TrainConfig  # noqa: E402
-from train.data import PairLoader  # noqa: E402
-from train.monitor import SAMPLES_FOLDER, LossWatch, Progress, write_samples  # noqa: E402
-from train.networks import FrozenNetworks, Networks  # noqa: E402
-from train.results import Evaluator, Publisher, make_output_folder  # noqa: E402
-from train.run_setup import (  # noqa: E402
+from train.loop.monitor import SAMPLES_FOLDER, LossWatch, Progress, write_samples  # noqa: E402
+from train.loop.setup import (  # noqa: E402
     fixed_pairs,
     make_accelerator,
     make_loader,
     open_shards,
     start_trackers,
 )
-from train.steps import Pairs, train_step  # noqa: E402
-from train.stopping import StopRequest  # noqa: E402
-from train.teachers import load_base  # noqa: E402
+from train.loop.steps import Pairs, train_step  # noqa: E402
+from train.loop.stopping import StopRequest  # noqa: E402
+from train.networks.teachers import load_base  # noqa: E402
+from train.networks.trained import FrozenNetworks, Networks  # noqa: E402
+from train.pairing.cached_pairs import CachedPairLoader  # noqa: E402
+from train.pairing.loader import PairLoader  # noqa: E402
+from train.publish.results import Evaluator, Publisher, make_output_folder  # noqa: E402
 
 logger = logging.getLogger("train")
 

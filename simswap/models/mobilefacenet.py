@@ -1,7 +1,7 @@
 """MobileFaceNet (Chen et al., 2018): the small identity network of the bundled model.
 
 The layer widths are the paper's; activations are ReLU and ReLU6 instead of PReLU, because the
-training starts from public weights that use them (see train/distill_identity.py).
+training starts from public weights that use them (see train/distill/identity.py).
 """
 
 from __future__ import annotations

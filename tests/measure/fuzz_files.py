@@ -24,10 +24,10 @@ from queue import SimpleQueue
 
 import numpy as np
 
-sys.path.extend(map(str, Path(__file__).parents[1:3]))  # tests/ and the repository
+sys.path.insert(0, str(Path(__file__).parents[2]))
 
-from file_visits import Visit, Visitor
-from fuzzed_files import KINDS, genuine_files, spoilt
+from tests.support.hostile.file_visits import Visit, Visitor
+from tests.support.hostile.fuzzed_files import KINDS, genuine_files, spoilt
 
 HEAD = ("kind", "files", "read", "refused", "errors", "hangs", "crashes", "too large")
 HEAD += ("slowest s", "peak MB")

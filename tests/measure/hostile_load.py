@@ -25,14 +25,14 @@ from pathlib import Path
 
 import psutil
 
-sys.path.extend(map(str, Path(__file__).parents[1:3]))  # tests/ and the repository
+sys.path.insert(0, str(Path(__file__).parents[2]))
 
-from demo_calls import EXAMPLES, call, swap_image, swap_video, upload
-from demo_server import running_demo
-from hostile_photos import HOSTILE_PHOTOS, jpeg_of_scans
-from hostile_requests import HOSTILE_REQUESTS, camera_frames
-from hostile_videos import HOSTILE_VIDEOS
-from process_memory import TreeWatch
+from tests.support.demo.demo_calls import EXAMPLES, call, swap_image, swap_video, upload
+from tests.support.demo.demo_server import running_demo
+from tests.support.demo.process_memory import TreeWatch
+from tests.support.hostile.hostile_photos import HOSTILE_PHOTOS, jpeg_of_scans
+from tests.support.hostile.hostile_requests import HOSTILE_REQUESTS, camera_frames
+from tests.support.hostile.hostile_videos import HOSTILE_VIDEOS
 
 HEAD_START = 0.3  # s that the attack has before the ordinary swap
 SETTLE = 2.0  # s after which memory is looked at again

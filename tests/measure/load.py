@@ -16,9 +16,9 @@ import psutil
 from gradio_client import Client, handle_file
 from PIL import Image
 
-sys.path.extend(map(str, Path(__file__).parents[1:3]))  # tests/ and the repository
+sys.path.insert(0, str(Path(__file__).parents[2]))
 
-from demo_server import running_demo
+from tests.support.demo.demo_server import running_demo
 
 EXAMPLES = Path(__file__).parents[2] / "assets" / "examples"
 FULL = "queue is full"

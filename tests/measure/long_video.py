@@ -23,12 +23,11 @@ from pathlib import Path
 import av
 import numpy as np
 
-sys.path.extend(map(str, Path(__file__).parents[1:3]))  # tests/ and the repository
+sys.path.insert(0, str(Path(__file__).parents[2]))
 
-from video_files import same_but_for_the_signature, sound_packets
-
-from simswap.video_info import probe_video
-from simswap.video_reading import read_frames
+from simswap.video.source.info import probe_video
+from simswap.video.source.reading import read_frames
+from tests.support.media.video_files import same_but_for_the_signature, sound_packets
 
 ROOT = Path(__file__).parents[2]
 

@@ -23,8 +23,8 @@ WARM_UP = 3  # swaps
 SERVER = """
 import shutil, sys, time
 from pathlib import Path
-from demo import photo_endpoints
-from demo.uploads import upload_folder
+from simswap.demo import photo_endpoints
+from simswap.demo.services.uploads import upload_folder
 
 folder = upload_folder() / "sent"
 folder.mkdir()

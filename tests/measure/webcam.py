@@ -13,12 +13,13 @@ from pathlib import Path
 
 import numpy as np
 
-sys.path.extend(map(str, Path(__file__).parents[1:3]))  # tests/ and the repository
+sys.path.insert(0, str(Path(__file__).parents[2]))
 
-from chromium import consent_box, launched, upload
-from demo_server import running_demo
-from fake_camera import READ_NUMBER_JS, camera_flags, write_camera
 from PIL import Image
+
+from tests.support.demo.chromium import consent_box, launched, upload
+from tests.support.demo.demo_server import running_demo
+from tests.support.demo.fake_camera import READ_NUMBER_JS, camera_flags, write_camera
 
 EXAMPLES = Path(__file__).parents[2] / "assets" / "examples"
 NUM_FRAMES = 150  # five seconds, more than any lag

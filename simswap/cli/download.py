@@ -1,0 +1,58 @@
+"""`--detector`, and `python -m simswap download`: their options, and what is said."""
+
+from __future__ import annotations
+
+from argparse import ArgumentParser, Namespace
+from collections.abc import Callable
+from pathlib import Path
+
+from simswap.cli.downloads import PACKS, fetch_pack
+from simswap.errors import OptionError
+
+SUMMARY = "fetch a face detector of others, under its own licence"
+DEFAULT_FOLDER = Path("~/.insightface/models")
+PROGRESS_STEP = 5  # percent
+
+
+def add_choice(parser: ArgumentParser) -> None:
+    """The option that says which detector finds the faces."""
+    parser.add_argument(
+        "--detector",
+        choices=["bundled", "insightface", "auto"],
+        default="bundled",
+        help="bundled (default); insightface: an SCRFD pack from SIMSWAP_INSIGHTFACE or "
+        "~/.insightface/models; auto: such a pack where there is one",
+    )
+
+
+def add_options(parser: ArgumentParser) -> None:
+    """The options of `download`."""
+    parser.add_argument("--detector", required=True, choices=[*PACKS], help="which pack")
+    parser.add_argument(
+        "--folder", type=Path, default=DEFAULT_FOLDER, help=f"default {DEFAULT_FOLDER}"
+    )
+    parser.add_argument(
+        "--accept-licence", action="store_true", help="without it the licence is only shown"
+    )
+
+
+def run(arguments: Namespace, say: Callable[[str], None]) -> Path:
+    """Show the licence, then fetch. Raises OptionError until the licence is accepted."""
+    pack = PACKS[arguments.detector]
+    say(f"{pack.name} ({pack.num_bytes / 1e6:.0f} MB). {pack.licence}")
+    if not arguments.accept_licence:
+        raise OptionError("Nothing was fetched. If you accept that, add --accept-licence.")
+    told = -PROGRESS_STEP
+
+    def on_progress(have: int, total: int) -> None:
+        nonlocal told
+        percent = 100 * have // total
+        if percent >= told + PROGRESS_STEP or have == total:
+            told = percent
+            say(f"{percent} % ({have / 1e6:.0f} of {total / 1e6:.0f} MB)")
+
+    try:
+        folder = arguments.folder.expanduser()
+    except RuntimeError as error:
+        raise OptionError("This user has no home folder. Name a folder with --folder.") from error
+    return fetch_pack(pack, folder, on_progress)

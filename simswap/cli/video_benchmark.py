@@ -1,0 +1,196 @@
+"""How fast a video is swapped here from file to file, against doing without what makes it fast."""
+
+from __future__ import annotations
+
+import json
+import tempfile
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from simswap.errors import NoFaceFoundError
+from simswap.faces.nms import overlaps
+from simswap.swapper import FaceSwapper
+from simswap.types import Face, Identity, SwapOptions
+from simswap.video.job import VideoJob
+from simswap.video.options import VideoOptions
+from simswap.video.source.info import VideoInfo, probe_video
+from simswap.video.source.reading import read_frames
+from simswap.video.writing import SegmentWriter
+
+DETECT_EVERY = (1, 2, 3, 5)
+SAME_FACE = 0.3  # overlap of two boxes in one frame that makes them one face
+FacesOfFrames = list[Sequence[Face]]
+
+
+@dataclass(frozen=True)
+class Row:
+    """One way to do it.
+
+    frames_per_second: from file to file. cpu: milliseconds of processor time per frame, summed over
+    cores, which others at work on the machine disturb less. error, worst_error: median and 95th
+    percentile of the distance of landmarks from those that detection of each frame gives, root mean
+    square over five, in percent of the face's side. missed: percent of faces not found.
+    """
+
+    name: str
+    frames_per_second: float
+    cpu: float
+    error: float | None = None
+    worst_error: float | None = None
+    missed: float | None = None
+
+
+@dataclass(frozen=True)
+class VideoBenchmark:
+    """What was measured, in one run; rows in the order in which they ran."""
+
+    model: str
+    device: str
+    threads: int
+    video: str
+    rows: tuple[Row, ...]
+
+
+def run(path: str | Path, model: str | None, on_progress: Callable[[str], None]) -> VideoBenchmark:
+    """Measure on a video; the identity is that of the first face found, which costs the same.
+
+    Raises MediaError, ModelError, NoFaceFoundError.
+    """
+    info = probe_video(path)
+    on_progress("Loading the model...")
+    swapper = FaceSwapper.from_pretrained(model)
+    swapper.warm_up()
+    identity = _first_identity(swapper, info)
+    with tempfile.TemporaryDirectory() as folder:
+        output = Path(folder, "out.mp4")
+        on_progress("Decoding and encoding alone...")
+        rows = [Row("decode and encode alone", *_speed(info, output, None, []))]
+        on_progress("Swapping frame by frame...")
+        each: FacesOfFrames = []
+        speed = _speed(info, output, (swapper, identity), each)
+        rows.append(Row("frame by frame through `swap_image`", *speed))
+        for every in DETECT_EVERY:
+            on_progress(f"Swapping the video, detect_every={every}...")
+            rows.append(_time_job(swapper, info, output, identity, every, each))
+        on_progress("Swapping the video, detect_every=1, not steadied...")
+        rows.append(_time_job(swapper, info, output, identity, 1, each, steady=False))
+    size = f"{info.width}x{info.height}, {info.num_frames} frames"
+    return VideoBenchmark(
+        swapper.name, str(swapper.device), torch.get_num_threads(), size, tuple(rows)
+    )
+
+
+def to_json(report: VideoBenchmark) -> str:
+    """The report for another program."""
+    return json.dumps(asdict(report), indent=2)
+
+
+def to_markdown(report: VideoBenchmark) -> str:
+    """The report as a table for a README."""
+    lines = [
+        f"Video {report.video}; model {report.model} on {report.device}, "
+        f"{report.threads} threads; all in one run.",
+        "",
+        "| way | frames/s | CPU ms a frame | landmarks off, median (95 %) | faces missed |",
+        "|---|---:|---:|---:|---:|",
+    ]
+    for row in report.rows:
+        off = "" if row.error is None else f"{row.error:.2f} % ({row.worst_error:.2f} %)"
+        missed = "" if row.missed is None else f"{row.missed:.1f} %"
+        speed = f"{row.frames_per_second:.1f} | {row.cpu:.0f}"
+        lines.append(f"| {row.name} | {speed} | {off} | {missed} |")
+    return "\n".join(lines)
+
+
+def _first_identity(swapper: FaceSwapper, info: VideoInfo) -> Identity:
+    for frame in read_frames(info, 0, info.num_frames):
+        if swapper.detect(frame):
+            return swapper.identity_of(frame)
+    raise NoFaceFoundError("The benchmark's video shows no face. Give another one.")
+
+
+def _speed(
+    info: VideoInfo,
+    output: Path,
+    swap: tuple[FaceSwapper, Identity] | None,
+    faces: FacesOfFrames,
+) -> tuple[float, float]:
+    """Speed (see _Clock) of decoding and encoding in turn, with or without swapping."""
+    clock = _Clock()
+    encoding = VideoOptions().encoding(output)
+    with SegmentWriter(output.with_suffix(".nut"), info, encoding, 0) as writer:
+        for frame in read_frames(info, 0, info.num_frames):
+            if swap is not None:
+                swapper, identity = swap
+                try:
+                    result = swapper.swap_image(frame, identity)
+                except NoFaceFoundError:
+                    faces.append(())
+                else:
+                    faces.append(result.faces)
+                    frame = result.image
+            writer.write(frame)
+    return clock.per_frame(info.num_frames)
+
+
+def _time_job(
+    swapper: FaceSwapper,
+    info: VideoInfo,
+    output: Path,
+    identity: Identity,
+    every: int,
+    each: FacesOfFrames,
+    *,
+    steady: bool = True,
+) -> Row:
+    faces: FacesOfFrames = []
+    clock = _Clock()
+    video = replace(VideoOptions(), detect_every=every, steady=steady)
+    job = VideoJob.plan(swapper, info.path, output, identity, SwapOptions(), video)
+    with job.opened():
+        for segment in job.segments:
+            job.run_segment(swapper, segment.number, lambda result: faces.append(result.faces))
+        job.finish()
+    speed = clock.per_frame(info.num_frames)
+    errors, num_missed = _compare(each, faces)
+    num_faces = sum(map(len, each))
+    name = f"`swap_video`, detect_every={every}" + ("" if steady else ", steady=False")
+    return Row(
+        name,
+        *speed,
+        float(np.median(errors)) if errors else None,
+        float(np.percentile(errors, 95)) if errors else None,
+        100 * num_missed / max(num_faces, 1),
+    )
+
+
+class _Clock:
+    """Frames per second, and milliseconds of processor time per frame, since it was made."""
+
+    def __init__(self) -> None:
+        self._started, self._worked = time.perf_counter(), time.process_time()
+
+    def per_frame(self, num_frames: int) -> tuple[float, float]:
+        worked = time.process_time() - self._worked
+        return num_frames / (time.perf_counter() - self._started), 1000 * worked / num_frames
+
+
+def _compare(each: FacesOfFrames, faces: FacesOfFrames) -> tuple[list[float], int]:
+    """Landmark errors in percent of the face's side, and how many faces were missed."""
+    errors, num_missed = [], 0
+    for expected, found in zip(each, faces, strict=True):
+        boxes = np.array([face.box for face in found], np.float32).reshape(-1, 4)
+        for face in expected:
+            overlap = overlaps(face.box, boxes)[0]
+            if not len(overlap) or overlap.max() < SAME_FACE:
+                num_missed += 1
+                continue
+            off = found[int(overlap.argmax())].landmarks - face.landmarks
+            distance = np.sqrt((off**2).sum(axis=1).mean())
+            errors.append(float(100 * distance / np.sqrt(face.area)))
+    return errors, num_missed

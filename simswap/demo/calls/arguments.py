@@ -1,0 +1,194 @@
+"""The arguments of the endpoints and of the page: each is declared once, with its check.
+
+A check sees the JSON that a request holds, before Gradio or any function of ours does, and raises
+an error that names the argument. It says what kind of value came, not the value itself: that may be
+a path or a file's name. Ranges are not its matter: options check their own.
+"""
+
+from __future__ import annotations
+
+import math
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+
+import gradio as gr
+from gradio.block_function import BlockFunction
+from gradio.components import Component
+from gradio_client.utils import is_http_url_like
+
+from simswap import OptionError
+from simswap.demo.services.uploads import OneOrMoreFiles, uploaded_file
+
+MAX_TEXT = 2000  # characters
+UPLOADED = {"_type": "gradio.FileData"}  # how Gradio marks a file among other objects
+HOW_TO_UPLOAD = (
+    "Upload the file first and pass what the upload gave: in Python handle_file(path), in JSON "
+    '{"path": ..., "meta": {"_type": "gradio.FileData"}}.'
+)
+
+
+@dataclass(frozen=True)
+class Argument(ABC):
+    """One argument. default: of a caller that does not name it. label: for people.
+
+    Null is taken where the default is None, or where it means that there is no file yet.
+    """
+
+    label: str = ""
+    default: object = None
+
+    @abstractmethod
+    def _component(self) -> Component:
+        """A component that no page shows, by which Gradio knows the argument's type."""
+
+    def checked(self, name: str, value: object) -> object:
+        """The value if it can be read, made uniform; raises a SimSwapError if not."""
+        if value is None and self.default is None:
+            return None
+        return self._read(name, value)
+
+    @abstractmethod
+    def _read(self, name: str, value: object) -> object: ...
+
+
+class Text(Argument):
+    """A text."""
+
+    def _component(self) -> Component:
+        return gr.Textbox(self.default, label=self.label)
+
+    def _read(self, name: str, value: object) -> str:
+        if not isinstance(value, str):
+            raise OptionError(f"{name} is {kind(value)}. Give a text.")
+        if len(value) > MAX_TEXT:
+            raise OptionError(f"{name} has {len(value)} characters; give at most {MAX_TEXT}.")
+        return value
+
+
+class Number(Argument):
+    """A finite number."""
+
+    def _component(self) -> Component:
+        return gr.Number(self.default, label=self.label)
+
+    def _read(self, name: str, value: object) -> float:
+        if isinstance(value, bool) or not isinstance(value, int | float):
+            raise OptionError(f"{name} is {kind(value)}. Give a number.")
+        try:
+            is_finite = math.isfinite(value)
+        except OverflowError:  # a whole number that no float holds
+            raise OptionError(f"{name} is too large. Give a smaller number.") from None
+        if not is_finite:
+            raise OptionError(f"{name} is {value}. Give a finite number.")
+        return value
+
+
+class Flag(Argument):
+    """Yes or no."""
+
+    def _component(self) -> Component:
+        return gr.Checkbox(self.default, label=self.label)
+
+    def _read(self, name: str, value: object) -> bool:
+        if not isinstance(value, bool):
+            raise OptionError(f"{name} is {kind(value)}. Give true or false.")
+        return value
+
+
+class File(Argument):
+    """A file that was uploaded."""
+
+    def _component(self) -> Component:
+        return gr.File(label=self.label)
+
+    def _read(self, name: str, value: object) -> dict[str, object]:
+        return checked_upload(name, value)
+
+
+class Files(Argument):
+    """One file that was uploaded, or a list of such."""
+
+    def _component(self) -> Component:
+        files = gr.File(file_count="multiple", label=self.label)
+        files.data_model = OneOrMoreFiles
+        return files
+
+    def _read(self, name: str, value: object) -> list[dict[str, object]]:
+        files = value if isinstance(value, list) else [value]
+        return [checked_upload(name, file) for file in files]
+
+
+class Pictures(Argument):
+    """The uploaded pictures of a gallery."""
+
+    def _component(self) -> Component:
+        return gr.Gallery(label=self.label)
+
+    def _read(self, name: str, value: object) -> list[dict[str, object]]:
+        if not isinstance(value, list):
+            raise OptionError(f"{name} is {kind(value)}. Give a list of pictures.")
+        pictures = [item.get("image") if isinstance(item, dict) else item for item in value]
+        return [{"image": checked_upload(name, picture)} for picture in pictures]
+
+
+def kind(value: object) -> str:
+    """What a value of JSON is, in words."""
+    if isinstance(value, bool) or value is None:
+        return {True: "true", False: "false", None: "null"}[value]
+    words = {str: "a text", list: "a list", dict: "an object", int: "a number", float: "a number"}
+    return words.get(type(value), "of an unknown kind")
+
+
+def checked_upload(name: str, value: object) -> dict[str, object]:
+    """An upload as Gradio reads it, with nothing but what tells where it lies.
+
+    An address goes on to Gradio, which asks `addresses`. Raises a SimSwapError for all else.
+    """
+    if not isinstance(value, dict):
+        raise OptionError(f"{name} is {kind(value)}, not an uploaded file. {HOW_TO_UPLOAD}")
+    path, meta = value.get("path"), value.get("meta")
+    is_marked = isinstance(meta, dict) and meta.get("_type") == UPLOADED["_type"]
+    if not isinstance(path, str) or not path or not is_marked:
+        raise OptionError(f"{name} is an object, but not an uploaded file. {HOW_TO_UPLOAD}")
+    if not is_http_url_like(path):
+        uploaded_file(path)
+    return {"path": path, "meta": UPLOADED}
+
+
+def build_endpoint(
+    function: Callable[..., object],
+    arguments: Mapping[str, Argument],
+    outputs: Component | Sequence[Component],
+    **event: object,
+) -> None:
+    """Make a function an endpoint of its own name; event: what `gr.Button.click` takes besides."""
+    components = [argument._component() for argument in arguments.values()]
+    for component, (name, argument) in zip(components, arguments.items(), strict=True):
+        declare(component, name, argument)
+    gr.Button().click(function, components, outputs, api_name=function.__name__, **event)
+
+
+def declare(component: Component, name: str, argument: Argument) -> None:
+    """Say what a component gives to the functions it is an input of."""
+    component.declared = (name, argument)
+
+
+def checked(function: BlockFunction, inputs: list[object]) -> list[object]:
+    """The values of a request for an endpoint or for something on the page, each checked.
+
+    Raises a SimSwapError that names what is wrong.
+    """
+    declared = [getattr(component, "declared", None) for component in function.inputs]
+    if function.api_visibility == "public" and len(inputs) != len(declared):
+        names = ", ".join(name for name, _ in declared)
+        raise OptionError(
+            f"{function.api_name} takes {len(declared)} values ({names}); {len(inputs)} came. "
+            "Give each of them."
+        )
+    # A missing or further value of the page's own functions is Gradio's to judge.
+    known = [
+        value if entry is None else entry[1].checked(entry[0], value)
+        for entry, value in zip(declared, inputs, strict=False)
+    ]
+    return known + inputs[len(known) :]

@@ -1,0 +1,95 @@
+"""The page's own kind of Gradio page: it checks what a request holds, and tells what went wrong."""
+
+from __future__ import annotations
+
+import os
+import time
+from pathlib import Path
+from typing import Any
+
+import gradio as gr
+from gradio.block_function import BlockFunction
+from starlette.requests import HTTPConnection
+from starlette.types import Scope
+
+from simswap.demo.calls import addresses, arguments
+from simswap.demo.calls.failures import readable_errors, readable_misfits
+from simswap.demo.server.upload_limits import Room
+from simswap.demo.services.uploads import upload_folder
+
+CLOCK_STEP = 0.05  # seconds by which a file may seem older than it is
+
+
+class Page(gr.Blocks):
+    """A page of which every function, however it is called, answers mistakes with a sentence.
+
+    The queue, direct calls and MCP all go through these two methods.
+
+    Attributes:
+        room: what calls may store; None for no limit.
+    """
+
+    room: Room | None = None
+
+    async def preprocess_data(
+        self, block_fn: BlockFunction, inputs: list[Any], *more: Any, **named: Any
+    ) -> list[Any]:
+        """What a function gets: files and values checked by us, then read by Gradio."""
+        inputs = addresses.checked(arguments.checked(block_fn, inputs))
+        with readable_misfits():
+            return await super().preprocess_data(block_fn, inputs, *more, **named)
+
+    async def process_api(self, *given: Any, **named: Any) -> dict[str, Any]:
+        """Call a function, or let it go on. What it stores counts for its visitor."""
+        with readable_errors():
+            if self.room is None:
+                return await super().process_api(*given, **named)
+            scope = _scope_of(named.get("request"))
+            if _begins_a_job(named):
+                await self.room.check(scope)
+            started = time.time() - CLOCK_STEP
+            answer = await super().process_api(*given, **named)
+            self.room.note(scope, _stored_bytes(answer.get("data"), started))
+            return answer
+
+
+def _begins_a_job(named: dict[str, Any]) -> bool:
+    """Whether a call is a new one that may store files.
+
+    A camera's frames, and what ends its session, store none.
+    """
+    block_fn = named.get("block_fn")
+    is_job = not isinstance(block_fn, BlockFunction) or (
+        block_fn.queue is not False and block_fn.connection != "stream"
+    )
+    return is_job and named.get("iterator") is None
+
+
+def _scope_of(request: object) -> Scope:
+    """Of the request by which a function was called: Gradio's kind, or MCP's."""
+    if isinstance(request, gr.Request):
+        request = request.request
+    return request.scope if isinstance(request, HTTPConnection) else {}
+
+
+def _stored_bytes(data: object, since: float) -> int:
+    """Size of the files that an answer names and that were not there before."""
+    root = f"{upload_folder()}{os.sep}"
+    names, parts = set(), [data]
+    while parts:
+        part = parts.pop()
+        if isinstance(part, dict):
+            parts += part.values()
+        elif isinstance(part, (list, tuple)):
+            parts += part
+        elif isinstance(part, str) and part.startswith(root):
+            names.add(part)
+    return sum(_size_if_new(Path(name), since) for name in names)
+
+
+def _size_if_new(path: Path, since: float) -> int:
+    try:
+        status = path.lstat()
+    except (OSError, ValueError):  # deleted meanwhile, or no path after all
+        return 0
+    return status.st_size if status.st_ctime >= since else 0

@@ -1,0 +1,114 @@
+"""How many jobs may wait for their turn, and what one is told that is not taken."""
+
+from __future__ import annotations
+
+import re
+from functools import wraps
+
+from gradio.data_classes import PredictBodyInternal
+from gradio.queueing import Event, Queue
+from starlette.requests import Request
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from simswap.demo.server.allowed_routes import own_path
+from simswap.demo.server.refusals import refused
+from simswap.demo.server.visitors import visitor_of
+from simswap.demo.settings import whole_number
+
+SETTING, SHARE_SETTING = "SIMSWAP_QUEUE_SIZE", "SIMSWAP_JOBS_PER_ADDRESS"
+DEFAULT_SIZE = 32  # jobs, not counting those at work
+SHARE = 4  # one address may have one place in so many, counting jobs at work
+MIN_JOBS = 4  # of one address; the page of one visitor may have three at once
+SESSION = re.compile(r"[\w-]{1,64}", re.ASCII)  # as Gradio's page and clients name theirs
+ASKED = re.compile(r"/gradio_api/(queue/data|call/(v2/)?[^/]+/([^/]+))")
+BUSY = "The server has no place for another job just now. Try again in a minute."
+UNKNOWN = "This demo has no such function. The page's API link lists those that it has."
+NO_SESSION = "A session is named by up to 64 letters, digits, - and _."
+NOTHING_TO_TELL = "There is no such job (any more), so there is nothing to tell of it."
+
+
+def size() -> int:
+    """How many jobs may wait. Raises OptionError if SIMSWAP_QUEUE_SIZE is no number from 1."""
+    return whole_number(SETTING, DEFAULT_SIZE)
+
+
+def size_per_address() -> int:
+    """How many jobs of one address may wait and be at work: a quarter of the line, or 4.
+
+    Raises OptionError if SIMSWAP_JOBS_PER_ADDRESS is no number from 1.
+    """
+    return whole_number(SHARE_SETTING, max(size() // SHARE, MIN_JOBS))
+
+
+def keep_in_order(queue: Queue) -> None:
+    """Give each address its share of the line, and put sentences in place of Gradio's.
+
+    A full line goes with status 503, for which Gradio's own clients (and its page) have words of
+    theirs; mistakes go with 400.
+    """
+    push, share = queue.push, size_per_address()
+
+    @wraps(push)
+    async def push_or_tell(
+        body: PredictBodyInternal, request: Request, username: str | None
+    ) -> tuple[bool, object, str]:
+        if body.fn_index not in queue.blocks.fns:
+            return False, UNKNOWN, "error"
+        if body.session_hash is not None and not SESSION.fullmatch(body.session_hash):
+            return False, NO_SESSION, "error"
+        if _num_jobs(queue, request) >= share:
+            return False, told(share), "queue_full"
+        is_taken, answer, state = await push(body=body, request=request, username=username)
+        if state == "queue_full":
+            answer = f"The queue is full: {len(queue)} jobs are waiting. Try again in a minute."
+        return is_taken, answer, state
+
+    queue.push = push_or_tell
+
+
+class KnownSessions:
+    """ASGI middleware that answers 404 to who asks for the results of what was never begun."""
+
+    def __init__(self, app: ASGIApp, queue: Queue) -> None:
+        self._app, self._queue = app, queue
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Pass a request on, or refuse it."""
+        if scope["type"] == "http" and scope["method"] == "GET":
+            asked = ASKED.fullmatch(own_path(scope))
+            if asked and not self._knows(
+                asked[3] or Request(scope).query_params.get("session_hash")
+            ):
+                raise refused(scope, 404, NOTHING_TO_TELL)
+        await self._app(scope, receive, send)
+
+    def _knows(self, name: str | None) -> bool:
+        """Whether that names a session or a job of which messages wait, or may come."""
+        queue = self._queue
+        return (
+            name in queue.pending_messages_per_session
+            or name in queue.event_ids_to_events
+            or any(name in jobs for jobs in queue.pending_event_ids_session.values())
+        )
+
+
+def told(share: int) -> str:
+    """What an address is told that has as many jobs as it may."""
+    return (
+        f"{share} jobs of your address are waiting or at work, which is the most that one may "
+        "have. Try again when one has ended."
+    )
+
+
+def _num_jobs(queue: Queue, request: Request) -> int:
+    """Jobs of the address that a request comes from."""
+    address = visitor_of(request.scope).address
+    at_work = (event for job in queue.active_jobs for event in job or ())
+    waiting = (
+        event for line in queue.event_queue_per_concurrency_id.values() for event in line.queue
+    )
+    return sum(_address(event) == address for jobs in (at_work, waiting) for event in jobs)
+
+
+def _address(event: Event) -> str:
+    return visitor_of(event.request.scope).address

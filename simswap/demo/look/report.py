@@ -1,0 +1,50 @@
+"""What Verify found, as HTML; a report may hold what a stranger wrote into a file."""
+
+from __future__ import annotations
+
+import html
+from collections.abc import Sequence
+
+from simswap.verify.report import Report, details, headline
+
+# What a glance shows of each verdict; the words beside it say the same.
+SIGNS = {
+    **{"marked": "✓", "signed": "i", "altered": "!"},
+    **{"unchecked": "?", "unmarked": "?", "error": "!"},
+}
+
+
+def show(report: Report) -> str:
+    """A report."""
+    return _card(report.verdict, headline(report), details(report), _timeline(report))
+
+
+def show_error(message: str) -> str:
+    """Why there is no report."""
+    return _card("error", message, ())
+
+
+def _card(verdict: str, title: str, lines: Sequence[str], more: str = "") -> str:
+    listed = "".join(f"<li>{html.escape(line)}</li>" for line in lines)
+    return (
+        f'<div class="report {verdict}"><span aria-hidden="true">{SIGNS[verdict]}</span>'
+        f"<div><p>{html.escape(title)}</p>{listed and f'<ul>{listed}</ul>'}{more}</div></div>"
+    )
+
+
+def _timeline(report: Report) -> str:
+    """The frames of a video that were looked at, as a row of bars; the words are in the details."""
+    found = report.pixel_mark
+    if report.kind != "video" or found is None:
+        return ""
+    bars = "".join(
+        f'<i class="{"found" if is_marked else ""}" title="{seconds:.1f} s: '
+        f'{"marked" if is_marked else "no mark found"}"></i>'
+        for seconds, is_marked in zip(found.seconds, found.is_marked, strict=True)
+    )
+    ends = f"<span>{found.seconds[0]:.1f} s</span><span>{found.seconds[-1]:.1f} s</span>"
+    label = f"{sum(found.is_marked)} of {len(found.seconds)} frames are marked"
+    return (
+        f'<div class="timeline" role="img" aria-label="{label}"><div>{bars}</div>'
+        f"<small>{ends}</small></div>"
+    )

@@ -1,0 +1,70 @@
+"""What the Video tab says and shows while it works, as HTML; no faces are handled here."""
+
+from __future__ import annotations
+
+import html
+
+from PIL import Image
+
+from simswap import VideoProgress, VideoReport
+from simswap.demo.look import pictures, theme
+from simswap.demo.services.videos import Preview
+from simswap.video.source.info import VideoInfo
+from simswap.video.words import clock, told
+
+PROGRESS = """
+<div class="video-progress">
+  {picture}
+  <div>
+    <progress max="{total}" value="{done}" aria-label="Frames swapped"></progress>
+    <p>{line}</p>
+  </div>
+</div>
+"""
+
+
+def waiting() -> str:
+    """What is shown from the click until work begins."""
+    return PROGRESS.format(picture="", total=1, done=0, line="Waiting for its turn...")
+
+
+def progress(step: VideoProgress) -> str:
+    """How far a video has come, with its newest frame."""
+    parts = [f"{step.frames_done} of {step.frames_total} frames"]
+    if step.frames_per_second:
+        parts.append(f"{step.frames_per_second:.1f} frames/s")
+    if step.eta_seconds:
+        parts.append(f"{clock(step.eta_seconds)} left")
+    picture = ""
+    if step.thumbnail is not None:
+        uri = pictures.data_uri(Image.fromarray(step.thumbnail))
+        picture = f'<img src="{uri}" alt="The newest swapped frame">'
+    line = " · ".join(parts)
+    return PROGRESS.format(
+        picture=picture, total=step.frames_total, done=step.frames_done, line=html.escape(line)
+    )
+
+
+def found(info: VideoInfo) -> str:
+    """What a video holds, for its visitor."""
+    kind = f"{info.width}x{info.height}, {float(info.frame_rate):.4g} frames/s"
+    frames = "1 frame" if info.num_frames == 1 else f"{info.num_frames} frames"
+    return theme.message(f"{clock(info.duration)} min, {kind}, {frames}.", *info.notices)
+
+
+def previewed(frame: Preview) -> str:
+    """What the previewed frame shows."""
+    place = f"At {frame.seconds:.2f} s: "
+    if frame.after is None:
+        return theme.message(
+            place + "as it is. To see it swapped, add a source and tick the box above."
+        )
+    if not frame.num_faces:
+        return theme.message(place + "no face; such frames stay as they are.")
+    faces = "face" if frame.num_faces == 1 else "faces"
+    return theme.message(place + f"{frame.num_swapped} of {frame.num_faces} {faces} swapped.")
+
+
+def summary(report: VideoReport) -> str:
+    """What came of a video."""
+    return theme.message(told(report), *report.notices)

@@ -1,0 +1,113 @@
+"""The endpoints for photos; their docstrings are what the API page and an MCP client show."""
+
+from __future__ import annotations
+
+import gradio as gr
+
+from simswap import SwapOptions
+from simswap.demo.calls.arguments import File, Files, Flag, Number, Text, build_endpoint
+from simswap.demo.consent import check_said
+from simswap.demo.services import photos
+from simswap.demo.services.uploads import read_upload
+
+DEFAULTS = SwapOptions()
+
+
+def swap_image(
+    source: list[str] | None,
+    target: str | None,
+    faces: str = "all",
+    format: str = "png",
+    match_colour: bool = DEFAULTS.match_colour,
+    mask_softness: float = DEFAULTS.mask_softness,
+    consent: bool = False,
+    model: str | None = None,
+) -> tuple[str, dict[str, object]]:
+    """Put one person's face into a photo of another; the result is marked as synthetic.
+
+    The photo keeps its pose, expression, light and size; pixels away from the swapped faces do not
+    change. Use it only with photos of people who agreed.
+
+    Args:
+        source: One photo of the person whose face goes in, or a list of up to 8.
+        target: The photo to change.
+        faces: Which of its faces: "all", "largest", or numbers such as "0,2", in the order of
+            detect_faces (0 is the largest).
+        format: "png" (lossless) or "jpeg".
+        match_colour: Match the new face's colours to the photo's light.
+        mask_softness: Width of the soft edge, as a share of the face's square, 0 to 0.5.
+        consent: Say that you have the right to use these faces; a public Space asks for it.
+        model: Name of the model, of those that this server offers; null is its default.
+
+    Returns:
+        The new photo, and a summary: num_faces (found), swapped (their numbers), seconds (taken),
+        notices (worth reading).
+    """
+    with photos.readable_errors():
+        check_said(consent)
+    return photos.swap_uploads(
+        source or [],
+        target,
+        faces=faces,
+        format=format,
+        match_colour=match_colour,
+        mask_softness=mask_softness,
+        model=model,
+    )
+
+
+@photos.thrifty
+def detect_faces(
+    photo: str | None, min_score: float = DEFAULTS.min_score, model: str | None = None
+) -> list[dict[str, object]]:
+    """Find the faces in a photo, largest first.
+
+    Args:
+        photo: The photo to look at.
+        min_score: The lowest confidence that counts, 0 to 1.
+        model: Name of the model whose detector looks; null is this server's default.
+
+    Returns:
+        For each face its box [left, top, right, bottom], landmarks (left eye, right eye, nose, left
+        and right corner of the mouth: each [x, y], as a viewer sees them) and score. Positions are
+        pixels of the photo held upright.
+    """
+    with photos.readable_errors():
+        image = read_upload(photo).image
+    return [
+        {
+            "box": face.box.astype(float).round(1).tolist(),
+            "landmarks": face.landmarks.astype(float).round(1).tolist(),
+            "score": round(float(face.score), 4),
+        }
+        for face in photos.find_faces(image, min_score, model)
+    ]
+
+
+def build() -> None:
+    """The endpoints with components of their own, which no page shows: they name the arguments."""
+    summary, model = gr.JSON(label="Summary"), Text("Model")
+    build_endpoint(
+        swap_image,
+        {
+            "source": Files("Source photos"),
+            "target": File("Photo"),
+            "faces": Text("Faces", "all"),
+            "format": Text("Format", "png"),
+            "match_colour": Flag("Match colours", DEFAULTS.match_colour),
+            "mask_softness": Number("Softness of the edge", DEFAULTS.mask_softness),
+            "consent": Flag("I have the right to use these faces", False),
+            "model": model,
+        },
+        [gr.Image(label="Result"), summary],
+        concurrency_id="swap",
+    )
+    build_endpoint(
+        detect_faces,
+        {
+            "photo": File("Photo"),
+            "min_score": Number("Lowest confidence", DEFAULTS.min_score),
+            "model": model,
+        },
+        summary,
+    )

@@ -1,0 +1,1 @@
+"""The demo as a process: its folder, its address, its log."""

@@ -1,0 +1,1 @@
+"""The door before Gradio: routes, sizes, shares, sockets."""

@@ -1,0 +1,81 @@
+"""A limit on how many jobs one visitor's address may start in a minute, told in plain words."""
+
+from __future__ import annotations
+
+import time
+from collections import OrderedDict, deque
+
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from simswap.demo.server.allowed_routes import FRAME, route_of
+from simswap.demo.server.refusals import refused
+from simswap.demo.server.visitors import visitor_of
+from simswap.demo.settings import whole_number
+
+SETTING = "SIMSWAP_REQUESTS_PER_MINUTE"
+DEFAULT_LIMIT = 120  # jobs and uploads in a minute; a busy visitor of the page starts about 30
+# Camera frames over Gradio's stream belong to one job: four cameras' worth, 30 a second of each.
+MAX_FRAMES = 4 * 30 * 60
+WINDOW = 60.0  # seconds
+MAX_ADDRESSES = 10_000  # remembered at once
+FREE = ("GET", "HEAD", "OPTIONS")  # which start nothing
+KEY = "simswap.rate_limit"  # in a request's scope
+TOO_MANY = "More than {limit} requests a minute came from your address. Wait a minute, then go on."
+
+
+class Counter:
+    """What each address has started in the last minute."""
+
+    def __init__(self, limit: int) -> None:
+        self._limit = limit
+        self._times: OrderedDict[str, deque[float]] = OrderedDict()
+
+    def take(self, address: str) -> bool:
+        """Whether one more fits; it is counted only then."""
+        now = time.monotonic()
+        times = self._times.setdefault(address, deque(maxlen=self._limit))
+        self._times.move_to_end(address)
+        if len(self._times) > MAX_ADDRESSES:
+            self._times.popitem(last=False)
+        if len(times) == self._limit and now - times[0] < WINDOW:
+            return False
+        times.append(now)
+        return True
+
+
+class RateLimit:
+    """ASGI middleware that refuses, with 429, an address which asks too often."""
+
+    def __init__(self, app: ASGIApp, limit: int | None = None) -> None:
+        """limit: requests a minute; None takes what is configured."""
+        self._app = app
+        self._limit = limit or configured_limit()
+        self._requests, self._frames = Counter(self._limit), Counter(MAX_FRAMES)
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Pass a request on, or refuse it."""
+        if scope["type"] == "http" and scope["method"] not in FREE:
+            self.count(scope)
+            scope[KEY] = self
+        await self._app(scope, receive, send)
+
+    def count(self, scope: Scope) -> None:
+        """Count one for a request's visitor. Raises Refused if that is one too many."""
+        visitor = visitor_of(scope)
+        counter = self._frames if route_of(scope) is FRAME else self._requests
+        if visitor.is_counted and not counter.take(visitor.address):
+            raise refused(scope, 429, TOO_MANY.format(limit=self._limit), retry_after="60")
+
+
+def configured_limit() -> int:
+    """Requests a minute: what SIMSWAP_REQUESTS_PER_MINUTE says, or the default.
+
+    Raises OptionError if that is no number from 1.
+    """
+    return whole_number(SETTING, DEFAULT_LIMIT)
+
+
+def count_one_more(scope: Scope) -> None:
+    """Count a file beyond a request's first. Raises Refused if that is one too many."""
+    if limit := scope.get(KEY):
+        limit.count(scope)

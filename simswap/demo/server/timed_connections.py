@@ -1,0 +1,95 @@
+"""Connections are ended on which no request comes, or more by a WebSocket than frames need.
+
+By itself uvicorn waits for a request's headers without end, and unpacks messages of 16 MB.
+"""
+
+from __future__ import annotations
+
+import asyncio
+
+from h11 import Request
+from uvicorn import config
+from uvicorn._types import ASGISendEvent
+from uvicorn.config import Config
+from uvicorn.protocols.http.h11_impl import H11Protocol
+from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
+
+from simswap.demo.services.live_sessions import MAX_FRAME_BYTES
+
+SECONDS = 15.0  # for a request's headers, from the first byte or the answer before them
+MAX_MESSAGE_BYTES = MAX_FRAME_BYTES + 1000  # a little more gets a sentence, the rest a close code
+MAX_PARTS = 64  # of one message; a browser sends one
+MAX_UNREAD_BYTES = 4 * MAX_FRAME_BYTES  # of answers that a visitor does not take
+CLOSE_SECONDS = 1.0  # for the other end to close as well
+
+
+class TimedProtocol(H11Protocol):
+    """Uvicorn's protocol; a connection is closed if a request's headers do not come in time."""
+
+    _timer: asyncio.TimerHandle | None = None
+
+    def connection_made(self, transport: asyncio.Transport) -> None:
+        """Begin to wait."""
+        super().connection_made(transport)
+        self._wait()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """Wait no more."""
+        self._stop()
+        super().connection_lost(exc)
+
+    def handle_events(self) -> None:
+        """Wait no more if a request has come."""
+        before = self.cycle
+        super().handle_events()
+        if self.cycle is not before and not self.cycle.response_complete:
+            self._stop()
+
+    def handle_websocket_upgrade(self, event: Request) -> None:
+        """Wait no more: another protocol takes over."""
+        self._stop()
+        super().handle_websocket_upgrade(event)
+
+    def on_response_complete(self) -> None:
+        """Wait for the next request; also the rest of a body that nobody reads counts for none."""
+        self._wait()
+        super().on_response_complete()
+
+    def _wait(self) -> None:
+        self._stop()
+        self._timer = self.loop.call_later(SECONDS, self.transport.close)
+
+    def _stop(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+
+
+class BoundedSocket(WebSocketsSansIOProtocol):
+    """Uvicorn's WebSocket, for small messages that are not compressed.
+
+    A compressed one of a few kilobytes could be unpacked to the size of any limit, many at once.
+    """
+
+    def __init__(self, config: Config, *given: object, **named: object) -> None:
+        config.ws_max_size, config.ws_per_message_deflate = MAX_MESSAGE_BYTES, False
+        super().__init__(config, *given, **named)
+        self.close_timeout = CLOSE_SECONDS
+
+    def data_received(self, data: bytes) -> None:
+        """Take in what came. What would only pile up in memory ends the connection."""
+        super().data_received(data)
+        is_unread = self.transport.get_write_buffer_size() > MAX_UNREAD_BYTES
+        if is_unread or len(self.frames) > MAX_PARTS:
+            self.transport.abort()
+
+    async def send(self, message: ASGISendEvent) -> None:
+        """Send; a refusal completes the handshake as well, else uvicorn logs that nothing did."""
+        await super().send(message)
+        self.handshake_complete = self.handshake_complete or self.close_sent
+
+
+def time_connections() -> None:
+    """Have each server that starts from now on treat its connections so."""
+    config.HTTP_PROTOCOLS["auto"] = f"{__name__}:{TimedProtocol.__name__}"
+    config.WS_PROTOCOLS["auto"] = f"{__name__}:{BoundedSocket.__name__}"

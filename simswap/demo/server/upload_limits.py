@@ -1,0 +1,204 @@
+"""How much visitors may store: files in a request, bytes in an hour, and all of them together.
+
+What calls make of uploads counts like uploads, for the address that called.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import shutil
+import time
+from collections import OrderedDict, deque
+from pathlib import Path
+
+from python_multipart.exceptions import FormParserError
+from python_multipart.multipart import MultipartParser, parse_options_header
+from starlette.datastructures import Headers
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from simswap.demo.process.retention import MAX_AGE
+from simswap.demo.server.allowed_routes import MCP, UPLOAD, route_of
+from simswap.demo.server.rate_limit import count_one_more
+from simswap.demo.server.refusals import DISK_FULL, refused
+from simswap.demo.server.visitors import visitor_of
+from simswap.demo.settings import number
+from simswap.errors import OptionError
+
+SETTING = "SIMSWAP_DISK_GB"
+DEFAULT_GIGABYTES = 10.0  # for what all visitors have sent, and the results
+SHARE = 5  # of which one address may send one part in so many, in an hour
+MAX_FILES = 16  # in a request; the page sends 8 at most
+MAX_ADDRESSES = 10_000  # remembered at once
+KEPT_FREE = 1_000_000_000  # bytes of the disk, or that share of it if that is less
+KEPT_SHARE = 0.05
+LOOK_EVERY = 1.0  # seconds between two looks at the folder and the disk
+TOO_MUCH = (
+    "{gigabytes:g} GB an hour are taken from one address, results included; yours has had as much. "
+    "Try again later."
+)
+
+
+class Room:
+    """The room that there is for uploads, in the folder of this run and for each address."""
+
+    def __init__(self, folder: Path, gigabytes: float | None = None) -> None:
+        """gigabytes: for all; None takes SIMSWAP_DISK_GB or the default.
+
+        Raises OptionError if the setting is no number above 0.
+        """
+        self._folder = folder
+        self._max_bytes = 1e9 * (gigabytes or number(SETTING, DEFAULT_GIGABYTES, "gigabytes"))
+        self._share = self._max_bytes / SHARE
+        self._too_much = TOO_MUCH.format(gigabytes=self._share / 1e9)
+        self._sent: OrderedDict[str, deque[tuple[float, int]]] = OrderedDict()
+        self._used, self._free, self._looked_at = 0, 0, -LOOK_EVERY
+        self._is_looking = asyncio.Lock()
+
+    async def take(self, scope: Scope, num_bytes: int) -> None:
+        """Note that a request's visitor stores so many bytes more. Raises Refused if it may not."""
+        await self._look_again()
+        self._used += num_bytes
+        self._free -= num_bytes
+        if self._used > self._max_bytes or self._free < 0:
+            raise refused(scope, 507, DISK_FULL)
+        visitor = visitor_of(scope)
+        if visitor.is_counted and self._add(visitor.address, num_bytes) > self._share:
+            raise refused(scope, 429, self._too_much, retry_after="600")
+
+    async def check(self, scope: Scope) -> None:
+        """Raise OptionError if a visitor's call may store no results."""
+        await self._look_again()
+        if self._used >= self._max_bytes or self._free <= 0:
+            raise OptionError(DISK_FULL)
+        if self._add(visitor_of(scope).address, 0) >= self._share:
+            raise OptionError(self._too_much)
+
+    def note(self, scope: Scope, num_bytes: int) -> None:
+        """Note that a visitor's call has stored results, also one that this server passed on."""
+        self._used += num_bytes
+        self._free -= num_bytes
+        self._add(visitor_of(scope).address, num_bytes)
+
+    async def _look_again(self) -> None:
+        async with self._is_looking:
+            if time.monotonic() - self._looked_at > LOOK_EVERY:
+                self._used, self._free = await asyncio.to_thread(_look, self._folder)
+                self._looked_at = time.monotonic()
+
+    def _add(self, address: str, num_bytes: int) -> int:
+        """Bytes that an address has sent in the last hour, with these."""
+        now = time.monotonic()
+        sent = self._sent.setdefault(address, deque())
+        self._sent.move_to_end(address)
+        if len(self._sent) > MAX_ADDRESSES:
+            self._sent.popitem(last=False)
+        while sent and now - sent[0][0] > MAX_AGE:
+            sent.popleft()
+        if sent and now - sent[-1][0] < 1:  # one entry a second
+            sent[-1] = (sent[-1][0], sent[-1][1] + num_bytes)
+        else:
+            sent.append((now, num_bytes))
+        return sum(size for _, size in sent)
+
+
+class UploadLimits:
+    """ASGI middleware that looks through uploads on their way in, and counts them."""
+
+    def __init__(self, app: ASGIApp, room: Room) -> None:
+        self._app, self._room = app, room
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Pass a request on. What is refused on its way is not kept."""
+        if scope["type"] == "http" and scope["method"] == "POST":
+            if (route := route_of(scope)) is UPLOAD:
+                receive = _Upload(scope, receive, self._room).receive
+            elif route is MCP:  # whose data: URIs are stored too
+                receive = _Stored(scope, receive, self._room).receive
+        await self._app(scope, receive, send)
+
+
+class _Stored:
+    """A body that is being read, and is stored."""
+
+    def __init__(self, scope: Scope, receive: Receive, room: Room) -> None:
+        self._scope, self._receive, self._room = scope, receive, room
+
+    async def receive(self) -> Message:
+        """The next part of the body. Raises Refused if there is no room for it."""
+        message = await self._receive()
+        if part := message.get("body"):
+            self._look(part)
+            await self._room.take(self._scope, len(part))
+        return message
+
+    def _look(self, part: bytes) -> None:
+        """Raise Refused for what is not taken."""
+
+
+class _Upload(_Stored):
+    """An upload that is being read: a multipart form of files only."""
+
+    def __init__(self, scope: Scope, receive: Receive, room: Room) -> None:
+        super().__init__(scope, receive, room)
+        self._num_files, self._field, self._disposition = 0, b"", b""
+        _, options = parse_options_header(Headers(scope=scope).get("content-type"))
+        boundary = options.get(b"boundary")
+        self._parser = boundary and MultipartParser(
+            boundary,
+            {
+                "on_part_begin": self._begin,
+                "on_header_field": self._name,
+                "on_header_value": self._value,
+                "on_header_end": self._end_of_field,
+                "on_headers_finished": self._headers_finished,
+            },
+        )
+
+    def _look(self, part: bytes) -> None:
+        try:
+            if self._parser:
+                self._parser.write(part)
+        except FormParserError:
+            raise refused(self._scope, 400, "The upload is no form of files.") from None
+
+    def _begin(self) -> None:
+        self._num_files += 1
+        self._field, self._disposition = b"", b""
+        if self._num_files > MAX_FILES:
+            raise refused(
+                self._scope,
+                413,
+                f"A request may bring {MAX_FILES} files. Send the rest in another.",
+            )
+        if self._num_files > 1:
+            count_one_more(self._scope)
+
+    def _name(self, data: bytes, start: int, end: int) -> None:
+        self._field += data[start:end]
+
+    def _value(self, data: bytes, start: int, end: int) -> None:
+        if self._field.lower() == b"content-disposition":
+            self._disposition += data[start:end]
+
+    def _end_of_field(self) -> None:
+        self._field = b""
+
+    def _headers_finished(self) -> None:
+        # Gradio keeps the value of a field that is no file in memory, however long it is.
+        _, options = parse_options_header(self._disposition)
+        if b"filename" not in options:
+            raise refused(self._scope, 400, "An upload takes files only; a field has no file name.")
+
+
+def _look(folder: Path) -> tuple[int, int]:
+    """Bytes that a folder's files have, and bytes of its disk that may still be used."""
+    used = 0
+    for place, _, names in os.walk(folder):
+        for name in names:
+            try:
+                used += os.lstat(os.path.join(place, name)).st_size
+            except OSError:  # deleted meanwhile
+                continue
+    disk = shutil.disk_usage(folder)
+    return used, int(disk.free - min(KEPT_FREE, disk.total * KEPT_SHARE))

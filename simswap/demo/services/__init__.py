@@ -1,0 +1,1 @@
+"""What page and endpoints have done for a visitor."""

@@ -1,0 +1,71 @@
+"""Opens visitors' live sessions, and runs their frames through the one swap path."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import suppress
+
+import numpy as np
+import spaces  # before torch, which it prepares for a GPU that is lent call by call
+from spaces.config import Config
+
+from simswap import Identity, OptionError, SwapOptions, SwapResult
+from simswap.demo import models
+from simswap.demo.services import photos as service
+from simswap.demo.services.live_sessions import LiveSession, LiveSessions, SwapStream
+from simswap.swap.stream import StreamOptions
+
+# Detecting costs more than all else in a frame of 640 x 480; faces are followed in between.
+LIVE_STREAM = StreamOptions(detect_every=6, live=True)
+IS_GPU_LENT = Config.zero_gpu
+
+sessions = LiveSessions()
+
+
+def open_session(last: object, sources: list[str], faces: str, model: str | None) -> LiveSession:
+    """Give a page a session of its own with the person that its uploaded photos show.
+
+    last: the token of the page's last session, which then ends; faces: 'all' or 'largest'; model: a
+    name.
+    """
+    session = LiveSession(*_way_to_swap(sources, faces, model))
+    with service.readable_errors():
+        with suppress(OptionError):
+            sessions.end(sessions.shown(last))
+        sessions.open(session.token, session)
+    return session
+
+
+def change_session(session: LiveSession, sources: list[str], faces: str, model: str | None) -> None:
+    """Let a session, which keeps its token, go on as a new one would begin."""
+    session.change(*_way_to_swap(sources, faces, model))
+
+
+def _way_to_swap(sources: list[str], faces: str, model: str | None) -> tuple[SwapStream, str]:
+    """What turns frames into results, and the name of the model that does it."""
+    with service.readable_errors():
+        options, swapper = SwapOptions(faces=faces), models.by_name(model)
+        photos = service.read_sources(sources)
+    identity = find_identity([photo.image for photo in photos], swapper.name)
+
+    def swap(frames: Iterator[np.ndarray]) -> Iterator[SwapResult]:
+        if IS_GPU_LENT:  # to one call at a time, in a process of its own
+            return (swap_on_lent_gpu(frame, identity, options, swapper.name) for frame in frames)
+        return swapper.swap_frames(frames, identity, options, batch_size=1, stream=LIVE_STREAM)
+
+    return swap, swapper.name
+
+
+@spaces.GPU(duration=15)
+def find_identity(photos: list[np.ndarray], model: str) -> Identity:
+    """The person that photos ([H, W, 3] uint8 RGB) show, as a model sees them."""
+    with service.readable_errors():
+        return models.by_name(model).identity_of(photos)
+
+
+@spaces.GPU(duration=10)
+def swap_on_lent_gpu(
+    frame: np.ndarray, identity: Identity, options: SwapOptions, model: str
+) -> SwapResult:
+    """Swap one camera frame ([H, W, 3] uint8 RGB)."""
+    return next(models.by_name(model).swap_frames([frame], identity, options, batch_size=1))

@@ -1,0 +1,200 @@
+"""Visitors' live sessions: who is put in, and the one path that their camera's frames go through.
+
+A session belongs to one open page. It holds an embedding and the newest swapped frame, in memory
+only, and ends when the visitor stops, leaves, or sends nothing for a while.
+"""
+
+from __future__ import annotations
+
+import io
+import secrets
+import threading
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+import numpy as np
+from PIL import Image
+
+from simswap import MediaError, OptionError, SwapResult
+from simswap.media.decoding import decode_photo
+from simswap.provenance.metadata import synthetic_xmp
+
+MAX_FRAME_BYTES = 500_000  # a JPEG of the largest frame at high quality has half of that
+MAX_FRAME_PIXELS = 1280 * 720
+MIN_FRAME_SIDE = 64  # px
+MAX_SESSIONS = 4  # at once; they take turns, frame by frame
+IDLE_SECONDS = 60.0  # without a frame, after which a session's place is free again
+IDLE_WHERE_OTHERS_WAIT = 10.0  # after which it is, if somebody else wants it
+JPEG_QUALITY = 85
+
+ENDED = "The live session has ended. Press Start camera to begin a new one."
+
+SwapStream = Callable[[Iterator[np.ndarray]], Iterator[SwapResult]]
+
+
+@dataclass(frozen=True)
+class LiveFrame:
+    """A swapped frame on its way to its visitor: a JPEG, and the numbers of faces."""
+
+    jpeg: bytes
+    num_faces: int
+    num_swapped: int
+
+
+class LiveSession:
+    """One visitor's camera. Frames come one at a time; each is answered before the next is taken.
+
+    Attributes:
+        token: proves to the socket that the page which asks is the one that opened the session.
+        model: name of the model at work, which each frame's synthetic mark tells.
+        newest: the last frame that it answered, [H, W, 3] uint8 RGB; None before the first.
+    """
+
+    def __init__(self, swap: SwapStream, model: str) -> None:
+        """Begin a session; see `change`."""
+        self.token = secrets.token_urlsafe(24)
+        self.last_used = time.monotonic()
+        self._frame = np.empty(0)
+        self._busy = threading.Lock()
+        self.change(swap, model)
+
+    def change(self, swap: SwapStream, model: str) -> None:
+        """Swap the frames that come from now on in another way.
+
+        swap: frames to results, one by one, as FaceSwapper.swap_frames does it.
+        """
+        with self._busy:
+            self.newest: np.ndarray | None = None
+            self._is_swapped = False
+            self.model = model
+            self._xmp = synthetic_xmp(model)
+            self._results = swap(self._frames())
+
+    def swap(self, jpeg: bytes) -> LiveFrame:
+        """Swap one frame. Raises MediaError if it is not a JPEG of a size that is taken."""
+        frame = decode_frame(jpeg)
+        with self._busy:
+            self._frame, self.last_used = frame, time.monotonic()
+            result = next(self._results)
+            self.newest, self._is_swapped = result.image, bool(result.swapped)
+            xmp = self._xmp if result.swapped else b""
+        return LiveFrame(encode_frame(result.image, xmp), len(result.faces), len(result.swapped))
+
+    def snapshot(self) -> tuple[np.ndarray, str | None]:
+        """The newest frame and the model that swapped faces in it, None where there was none.
+
+        Raises MediaError before the first frame.
+        """
+        with self._busy:
+            if self.newest is None:
+                raise MediaError("There is no swapped picture yet. Wait for the first one.")
+            return self.newest, self.model if self._is_swapped else None
+
+    def _frames(self) -> Iterator[np.ndarray]:
+        while True:
+            yield self._frame
+
+
+def decode_frame(jpeg: bytes) -> np.ndarray:
+    """A camera's frame, [H, W, 3] uint8 RGB. Raises MediaError for anything but a modest JPEG."""
+    if len(jpeg) > MAX_FRAME_BYTES:
+        raise MediaError(
+            f"A camera frame of {len(jpeg)} bytes is more than the {MAX_FRAME_BYTES} that are "
+            "taken. Choose a lower resolution for the camera."
+        )
+    not_whole = "A camera frame is not a whole JPEG. Stop and start again."
+    if not jpeg.startswith(b"\xff\xd8\xff"):
+        raise MediaError(not_whole)
+    try:
+        return decode_photo(jpeg, "The camera frame", _check_frame_size).image
+    except MediaError as error:
+        if error.__cause__ is None:  # refused as it is, not damaged
+            raise
+        raise MediaError(not_whole) from error
+
+
+def _check_frame_size(size: tuple[int, int], name: str) -> None:
+    width, height = size
+    if width * height > MAX_FRAME_PIXELS or min(size) < MIN_FRAME_SIDE:
+        raise MediaError(f"{name} of {width}x{height} pixels is not taken; up to 1280x720 is.")
+
+
+def encode_frame(image: np.ndarray, xmp: bytes) -> bytes:
+    """A swapped frame ([H, W, 3] uint8 RGB) as a JPEG; xmp: its synthetic mark, b"" for none."""
+    encoded = io.BytesIO()
+    Image.fromarray(image).save(encoded, "JPEG", quality=JPEG_QUALITY, xmp=xmp)
+    return encoded.getvalue()
+
+
+class LiveSessions:
+    """The sessions of all open pages. Safe to use from several threads."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._by_page: dict[str, LiveSession] = {}
+
+    def open(self, page: str, session: LiveSession) -> None:
+        """Give a page its session, in place of an earlier one.
+
+        page: any name for it. Raises OptionError if all places are taken.
+        """
+        with self._lock:
+            self._forget_idle()
+            self._by_page.pop(page, None)
+            if len(self._by_page) >= MAX_SESSIONS:
+                self._forget_idle(IDLE_WHERE_OTHERS_WAIT)
+            if len(self._by_page) >= MAX_SESSIONS:
+                raise OptionError(
+                    f"All {MAX_SESSIONS} places for live cameras are taken at the moment. Try "
+                    "again in a minute."
+                )
+            self._by_page[page] = session
+
+    def of_page(self, page: str | None) -> LiveSession:
+        """The session of a page. Raises OptionError if it has none (any more)."""
+        with self._lock:
+            self._forget_idle()
+            session = self._by_page.get(page or "")
+        if session is None:
+            raise OptionError(ENDED)
+        return session
+
+    def shown(self, token: object) -> LiveSession:
+        """The session of a token. Raises OptionError if it has ended, or there never was one."""
+        session = self.of_token(token) if isinstance(token, str) else None
+        if session is None:
+            raise OptionError(ENDED)
+        return session
+
+    def of_token(self, token: str) -> LiveSession | None:
+        """The session that a token was given out for, if it is still open."""
+        with self._lock:
+            self._forget_idle()
+            sessions = list(self._by_page.values())
+        return next((one for one in sessions if _is_same(one.token, token)), None)
+
+    def close(self, page: str | None) -> None:
+        """Forget a page's session, if it has one."""
+        with self._lock:
+            self._by_page.pop(page or "", None)
+
+    def end(self, session: LiveSession) -> None:
+        """Forget a session, if it has not been replaced."""
+        with self._lock:
+            self._by_page = {page: one for page, one in self._by_page.items() if one is not session}
+
+    def is_open(self, session: LiveSession) -> bool:
+        """Whether a session has not been closed or replaced."""
+        with self._lock:
+            return session in self._by_page.values()
+
+    def _forget_idle(self, seconds: float | None = None) -> None:
+        now, seconds = time.monotonic(), IDLE_SECONDS if seconds is None else seconds
+        idle = [page for page, one in self._by_page.items() if now - one.last_used > seconds]
+        for page in idle:
+            del self._by_page[page]
+
+
+def _is_same(token: str, given: str) -> bool:
+    return secrets.compare_digest(token.encode(), given.encode("utf-8", "replace"))

@@ -1,0 +1,202 @@
+"""What the demo does with a visitor's photos; the page and the endpoints share these functions.
+
+Models go by their names: what runs on a lent GPU is sent to another process, and they are not.
+"""
+
+from __future__ import annotations
+
+import logging
+import tempfile
+import time
+from dataclasses import replace
+from pathlib import Path
+
+import cv2
+import numpy as np
+import spaces  # before torch, which it prepares for such a GPU
+import torch
+
+from simswap import Face, OptionError, SigningError, SwapOptions, SwapResult
+from simswap.demo import models
+from simswap.demo.calls.failures import readable_errors, thrifty
+from simswap.demo.services.uploads import read_upload, upload_folder, uploaded_file
+from simswap.demo.services.video_limits import LOOK_SECONDS, VERIFY_LIMITS
+from simswap.media.decoding import MIN_SIDE
+from simswap.media.photos import Photo, write_photo
+from simswap.provenance.signing import default_signer
+from simswap.types import parse_faces
+from simswap.verify.report import Report, look_for_pixel_mark, verify
+
+clock = time.monotonic
+logger = logging.getLogger(__name__)
+
+MAX_SOURCES = 8  # photos, all of them in memory at once, each of up to:
+SOURCE_PIXELS = 6_000_000  # an identity is read from far fewer
+SUFFIXES = {"png": ".png", "jpeg": ".jpg"}
+
+
+@spaces.GPU(duration=15)
+def find_faces(image: np.ndarray, min_score: float, model: str | None) -> list[Face]:
+    """Faces of a photo ([H, W, 3] uint8 RGB) as a model's detector sees them, largest first."""
+    with readable_errors():
+        return models.by_name(model).detect(image, min_score)
+
+
+def gpu_seconds(
+    sources: list[np.ndarray], target: np.ndarray, options: SwapOptions, model: str
+) -> int:
+    """For how long a lent GPU is asked for: a large photo takes longer, and so does each source."""
+    megapixels = sum(image.shape[0] * image.shape[1] for image in (*sources, target)) / 1e6
+    return min(10 + 2 * len(sources) + round(megapixels / 2), 60)
+
+
+@spaces.GPU(duration=gpu_seconds)
+def swap_faces(
+    sources: list[np.ndarray], target: np.ndarray, options: SwapOptions, model: str
+) -> tuple[SwapResult, dict[str, object]]:
+    """Swap in a photo; all images [H, W, 3] uint8 RGB. Returns the result and its summary."""
+    with readable_errors():
+        started = time.perf_counter()
+        swapper = models.by_name(model)
+        identity = swapper.identity_of(sources)
+        result = swapper.swap_image(target, identity, options)
+        summary = {
+            "num_faces": len(result.faces),
+            "swapped": list(result.swapped),
+            "seconds": round(time.perf_counter() - started, 3),
+            "notices": [*identity.notices, *result.notices],
+        }
+        return result, summary
+
+
+@thrifty
+def swap_uploads(
+    sources: list[str],
+    target: str | None,
+    *,
+    faces: str,
+    format: str,
+    match_colour: bool,
+    mask_softness: float,
+    model: str | None,
+) -> tuple[str, dict[str, object]]:
+    """Swap in uploaded files. Returns the path of the marked result, and a summary.
+
+    faces: 'all', 'largest', or face numbers such as '0,2'; model: a name, None is the default; the
+    rest as in SwapOptions.
+    """
+    with readable_errors():
+        model = models.by_name(model).name
+        options = SwapOptions(
+            faces=parse_faces(faces), match_colour=match_colour, mask_softness=mask_softness
+        )
+        suffix = _suffix_of(format)
+        photos = read_sources(sources)
+        if target is None:
+            raise OptionError("There is no target photo yet. Add the photo to put the face into.")
+        target_photo = read_upload(target)
+    images = [photo.image for photo in photos]
+    result, summary = swap_faces(images, target_photo.image, options, model)
+    del images
+    target_photo = replace(target_photo, image=result.image)  # lets go of the photo's own pixels
+    read_notices = [notice for photo in (*photos, target_photo) for notice in photo.notices]
+    with readable_errors():
+        path, written = write_result(result.image, target_photo, suffix, model)
+    summary["notices"] = [*read_notices, *summary["notices"], *written]
+    return path, summary
+
+
+def read_sources(paths: list[str]) -> list[Photo]:
+    """Read the uploaded photos of the person to put in; large ones are shrunk one by one."""
+    if not paths:
+        raise OptionError("There is no source photo yet. Add one of the person to put in.")
+    if len(paths) > MAX_SOURCES:
+        raise OptionError(f"{len(paths)} source photos are too many. Use up to {MAX_SOURCES}.")
+    return [_read_source(path) for path in paths]
+
+
+def _read_source(path: str) -> Photo:
+    photo = read_upload(path)
+    height, width = photo.image.shape[:2]
+    scale = (SOURCE_PIXELS / (height * width)) ** 0.5
+    if scale >= 1:
+        return photo
+    size = (max(round(width * scale), MIN_SIDE), max(round(height * scale), MIN_SIDE))
+    image = cv2.resize(photo.image, size, interpolation=cv2.INTER_AREA)
+    return Photo(image, notices=photo.notices, path=photo.path)
+
+
+@thrifty
+def convert_result(path: str, format: str, model: str) -> str:
+    """Write a result that a model made once more, as `format`; returns the new path."""
+    with readable_errors():
+        result = read_upload(path)
+        path, _ = write_result(result.image, result, _suffix_of(format), model)
+    return path
+
+
+def write_result(
+    image: np.ndarray, like: Photo, suffix: str, model: str | None
+) -> tuple[str, tuple[str, ...]]:
+    """Write a photo that a model made, marked and signed, to where it is deleted in time.
+
+    model: None for a photo in which no face was swapped, which gets neither mark nor signature.
+
+    Returns its path, and notices.
+    """
+    path = Path(tempfile.mkdtemp(dir=upload_folder())) / f"simswap{suffix}"
+    notices = write_photo(path, image, like=like, model=model)
+    return str(path), notices
+
+
+@thrifty
+def verify_upload(path: str | None) -> Report:
+    """What an uploaded photo's or video's signature and marks say."""
+    with readable_errors():
+        file = uploaded_file(path)
+        return look_at_pixels(verify(file, VERIFY_LIMITS), file)
+
+
+@spaces.GPU(duration=60)
+def look_at_pixels(report: Report, file: Path) -> Report:
+    """The report with what the pixels of an uploaded file say."""
+    deadline = clock() + LOOK_SECONDS
+    with readable_errors():
+        return look_for_pixel_mark(
+            report,
+            file,
+            models.by_name(None),
+            models.names(),
+            VERIFY_LIMITS,
+            is_over=lambda: clock() > deadline,
+        )
+
+
+def signing() -> str:
+    """Who signs results, for the visitor; the operator's log has it too if nobody can."""
+    try:
+        signer = default_signer()
+    except SigningError as error:
+        logger.warning("Results are not signed. %s", error)
+        return f"Results are not signed: {error}"
+    if signer.is_self_made:
+        return (
+            "Results are signed (Content Credentials) with this installation's own certificate: "
+            "other programs will call the signer unknown."
+        )
+    return "Results are signed (Content Credentials) with the operator's certificate."
+
+
+def machine() -> str:
+    """What swaps run on, for the visitor."""
+    device = models.by_name(None).device
+    if device.type == "cuda":
+        return torch.cuda.get_device_name(device)
+    threads = torch.get_num_threads()
+    return f"CPU, {threads} thread{'s' if threads > 1 else ''}"
+
+
+def _suffix_of(format: str) -> str:
+    if format not in SUFFIXES:
+        raise OptionError(f"format={format!r} is not known. Use 'png' or 'jpeg'.")
+    return SUFFIXES[format]

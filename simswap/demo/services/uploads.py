@@ -1,0 +1,61 @@
+"""Files that visitors send: only what was uploaded is read, whatever path a request names."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import gradio as gr
+from gradio.data_classes import ListFiles
+
+from simswap.errors import MediaError
+from simswap.media.photos import Photo, read_photo
+
+
+class OneOrMoreFiles(ListFiles):
+    """One file, or a list of files."""
+
+    @classmethod
+    def model_json_schema(cls, *given: Any, **named: Any) -> dict[str, Any]:
+        """Its type; all in one piece, where pydantic's refers to definitions by their place.
+
+        That is another one where a tool of MCP has this as one of its arguments.
+        """
+        schema = super().model_json_schema(*given, **named)
+        parts = schema.pop("$defs")
+        schema["items"] = parts["FileData"]
+        schema["items"]["properties"]["meta"] = parts["FileDataMeta"]
+        return schema
+
+
+def upload_folder() -> Path:
+    """Where Gradio keeps uploads and results, until its delete_cache removes them."""
+    folder = Path(gr.utils.get_upload_folder()).absolute()
+    folder.mkdir(parents=True, exist_ok=True)
+    return folder
+
+
+def uploaded_file(path: str | None) -> Path:
+    """A file that was uploaded to this server.
+
+    Raises MediaError if there is none, or the path lies elsewhere: some of Gradio's components
+    hand on a path that a hand-made request names, and it could be any file of the server.
+    """
+    if path is None:
+        raise MediaError("No file was given. Add one.")
+    try:
+        real = Path(path).resolve()
+        is_here = real.is_relative_to(upload_folder().resolve())
+        is_file = is_here and real.is_file()
+    except (OSError, ValueError):  # no path at all: too long, or with a null character
+        is_here = is_file = False
+    if not is_here:
+        raise MediaError("That file was not uploaded to this server. Upload the file itself.")
+    if not is_file:
+        raise MediaError("That file is not on this server any more. Upload it again.")
+    return Path(path)
+
+
+def read_upload(path: str | None) -> Photo:
+    """Read a photo that was uploaded to this server; raises MediaError as `uploaded_file` does."""
+    return read_photo(uploaded_file(path))

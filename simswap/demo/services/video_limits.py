@@ -1,0 +1,68 @@
+"""What visitors may ask of the demo in the way of videos: all numbers in one place."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import replace
+
+from simswap.errors import OptionError
+from simswap.media.photos import MAX_FILE_BYTES
+from simswap.video.source import limits
+from simswap.video.source.info import VideoInfo, trim
+
+SETTING = "SIMSWAP_VIDEO_SECONDS"
+DEFAULT_SECONDS = 120.0
+FRAMES_PER_SECOND = 60  # that many of a second are swapped at most
+
+# Of the file as it is sent; app.py lets nothing larger in.
+LIMITS = limits.VideoLimits(
+    max_bytes=MAX_FILE_BYTES,
+    max_pixels=3840 * 2160,
+    max_seconds=1800,
+    max_frames=1800 * 240,  # a phone's slow motion
+    max_decoded=limits.VERIFY_LIMITS.max_decoded,
+    max_work=limits.VERIFY_LIMITS.max_work,
+)
+
+# Of one that is verified, of which only some frames are looked at. What the trial run may take, the
+# look-through may take once more; with LOOK_SECONDS one file costs some ten seconds at most.
+VERIFY_LIMITS = replace(
+    limits.VERIFY_LIMITS,
+    max_pixels=LIMITS.max_pixels,
+    max_decoded=500_000_000,  # in a second or two, at 250 to 500 megapixels a second
+    max_work=3.0,
+)
+# On the clock, from the trial run on; an ordinary video's 12 frames take two or three.
+LOOK_SECONDS = 6.0
+
+
+def allowed_seconds() -> float:
+    """How long the part may be that is swapped: two minutes, or what SIMSWAP_VIDEO_SECONDS says.
+
+    Raises OptionError if that is no number above 0.
+    """
+    text = os.environ.get(SETTING) or str(DEFAULT_SECONDS)
+    try:
+        seconds = float(text)
+    except ValueError:
+        seconds = 0.0
+    if not seconds > 0:
+        raise OptionError(f"{SETTING} is {text!r}; give a number of seconds above 0.")
+    return seconds
+
+
+def check_length(info: VideoInfo, start: float | None, end: float | None) -> None:
+    """Raise OptionError if the part from start to end (seconds) is too long to be swapped here."""
+    first, stop = trim(info, start, end)
+    seconds, allowed = info.seconds(stop) - info.seconds(first), allowed_seconds()
+    advice = "Choose a shorter part with start and end."
+    if seconds > allowed + 0.001:
+        raise OptionError(
+            f"{seconds:.1f} s of video are too much for this server, which swaps up to "
+            f"{allowed:g} s at a time. {advice}"
+        )
+    if stop - first > allowed * FRAMES_PER_SECOND:
+        raise OptionError(
+            f"{stop - first} frames are too many for this server, which swaps up to "
+            f"{allowed * FRAMES_PER_SECOND:.0f} at a time. {advice}"
+        )

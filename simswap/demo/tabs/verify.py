@@ -1,0 +1,41 @@
+"""The Verify tab: a file in, what is known of it out."""
+
+from __future__ import annotations
+
+import gradio as gr
+
+from simswap.demo.calls.arguments import File, declare
+from simswap.demo.look import report as report_card
+from simswap.demo.look import theme
+from simswap.demo.services import photos
+
+
+def show(file: dict | None) -> str:
+    """The report on an uploaded file (as the browser sends it), as HTML."""
+    if file is None:
+        return ""
+    try:
+        return report_card.show(photos.verify_upload(file["path"]))
+    except gr.Error as error:
+        return report_card.show_error(error.message)
+
+
+def build() -> None:
+    """The tab's components and events; call it inside of its gr.Tab."""
+    with gr.Row(equal_height=False):
+        with gr.Column(scale=5, elem_classes="half"):
+            gr.HTML(theme.heading("Verify", "Was a photo or video changed by a model?"))
+            file = gr.File(
+                label="Photo or video",
+                show_label=False,
+                file_types=["image", "video"],
+                height=200,
+                elem_id="verify-file",
+            )
+            declare(file, "file", File())
+        with gr.Column(scale=6, elem_classes="half"):
+            gr.HTML(theme.heading("Report", "What its signature and its marks say."))
+            report = gr.HTML(elem_id="report", js_on_load=theme.LIVE_REGION_JS)
+    file.change(
+        show, file, report, api_visibility="private", preprocess=False, concurrency_id="verify"
+    )

@@ -1,0 +1,238 @@
+"""The Video tab: photos and a video in, a video out."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import closing
+from dataclasses import replace
+
+import gradio as gr
+
+from simswap import VideoProgress
+from simswap.demo import consent
+from simswap.demo.calls import waiting_line
+from simswap.demo.calls.arguments import File, Flag, Number, Text, declare
+from simswap.demo.look import theme, video
+from simswap.demo.services import photos, videos
+from simswap.demo.services.videos import Choices
+from simswap.demo.tabs import model_picker, shared
+from simswap.video.writing import Encoding
+
+DEFAULTS = Choices()
+FACES = [("All faces", "all"), ("Largest face", "largest")]
+FORMATS = [("MP4", "mp4"), ("WebM", "webm")]
+KEEP = gr.skip()
+# In the order of Choices' fields, but for the model, the last. An emptied field comes as null.
+SETTINGS = {
+    "faces": Text(default=DEFAULTS.faces),
+    "start": Number(),
+    "end": Number(),
+    "format": Text(default=DEFAULTS.format),
+    "crf": Number(),
+    "detect_every": Number(default=DEFAULTS.detect_every),
+    "match_colour": Flag(default=DEFAULTS.match_colour),
+    "mask_softness": Number(default=DEFAULTS.mask_softness),
+}
+MAX_CRF = 51
+
+
+# Callbacks of the page. They take what the browser sends as it is (preprocess=False), since
+# Gradio's own reading of a video may convert it.
+
+
+def show_video(
+    is_agreed: bool, source: list[dict] | None, target: dict | None, *settings: object
+) -> tuple[object, ...]:
+    """What the video holds, its start and end, the slider over its frames, and its first frame."""
+    no_slider = gr.Slider(value=0, visible=False)
+    if target is None:
+        return "", 0, 0, no_slider, None, ""
+    try:
+        info = videos.look_at(target["path"])
+    except gr.Error as error:
+        return theme.message(error.message), 0, 0, no_slider, None, ""
+    slider = gr.Slider(value=0, maximum=max(info.num_frames - 1, 1), visible=info.num_frames > 1)
+    seconds = round(info.duration, 3)
+    frame = show_frame(is_agreed, source, target, 0, *settings)
+    return video.found(info), 0, seconds, slider, *frame
+
+
+def show_quality(format: str) -> int:
+    """The usual quality of a format: the scales differ."""
+    return Encoding(format).quality
+
+
+def show_frame(
+    is_agreed: bool,
+    source: list[dict] | None,
+    target: dict | None,
+    number: int,
+    *settings: object,
+) -> tuple[tuple[str, str] | None, str]:
+    """A frame before and after (the same without consent), and what is in it."""
+    if target is None:
+        return None, ""
+    sources = shared.paths(source) if is_agreed is True else []
+    try:
+        preview = videos.preview(sources, target["path"], number, Choices(*settings))
+    except gr.Error as error:
+        return None, theme.message(error.message)
+    return (preview.before, preview.after or preview.before), video.previewed(preview)
+
+
+def swap_on_page(
+    is_agreed: bool, source: list[dict] | None, target: dict | None, *settings: object
+) -> Iterator[tuple[object, ...]]:
+    """How far it is, then the result, its download, and what happened."""
+    path = target and target["path"]
+    choices = Choices(*settings)
+    # The field shows 0 until the page has filled in the video's end, and a click may come before.
+    choices = replace(choices, end=choices.end or None)
+    steps = videos.swap_uploads(shared.paths(source), path, choices)
+    try:
+        with photos.readable_errors(), closing(steps):
+            consent.check_ticked(is_agreed)
+            for step in steps:
+                if isinstance(step, VideoProgress):
+                    yield video.progress(step), KEEP, KEEP, KEEP
+                else:
+                    download = gr.DownloadButton(value=step.path, interactive=True)
+                    yield "", step.path, download, video.summary(step.report)
+    except gr.Error as error:  # raised, it would end the chain that makes the page ready again
+        yield "", KEEP, KEEP, theme.message(error.message)
+
+
+def begin() -> tuple[object, ...]:
+    """The page at the start of a job: an old result is gone, and it can be cancelled."""
+    return (
+        video.waiting(),
+        None,
+        gr.DownloadButton(value=None, interactive=False),
+        "",
+        gr.Button(interactive=False),
+        gr.Button(interactive=True),
+    )
+
+
+def end() -> tuple[str, gr.Button, gr.Button]:
+    """The page when a job has ended, however it did."""
+    return "", gr.Button(interactive=True), gr.Button(interactive=False)
+
+
+def refused() -> tuple[str, str, gr.Button, gr.Button]:
+    """The page when the job was not taken: what goes wrong in one tells it itself."""
+    progress, *buttons = end()
+    return progress, theme.message(waiting_line.BUSY), *buttons
+
+
+def cancelled() -> tuple[str, str, gr.Button, gr.Button]:
+    """The page when the visitor has cancelled the job."""
+    progress, *buttons = end()
+    return progress, theme.message("Cancelled. Nothing was kept."), *buttons
+
+
+def build() -> None:
+    """The tab's components and events; call it inside of its gr.Tab."""
+    with gr.Row(equal_height=False):
+        with gr.Column(scale=5, elem_classes="half"):
+            source, target = _build_inputs()
+            found = theme.build_message()
+            settings = (*_build_settings(), model_picker.dropdown())
+            with gr.Row():
+                swap = gr.Button("Swap the video", variant="primary", size="lg", scale=2)
+                cancel = gr.Button("Cancel", size="lg", interactive=False, min_width=90)
+        with gr.Column(scale=6, elem_classes="half"):
+            slider, frame, seen = _build_preview()
+            progress, player, told, download = _build_result()
+    private = {"api_visibility": "private", "preprocess": False}
+    at_once = {"api_visibility": "private", "queue": False, "show_progress": "hidden"}
+    shown = {**private, "concurrency_id": "preview", "trigger_mode": "always_last"}
+    faces, start, stop, format, crf, *_, model = settings
+    agreed = consent.checkbox()
+    given = [agreed, source, target, *settings]
+    target.change(
+        show_video,
+        given,
+        [found, start, stop, slider, frame, seen],
+        **shown,
+    )
+    format.input(show_quality, format, crf, **at_once)
+    framed = [agreed, source, target, slider, *settings]
+    for changed in (agreed.input, source.change, slider.release, faces.input, model.input):
+        changed(show_frame, framed, [frame, seen], **shown)
+    outputs = [progress, player, download, told]
+    run = swap.click(begin, outputs=[*outputs, swap, cancel], **at_once).then(
+        swap_on_page,
+        given,
+        outputs,
+        concurrency_id="video",
+        concurrency_limit=1,
+        show_progress="hidden",
+        **private,
+    )
+    run.then(end, outputs=[progress, swap, cancel], **at_once)
+    run.failure(refused, outputs=[progress, told, swap, cancel], **at_once)
+    cancel.click(cancelled, outputs=[progress, told, swap, cancel], cancels=[run], **at_once)
+
+
+def _build_inputs() -> tuple[gr.Gallery, gr.File]:
+    with gr.Row():
+        with gr.Column(min_width=160):
+            source = shared.build("video-source")
+        with gr.Column(min_width=160):
+            gr.HTML(theme.heading("Target", "The video to put the face into."))
+            # Not gr.Video: its editor fetches a program from elsewhere, and takes no GIF.
+            target = gr.File(
+                label="Target video",
+                show_label=False,
+                file_types=["video", ".gif", ".mkv", ".avi"],
+                height=260,
+                elem_id="video-target",
+            )
+            declare(target, "target", File())
+    return source, target
+
+
+def _build_settings() -> tuple[gr.components.Component, ...]:
+    """In the order of SETTINGS."""
+    faces = gr.Radio(FACES, value=DEFAULTS.faces, label="Faces to swap")
+    with gr.Row():
+        # Gradio shows a number that is not given as 0: the end is filled in with the video.
+        start = gr.Number(DEFAULTS.start, label="Start, in seconds", minimum=0)
+        end = gr.Number(0, label="End, in seconds", minimum=0)
+    with gr.Accordion("Settings", open=False):
+        format = gr.Radio(FORMATS, value=DEFAULTS.format, label="File format")
+        crf = gr.Slider(
+            0,
+            MAX_CRF,
+            show_quality(DEFAULTS.format),
+            step=1,
+            label="Quality (CRF): lower is better and larger",
+        )
+        every = gr.Slider(
+            1, 10, DEFAULTS.detect_every, step=1, label="Look for faces every n-th frame"
+        )
+        colour = gr.Checkbox(DEFAULTS.match_colour, label="Match the face's colours to the video")
+        softness = gr.Slider(
+            0, 0.5, DEFAULTS.mask_softness, step=0.01, label="Softness of its edge"
+        )
+    settings = (faces, start, end, format, crf, every, colour, softness)
+    for component, (name, argument) in zip(settings, SETTINGS.items(), strict=True):
+        declare(component, name, argument)
+    return settings
+
+
+def _build_preview() -> tuple[gr.Slider, gr.ImageSlider, gr.HTML]:
+    gr.HTML(theme.heading("Preview", "Any frame, swapped. Drag the handle to compare."))
+    frame = theme.build_comparison("video-preview", max_height=420)
+    slider = gr.Slider(0, 1, 0, step=1, label="Frame", visible=False, elem_id="video-frame")
+    declare(slider, "frame", Number(default=0))
+    return slider, frame, theme.build_message()
+
+
+def _build_result() -> tuple[gr.HTML, gr.Video, gr.HTML, gr.DownloadButton]:
+    gr.HTML(theme.heading("Result", "The whole video, with its sound."))
+    progress = gr.HTML(elem_classes="message")
+    player = gr.Video(show_label=False, interactive=False, height=360, elem_id="video-result")
+    told = theme.build_message()
+    return progress, player, told, gr.DownloadButton("Download the video", interactive=False)

@@ -1,0 +1,168 @@
+"""The Webcam tab: the visitor's own camera, live, with somebody else's face.
+
+The page's script (webcam_view.js) sends frames over a WebSocket where it can, else by Gradio's
+`.stream`; both have one frame in flight, so a picture is never older than one swap.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import contextlib
+from pathlib import Path
+
+import gradio as gr
+
+from simswap import MediaError, OptionError, SimSwapError
+from simswap.demo import consent
+from simswap.demo.calls import waiting_line
+from simswap.demo.calls.arguments import Text, declare
+from simswap.demo.look import theme
+from simswap.demo.server import webcam_socket
+from simswap.demo.services import live
+from simswap.demo.services import photos as service
+from simswap.demo.services.live_sessions import MAX_SESSIONS
+from simswap.demo.tabs import model_picker, shared
+from simswap.media.photos import Photo
+
+CHOICES = [("All faces", "all"), ("Largest face", "largest")]
+LOOK = Path(theme.__file__)
+VIEW_HTML = LOOK.with_name("webcam_view.html").read_text(encoding="utf-8")
+VIEW_JS = LOOK.with_name("webcam_view.js").read_text(encoding="utf-8")
+STREAM_SECONDS = 300  # of one run of `.stream`; the page then begins another
+DATA_URI = "data:image/jpeg;base64,"
+
+
+# Callbacks of the page. What the view's value holds is said in webcam_view.js.
+
+
+def begin(
+    is_agreed: bool,
+    source: list[dict] | None,
+    faces: str,
+    model: str,
+    view: object,
+) -> dict[str, object]:
+    """Open the page's session, in place of its last; the view then asks for the camera."""
+    try:
+        with service.readable_errors():
+            consent.check_ticked(is_agreed)
+        photos = shared.paths(source)
+        session = live.open_session(_token(view), photos, faces, model)
+    except gr.Error as error:
+        return {"refused": error.message}
+    # A GPU that is lent call by call is lent to Gradio's own calls only.
+    path = None if live.IS_GPU_LENT else webcam_socket.PATH
+    return {"token": session.token, "socket": path}
+
+
+def change_model(
+    is_agreed: bool,
+    source: list[dict] | None,
+    faces: str,
+    model: str,
+    view: object,
+) -> dict[str, object]:
+    """Let the camera, if it is on, go on with another model; or end it and say why."""
+    try:
+        session = live.sessions.shown(_token(view))
+    except OptionError:
+        return gr.skip()
+    if model == session.model:
+        return gr.skip()
+    try:
+        with service.readable_errors():
+            consent.check_ticked(is_agreed)
+        photos = shared.paths(source)
+        live.change_session(session, photos, faces, model)
+    except gr.Error as error:
+        return {"refused": error.message}
+    return gr.skip()
+
+
+def refuse() -> dict[str, object]:
+    """The view when what it asked for was not taken; other refusals it is told in answer."""
+    return {"refused": waiting_line.BUSY}
+
+
+def swap_frame(sent: object) -> dict[str, object]:
+    """One frame over Gradio's stream."""
+    try:
+        session = live.sessions.shown(_token(sent))
+        number, frame = sent.get("number"), session.swap(_jpeg_of(sent.get("frame")))
+    except SimSwapError as error:
+        return {"refused": str(error)}
+    return {
+        "token": session.token,
+        "answers": number if isinstance(number, int) else None,
+        "frame": DATA_URI + base64.b64encode(frame.jpeg).decode(),
+        "faces": frame.num_faces,
+        "swapped": frame.num_swapped,
+    }
+
+
+def take_snapshot(view: object) -> gr.Image:
+    """The newest swapped frame as a marked photo, unmirrored, as others see the visitor."""
+    with service.readable_errors():
+        session = live.sessions.shown(_token(view))
+        newest, model = session.snapshot()
+        path, _ = service.write_result(newest, Photo(newest), ".png", model)
+    return gr.Image(path, visible=True)
+
+
+def end(view: object) -> None:
+    """Forget the page's session, if it still has one."""
+    with contextlib.suppress(OptionError):
+        live.sessions.end(live.sessions.shown(_token(view)))
+
+
+def build() -> None:
+    """The tab's components and events; call it inside of its gr.Tab."""
+    with gr.Row(equal_height=False):
+        with gr.Column(scale=4, elem_classes="half"):
+            source = shared.build("webcam-source")
+            faces = gr.Radio(CHOICES, value="all", label="Faces to swap")
+            declare(faces, "faces", Text(default="all"))
+            gr.HTML(theme.message(*theme.WEBCAM_HINTS), elem_classes="message")
+        with gr.Column(scale=6, elem_classes="half"):
+            gr.HTML(theme.heading("Camera", "You see yourself as in a mirror."))
+            view = gr.HTML({}, html_template=VIEW_HTML, js_on_load=VIEW_JS, elem_id="webcam")
+            snapshot = gr.Image(
+                label="Snapshot",
+                type="filepath",
+                interactive=False,
+                visible=False,
+                buttons=["download", "fullscreen"],
+                elem_id="snapshot",
+            )
+    private = {"api_visibility": "private", "show_progress": "hidden"}
+    model = model_picker.dropdown()
+    asked = [consent.checkbox(), source, faces, model, view]
+    # In turn. A change during the beginning does not know the session's token yet.
+    opening = {"preprocess": False, "concurrency_id": "camera", "concurrency_limit": 1}
+    begun = view.begin(begin, asked, view, **opening, **private)
+    changed = begun.success(change_model, asked, view, **opening, **private)
+    for asks in (begun, changed, model.input(change_model, asked, view, **opening, **private)):
+        asks.failure(refuse, outputs=view, queue=False, **private)
+    view.stream(
+        swap_frame,
+        view,
+        view,
+        time_limit=STREAM_SECONDS,
+        concurrency_limit=MAX_SESSIONS,
+        **private,
+    )
+    view.snapshot(take_snapshot, view, snapshot, **private)
+    view.end(end, view, queue=False, **private)
+
+
+def _token(view: object) -> object:
+    """The token in the view's value; a page's hash, which stands in addresses, is no proof."""
+    return view.get("token") if isinstance(view, dict) else None
+
+
+def _jpeg_of(data_uri: object) -> bytes:
+    try:
+        return base64.b64decode(str(data_uri).removeprefix(DATA_URI), validate=True)
+    except (binascii.Error, ValueError) as error:
+        raise MediaError("A camera frame is not a whole JPEG. Stop and start again.") from error

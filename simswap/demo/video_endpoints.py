@@ -1,0 +1,119 @@
+"""The endpoint for videos; its docstring is what the API page and an MCP client show."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import closing
+
+import gradio as gr
+
+from simswap import VideoProgress, VideoReport
+from simswap.demo.calls.arguments import File, Files, Flag, Number, Text, build_endpoint
+from simswap.demo.consent import check_said
+from simswap.demo.services import photos, videos
+from simswap.demo.services.videos import Choices, Outcome
+
+DEFAULTS = Choices()
+
+
+def swap_video(  # noqa: D417 (progress is no argument of callers)
+    source: list[str] | None,
+    target: str | None,
+    faces: str = DEFAULTS.faces,
+    start: float = DEFAULTS.start,
+    end: float | None = DEFAULTS.end,
+    format: str = DEFAULTS.format,
+    crf: float | None = DEFAULTS.crf,
+    detect_every: float = DEFAULTS.detect_every,
+    match_colour: bool = DEFAULTS.match_colour,
+    mask_softness: float = DEFAULTS.mask_softness,
+    consent: bool = False,
+    model: str | None = DEFAULTS.model,
+    progress: gr.Progress = gr.Progress(),  # noqa: B008 (Gradio finds it by its default)
+) -> Iterator[tuple[str | None, dict[str, object]]]:
+    """Put one person's face into a video; its sound is kept, and it is marked as synthetic.
+
+    Use it only with videos and photos of people who agreed. It takes some minutes per minute of
+    video; how far it is comes as progress. Cancelling ends the work, and nothing is kept.
+
+    Args:
+        source: One photo of the person whose face goes in, or a list of up to 8.
+        target: The video to change: MP4, MOV, WebM, MKV, AVI or an animated GIF.
+        faces: Which faces of each frame: "all", "largest", or numbers such as "0,2" (0 is the
+            largest).
+        start: Where to begin, in seconds.
+        end: Where to stop, in seconds; null is its end.
+        format: "mp4" (H.264) or "webm" (VP9).
+        crf: Quality, lower is better and larger; null is 18 for mp4 and 28 for webm.
+        detect_every: Look for faces in every n-th frame and follow them between; more is faster.
+        match_colour: Match the new face's colours to the frame's light.
+        mask_softness: Width of the soft edge, as a share of the face's square, 0 to 0.5.
+        consent: Say that you have the right to use these faces; a public Space asks for it.
+        model: Name of the model, of those that this server offers; null is its default.
+
+    Returns:
+        The new video, and a summary: frames, faces_swapped, frames_without_face, seconds (taken),
+        frames_per_second, notices (worth reading). Until the end no video, and how far it is:
+        frames_done, frames_total, frames_per_second, eta_seconds.
+    """
+    with photos.readable_errors():
+        check_said(consent)
+    how = (format, crf, detect_every, match_colour, mask_softness)
+    choices = Choices(faces, start, end, *how, model)
+    with closing(videos.swap_uploads(source or [], target, choices)) as steps:
+        for step in steps:
+            yield _told(step, progress)
+
+
+def _told(
+    step: VideoProgress | Outcome, progress: gr.Progress
+) -> tuple[str | None, dict[str, object]]:
+    if not isinstance(step, VideoProgress):
+        return step.path, _summary(step.report)
+    progress((step.frames_done, step.frames_total), desc="Swapping", unit="frames")
+    return None, _how_far(step)
+
+
+def _how_far(step: VideoProgress) -> dict[str, object]:
+    eta = step.eta_seconds
+    return {
+        "frames_done": step.frames_done,
+        "frames_total": step.frames_total,
+        "frames_per_second": round(step.frames_per_second, 2),
+        "eta_seconds": None if eta is None else round(eta, 1),
+    }
+
+
+def _summary(report: VideoReport) -> dict[str, object]:
+    return {
+        "frames": report.frames,
+        "faces_swapped": report.faces_swapped,
+        "frames_without_face": report.frames_without_face,
+        "seconds": round(report.seconds, 2),
+        "frames_per_second": round(report.frames_per_second, 2),
+        "notices": list(report.notices),
+    }
+
+
+def build() -> None:
+    """The endpoint with components of its own, which no page shows: they name the arguments."""
+    build_endpoint(
+        swap_video,
+        {
+            "source": Files("Source photos"),
+            "target": File("Target video"),
+            "faces": Text("Faces", DEFAULTS.faces),
+            "start": Number("Start, in seconds", DEFAULTS.start),
+            "end": Number("End, in seconds", DEFAULTS.end),
+            "format": Text("Format", DEFAULTS.format),
+            "crf": Number("Quality (CRF)", DEFAULTS.crf),
+            "detect_every": Number("Frames between two looks for faces", DEFAULTS.detect_every),
+            "match_colour": Flag("Match colours", DEFAULTS.match_colour),
+            "mask_softness": Number("Softness of the edge", DEFAULTS.mask_softness),
+            "consent": Flag("I have the right to use these faces", False),
+            "model": Text("Model", DEFAULTS.model),
+        },
+        [gr.File(label="Result"), gr.JSON(label="Summary")],
+        concurrency_id="video",
+        concurrency_limit=1,
+    )

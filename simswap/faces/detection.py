@@ -1,0 +1,143 @@
+"""Frames to faces: a pass of the detector over each frame, then a second look at some faces.
+
+The pass finds faces, heads rolled by any angle among them, in the frame shrunk to a working size.
+Faces that it saw rolled, shrunk, or at an unfavourable size are looked at again (second_look.py).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+import cv2
+import numpy as np
+import torch
+from torch import Tensor
+
+from simswap.faces.nms import Candidates, concatenate, from_detections, suppress_doubles
+from simswap.faces.rolled import lean_of, look_again
+from simswap.geometry import invert
+from simswap.models.detector import SIZE_MULTIPLE, FaceDetector, decode
+from simswap.types import Face
+
+WORKING_SIZE = 640  # px, long side of the pass; smaller frames are taken as they are
+FINE_SIZE = 1280  # px, long side of one more pass over frames larger than this
+FINE_FACE = 100.0  # px; that pass adds no larger faces: it takes their parts for faces
+ROLLED_SCORE = 0.6  # enough for a rolled head to be looked at again, which decides
+CLEAR_FACE = (60.0, 170.0)  # px, long side of faces that need no second look...
+MAX_LOOKS = 64  # second looks at a frame, at its largest faces
+MAX_FOUND = 256  # faces of a frame, the largest
+MAX_CANDIDATES = 5000  # cells of a frame, the surest
+CLEAR_LEAN = 12.0  # ...if they are upright within these degrees, and the frame was not shrunk
+
+
+def detect_faces(
+    detector: FaceDetector,
+    frames: Sequence[np.ndarray],
+    *,
+    min_score: float = 0.7,
+    min_face: float = 16.0,
+) -> list[list[Face]]:
+    """Faces of each frame, largest first, at most MAX_FOUND; heads may be rolled by any angle.
+
+    Args:
+        detector: in evaluation mode, on any device.
+        frames: uint8 [H, W, 3] RGB of any size; those of equal size share one batch.
+        min_score: faces below this confidence, in (0, 1), are left out.
+        min_face: px; faces whose box has a shorter side than this are left out.
+
+    Returns:
+        One list per frame. Landmarks are named as on the head turned upright.
+
+    Raises:
+        ValueError: a frame is not uint8 [H, W, 3].
+    """
+    for frame in frames:
+        if frame.dtype != np.uint8 or frame.ndim != 3 or frame.shape[2] != 3 or not frame.size:
+            raise ValueError(f"Frame {frame.dtype} {frame.shape} must be uint8 [H, W, 3].")
+    found: list[list[Face]] = [[] for _ in frames]
+    for shape in dict.fromkeys(frame.shape for frame in frames):
+        indices = [i for i, frame in enumerate(frames) if frame.shape == shape]
+        alike = [frames[i] for i in indices]
+        seen = _search(detector, alike, min_score)
+        seen = look_again(detector, alike, seen, [_unclear(faces, shape) for faces in seen])
+        for i, faces in zip(indices, seen, strict=True):
+            faces = suppress_doubles(faces.select(faces.scores >= min_score))
+            found[i] = _to_faces(faces.select(faces.sides.min(axis=1) >= min_face))
+    return found
+
+
+def _search(
+    detector: FaceDetector, frames: Sequence[np.ndarray], min_score: float
+) -> list[Candidates]:
+    """The pass over frames of one size; rolled heads are not settled yet."""
+    passes, least = [], min(ROLLED_SCORE, min_score)
+    for long_side, largest_face in _passes(max(frames[0].shape[:2])):
+        images, frame_to_image = letterbox(frames, long_side)
+        image_to_frame = invert(frame_to_image)
+        with torch.inference_mode():
+            images = images.to(next(detector.parameters()).device)
+            seen_in_images = decode(detector(images), least)
+        per_frame = []
+        for seen in map(from_detections, seen_in_images):
+            enough = np.where(seen.is_rolled, least, min_score)
+            fits = seen.sides.max(axis=1) <= largest_face
+            seen = seen.select((seen.scores >= enough) & fits)
+            if len(seen.scores) > MAX_CANDIDATES:
+                seen = seen.select(np.argsort(-seen.scores, kind="stable")[:MAX_CANDIDATES])
+            per_frame.append(seen.moved(image_to_frame))
+        passes.append(per_frame)
+    return [suppress_doubles(concatenate(parts)) for parts in zip(*passes, strict=True)]
+
+
+def _passes(long_side: int) -> Iterator[tuple[int, float]]:
+    """Working size of each pass, and the largest face in its pixels that it may add."""
+    yield min(long_side, WORKING_SIZE), np.inf
+    if long_side > FINE_SIZE:
+        yield FINE_SIZE, FINE_FACE
+
+
+def letterbox(frames: Sequence[np.ndarray], long_side: int) -> tuple[Tensor, np.ndarray]:
+    """Frames of one size -> network input, and the [2, 3] transform from frame to its pixels.
+
+    The image lies in the upper left corner; black fills the sides up to multiples of 32.
+    frames: uint8 [H, W, 3] -> [B, 3, H', W'] float32 in [0, 1].
+    """
+    height, width = frames[0].shape[:2]
+    factor = long_side / max(height, width)
+    inner = max(round(width * factor), 1), max(round(height * factor), 1)
+    outer = [-(-side // SIZE_MULTIPLE) * SIZE_MULTIPLE for side in inner]
+    images = np.zeros((len(frames), outer[1], outer[0], 3), np.uint8)
+    for image, frame in zip(images, frames, strict=True):
+        if inner != (width, height):
+            frame = cv2.resize(frame, inner, interpolation=cv2.INTER_AREA)
+        image[: inner[1], : inner[0]] = frame
+    scale_x, scale_y = inner[0] / width, inner[1] / height
+    # Pixel 0 has its middle at 0, so scaling moves it by half of what it grows.
+    frame_to_image = np.array([[scale_x, 0, (scale_x - 1) / 2], [0, scale_y, (scale_y - 1) / 2]])
+    # The permuted view is channels_last in memory, which depthwise convolutions want.
+    return torch.from_numpy(images).permute(0, 3, 1, 2).float() / 255, frame_to_image
+
+
+def _unclear(seen: Candidates, shape: tuple[int, ...]) -> np.ndarray:
+    """Numbers of the faces that deserve a second look.
+
+    It steadies landmarks by a third (against an independent detector), but where the pass saw the
+    frame's own pixels, an upright head and a good size, its reading stands.
+    """
+    areas = seen.sides.clip(min=0).prod(axis=1)
+    largest = np.sort(np.argsort(-areas, kind="stable")[:MAX_LOOKS])
+    if max(shape[:2]) > WORKING_SIZE:
+        return largest
+    long_sides = seen.sides.max(axis=1)
+    leans = np.array([lean_of(landmarks) for landmarks in seen.landmarks])
+    is_clear = (long_sides >= CLEAR_FACE[0]) & (long_sides <= CLEAR_FACE[1]) & ~seen.may_be_rolled
+    is_clear &= np.abs(leans) <= CLEAR_LEAN
+    return largest[~is_clear[largest]]
+
+
+def _to_faces(seen: Candidates) -> list[Face]:
+    faces = [
+        Face(box.astype(np.float32), landmarks.astype(np.float32), float(score))
+        for score, box, landmarks in zip(*seen[:3], strict=True)
+    ]
+    return sorted(faces, key=lambda face: -face.area)[:MAX_FOUND]

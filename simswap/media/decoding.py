@@ -1,0 +1,228 @@
+"""Bytes of a photo to its pixels.
+
+What a file may be is decided by its own first bytes, and what it may cost by its structure and its
+header, before any pixel is decoded.
+"""
+
+from __future__ import annotations
+
+import io
+import re
+import warnings
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import BinaryIO
+
+import numpy as np
+from PIL.BmpImagePlugin import BmpImageFile
+from PIL.GifImagePlugin import GifImageFile
+from PIL.ImageFile import ImageFile
+from PIL.JpegImagePlugin import JpegImageFile
+from PIL.PngImagePlugin import PngImageFile
+from PIL.TiffImagePlugin import TiffImageFile
+from PIL.WebPImagePlugin import WebPImageFile
+
+from simswap.errors import MediaError
+from simswap.media.colour_profile import bounded_profile
+from simswap.media.photo_files import Pictures, pictures_in
+from simswap.media.pixels import DECODE_ERRORS, to_rgb
+
+MAX_PIXELS = 50_000_000
+MAX_PROFILE_BYTES = 4_000_000
+MAX_SERIES_PIXELS = 100_000_000  # of a file's pictures up to the last that is looked at
+MAX_CANVAS_PIXELS = 12_000_000  # of an animation, of whose pictures decoders hold several
+MIN_SIDE = 16  # px; no face can be found in less
+
+# The only decoders a file can reach; among those left out is one that starts Ghostscript (EPS).
+_DECODERS: dict[str, Callable[[BinaryIO], ImageFile]] = {
+    "JPEG": JpegImageFile,
+    "PNG": PngImageFile,
+    "WebP": WebPImageFile,
+    "GIF": GifImageFile,
+    "BMP": BmpImageFile,
+    "TIFF": TiffImageFile,
+}
+
+_JPEG_START = re.compile(rb"\xff\xd8\xff[\xc0-\xc4\xdb\xdd\xe0-\xef\xfe]")
+
+
+@dataclass(frozen=True, eq=False)
+class Photo:
+    """A decoded photo, upright.
+
+    image: [H, W, 3] uint8 RGB, in the colours of `icc_profile` (sRGB where that is None), which
+    holds nothing but them; see pixels.to_rgb.
+    alpha: [H, W] uint8, 0 is transparent; None for a format or file without transparency.
+    notices: what the caller should know of how the file was read, in plain words.
+    path: the file it was read from, which what is made of it names as where it came from.
+    """
+
+    image: np.ndarray
+    alpha: np.ndarray | None = None
+    icc_profile: bytes | None = None
+    notices: tuple[str, ...] = ()
+    path: Path | None = None
+
+
+def check_size(size: tuple[int, int], name: str) -> None:
+    """Raise MediaError if a photo of this width and height is not taken."""
+    width, height = size
+    if width * height > MAX_PIXELS:
+        raise MediaError(
+            f"{name} has {width}x{height} pixels, more than the {MAX_PIXELS // 1_000_000} million "
+            "a photo may have. Save it smaller."
+        )
+    if min(size) < MIN_SIDE:
+        raise MediaError(
+            f"{name} has {width}x{height} pixels, too few to show a face. "
+            f"Use a photo of at least {MIN_SIDE} px a side."
+        )
+
+
+def _check_kind(size: tuple[int, int], first: Pictures, name: str) -> None:
+    most = first.max_pixels
+    if most is not None and size[0] * size[1] > most:
+        kind = "JPEG of several scans" if first.kind == "JPEG" else first.kind
+        kind = f"n animated {kind}" if first.has_more else f" {kind}"
+        raise MediaError(
+            f"{name} is a{kind} of {size[0]}x{size[1]} pixels; at most {most // 1_000_000} "
+            "million are taken of that kind, which takes much memory. Save it smaller, or as PNG."
+        )
+
+
+def decode_photo(
+    data: bytes, name: str, check: Callable[[tuple[int, int], str], None] = check_size
+) -> Photo:
+    """The first picture of a file's bytes, upright; all photos, whoever sends them, pass here.
+
+    name: of the file, for messages. check: raises for a size (width, height) that is not taken,
+    before any pixel is decoded.
+    Raises MediaError (no photo, damaged, larger than the limits, more than memory holds).
+    """
+    with readable_damage(name):
+        first = pictures_in(data, name)
+        del data
+        decoded = _DECODERS[first.kind](io.BytesIO(first.data))
+        check(decoded.size, name)
+        _check_kind(decoded.size, first, name)
+        decoded.load()
+        return _to_photo(decoded, first, name)
+
+
+def decode_series(data: bytes, name: str, most: int) -> Iterator[tuple[np.ndarray, int]]:
+    """Up to `most` pictures of a file, evenly spread: [H, W, 3] uint8 RGB, and how many it has.
+
+    Of large and long animations only the beginning is looked at. Pictures that are damaged, or too
+    large or small to be looked at, are left out, but for the first.
+    Raises MediaError as decode_photo does.
+    """
+    if data.startswith(b"\xff\xd8\xff"):
+        yield from _decode_jpegs(data, name, most)
+        return
+    with readable_damage(name):
+        held = pictures_in(data, name, every=True)
+        decoded = _DECODERS[held.kind](io.BytesIO(held.data))
+        check_size(decoded.size, name)
+        _check_kind(decoded.size, held, name)
+    count = max(getattr(decoded, "n_frames", 1), 1)
+    # To show a picture of an animation, those before it are decoded.
+    size = decoded.width * decoded.height
+    reach = max(min(MAX_SERIES_PIXELS // size, count), 1) if size <= MAX_CANVAS_PIXELS else 1
+    for number in _spread(reach, most):
+        try:
+            with readable_damage(name):
+                if number:
+                    decoded.seek(number)
+                decoded.load()
+                image = _to_photo(decoded, held, name).image
+        except MediaError:
+            if not number:
+                raise
+        else:
+            yield image, count
+
+
+def _decode_jpegs(data: bytes, name: str, most: int) -> Iterator[tuple[np.ndarray, int]]:
+    starts = _jpeg_starts(data)
+    left = MAX_SERIES_PIXELS
+
+    def check(size: tuple[int, int], name: str) -> None:
+        nonlocal left
+        check_size(size, name)
+        left -= size[0] * size[1]
+        if left < 0:
+            raise MediaError(f"{name} has too many pixels in all. Save its pictures one by one.")
+
+    for number in _spread(len(starts), most):
+        try:
+            image = decode_photo(data[starts[number] :], name, check).image
+        except MediaError:
+            if not number:
+                raise
+        else:
+            yield image, len(starts)
+
+
+def _jpeg_starts(data: bytes) -> list[int]:
+    """Where the pictures of a JPEG file begin: an MPO, as a stereo camera takes it, has several.
+
+    Whatever lies between them. A picture's own thumbnail, before its scan, does not count.
+    """
+    starts, scan = [0], data.find(b"\xff\xda")
+    while scan >= 0 and (found := _JPEG_START.search(data, scan)) is not None:
+        starts.append(found.start())
+        scan = data.find(b"\xff\xda", found.end())
+    return starts
+
+
+def _spread(count: int, most: int) -> list[int]:
+    """Numbers below `count`, evenly spread, the first and last among them."""
+    return sorted({int(number) for number in np.linspace(0, count - 1, min(most, count)).round()})
+
+
+@contextmanager
+def readable_damage(name: str) -> Iterator[None]:
+    """Turn what decoders raise for a damaged file into a MediaError that names it."""
+    try:
+        with _quiet_pillow():
+            yield
+    except DECODE_ERRORS as error:
+        raise MediaError(
+            f"{name} is damaged or incomplete and cannot be decoded. "
+            "Save or download it again, or choose another photo."
+        ) from error
+    except MemoryError as error:
+        raise MediaError(
+            f"{name} takes more memory than there is. Save it smaller, or try again later."
+        ) from error
+
+
+@contextmanager
+def _quiet_pillow() -> Iterator[None]:
+    # Pillow warns of odd metadata on stderr, where it says nothing to the person with the photo.
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", module="PIL")
+        yield
+
+
+def _to_photo(decoded: ImageFile, first: Pictures, name: str) -> Photo:
+    notices = []
+    if first.has_more:
+        kind = "several pages" if first.kind == "TIFF" else "an animation"
+        notices.append(f"{name} holds {kind}: only the first picture is used.")
+    if decoded.mode == "CMYK":
+        notices.append(f"{name} is made for print (CMYK): its colours were converted to sRGB.")
+    profile = decoded.info.get("icc_profile")
+    if profile and len(profile) > MAX_PROFILE_BYTES:
+        size = f"{len(profile) / 1e6:.0f} MB"
+        notices.append(f"The colour profile in {name} ({size}) is too large and is left out.")
+        profile = None
+    if profile:
+        profile = bounded_profile(profile)
+        if profile is None:
+            notices.append(
+                f"The colour profile in {name} is damaged or of a rare kind and is left out."
+            )
+    return Photo(*to_rgb(decoded, profile, first.orientation), tuple(notices))

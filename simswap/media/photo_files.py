@@ -1,0 +1,293 @@
+"""What of a photo's file its decoder is given: pictures and their colours, and nothing else.
+
+Metadata, thumbnails and, where one picture is wanted, all further ones are cut out, without being
+decoded, so that no library copies, unpacks or counts them. All that is left costs as much as its
+pixels and its bytes.
+"""
+
+from __future__ import annotations
+
+import re
+import struct
+import zlib
+from dataclasses import dataclass
+
+from simswap.errors import MediaError
+from simswap.media.tiff_files import first_page, orientation_in
+
+MAX_SCANS = 100  # of a JPEG; each passes over the whole picture, and programs write about ten
+MAX_PIECES = 100_000  # segments, chunks or blocks that a file is walked through
+MAX_HEADERS = 5_000  # segments before the first scan of a JPEG; a huge colour profile has 255
+MAX_METADATA = 1 << 20  # bytes of EXIF or XMP that the orientation is looked for in
+_MAX_WEBP = 30_000_000  # pixels; 16 bytes each at most while it is decoded
+_MAX_ANIMATION = 25_000_000  # pixels of each picture where all are wanted; they build on another
+_MAX_SCANNED = {3: 46_000_000, 4: 40_000_000}  # pixels of a JPEG of several scans, by channels
+MAX_BMP_RLE = 2_100_000  # pixels; these are decoded one by one
+_XMP_ORIENTATION = re.compile(rb'tiff:Orientation(?:="|>)([1-8])')
+_JPEG_MARKER = re.compile(rb"\xff([^\x00\xff])")
+_JPEG_SCAN_END = re.compile(rb"\xff([^\x00\xd0-\xd7\xff])")
+_JPEG_EXIF, _JPEG_XMP = b"Exif\0\0", b"http://ns.adobe.com/xap/1.0/\0"
+_JPEG_FRAMES = {0xC0, 0xC1, 0xC2}  # baseline, extended, progressive; all with Huffman codes
+_JPEG_OTHER_FRAMES = set(range(0xC0, 0xD0)) - _JPEG_FRAMES - {0xC4, 0xCC}
+_JPEG_DROPPED = {0xE1, *range(0xE3, 0xEE), 0xEF, 0xFE}  # APP1, 3 to 13, 15, and comments
+_GIF_BLOCK = re.compile(rb"[\x21\x2c\x3b]")  # an extension, a picture, the end
+_PNG_KEPT = {b"IHDR", b"PLTE", b"tRNS", b"iCCP", b"IDAT"}
+_PNG_ANIMATED = {b"acTL", b"fcTL", b"fdAT"}
+_PNG_XMP = b"XML:com.adobe.xmp"
+_PNG_TEXTS = {_PNG_XMP, b"Raw profile type exif"}  # unpacked where an orientation may be, once each
+_WEBP_KEPT = {b"VP8X", b"ICCP", b"ANIM", b"ALPH", b"VP8 ", b"VP8L", b"ANMF"}
+
+
+@dataclass(frozen=True, eq=False)
+class Pictures:
+    """One picture, or all of an animation, as a file of its own.
+
+    kind: "JPEG", "PNG", "WebP", "GIF", "BMP" or "TIFF". orientation: as EXIF or XMP tell it, 1 to
+    8, 1 where they do not. has_more: whether the file has further pictures. max_pixels: how many
+    are taken of a kind whose decoder needs more memory than others do.
+    """
+
+    kind: str
+    data: bytes
+    orientation: int = 1
+    has_more: bool = False
+    max_pixels: int | None = None
+
+
+def pictures_in(data: bytes, name: str, *, every: bool = False) -> Pictures:
+    """The first picture of a photo's file, or with `every` all of an animated PNG or WebP.
+
+    name: of the file, for messages. Raises MediaError for a file that is no photo of a known kind,
+    or of which one picture costs more than its size in pixels tells; ValueError, LookupError or
+    struct.error for a damaged one.
+    """
+    if data.startswith(b"\xff\xd8\xff"):
+        return _jpeg(data, name)
+    if data.startswith(b"\x89PNG\r\n\x1a\n"):
+        return _png(data, name, every)
+    if data.startswith(b"RIFF") and data[8:12] == b"WEBP":
+        return _webp(data, name, every)
+    if data.startswith(b"GIF8"):
+        return _gif(data, name)
+    if data.startswith(b"BM"):
+        return Pictures("BMP", _bmp(data, name))
+    if data[:4] in (b"II*\0", b"MM\0*"):
+        reduced, orientation, has_more = first_page(data, name)
+        return Pictures("TIFF", reduced, orientation or 1, has_more)
+    if data[4:8] == b"ftyp":
+        is_photo = data[8:12] in (b"heic", b"heix", b"mif1", b"msf1", b"avif")
+        kind = "a HEIC or AVIF photo" if is_photo else "a video"
+        raise MediaError(f"{name} is {kind}, which is not read here. Save it as JPEG or PNG.")
+    raise MediaError(f"{name} is not a photo in a known format. Use JPEG, PNG, WebP, BMP or TIFF.")
+
+
+def _too_many(name: str, what: str, limit: int) -> MediaError:
+    return MediaError(
+        f"{name} is made of more than {limit} {what}, which no program needs. Open it in a photo "
+        "editor and save it anew."
+    )
+
+
+def _orientation(exif: bytes, xmp: bytes) -> int:
+    """EXIF goes before XMP, as in other programs."""
+    told = orientation_in(exif[:MAX_METADATA])
+    in_xmp = None if told else _XMP_ORIENTATION.search(xmp[:MAX_METADATA])
+    return told or (int(in_xmp[1]) if in_xmp else 1)
+
+
+def _jpeg(data: bytes, name: str) -> Pictures:
+    kept, exif, xmp, frame = [data[:2]], b"", b"", None
+    position = 2
+    for _ in range(MAX_HEADERS):
+        found = _JPEG_MARKER.search(data, position)
+        if found is None:
+            raise ValueError("The JPEG ends before its picture begins.")
+        marker, start = found[1][0], found.end()
+        if marker == 0x01 or 0xD0 <= marker <= 0xD9:  # these stand alone
+            position = start
+            continue
+        (length,) = struct.unpack_from(">H", data, start)
+        position = start + max(length, 2)
+        body = data[start + 2 : position]
+        if marker == 0xDA:
+            break
+        if marker in _JPEG_OTHER_FRAMES:
+            raise MediaError(
+                f"{name} is a JPEG of a rare kind (arithmetic, lossless or hierarchical), which "
+                "is not read here. Save it as an ordinary JPEG or a PNG."
+            )
+        if marker in _JPEG_FRAMES:
+            frame = marker, body
+        elif body.startswith(_JPEG_EXIF) and len(exif) < MAX_METADATA:
+            exif += body[len(_JPEG_EXIF) :]
+        elif body.startswith(_JPEG_XMP):
+            xmp = xmp or body
+        is_icc = marker == 0xE2 and body.startswith(b"ICC_PROFILE\0")
+        if is_icc or (marker != 0xE2 and marker not in _JPEG_DROPPED):
+            kept.append(b"\xff" + found[1] + data[start:position])
+    else:
+        raise _too_many(name, "parts before its picture", MAX_HEADERS)
+    if frame is None or len(frame[1]) < 6 or not body:
+        raise ValueError("The JPEG has no picture.")
+    end, most = len(data), None
+    # A picture in one scan is decoded as it comes; any other after all of its scans are in.
+    if frame[0] == 0xC2 or body[0] < frame[1][5]:
+        end = _end_of_scans(data, position, name)
+        most = _MAX_SCANNED.get(frame[1][5])
+    kept.append(b"\xff\xda" + data[start:end])
+    return Pictures("JPEG", b"".join(kept), _orientation(exif, xmp), max_pixels=most)
+
+
+def _end_of_scans(data: bytes, position: int, name: str) -> int:
+    """Where the picture ends whose first scan's data begin at `position`."""
+    num_scans = 1
+    for _ in range(MAX_PIECES):
+        found = _JPEG_SCAN_END.search(data, position)
+        if found is None:
+            return len(data)
+        marker, position = found[1][0], found.end()
+        if marker == 0xD9:
+            return position
+        if marker in (0x01, 0xD8):
+            continue
+        num_scans += marker == 0xDA
+        if num_scans > MAX_SCANS:
+            raise _too_many(name, "scans", MAX_SCANS)
+        length = int.from_bytes(data[position : position + 2], "big")
+        position += max(length, 2)
+    raise _too_many(name, "parts", MAX_PIECES)
+
+
+def _png(data: bytes, name: str, every: bool) -> Pictures:
+    wanted, repeated = _PNG_KEPT, {b"IDAT"}
+    if every:
+        wanted, repeated = _PNG_KEPT | _PNG_ANIMATED, {b"IDAT", b"fcTL", b"fdAT"}
+    kept, seen, exif, xmp = [data[:8]], set(), b"", b""
+    position = end = 8
+    for _ in range(MAX_PIECES):
+        if position + 8 > len(data):
+            break
+        length, kind = struct.unpack_from(">I4s", data, position)
+        end = position + 12 + length
+        if kind == b"IEND" or end > len(data):
+            break  # a chunk that is cut off goes to the decoder, which then tells
+        if kind in wanted and (kind in repeated or kind not in seen):
+            kept.append(data[position:end])
+        elif kind == b"eXIf":
+            exif = exif or data[position + 8 : min(end - 4, position + 8 + MAX_METADATA)]
+        elif kind in (b"iTXt", b"zTXt", b"tEXt") and length <= MAX_METADATA:
+            body = data[position + 8 : end - 4]
+            keyword = body.partition(b"\0")[0]
+            if keyword in _PNG_TEXTS and keyword not in seen:
+                seen.add(keyword)
+                text = _png_text(kind, body)
+                xmp, exif = (text, exif) if keyword == _PNG_XMP else (xmp, exif or _unhexed(text))
+        seen.add(kind)
+        position = end
+    else:
+        raise _too_many(name, "chunks", MAX_PIECES)
+    kept.append(data[position:end])
+    is_animated = b"fdAT" in seen
+    most = _MAX_ANIMATION if every and is_animated else None
+    return Pictures("PNG", b"".join(kept), _orientation(exif, xmp), is_animated, most)
+
+
+def _png_text(kind: bytes, body: bytes) -> bytes:
+    """The text of a text chunk, as far as an orientation is looked for in it."""
+    rest = body.partition(b"\0")[2]
+    is_packed = kind == b"zTXt"
+    if kind == b"iTXt":
+        is_packed = rest[:1] == b"\1"
+        rest = rest[2:].partition(b"\0")[2].partition(b"\0")[2]
+    elif is_packed:
+        rest = rest[1:]
+    try:
+        return zlib.decompressobj().decompress(rest, MAX_METADATA) if is_packed else rest
+    except zlib.error:
+        return b""
+
+
+def _unhexed(text: bytes) -> bytes:
+    """EXIF as ImageMagick wrote it: three lines, then digits."""
+    digits = b"".join(text.split(b"\n", 3)[3:]).translate(None, b"\n")
+    return bytes.fromhex(digits.decode("ascii"))
+
+
+def _webp(data: bytes, name: str, every: bool) -> Pictures:
+    kept, seen, exif, xmp, has_more = [], set(), b"", b"", False
+    position = 12
+    for _ in range(MAX_PIECES):
+        if position + 8 > len(data):
+            break
+        kind, length = struct.unpack_from("<4sI", data, position)
+        end = position + 8 + length + length % 2
+        if kind in _WEBP_KEPT and (kind not in seen or (every and kind == b"ANMF")):
+            chunk = data[position:end]
+            if kind == b"VP8X":  # no EXIF, no XMP
+                chunk = chunk[:8] + bytes(flags & ~0x0C for flags in chunk[8:9]) + chunk[9:]
+            kept.append(chunk)
+        elif kind == b"EXIF":
+            exif = exif or data[position + 8 : min(end, position + 8 + MAX_METADATA)]
+        elif kind == b"XMP ":
+            xmp = xmp or data[position + 8 : min(end, position + 8 + MAX_METADATA)]
+        has_more = has_more or (kind == b"ANMF" and kind in seen)
+        seen.add(kind)
+        position = end
+    else:
+        raise _too_many(name, "chunks", MAX_PIECES)
+    body = b"WEBP" + b"".join(kept)
+    missing = max(position - len(data), 0)  # so that the decoder can tell that the file is cut off
+    head = b"RIFF" + struct.pack("<I", len(body) + missing)
+    most = _MAX_ANIMATION if every and has_more else _MAX_WEBP
+    return Pictures("WebP", head + body, _orientation(exif, xmp), has_more, most)
+
+
+def _gif(data: bytes, name: str) -> Pictures:
+    def colours(flags: int) -> int:
+        return 3 << (flags & 7) + 1 if flags & 0x80 else 0
+
+    position = 13 + colours(data[10])
+    kept, control, has_more = [data[:position]], b"", False
+    num_blocks = 0
+    while position < len(data):
+        kind, start = data[position], position
+        if kind == 0x2C and len(kept) > 1:
+            has_more = True
+            break
+        if kind == 0x3B:
+            break
+        if kind == 0x2C:
+            position += 10 + colours(data[position + 9]) + 1
+        elif kind == 0x21:
+            position += 2
+        else:  # stray bytes
+            following = _GIF_BLOCK.search(data, position)
+            position = following.start() if following else len(data)
+            continue
+        while position < len(data) and data[position]:
+            position += 1 + data[position]
+            num_blocks += 1
+            if num_blocks > 10 * MAX_PIECES:
+                raise _too_many(name, "blocks", 10 * MAX_PIECES)
+        position += 1
+        if kind == 0x2C:
+            kept += [control, data[start:position]]
+        elif data[start + 1] == 0xF9 and len(kept) == 1:
+            control = data[start:position]
+    return Pictures("GIF", b"".join(kept) + b";" * (position <= len(data)), 1, has_more)
+
+
+def _bmp(data: bytes, name: str) -> bytes:
+    width, height = struct.unpack_from("<ii", data, 18)
+    is_packed = struct.unpack_from("<I", data, 14)[0] >= 40 and data[30] in (1, 2)
+    if not is_packed:
+        return data
+    if abs(width * height) > MAX_BMP_RLE:
+        raise MediaError(
+            f"{name} is a run-length coded BMP of {width}x{height} pixels; at most "
+            f"{MAX_BMP_RLE / 1e6:.1f} million are taken of that kind. Save it as PNG."
+        )
+    # Codes that say nothing can go on for ever; sensible ones take two bytes a pixel at most, and
+    # two for the end of each row.
+    (start,) = struct.unpack_from("<I", data, 10)
+    return data[: start + 2 * abs((width + 1) * height) + 2]

@@ -1,0 +1,1 @@
+"""What a file says about how it was made: metadata label and Content Credentials."""

@@ -1,0 +1,300 @@
+"""Reads Content Credentials (C2PA), ours or another program's, and tells whether they hold."""
+
+from __future__ import annotations
+
+import datetime
+import json
+import os
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, BinaryIO
+
+from simswap.errors import MediaError, SigningError
+from simswap.files import printable
+from simswap.provenance.metadata import SYNTHETIC_TERMS
+from simswap.provenance.signer import Signer
+
+if TYPE_CHECKING:
+    import c2pa
+
+MAX_ANCHOR_BYTES = 4_000_000  # the whole web's certificate authorities take 0.2 MB
+TRUST = "SIMSWAP_TRUST_ANCHORS"  # names a PEM file of certificates whose signers are known here
+MODEL_PARAMETER = "simswap.model"  # of our action, beside the parameters that C2PA defines
+LEFT_OUT_PARAMETER = "simswap.target_credentials"  # likewise, if the target had some
+UNKNOWN_TYPE = "application/octet-stream"
+# Thumbnails would show the target; nothing in a file may make us ask other servers. Identities
+# (CAWG) are looked up at an address that the file names, so they are not looked up at all.
+SETTINGS: dict[str, dict[str, Any]] = {
+    "builder": {"thumbnail": {"enabled": False}},
+    "core": {"decode_identity_assertions": False, "allowed_network_hosts": []},
+    "verify": {"verify_after_sign": False, "remote_manifest_fetch": False, "ocsp_fetch": False},
+}
+UNTRUSTED = "signingCredential.untrusted"
+EXPIRED = "signingCredential.expired"  # C2PA's code also for a certificate whose time is to come
+NOT_YET_VALID = "signingCredential.notYetValid"  # our code for that
+_SIGNED = "claimSignature.validated"
+_HASHES = ("dataHash", "bmffHash", "boxesHash")  # that bind credentials to pixels, by file format
+# Ends of the codes that tell of a change, and of nothing else. All others mean "cannot be checked".
+CHANGED = tuple(f"{kind}.mismatch" for kind in (*_HASHES, "hashedURI", "claimSignature"))
+_ABOUT_SIGNERS = ("signingCredential.", "cawg.")  # beginnings of codes that tell of no change
+_ELSEWHERE = (
+    "Remote: "  # how C2PA's error begins where a file has an address instead of credentials
+)
+_SIGNATURES = {
+    b"\xff\xd8\xff": "image/jpeg",
+    b"\x89PNG\r\n\x1a\n": "image/png",
+    b"GIF8": "image/gif",
+    b"II*\0": "image/tiff",
+    b"MM\0*": "image/tiff",
+}
+_FORMS = {b"WEBP": "image/webp", b"AVI ": "video/avi"}  # of RIFF files
+
+
+@dataclass(frozen=True)
+class Credentials:
+    """What a file's Content Credentials say; texts are made safe to print, None where not told.
+
+    failures: codes of what does not hold, such as "assertion.dataHash.mismatch".
+    is_matched: whether the signature and the pixels' hash were checked and fit.
+    validity: the days between which the certificate is valid, where that is what does not hold.
+    signer: the name in the certificate. standing: "trusted" (by an anchor of the operator), "own"
+        (this machine's signer) or "unknown".
+    attested_time: from a timestamp server that the operator trusts; unknown_time: from another;
+        claimed_time: the signer's own word.
+    source_types: IPTC terms of what was done. num_earlier: credentials of earlier versions in it.
+    is_target_left_out: whether they say that the target had some, which are not kept.
+    names_identity: whether they name somebody's identity (CAWG), which is never looked up.
+    """
+
+    failures: tuple[str, ...]
+    is_matched: bool
+    validity: tuple[str, str] | None
+    signer: str | None
+    standing: str
+    attested_time: str | None
+    unknown_time: str | None
+    claimed_time: str | None
+    software: str | None
+    model: str | None
+    source_types: tuple[str, ...]
+    num_earlier: int
+    is_target_left_out: bool
+    names_identity: bool
+
+    @property
+    def is_intact(self) -> bool:
+        """Whether picture and credentials are seen to be as they were signed, and all holds."""
+        return self.is_matched and not self.failures
+
+    @property
+    def is_changed(self) -> bool:
+        """Whether the picture or the credentials are seen to have been changed after signing."""
+        return any(code.endswith(CHANGED) for code in self.failures)
+
+    @property
+    def is_unchanged(self) -> bool:
+        """Whether it is seen to be as it was signed, though the signer may be in doubt."""
+        return self.is_matched and all(code.startswith(_ABOUT_SIGNERS) for code in self.failures)
+
+    @property
+    def is_synthetic(self) -> bool:
+        """Whether they say that the picture is synthetic, wholly or in part."""
+        return any(term in SYNTHETIC_TERMS for term in self.source_types)
+
+
+def read_credentials(path: Path, own: Signer | None = None) -> Credentials | None:
+    """The Content Credentials in a file; None if it has none, or its kind can have none.
+
+    own: this machine's signer, so that its work is recognised.
+    Raises MediaError for a file whose credentials, if any, cannot be got at: it is damaged.
+    """
+    with path.open("rb") as stream:
+        if media_type_of(stream.read(12)) == UNKNOWN_TYPE:
+            return None
+        with _reader(stream, context(_trusted_here())) as reader:
+            if reader is None:
+                return None
+            store = json.loads(reader.json())
+            if store["active_manifest"] not in store["manifests"]:
+                raise ValueError("the library gives nothing of what it could not decode")
+            validity = _validity(reader) if EXPIRED in _codes(store, "failure") else None
+        standing = "trusted" if store.get("validation_state") == "Trusted" else "unknown"
+        if standing == "unknown" and own is not None and _is_by(own, stream, store):
+            standing = "own"
+    return _credentials(store, standing, validity)
+
+
+def media_type_of(head: bytes) -> str:
+    """What a file is, by its first 12 bytes: a type that C2PA knows, or UNKNOWN_TYPE."""
+    if head[4:8] == b"ftyp":
+        return "video/quicktime" if head[8:12] == b"qt  " else "video/mp4"
+    if head.startswith(b"RIFF"):
+        return _FORMS.get(head[8:12], UNKNOWN_TYPE)
+    found = (kind for start, kind in _SIGNATURES.items() if head.startswith(start))
+    return next(found, UNKNOWN_TYPE)
+
+
+def has_credentials(stream: BinaryIO) -> bool:
+    """Whether a file has Content Credentials that can be read, whatever they are worth."""
+    try:
+        with _reader(stream, context(is_checking=False)) as reader:
+            return reader is not None
+    except MediaError:
+        return False
+
+
+@lru_cache(maxsize=8)
+def context(anchors: str = "", is_checking: bool = True) -> c2pa.Context:
+    """How files are read and signed: the only place that makes one, so that none asks a server.
+
+    anchors: PEM of the certificates to trust. is_checking: whether what is read is validated.
+    Raises SigningError if the certificates cannot be read.
+    """
+    import c2pa
+
+    settings = SETTINGS | ({"trust": {"trust_anchors": anchors}} if anchors else {})
+    settings["verify"] = settings["verify"] | {"verify_after_reading": is_checking}
+    try:
+        return c2pa.Context.from_dict(settings)
+    except c2pa.C2paError as error:
+        raise SigningError("The trusted certificates cannot be read. Give them as PEM.") from error
+
+
+@contextmanager
+def _reader(stream: BinaryIO, settings: c2pa.Context) -> Iterator[c2pa.Reader | None]:
+    import c2pa
+
+    stream.seek(0)
+    try:
+        # No media type: the library finds it, even where a file's name lies.
+        reader = c2pa.Reader.try_create(None, stream, context=settings)
+        if reader is None:
+            yield None
+            return
+        with reader:
+            yield reader
+    except (c2pa.C2paError, KeyError, ValueError) as error:
+        if str(error).startswith(_ELSEWHERE):
+            raise MediaError(
+                "Content Credentials: the file names a server that has them. It is not asked: no "
+                "address in a file is opened."
+            ) from error
+        raise MediaError(
+            "The file is damaged or cut off: Content Credentials in it, if any, cannot be read."
+        ) from error
+
+
+def _trusted_here() -> str:
+    """PEM of the operator's trust anchors. Raises SigningError if they cannot be read."""
+    path = os.environ.get(TRUST)
+    if not path:
+        return ""
+    try:
+        is_modest = Path(path).is_file() and Path(path).stat().st_size <= MAX_ANCHOR_BYTES
+        if is_modest:  # neither a device nor a pipe, which would never end
+            return Path(path).read_text(encoding="ascii")
+    except (OSError, ValueError) as error:
+        raise SigningError(f"{TRUST} does not name a PEM file that can be read.") from error
+    raise SigningError(f"{TRUST} does not name a PEM file of at most {MAX_ANCHOR_BYTES} bytes.")
+
+
+def _is_by(signer: Signer, stream: BinaryIO, store: Mapping[str, Any]) -> bool:
+    """Whether a signer's certificate made the signature: its number alone could be copied."""
+    active = store["manifests"][store["active_manifest"]]
+    number = active.get("signature_info", {}).get("cert_serial_number")
+    if number != str(signer.serial_number):
+        return False
+    with _reader(stream, context(signer.certificates)) as reader:
+        return reader is not None and reader.get_validation_state() == "Trusted"
+
+
+def _validity(reader: c2pa.Reader) -> tuple[str, str] | None:
+    """From when until when the active manifest's certificate is valid, as ISO 8601."""
+    label = json.loads(reader.json()).get("active_manifest")
+    manifests = _dicts(json.loads(reader.crjson()).get("manifests"))
+    active = next((found for found in manifests if found.get("label") == label), {})
+    certificate = _dict(_dict(active.get("signature")).get("certificateInfo"))
+    found = _dict(certificate.get("validity"))
+    days = tuple(str(found.get(end, "")) for end in ("notBefore", "notAfter"))
+    try:
+        for day in days:
+            datetime.datetime.fromisoformat(day)
+    except ValueError:
+        return None
+    return days
+
+
+def _codes(store: Mapping[str, Any], kind: str) -> list[str]:
+    """C2PA's codes of what was found: "success", "informational" or "failure"."""
+    results = store.get("validation_results", {}).get("activeManifest", {})
+    return [str(item["code"]) for item in results.get(kind, ())]
+
+
+def _failures(store: Mapping[str, Any], validity: tuple[str, str] | None) -> tuple[str, ...]:
+    now = datetime.datetime.now(datetime.UTC)
+    is_early = validity is not None and datetime.datetime.fromisoformat(validity[0]) > now
+    renamed = {EXPIRED: NOT_YET_VALID} if is_early else {}
+    codes = (code for code in _codes(store, "failure") if code != UNTRUSTED)
+    return tuple(renamed.get(code, code) for code in codes)
+
+
+def _credentials(
+    store: Mapping[str, Any], standing: str, validity: tuple[str, str] | None
+) -> Credentials:
+    active = store["manifests"][store["active_manifest"]]
+    good = _codes(store, "success")
+    signature, assertions = active.get("signature_info", {}), active.get("assertions", ())
+    found = (held for held in assertions if held["label"].startswith("c2pa.actions"))
+    actions = [each for held in found for each in _dicts(_dict(held.get("data")).get("actions"))]
+    terms = [str(action.get("digitalSourceType", "")).rsplit("/", 1)[-1] for action in actions]
+    parameters = [_dict(action.get("parameters")) for action in actions]
+    models = (given.get(MODEL_PARAMETER) for given in parameters)
+    attested_time, unknown_time = _times(store, signature)
+    return Credentials(
+        failures=_failures(store, validity),
+        is_matched=_SIGNED in good and any(f"assertion.{kind}.match" in good for kind in _HASHES),
+        validity=validity,
+        signer=_text(signature.get("common_name") or signature.get("issuer")),
+        standing=standing,
+        attested_time=attested_time,
+        unknown_time=unknown_time,
+        claimed_time=_text(next((a["when"] for a in actions if a.get("when")), None)),
+        software=_software(active),
+        model=_text(next((model for model in models if model), None)),
+        source_types=tuple(printable(term) for term in terms if term),
+        num_earlier=len(store["manifests"]) - 1,
+        is_target_left_out=any(LEFT_OUT_PARAMETER in given for given in parameters),
+        names_identity=any(held["label"].startswith("cawg.identity") for held in assertions),
+    )
+
+
+def _dict(value: object) -> dict[str, Any]:
+    """What a stranger should have written as a mapping; an empty one for anything else."""
+    return value if isinstance(value, dict) else {}
+
+
+def _dicts(value: object) -> list[dict[str, Any]]:
+    return [each for each in value if isinstance(each, dict)] if isinstance(value, list) else []
+
+
+def _times(store: Mapping[str, Any], signature: Mapping[str, Any]) -> tuple[str | None, str | None]:
+    """When it was signed, as a trusted timestamp server says, and as any other says."""
+    time = _text(signature.get("time"))
+    doubts = [*_codes(store, "informational"), *_codes(store, "failure")]
+    doubts = {code for code in doubts if code.startswith("timeStamp.")}
+    if not doubts and "timeStamp.trusted" in _codes(store, "success"):
+        return time, None
+    return None, time if doubts <= {"timeStamp.untrusted"} else None
+
+
+def _software(manifest: Mapping[str, Any]) -> str | None:
+    found = manifest.get("claim_generator_info") or [{}]
+    named = " ".join(str(found[0][key]) for key in ("name", "version") if found[0].get(key))
+    return _text(named or manifest.get("claim_generator"))
+
+
+def _text(value: object) -> str | None:
+    return printable(str(value)) if value else None

@@ -1,0 +1,1 @@
+"""The swap itself: align, generate, blend, paste back."""

@@ -1,0 +1,1 @@
+"""What can be told of a file: label, credentials and watermark."""

@@ -1,0 +1,217 @@
+"""Verifies a file: what its signature and its marks say of how it was made, in plain words."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+
+from simswap.errors import CostlyVideoError, MediaError, SigningError
+from simswap.files import printable
+from simswap.provenance.credentials import Credentials, read_credentials
+from simswap.provenance.metadata import Mark, quoted, read_mark
+from simswap.provenance.signer import Signer, find_signer
+from simswap.verify.credential_words import about_credentials, with_model
+from simswap.verify.watermark import MarkReader, PixelMark, find_mark, never
+from simswap.video.label import read_video_mark
+from simswap.video.source.limits import VERIFY_LIMITS, VideoLimits
+
+
+@dataclass(frozen=True)
+class Report:
+    """What is known of a file.
+
+    kind: "photo" or "video". credentials: signed statement, None if there is none. mark: plain
+    metadata. damage: why something could not be looked for, None if all could. pixel_mark: what the
+    pixels say, None if they were not looked at.
+    """
+
+    kind: str
+    credentials: Credentials | None
+    mark: Mark | None
+    damage: str | None = None
+    pixel_mark: PixelMark | None = None
+
+    @property
+    def verdict(self) -> str:
+        """One of altered, marked (as synthetic), unchecked, signed (and no word of that), unmarked.
+
+        altered: the file was changed after signing. unchecked: nobody can tell if it was.
+        """
+        if self.credentials is not None and self.credentials.is_changed:
+            return "altered"
+        if self.is_marked:
+            return "marked"
+        if self.credentials is None:
+            return "unmarked"
+        return "signed" if self.credentials.is_intact else "unchecked"
+
+    @property
+    def is_marked(self) -> bool:
+        """Whether anything in the file says that it is synthetic, wholly or in part."""
+        is_signed_so = self.credentials is not None and self.credentials.is_synthetic
+        is_in_pixels = self.pixel_mark is not None and self.pixel_mark.is_found
+        return is_signed_so or self.mark is not None or is_in_pixels
+
+    def as_json(self) -> dict[str, object]:
+        """For other programs: the fields, the verdict, and the words for people."""
+        words = {"verdict": self.verdict, "headline": headline(self), "details": details(self)}
+        return words | asdict(self)
+
+
+def verify(path: str | os.PathLike[str], limits: VideoLimits = VERIFY_LIMITS) -> Report:
+    """Look for Content Credentials and marks in a photo (PNG, JPEG, WebP) or a video.
+
+    Raises MediaError for a file that is neither, cannot be opened or costs too much, SigningError
+    where the operator's trusted certificates cannot be read.
+    """
+    path = Path(path)
+    mark, kind = _mark_of(path, limits)
+    try:
+        return Report(kind, read_credentials(path, _own_signer()), mark)
+    except MediaError as error:
+        return Report(kind, None, mark, str(error))
+
+
+def look_for_pixel_mark(
+    report: Report,
+    path: str | os.PathLike[str],
+    reader: MarkReader,
+    models: Iterable[str] = (),
+    limits: VideoLimits = VERIFY_LIMITS,
+    is_over: Callable[[], bool] = never,
+) -> Report:
+    """The report, with what the pixels of the file say; see mark_search. Needs the networks.
+
+    models: names that a mark may also tell, beside the reader's own and those that the file says.
+    is_over: whether the time for it is used up; what was looked at until then is told.
+    """
+    told = (report.credentials, report.mark)
+    names = [*(found.model for found in told if found is not None and found.model), *models]
+    try:
+        found = find_mark(Path(path), report.kind, reader, names, limits, is_over)
+        return replace(report, pixel_mark=found)
+    except MediaError as error:
+        return replace(report, damage=report.damage or str(error))
+
+
+def headline(report: Report) -> str:
+    """The verdict in a sentence or two."""
+    kind = report.kind
+    if report.verdict == "altered":
+        says = " It still says that a trained model changed or made it." if report.is_marked else ""
+        return f"Changed after signing: the Content Credentials of this {kind} do not hold.{says}"
+    if report.verdict == "marked":
+        return f"Marked as synthetic: {_who_says(report)} that a trained model changed or made it."
+    if report.verdict == "unchecked":
+        if report.credentials.is_unchanged:
+            return (
+                f"Signed, but its signer cannot be checked: the {kind} itself is as it was signed."
+            )
+        return (
+            f"Signed, but the Content Credentials of this {kind} cannot be checked: whether it was "
+            "changed is not known."
+        )
+    if report.verdict == "signed":
+        return (
+            f"Signed, and not marked as synthetic: the Content Credentials of this {kind} do not "
+            "speak of a trained model."
+        )
+    return (
+        f"No mark found. That does not prove the {kind} is real: marks get lost when a {kind} is "
+        "edited or shared, and not every program writes one."
+    )
+
+
+def _who_says(report: Report) -> str:
+    """Who says that it is synthetic: of those who do, the one whose word is worth most."""
+    found, kind = report.credentials, report.kind
+    is_signed_so = found is not None and found.is_synthetic
+    standing = found.standing if is_signed_so and found.is_intact else None
+    if standing == "own":
+        return f"this installation signed the {kind} and says"
+    if standing == "trusted":
+        return f"a signer of the {kind}, whom the operator of this installation trusts, says"
+    if report.pixel_mark is not None and report.pixel_mark.is_found:
+        return f"an invisible mark in this {kind} says"
+    if standing == "unknown":
+        return f"an unknown signer of the {kind} says"
+    if is_signed_so:
+        return f"Content Credentials of this {kind}, which cannot be checked, say"
+    return f"the metadata of this {kind}, which anyone can write, say"
+
+
+def details(report: Report) -> list[str]:
+    """What is known, one thing a sentence."""
+    return [*_about_credentials(report), *_about_mark(report), *_about_pixels(report)]
+
+
+def _about_credentials(report: Report) -> Iterator[str]:
+    if report.damage is not None:
+        yield report.damage
+    elif report.credentials is None:
+        yield "Content Credentials: none."
+    if report.credentials is not None:
+        yield from about_credentials(report.credentials, report.kind)
+
+
+def _about_mark(report: Report) -> Iterator[str]:
+    if report.mark is None:
+        yield "Mark in the metadata: none."
+        return
+    by = f" by {quoted(report.mark.software)}" if report.mark.software else ""
+    term = quoted(report.mark.digital_source_type.rsplit("/", 1)[-1])
+    yield (
+        f"Mark in the metadata{by}{with_model(report.mark.model)}: {term} (IPTC). Anyone can write "
+        "or remove it: a statement, not a proof."
+    )
+
+
+def _about_pixels(report: Report) -> Iterator[str]:
+    found = report.pixel_mark
+    if found is None:
+        return
+    count, of_all = len(found.seconds), ""
+    if found.num_pictures > 1 or report.kind == "video":
+        what = "frames" if report.kind == "video" else "pictures"
+        rest = f" ({found.num_pictures} in the file)" if found.num_pictures > count else ""
+        of_all = f" of {count} {what} looked at{rest}"
+    if not found.is_found:
+        none = f"none found in any{of_all}" if of_all else "none found"
+        yield (
+            f"Invisible mark: {none}. Only faces that this program swapped carry one, and small "
+            "faces and strong changes lose it."
+        )
+        return
+    where = f" in {sum(found.is_marked)}{of_all}" if of_all else ""
+    model = quoted(found.model) if found.model else f"an unknown model, number {found.model_id}"
+    yield (
+        f"Invisible mark: found{where}, of {model}. Faces without one read so by chance "
+        f"{found.odds}."
+    )
+
+
+def _mark_of(path: Path, limits: VideoLimits) -> tuple[Mark | None, str]:
+    """The mark of a photo or a video, and which of the two it is."""
+    try:
+        return read_mark(path), "photo"
+    except MediaError as error:
+        if not path.is_file():
+            raise
+        try:
+            return read_video_mark(path, limits), "video"
+        except CostlyVideoError:
+            raise
+        except MediaError:
+            raise MediaError(
+                f"{printable(path.name)} is neither a PNG, JPEG or WebP photo nor a video that can "
+                "be read, or it is damaged."
+            ) from error
+
+
+def _own_signer() -> Signer | None:
+    try:
+        return find_signer()
+    except SigningError:
+        return None

@@ -1,0 +1,1 @@
+"""Videos: swapped in segments, written and joined."""

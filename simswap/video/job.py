@@ -1,0 +1,296 @@
+"""A video's swap as a job: cut into segments that are made one by one and joined at the end.
+
+Each segment is decoded, swapped and encoded by itself, in a cut that depends on the settings alone.
+So a job may be interrupted anywhere and go on later, in another process too, and its result is the
+same to the byte on the same machine, but for the signature, which tells a time and is random.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+import os
+import time
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
+from contextlib import closing, contextmanager
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Protocol
+
+import torch
+
+from simswap.errors import MediaError, SimSwapError
+from simswap.files import lasting_beside
+from simswap.media.photos import check_writable
+from simswap.provenance.signing import sign_video
+from simswap.swap.stream import StreamOptions, workers_for
+from simswap.swap.threads import made_ahead, taken_away
+from simswap.types import Assignment, Identity, SwapOptions, SwapResult
+from simswap.video.job_folder import JobFolder, SegmentRecord, Setting
+from simswap.video.joining import join_segments
+from simswap.video.label import video_metadata
+from simswap.video.options import VideoOptions
+from simswap.video.source.info import VideoInfo, probe_video, trim
+from simswap.video.source.reading import read_frames
+from simswap.video.writing import SegmentWriter
+
+logger = logging.getLogger(__name__)
+
+QUEUE_DEPTH = 2  # frames that wait between two steps: enough to even out their paces
+# Seconds that a GPU call is given, before any segment has told how long one takes. Generous: a call
+# that ends too early is done twice, and only the time used is charged.
+SECONDS_TO_START = 10.0
+SECONDS_PER_MEGAPIXEL = 0.05  # of each frame: decode, detect, encode
+SECONDS_PER_FACE = 0.05
+SAFETY = 2.0  # times what the finished segments took
+
+OnResult = Callable[[SwapResult], None]
+
+
+class Swapper(Protocol):
+    """What a job needs of a FaceSwapper."""
+
+    name: str
+    device: torch.device
+    generator: torch.nn.Module
+    identity_network: torch.nn.Module
+    detector: torch.nn.Module
+
+    def swap_frames(
+        self,
+        frames: Iterator,
+        source: Identity | Sequence[Assignment],
+        options: SwapOptions,
+        *,
+        stream: StreamOptions,
+    ) -> Iterator[SwapResult]:
+        """Swap frame after frame."""
+
+
+@dataclass(frozen=True)
+class Segment:
+    """Frames `first` to `end` - 1 of the video."""
+
+    number: int
+    first: int
+    end: int
+
+
+@dataclass(frozen=True, eq=False)
+class VideoJob:
+    """What is to be done, and where. Holds no network and no open file: it can be sent elsewhere.
+
+    first, end: frames of the video that are wanted. model: the bundle's name, for the mark.
+    settings: all that shapes the result, as hashes and numbers.
+    """
+
+    info: VideoInfo
+    output: Path
+    source: Identity | Sequence[Assignment]
+    options: SwapOptions
+    video: VideoOptions
+    folder: JobFolder
+    first: int
+    end: int
+    model: str
+    settings: Mapping[str, Setting]
+
+    @classmethod
+    def plan(
+        cls,
+        swapper: Swapper,
+        target: str | os.PathLike[str],
+        output: str | os.PathLike[str],
+        source: Identity | Sequence[Assignment],
+        options: SwapOptions,
+        video: VideoOptions,
+        job_folder: str | os.PathLike[str] | None = None,
+    ) -> VideoJob:
+        """Look at the video and decide; writes nothing.
+
+        job_folder: None is a hidden folder beside the output.
+        Raises MediaError for a video that cannot be read or an output that cannot be written,
+        OptionError for a trim outside the video.
+        """
+        output = Path(output)
+        encoding = video.encoding(output)
+        info = probe_video(target, video.limits)
+        check_writable(output)
+        if output.exists() and output.samefile(target):
+            raise MediaError("The output would overwrite the video itself. Choose another name.")
+        first, end = trim(info, video.start, video.end)
+        settings = {
+            "input": _hash_of_file(info.path),
+            "model": _hash_of_networks(swapper),
+            "device": swapper.device.type,
+            "identity": _hash_of_source(source),
+            "swap options": repr(options),
+            "encoding": repr(encoding),
+            "first frame": first,
+            "end frame": end,
+            "detect_every": video.detect_every,
+            "steady": video.steady,
+            "frames of a segment": video.frames_per_segment(float(info.frame_rate)),
+        }
+        folder = JobFolder(Path(job_folder or lasting_beside(output, "job")))
+        return cls(info, output, source, options, video, folder, first, end, swapper.name, settings)
+
+    @property
+    def num_frames(self) -> int:
+        """Frames of the result."""
+        return self.end - self.first
+
+    @property
+    def segments(self) -> tuple[Segment, ...]:
+        """The parts in order."""
+        length = self.video.frames_per_segment(float(self.info.frame_rate))
+        starts = range(self.first, self.end, length)
+        return tuple(
+            Segment(number, start, min(start + length, self.end))
+            for number, start in enumerate(starts)
+        )
+
+    @contextmanager
+    def opened(self, resume: bool = True) -> Iterator[VideoJob]:
+        """Hold the job folder while segments are run; see JobFolder.opened."""
+        with self.folder.opened(self.settings, resume):
+            yield self
+
+    def finished(self) -> dict[int, SegmentRecord]:
+        """Records of the segments that need not be run any more, by number."""
+        records = {segment.number: self.folder.record(segment.number) for segment in self.segments}
+        return {number: record for number, record in records.items() if record is not None}
+
+    def run_segment(
+        self, swapper: Swapper, number: int, on_result: OnResult | None = None
+    ) -> SegmentRecord:
+        """Make one segment.
+
+        on_result: called with each swapped frame, in order; what it raises ends the segment.
+        Raises what decoding, swapping and encoding raise, with the segment's time.
+        """
+        with closing(self.segment_results(swapper, number)) as results:
+            for result in results:
+                if on_result is not None:
+                    on_result(result)
+        return self.folder.record(number)
+
+    def segment_results(self, swapper: Swapper, number: int) -> Generator[SwapResult, None, None]:
+        """Make one segment, what one call on a borrowed GPU does: its swapped frames, in order.
+
+        The segment is finished when all of them have been taken; closed before, it leaves nothing.
+        Raises what decoding, swapping and encoding raise, with the segment's time.
+        """
+        segment = self.segments[number]
+        try:
+            record = yield from self._make(swapper, segment)
+            self.folder.keep(number, record)
+        except SimSwapError as error:
+            raise type(error)(f"{self._span(segment)}: {error}") from error
+        except Exception as error:
+            error.add_note(f"{self._span(segment)} of the video.")
+            raise
+
+    def estimated_seconds(self, number: int, faces_per_frame: float = 1.0) -> float:
+        """How long a segment may take at most, for a GPU's time limit.
+
+        faces_per_frame: the guess to go by while no segment has been finished.
+        """
+        segment = self.segments[number]
+        num_frames = segment.end - segment.first
+        if records := self.finished().values():
+            per_frame = max(record.seconds / record.num_frames for record in records) * SAFETY
+        else:
+            megapixels = self.info.width * self.info.height / 1e6
+            per_frame = SECONDS_PER_MEGAPIXEL * megapixels + SECONDS_PER_FACE * faces_per_frame
+        return SECONDS_TO_START + num_frames * per_frame
+
+    def finish(self) -> tuple[str, ...]:
+        """Join the segments under the output's name and remove the job folder; returns notices."""
+        told = {"metadata": {}}  # of a video in which no face was swapped
+        if any(record.faces_swapped for record in self.finished().values()):
+            sign = partial(sign_video, model=self.model, target=self.info.path)
+            told = {"metadata": video_metadata(self.model), "seal": sign}
+        encoding = self.video.encoding(self.output)
+        segments = [self.folder.segment(segment.number) for segment in self.segments]
+        span = self.first, self.end
+        notices = join_segments(segments, self.info, *span, encoding, self.output, **told)
+        self.folder.remove()
+        return notices
+
+    def cancel(self) -> None:
+        """Leave nothing behind."""
+        self.folder.remove()
+
+    def _span(self, segment: Segment) -> str:
+        start, end = self.info.seconds(segment.first), self.info.seconds(segment.end)
+        return f"Between {start:.2f} s and {end:.2f} s"
+
+    def _make(
+        self, swapper: Swapper, segment: Segment
+    ) -> Generator[SwapResult, None, SegmentRecord]:
+        started = time.perf_counter()
+        # Neighbours of the first and last frame steady those; whole groups, as in one long run.
+        context = self.video.detect_every if self.video.steady else 0
+        start = max(segment.first - context, self.first)
+        reader = read_frames(self.info, start, min(segment.end + context, self.end))
+        stream = StreamOptions(
+            detect_every=self.video.detect_every,
+            steady=self.video.steady,
+            workers=workers_for(swapper.device),
+            num_before=segment.first - start,
+            num_wanted=segment.end - segment.first,
+        )
+        swapped = without_face = unswapped = 0
+        with (
+            made_ahead(reader, QUEUE_DEPTH) as frames,
+            SegmentWriter(
+                self.folder.segment(segment.number),
+                self.info,
+                self.video.encoding(self.output),
+                segment.first,
+            ) as writer,
+            taken_away(writer.write, QUEUE_DEPTH) as write,
+            closing(
+                swapper.swap_frames(frames, self.source, self.options, stream=stream)
+            ) as results,
+        ):
+            for result in results:
+                write(result.image)
+                swapped += len(result.swapped)
+                without_face += not result.faces
+                unswapped += bool(result.faces) and not result.swapped
+                yield result
+        seconds = time.perf_counter() - started
+        num_frames = segment.end - segment.first
+        logger.info("Swapped %d frames in %.1f s", num_frames, seconds)
+        return SegmentRecord(
+            num_frames, swapped, without_face, unswapped, reader.num_repeated, seconds
+        )
+
+
+def _hash_of_file(path: Path) -> str:
+    with path.open("rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()
+
+
+def _hash_of_networks(swapper: Swapper) -> str:
+    digest = hashlib.sha256()
+    for network in (swapper.generator, swapper.identity_network, swapper.detector):
+        for name, tensor in network.state_dict().items():
+            digest.update(name.encode())
+            digest.update(tensor.detach().cpu().contiguous().reshape(-1).view(torch.uint8).numpy())
+    return digest.hexdigest()
+
+
+def _hash_of_source(source: Identity | Sequence[Assignment]) -> str:
+    digest = hashlib.sha256()
+    identities = (
+        [source]
+        if isinstance(source, Identity)
+        else [part for item in source for part in (item.identity, item.reference)]
+    )
+    for identity in identities:
+        digest.update(identity.embedding.tobytes())
+    return digest.hexdigest()

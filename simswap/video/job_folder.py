@@ -1,0 +1,210 @@
+"""The folder in which a video job keeps its finished parts, so that it can be interrupted.
+
+It holds the swapped segments and a manifest of what they were made with: hashes and numbers, never
+a face, an embedding or a file's name. A segment counts only once its own small record stands
+beside it, which is written last; so power may fail at any moment.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import stat
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import TextIO
+
+from simswap.errors import MediaError, OptionError
+from simswap.files import JOB, is_temporary, printable, replaced
+
+try:
+    import fcntl
+except ImportError:  # Windows: two jobs in one folder are then the caller's to avoid
+    fcntl = None
+
+_MANIFEST = "simswap-job.json"
+_LOCK = "simswap-job.lock"
+_OWN = "This folder was made by a video job, which removes it at its end.\n"  # in the lock's file
+_SEGMENT = re.compile(r"segment-[0-9]{5,}\.(nut|json)")
+_FORMAT = "simswap-job-1"
+_MAX_MANIFEST = 100_000  # bytes
+# A link is not followed, a pipe not waited for; Windows knows neither flag.
+_LOCK_FLAGS = os.O_WRONLY | os.O_CREAT
+_LOCK_FLAGS |= getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0)
+Setting = str | int | float | None
+
+
+@dataclass(frozen=True)
+class SegmentRecord:
+    """What was counted while a segment was made.
+
+    num_unswapped: frames with faces of which none was swapped. num_repeated: frames that could not
+    be decoded. seconds: that it took. size: of its file, in bytes.
+    """
+
+    num_frames: int
+    faces_swapped: int
+    frames_without_face: int
+    num_unswapped: int
+    num_repeated: int
+    seconds: float
+    size: int = 0
+
+
+@dataclass(frozen=True)
+class JobFolder:
+    """A folder of one job; it exists from `opened` until `remove`."""
+
+    path: Path
+
+    def segment(self, number: int) -> Path:
+        """Where a segment's video lies."""
+        return self.path / f"segment-{number:05}.nut"
+
+    def record(self, number: int) -> SegmentRecord | None:
+        """What was counted in a segment; None if it has not been finished."""
+        try:
+            values = json.loads(self._record_path(number).read_text(encoding="utf-8"))
+            record = SegmentRecord(**values)
+            return record if self.segment(number).stat().st_size == record.size else None
+        except (OSError, ValueError, TypeError):
+            return None
+
+    def keep(self, number: int, record: SegmentRecord) -> None:
+        """Declare a segment finished, whose file is on the disk."""
+        values = asdict(record) | {"size": self.segment(number).stat().st_size}
+        _write_durably(self._record_path(number), json.dumps(values))
+
+    @contextmanager
+    def opened(self, settings: Mapping[str, Setting], resume: bool) -> Iterator[None]:
+        """Hold the folder for this process, made if needed, with segments of these settings only.
+
+        resume: False begins anew. At the end it is removed if no segment has been finished.
+        Raises OptionError if it holds a job of other settings, MediaError if another process works
+        in it, if it holds files but no job, or if it cannot be written.
+        """
+        is_new = self._make()
+        with self._locked() as lock:
+            if is_new:
+                lock.write(_OWN)
+                lock.flush()
+            if not resume:
+                self._remove_files()
+            self._check(settings)
+            try:
+                yield
+            finally:
+                if self.path.is_dir() and not any(self.path.glob("segment-*.json")):
+                    self.remove()
+
+    def remove(self) -> None:
+        """Remove the job's own files, and the folder if a job made it and nothing else is in it."""
+        self._remove_files()
+        lock = self.path / _LOCK
+        is_own = lock.is_file() and lock.stat().st_size == len(_OWN)
+        lock.unlink(missing_ok=True)
+        if is_own and self.path.is_dir() and not any(self.path.iterdir()):
+            self.path.rmdir()
+
+    def _record_path(self, number: int) -> Path:
+        return self.segment(number).with_suffix(".json")
+
+    def _make(self) -> bool:
+        """Whether there was no such folder."""
+        try:
+            is_new = not self.path.is_dir()
+            self.path.mkdir(exist_ok=True)
+            foreign = next(self._foreign(), None) if self._manifest() is None else None
+        except (OSError, ValueError) as error:
+            raise _unusable(self.path, error) from error
+        if foreign is not None:
+            raise MediaError(
+                f"The job folder {printable(str(self.path))} holds other files, such as "
+                f"{printable(foreign.name)}. Give an empty or a new folder."
+            )
+        return is_new
+
+    @contextmanager
+    def _locked(self) -> Iterator[TextIO]:
+        # The system lets go of the lock when the process ends, however it ends.
+        with self._lock_file() as stream:
+            if fcntl is not None:
+                try:
+                    fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                except OSError as error:
+                    raise MediaError(
+                        f"The job folder {printable(str(self.path))} is in use by another process. "
+                        "Wait for it, or choose another output or job folder."
+                    ) from error
+            yield stream
+
+    def _check(self, settings: Mapping[str, Setting]) -> None:
+        # As JSON knows them: a tuple comes back as a list.
+        settings = json.loads(json.dumps({"format": _FORMAT, **settings}))
+        found = self._manifest()
+        if found is None:
+            _write_durably(self.path / _MANIFEST, json.dumps(settings, indent=1))
+        elif found != settings:
+            names = {**settings, **found}
+            differ = [name for name in names if found.get(name) != settings.get(name)]
+            raise OptionError(
+                f"An unfinished job lies in {printable(str(self.path))} with other settings "
+                f"({printable(', '.join(differ))}). Give the same again to go on with it, or "
+                "restart to begin anew."
+            )
+
+    def _manifest(self) -> dict[str, Setting] | None:
+        """What a job of ours has written of itself; None where there is none."""
+        path = self.path / _MANIFEST
+        try:
+            if not _is_plain(path) or path.stat().st_size > _MAX_MANIFEST:
+                return None
+            found = json.loads(path.read_text(encoding="utf-8"))
+        except (OSError, ValueError, RecursionError):
+            return None
+        return found if isinstance(found, dict) and found.get("format") == _FORMAT else None
+
+    def _foreign(self) -> Iterator[Path]:
+        """Files that a job does not leave behind that was stopped before its manifest stood."""
+        for file in self.path.iterdir():
+            is_left = file.name == _LOCK or is_temporary(file.name, JOB)
+            if not (is_left and _is_plain(file)):
+                yield file
+
+    def _remove_files(self) -> None:
+        for file in [*self.path.iterdir()] if self.path.is_dir() else []:
+            is_ours = file.name == _MANIFEST or is_temporary(file.name, JOB)
+            if (is_ours or _SEGMENT.fullmatch(file.name)) and _is_plain(file):
+                file.unlink(missing_ok=True)
+
+    def _lock_file(self) -> TextIO:
+        try:
+            return os.fdopen(os.open(self.path / _LOCK, _LOCK_FLAGS, 0o666), "w")
+        except OSError as error:
+            raise _unusable(self.path, error) from error
+
+
+def _unusable(path: Path, error: Exception) -> MediaError:
+    reason = getattr(error, "strerror", None) or "not a path"
+    return MediaError(
+        f"The job folder {printable(str(path))} cannot be used ({reason}). Choose another one."
+    )
+
+
+def _is_plain(path: Path) -> bool:
+    """Whether it is a file: no folder, no link, no pipe."""
+    return stat.S_ISREG(path.lstat().st_mode)
+
+
+def _write_durably(path: Path, text: str) -> None:
+    try:
+        with replaced(path, durable=True, owner=JOB) as part:
+            part.write_text(text, encoding="utf-8")
+    except OSError as error:
+        raise MediaError(
+            f"The job folder cannot be written to ({error.strerror}). "
+            "Check the disk's free space and the folder's rights."
+        ) from error

@@ -1,0 +1,60 @@
+"""The synthetic mark of a video: a sentence in the container's comment that programs can read too.
+
+As with photos, it is metadata: anyone can strip or write it, and it proves nothing.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from pathlib import Path
+
+from simswap import __version__
+from simswap.files import printable
+from simswap.provenance.metadata import COMPOSITE_WITH_MODEL, SYNTHETIC_TERMS, Mark
+from simswap.video.source.container import check_is_file, opened
+from simswap.video.source.limits import VERIFY_LIMITS, VideoLimits, check_cost
+from simswap.video.source.structure import check_structure
+
+_COMMENT = (
+    "Faces in this video were changed by a trained model. "
+    "Digital source type: {source_type}; software: SimSwap {version}; model: {model}"
+)
+_TERM = re.compile(r"https?://cv\.iptc\.org/newscodes/digitalsourcetype/(\w+)")
+_MAX_TAG = 10_000  # characters of a tag that are looked at
+
+
+def video_metadata(model: str) -> dict[str, str]:
+    """Tags that mark a video as synthetic, naming the model bundle; for `join_segments`.
+
+    Nothing else goes in: no date, no file name, nothing of who made the video or from what.
+    """
+    comment = _COMMENT.format(
+        source_type=COMPOSITE_WITH_MODEL, version=__version__, model=printable(model)
+    )
+    return {"comment": comment}
+
+
+def read_video_mark(
+    path: str | os.PathLike[str], limits: VideoLimits = VERIFY_LIMITS
+) -> Mark | None:
+    """The synthetic mark in a video's tags, ours or another program's; None if there is none.
+
+    Raises MediaError if the file cannot be opened, is no video, or costs too much to be opened.
+    """
+    path = Path(path)
+    check_is_file(path)
+    check_structure(path)
+    check_cost(path, limits)
+    with opened(path, limits.max_pixels) as container:
+        tags = [text[:_MAX_TAG] for text in container.metadata.values()]
+    for text in tags:
+        found = _TERM.search(text)
+        if found and found[1] in SYNTHETIC_TERMS:
+            return Mark(_field(text, "software"), _field(text, "model"), found[0])
+    return None
+
+
+def _field(text: str, name: str) -> str | None:
+    found = re.search(rf"\b{name}: ([^;]+)", text)
+    return printable(found[1].strip()) if found else None

@@ -1,0 +1,1 @@
+"""A video as it comes: looked at, bounded, decoded."""

@@ -1,0 +1,288 @@
+"""Decodes stretches of a video: upright RGB frames, exactly those that the file's list names."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, closing, suppress
+
+import av
+import numpy as np
+from av.container import InputContainer
+from av.error import FFmpegError
+from av.filter import Graph
+from av.packet import Packet
+from av.video.frame import VideoFrame
+from av.video.stream import VideoStream
+
+from simswap.errors import MediaError
+from simswap.files import printable
+from simswap.video.source.colour import ColourConverter
+from simswap.video.source.container import (
+    is_too_large,
+    naming_damage,
+    opened,
+    packets_of,
+    picture_stream,
+)
+from simswap.video.source.info import VideoInfo
+
+logger = logging.getLogger(__name__)
+
+
+class _TimeUpError(Exception):
+    """Ends the decoding of chosen frames; see `read_chosen`."""
+
+
+class FrameReader(Iterator[np.ndarray]):
+    """Frames `first` to `end` - 1 of a video, one after the other; see `read_frames`.
+
+    num_repeated: frames so far that could not be decoded, for which the one before was given.
+    """
+
+    def __init__(
+        self,
+        info: VideoInfo,
+        first: int,
+        end: int,
+        chosen: frozenset[int] | None = None,
+        is_over: Callable[[], bool] | None = None,
+    ) -> None:
+        """Begin at `first`; chosen: the only frames to give, None for all.
+
+        is_over: asked before each packet; raises _TimeUpError once it says so.
+        """
+        if not 0 <= first < end <= info.num_frames:
+            raise ValueError(f"no frames {first} to {end} in a video of {info.num_frames}")
+        self.num_repeated = 0
+        self._info, self._first, self._end, self._chosen = info, first, end, chosen
+        self._is_over = is_over
+        self._frames = self._read()
+
+    def __next__(self) -> np.ndarray:
+        return next(self._frames)
+
+    def close(self) -> None:
+        """Let go of the file before its frames are all read."""
+        self._frames.close()
+
+    def _read(self) -> Iterator[np.ndarray]:
+        with naming_damage(self._info.path):
+            yield from self._read_on()
+
+    def _read_on(self) -> Iterator[np.ndarray]:
+        info = self._info
+        converter = ColourConverter(info.colour, *info.stored_size)
+        turns = info.rotation // 90
+        # What a frame shows until its successor comes: also where that one cannot be decoded.
+        shown: VideoFrame | None = None
+        position, num_decoded = self._first, 0
+        chosen = self._chosen or range(self._first, self._end)
+        for number, frame in self._decoded():
+            num_decoded += self._first <= number < self._end
+            if num_decoded == 0 and number >= self._end:
+                break
+            for missing in range(position, min(number, self._end)):
+                self.num_repeated += 1
+                if missing in chosen:
+                    picture = shown if shown is not None else frame
+                    yield _upright(converter.to_rgb(picture), turns)
+                position = missing + 1
+            shown = frame
+            if position == number < self._end:
+                if number in chosen:
+                    yield _upright(converter.to_rgb(frame), turns)
+                position += 1
+            if position >= self._end:
+                break
+        if num_decoded == 0:
+            raise MediaError(
+                f"{printable(info.path.name)} cannot be decoded from "
+                f"{info.seconds(self._first):.2f} s to {info.seconds(self._end):.2f} s: the file "
+                "is damaged there. Leave that part out with start and end."
+            )
+        for missing in range(position, self._end):
+            self.num_repeated += 1
+            if missing in chosen:
+                yield _upright(converter.to_rgb(shown), turns)
+        if self.num_repeated:
+            logger.warning(
+                "%d frames from %.2f s on could not be decoded; the frames before them are shown",
+                self.num_repeated,
+                info.seconds(self._first),
+            )
+
+    def _decoded(self) -> Iterator[tuple[int, VideoFrame]]:
+        """Decoded frames with their numbers, from some frame at or before the first on."""
+        info = self._info
+        times = info.frame_times
+        # Deinterlacing looks at both neighbours: without them a frame would depend on the cut.
+        wanted = max(self._first - 1, 0) if info.is_interlaced else self._first
+        with ExitStack() as stack:
+            packets = _packets_from(info, wanted, stack)
+            if self._is_over is not None:
+                packets = _until(self._is_over, packets)
+            frames = _decode(packets, info.max_pixels)
+            if info.is_interlaced:
+                frames = _deinterlaced(frames, info)
+            if len(info.key_frames) == 0:  # listed by decoding: in the order of decoding
+                yield from enumerate(frames)
+                return
+            for frame in frames:
+                if frame.pts is None:
+                    continue
+                number = int(np.searchsorted(times, frame.pts))
+                if number < len(times) and times[number] == frame.pts:
+                    yield number, frame
+
+
+def read_frames(info: VideoInfo, first: int, end: int) -> FrameReader:
+    """Decode frames `first` to `end` - 1, beginning at the key frame before.
+
+    Yields exactly end - first upright frames, uint8 [H, W, 3] RGB. A frame that cannot be decoded
+    is replaced by the one before it, as players do, and counted in `num_repeated`.
+    Raises MediaError, while iterating, if none of these frames can be decoded; ValueError if the
+    video has no such frames.
+    """
+    return FrameReader(info, first, end)
+
+
+def read_chosen(
+    info: VideoInfo, numbers: Sequence[int], is_over: Callable[[], bool] | None = None
+) -> Iterator[np.ndarray]:
+    """Decode some frames, [H, W, 3] uint8 RGB; see `read_frames`.
+
+    numbers: in any order. Without key frames they are ascending, and the file is decoded once.
+    is_over: whether to end before the last of them; it is asked before each packet.
+    """
+    if len(info.key_frames):
+        stretches = [(number, number + 1) for number in numbers]
+    else:
+        stretches = [(numbers[0], numbers[-1] + 1)]
+    chosen = frozenset(numbers)
+    for first, end in stretches:
+        with (
+            suppress(_TimeUpError),
+            closing(FrameReader(info, first, end, chosen, is_over)) as frames,
+        ):
+            yield from frames
+        if is_over is not None and is_over():
+            return
+
+
+def _upright(image: np.ndarray, turns: int) -> np.ndarray:
+    return np.ascontiguousarray(np.rot90(image, turns)) if turns else image
+
+
+def _packets_from(info: VideoInfo, frame: int, stack: ExitStack) -> Iterator[Packet]:
+    """The stream's packets, from the last key frame on that is shown at or before `frame`."""
+    keys = info.key_frames
+    key = int(np.searchsorted(keys[:, 0], info.frame_times[frame], side="right")) - 1
+    if key > 0:
+        with ExitStack() as attempt:
+            container, stream = _open(info, attempt)
+            found = _seek(container, stream, int(keys[key, 0]), int(keys[key, 1]))
+            if found is not None:
+                packets = packets_of(container, stream)
+                stack.push(attempt.pop_all())
+                return _from_key(found, packets)
+    container, stream = _open(info, stack)
+    return packets_of(container, stream)
+
+
+def _open(info: VideoInfo, stack: ExitStack) -> tuple[InputContainer, VideoStream]:
+    container = stack.enter_context(opened(info.path, info.max_pixels))
+    stream = picture_stream(container, printable(info.path.name))
+    stream.thread_type = "AUTO"
+    return container, stream
+
+
+def _seek(
+    container: InputContainer, stream: VideoStream, shown: int, seek_to: int
+) -> Packet | None:
+    """The key frame's packet, reached by a seek; None where the container cannot get there."""
+    try:
+        container.seek(seek_to, stream=stream, backward=True)
+        for packet in packets_of(container, stream):
+            if packet.pts == shown and packet.is_keyframe:
+                return packet
+            if packet.size == 0 or (packet.dts is not None and packet.dts > shown):
+                return None
+    except FFmpegError:
+        pass
+    return None
+
+
+def _from_key(key: Packet, packets: Iterator[Packet]) -> Iterator[Packet]:
+    yield key
+    yield from packets
+
+
+def _until(is_over: Callable[[], bool], packets: Iterator[Packet]) -> Iterator[Packet]:
+    for packet in packets:
+        if is_over():
+            raise _TimeUpError
+        yield packet
+
+
+def _decode(packets: Iterator[Packet], max_pixels: int) -> Iterator[VideoFrame]:
+    """Frames of packets; those that cannot be decoded, or have grown too large, are left out."""
+    while True:
+        try:
+            packet = next(packets, None)
+        except av.error.MemoryError:
+            raise
+        except FFmpegError as error:  # the file breaks off here
+            logger.debug("A packet cannot be read: %s", error)
+            return
+        if packet is None:
+            return
+        if packet.is_corrupt:
+            continue  # as its frame is not in the file's list either
+        try:
+            frames = packet.decode()
+        except av.error.MemoryError:
+            raise
+        except FFmpegError as error:
+            logger.debug("A packet cannot be decoded: %s", error)
+            continue
+        yield from (frame for frame in frames if not is_too_large(frame, max_pixels))
+
+
+def _deinterlaced(frames: Iterator[VideoFrame], info: VideoInfo) -> Iterator[VideoFrame]:
+    """Progressive frames of interlaced ones, as many, with the same times."""
+    graph = None
+    for frame in frames:
+        if graph is None:
+            graph = _deinterlacer(frame, info)
+        frame.time_base = info.time_base
+        graph.push(frame)
+        yield from _pulled(graph, info)
+    if graph is not None:
+        graph.push(None)
+        yield from _pulled(graph, info)
+
+
+def _deinterlacer(frame: VideoFrame, info: VideoInfo) -> Graph:
+    graph = Graph()
+    source = graph.add_buffer(
+        width=frame.width, height=frame.height, format=frame.format, time_base=info.time_base
+    )
+    bwdif = graph.add("bwdif", "mode=send_frame:parity=auto:deint=interlaced")
+    sink = graph.add("buffersink")
+    source.link_to(bwdif)
+    bwdif.link_to(sink)
+    graph.configure()
+    return graph
+
+
+def _pulled(graph: Graph, info: VideoInfo) -> Iterator[VideoFrame]:
+    while True:
+        try:
+            frame = graph.pull()
+        except (BlockingIOError, EOFError):
+            return
+        # The filter counts in half units, for the two fields of a frame.
+        if frame.pts is not None:
+            frame.pts = round(frame.pts * frame.time_base / info.time_base)
+        yield frame

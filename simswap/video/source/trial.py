@@ -1,0 +1,69 @@
+"""What the child process of video_guard does: `python -m simswap.video.source.trial PATH LIMITS`.
+
+Its exit code tells whether it stayed within bounds (0), whatever it thinks of the file, or ran out
+of memory (OUT_OF_MEMORY), or that the file has TOO_MANY_TAGS.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import signal
+import sys
+from pathlib import Path
+
+from simswap.errors import MediaError
+from simswap.video.source.container import opened
+from simswap.video.source.info import look_through
+from simswap.video.source.limits import (
+    MAX_TAGS,
+    OPENING_SECONDS,
+    OUT_OF_MEMORY,
+    TOO_MANY_TAGS,
+    VideoLimits,
+)
+from simswap.video.source.structure import check_structure
+
+
+def main(arguments: list[str]) -> int:
+    """Look through a file. arguments: its path, and the limits as JSON."""
+    path, limits = Path(arguments[0]), VideoLimits(**json.loads(arguments[1]))
+    _limit_work(limits)
+    try:
+        check_structure(path, limits.max_decoded)
+        if _num_tags(path, limits) > MAX_TAGS:
+            return TOO_MANY_TAGS
+        look_through(path, limits)
+    except MediaError as error:
+        return OUT_OF_MEMORY if isinstance(error.__cause__, MemoryError) else 0
+    return 0
+
+
+def _num_tags(path: Path, limits: VideoLimits) -> int:
+    """Tags and chapters of a file. Opening it ends this process if that takes too long."""
+    has_timer = hasattr(signal, "setitimer")  # not on Windows
+    if has_timer:
+        signal.setitimer(signal.ITIMER_PROF, OPENING_SECONDS)
+    with opened(path, limits.max_pixels) as container:
+        if has_timer:
+            signal.setitimer(signal.ITIMER_PROF, 0)
+        chapters = container.chapters()
+        holders = [container.metadata, *(stream.metadata for stream in container.streams)]
+        holders += [chapter["metadata"] for chapter in chapters]
+        return sum(map(len, holders)) + len(chapters)
+
+
+def _limit_work(limits: VideoLimits) -> None:
+    try:
+        import resource
+    except ImportError:  # Windows
+        return
+    seconds = math.ceil(limits.max_work)
+    resource.setrlimit(resource.RLIMIT_CPU, (seconds, seconds))
+    # No RLIMIT_AS: a reader that is refused memory may go on without it, as this process's parent
+    # would not. The parent watches what is really held.
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

@@ -1,0 +1,178 @@
+"""Encodes stretches of a video, each by itself into a file from which any number can be joined."""
+
+from __future__ import annotations
+
+from contextlib import ExitStack, suppress
+from dataclasses import dataclass
+from pathlib import Path
+from types import TracebackType
+
+import av
+import cv2
+import numpy as np
+from av.error import FFmpegError
+from av.video.stream import VideoStream
+
+from simswap.errors import OptionError
+from simswap.files import JOB, replaced
+from simswap.video.source.colour import ColourConverter
+from simswap.video.source.container import naming_failures
+from simswap.video.source.info import VideoInfo
+
+FORMATS = ("mp4", "webm")
+PRESETS = (
+    "ultrafast",
+    "superfast",
+    "veryfast",
+    "faster",
+    "fast",
+    "medium",
+    "slow",
+    "slower",
+    "veryslow",
+)
+_DEFAULT_CRF = {"mp4": 18, "webm": 28}
+_MAX_CRF = {"mp4": 51, "webm": 63}
+# The number of threads shapes the bits: fixed, so that every machine writes the same file.
+_THREADS = 4
+# So is what x264 may use of a CPU: its AVX-512 code gives other bits from run to run for frames of
+# some widths (measured with PyAV 18.1's x264: 240, 320 and 480 px), and a resumed job would tell.
+_AVX_512F = 13  # OpenCV's number for it, which has no name in Python
+
+
+@dataclass(frozen=True)
+class Encoding:
+    """How a video is written.
+
+    format: "mp4" (H.264) or "webm" (VP9). crf: quality, lower is better and larger (mp4: 0 to 51,
+    18 is hard to tell from the original; webm: 0 to 63); None: 18 and 28. preset: speed against
+    size, one of x264's names, fast to slow; for webm they choose the nearest speed of VP9.
+    """
+
+    format: str = "mp4"
+    crf: int | None = None
+    preset: str = "veryfast"
+
+    def __post_init__(self) -> None:
+        if self.format not in FORMATS:
+            raise OptionError(f'format is "{self.format}"; choose one of {", ".join(FORMATS)}.')
+        if self.preset not in PRESETS:
+            raise OptionError(f'preset is "{self.preset}"; choose one of {", ".join(PRESETS)}.')
+        highest = _MAX_CRF[self.format]
+        if self.crf is not None and not 0 <= self.crf <= highest:
+            raise OptionError(f"crf is {self.crf}; give a number from 0 (best) to {highest}.")
+
+    @property
+    def quality(self) -> int:
+        """The crf that is used."""
+        return _DEFAULT_CRF[self.format] if self.crf is None else self.crf
+
+    @property
+    def codec(self) -> str:
+        """The encoder's name."""
+        return "libx264" if self.format == "mp4" else "libvpx-vp9"
+
+    def options(self) -> dict[str, str]:
+        """The encoder's own options."""
+        if self.format == "mp4":
+            without = {"x264-params": "asm=avx2"} if cv2.checkHardwareSupport(_AVX_512F) else {}
+            return {"crf": str(self.quality), "preset": self.preset} | without
+        speed = max(0, 8 - PRESETS.index(self.preset))
+        return {
+            "crf": str(self.quality),
+            "b": "0",
+            "deadline": "good" if speed <= 5 else "realtime",
+            "cpu-used": str(speed),
+            "row-mt": "1",
+        }
+
+    def size(self, width: int, height: int) -> tuple[int, int]:
+        """Width and height as stored: H.264 in 4:2:0 takes even numbers only."""
+        if self.format == "mp4":
+            return width + width % 2, height + height % 2
+        return width, height
+
+
+class SegmentWriter:
+    """Encodes consecutive frames of a video into one segment file.
+
+    The file appears under its name only when `close` has finished it; leaving the `with` block by
+    an exception leaves nothing behind. Its frames have the times of the video's frames from
+    number `first` on. An odd width or height is made even, where the format needs it, by
+    repeating the last column or row.
+    """
+
+    def __init__(self, path: Path, info: VideoInfo, encoding: Encoding, first: int):
+        self._path = path
+        self._info, self._encoding, self._first = info, encoding, first
+        self._num_written = 0
+        self._converter = ColourConverter(info.colour, *info.stored_size)
+        with naming_failures(path), ExitStack() as stack:
+            part = stack.enter_context(replaced(path, durable=True, owner=JOB))
+            # NUT, because it keeps any time base exactly.
+            self._container = av.open(str(part), "w", format="nut", options={"fflags": "+bitexact"})
+            self._stream = self._add_stream()
+            self._container.start_encoding()
+            self._file = stack.pop_all()
+
+    def __enter__(self) -> SegmentWriter:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        if kind is None:
+            self.close()
+            return
+        with suppress(FFmpegError, OSError):  # it is thrown away in any case
+            self._container.close()
+        self._file.__exit__(kind, error, trace)
+
+    def write(self, image: np.ndarray) -> None:
+        """Append an upright frame, uint8 [H, W, 3] RGB of the video's size."""
+        info = self._info
+        if image.shape != (info.height, info.width, 3) or image.dtype != np.uint8:
+            raise ValueError(f"a frame is uint8 {(info.height, info.width, 3)}, not {image.shape}")
+        number = self._first + self._num_written
+        size = self._encoding.size(info.width, info.height)
+        frame = self._converter.to_yuv(_padded(image, *size))
+        frame.pts = int(info.frame_times[number] - info.frame_times[self._first])
+        frame.time_base = info.time_base
+        with naming_failures(self._path):
+            self._container.mux(self._stream.encode(frame))
+        self._num_written += 1
+
+    def close(self) -> None:
+        """Finish the file and give it its name."""
+        with naming_failures(self._path), self._file:
+            try:
+                self._container.mux(self._stream.encode())
+            finally:
+                self._container.close()
+
+    def _add_stream(self) -> VideoStream:
+        info, encoding = self._info, self._encoding
+        stream = self._container.add_stream(
+            encoding.codec, rate=info.frame_rate, options=encoding.options()
+        )
+        stream.width, stream.height = encoding.size(info.width, info.height)
+        stream.pix_fmt = "yuv420p"
+        stream.time_base = stream.codec_context.time_base = info.time_base
+        context = stream.codec_context
+        context.sample_aspect_ratio = info.sample_aspect
+        context.thread_count = _THREADS
+        context.color_range = info.colour.range
+        context.colorspace = info.colour.space
+        context.color_primaries = info.colour.primaries
+        context.color_trc = info.colour.transfer
+        return stream
+
+
+def _padded(image: np.ndarray, width: int, height: int) -> np.ndarray:
+    rows, columns = height - image.shape[0], width - image.shape[1]
+    if rows or columns:
+        return np.pad(image, ((0, rows), (0, columns), (0, 0)), mode="edge")
+    return image

@@ -1,0 +1,1 @@
+"""The watermark in a swapped face's pixels."""

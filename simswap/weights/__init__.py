@@ -1,0 +1,1 @@
+"""Model folders, and weights of others that become one."""

@@ -1,0 +1,145 @@
+"""What config.json says of a model. It may come from anybody: all of it is bounded here."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TypeVar
+
+from simswap.errors import ModelError
+from simswap.files import printable
+from simswap.geometry import template_names
+from simswap.models.bounds import check_whole
+from simswap.models.detector import DetectorConfig
+from simswap.models.generator import GeneratorConfig
+from simswap.models.identity import IdentityConfig
+
+FORMAT = "simswap-bundle-1"
+CONFIG_FILE = "config.json"
+MAX_BYTES = 2_000_000  # of config.json; a graph of 350 layers takes 180,000
+MAX_DEPTH = 16  # of values within values; ours have 4
+MAX_TEXT = 10_000  # characters of a name or a licence
+MAX_VALUES = 2**27  # that a layer of the generator gives; the published 512 one's give 2**23
+CROP_SIZES = (16, 1024)  # px, the least and the most
+
+Config = TypeVar("Config")
+
+
+@dataclass(frozen=True)
+class Alignment:
+    """How faces are cut out for the networks; templates are named as in geometry.py."""
+
+    crop_template: str = "simswap_frontal"  # of the generator's crops
+    crop_size: int = 128  # px, side of the generator's crops
+    identity_template: str = "arcface"  # of the identity network's crops
+
+    def __post_init__(self) -> None:
+        for name in (self.crop_template, self.identity_template):
+            if name not in template_names():
+                raise ValueError(f"alignment template {name!r} is not one of {template_names()}")
+        check_whole("crop_size", self.crop_size, *CROP_SIZES)
+
+
+@dataclass(frozen=True)
+class BundleConfig:
+    """What config.json says, less `format` and `sha256`, which concern the files themselves."""
+
+    name: str
+    generator: GeneratorConfig
+    identity: IdentityConfig
+    detector: DetectorConfig
+    alignment: Alignment
+    training: Mapping[str, object] = field(default_factory=dict)  # facts for the reader only
+    licence: str = ""
+
+    def __post_init__(self) -> None:
+        for halvings, width in enumerate(self.generator.channels):
+            if width * (self.alignment.crop_size >> halvings) ** 2 > MAX_VALUES:
+                raise ValueError(
+                    f"{width} channels of crops of {self.alignment.crop_size} px are too much"
+                )
+        multiple = 2**self.generator.num_halvings
+        if self.alignment.crop_size % multiple:
+            raise ValueError(
+                f"crop_size={self.alignment.crop_size} is not a multiple of {multiple}, "
+                "as the generator needs"
+            )
+        if self.identity.embedding_size != self.generator.embedding_size:
+            raise ValueError(
+                f"the identity network gives {self.identity.embedding_size} numbers, the generator "
+                f"takes {self.generator.embedding_size}"
+            )
+
+
+def read_config(folder: Path) -> BundleConfig:
+    """The config.json of a bundle. Raises ModelError if it is missing, damaged or unknown."""
+    stored = read_json(folder)
+    path = folder / CONFIG_FILE
+    try:
+        return BundleConfig(
+            name=printable(_text(stored["name"])),
+            generator=_from_json(GeneratorConfig, stored["generator"]),
+            identity=_from_json(IdentityConfig, stored["identity"]),
+            detector=_from_json(DetectorConfig, stored["detector"]),
+            alignment=_from_json(Alignment, stored["alignment"]),
+            training={**stored.get("training", {})},
+            licence=_text(stored.get("licence", "")),
+        )
+    except KeyError as error:
+        raise ModelError(f"{path} lacks {error}. Fetch the model again.") from error
+    except (TypeError, ValueError, AttributeError) as error:
+        raise ModelError(
+            f"{path} describes a model that this version does not know: {error}. "
+            "Update SimSwap, or fetch the model again."
+        ) from error
+
+
+def read_json(folder: Path) -> dict[str, object]:
+    """What a bundle's config.json holds. Raises ModelError if it is not of the format."""
+    path = folder / CONFIG_FILE
+    if not path.is_file():  # a pipe would be waited for
+        raise ModelError(f"{folder} is no model bundle: it has no {CONFIG_FILE}.")
+    try:
+        with path.open("rb") as file:
+            content = file.read(MAX_BYTES + 1)
+        if len(content) > MAX_BYTES:
+            raise ValueError(f"it has more than {MAX_BYTES / 1e6:.0f} MB")
+        stored = json.loads(content)
+        if _is_deeper(stored, MAX_DEPTH):
+            raise ValueError(f"it nests values more than {MAX_DEPTH} deep")
+    except RecursionError as error:
+        raise ModelError(f"{path} is damaged (it nests without end). Fetch it again.") from error
+    except (OSError, ValueError) as error:
+        raise ModelError(f"{path} is damaged ({error}). Fetch the model again.") from error
+    found = stored.get("format") if isinstance(stored, dict) else None
+    if found != FORMAT:
+        raise ModelError(
+            f"{path} has format {found!r:.40}; this version reads {FORMAT!r}. "
+            "Update SimSwap, or fetch a model made for it."
+        )
+    return stored
+
+
+def _from_json(config_class: type[Config], stored: Mapping[str, object]) -> Config:
+    """A frozen config from a JSON object; JSON's lists become the tuples such configs hold."""
+    values = {
+        name: tuple(value) if isinstance(value, list) else value for name, value in stored.items()
+    }
+    return config_class(**values)
+
+
+def _is_deeper(value: object, depth: int) -> bool:
+    """Whether lists and objects lie in each other more than `depth` deep."""
+    level = [value] if isinstance(value, dict | list) else []
+    for _ in range(depth + 1):
+        held = [item.values() if isinstance(item, dict) else item for item in level]
+        level = [inner for values in held for inner in values if isinstance(inner, dict | list)]
+    return bool(level)
+
+
+def _text(value: object) -> str:
+    if not isinstance(value, str) or len(value) > MAX_TEXT:
+        raise ValueError(f"{value!r:.40} is no text of at most {MAX_TEXT} characters")
+    return value

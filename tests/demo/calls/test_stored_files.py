@@ -1,0 +1,124 @@
+"""Whatever a call names as a file, only uploads are read, kept track of, or deleted."""
+
+import json
+import os
+import shutil
+import time
+from pathlib import Path
+
+import pytest
+
+from tests.support.demo.demo_server import running_demo
+from tests.support.demo.raw_requests import JSON, ask, form
+from tests.support.examples import EXAMPLES, ROOT
+
+# The demo, in which a file is old after a second.
+HURRIED = """
+from simswap.demo.process import retention
+retention.MAX_AGE = retention.INTERVAL = 1
+import app
+app.main()
+"""
+META = {"meta": {"_type": "gradio.FileData"}}
+OWN = "/gradio_api/file="
+
+
+@pytest.fixture(scope="module")
+def checkout(tmp_path_factory) -> Path:
+    """A checkout of the test's own, all of whose files are hours old."""
+    folder = tmp_path_factory.mktemp("checkout") / "simswap"
+    kept_out = shutil.ignore_patterns(".git", "__pycache__", "tests", "train", "runs", ".*_cache")
+    shutil.copytree(ROOT, folder, ignore=kept_out)
+    for path in folder.rglob("*"):
+        os.utime(path, (time.time() - 9000,) * 2)
+    (folder / "hurried.py").write_text(HURRIED)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def hurried(checkout, tmp_path_factory):
+    """The demo of that checkout."""
+    folder = tmp_path_factory.mktemp("hurried")
+    with running_demo(folder, checkout / "hurried.py") as url:
+        yield url, folder
+
+
+def call(url: str, *data: object, endpoint: str = "detect_faces") -> str:
+    """What the server streams as the answer."""
+    path = f"/gradio_api/call/{endpoint}"
+    _, body = ask(url, "POST", path, json.dumps({"data": data}).encode(), JSON)
+    return ask(url, "GET", f"{path}/{json.loads(body)['event_id']}")[1].decode()
+
+
+def wait_until_an_upload_is_gone(url: str) -> None:
+    """Two rounds of clean-up: what may be deleted has been."""
+    for content in (b"first", b"second"):
+        body, headers = form((f"{content.decode()}.txt", content))
+        (path,) = json.loads(ask(url, "POST", "/gradio_api/upload", body, headers)[1])
+        while Path(path).exists():
+            time.sleep(0.1)
+
+
+def test_no_call_has_a_file_deleted_that_is_not_its_own(hurried, checkout, tmp_path):
+    url, folder = hurried
+    outside, link = tmp_path / "diary.txt", tmp_path / "link.jpg"
+    outside.write_text("dear diary")
+    link.symlink_to(outside)
+    lock = next((folder / "uploads").glob("*/.lock"))
+    example = checkout / "assets" / "examples" / "astronaut.jpg"
+    victims = [outside, link, lock, checkout / "app.py", example]
+    for victim in victims:
+        for name in (
+            str(victim),
+            f"http://x{OWN}{victim}",
+            f"https://x{OWN}{tmp_path}/../{victim}",
+        ):
+            for more in (META, {**META, "url": f"http://x{OWN}{victim}"}, {**META, "is_stream": 1}):
+                assert "event: error" in call(url, {"path": name, **more}, 0.7, None)
+            file = {"path": name, **META}
+            assert "event: error" in call(url, [file], file, endpoint="swap_image")
+    wait_until_an_upload_is_gone(url)
+    assert [victim for victim in victims if not victim.exists()] == []
+
+
+def test_an_example_is_a_copy_of_which_the_photo_is_independent(hurried, checkout):
+    url, _ = hurried
+    config = json.loads(ask(url, "GET", "/config")[1])
+    (number,) = [one["id"] for one in config["dependencies"] if one["targets"][0][1] == "select"]
+    asked = {"data": [], "fn_index": number, "session_hash": "me", "event_data": {"example": 0}}
+    assert ask(url, "POST", "/gradio_api/queue/join", json.dumps(asked).encode(), JSON)[0] == 200
+    told = ask(url, "GET", "/gradio_api/queue/data?session_hash=me")[1].decode()
+    assert "astronaut.jpg" in told
+    assert str(checkout) not in told
+    wait_until_an_upload_is_gone(url)
+    assert {path.name for path in (checkout / "assets" / "examples").glob("*.jpg")} >= {
+        path.name for path in EXAMPLES.glob("*.jpg")
+    }
+
+
+@pytest.mark.parametrize("number", [-1, 3, "0", None, {"path": "/etc/passwd"}])
+def test_an_example_that_is_not_there_is_refused(number):
+    from simswap import OptionError
+    from simswap.demo.tabs import examples
+
+    with pytest.raises(OptionError, match="no such example"):
+        examples.copies(number)
+
+
+def test_arguments_that_are_nested_too_deeply_are_refused():
+    from gradio import Error
+
+    from simswap.demo.calls import addresses
+
+    nested = 0.7
+    for _ in range(60):
+        nested = [nested]
+    with pytest.raises(Error, match="nested too deeply"):
+        addresses.checked(nested)
+
+
+def test_what_a_mistaken_call_sends_is_not_logged(demo_url, demo_folder):
+    assert "detect_faces takes 3 values" in call(demo_url, "SECRET-face.jpg")
+    log = (demo_folder / "demo.log").read_text()
+    assert "Traceback" not in log
+    assert "SECRET" not in log

@@ -1,0 +1,75 @@
+"""Results take room as uploads do: of their visitor's share, and of what there is for all."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from simswap.demo.server.refusals import DISK_FULL
+from tests.support.demo.demo_server import running_demo
+from tests.support.demo.raw_requests import JSON, ask, form
+from tests.support.examples import EXAMPLES
+
+MEGABYTE = 1_000_000
+LIMIT = 10 * MEGABYTE
+SHARE = LIMIT // 5
+TOLD = "GB an hour are taken from one address, results included"
+META = {"meta": {"_type": "gradio.FileData"}}
+
+
+@pytest.fixture(scope="module")
+def small(tmp_path_factory):
+    """The address of a demo with little room, which believes who it is told asks; its folder."""
+    folder = tmp_path_factory.mktemp("small")
+    settings = {
+        "SIMSWAP_DISK_GB": str(LIMIT / 1e9),
+        "SIMSWAP_TRUSTED_PROXIES": "127.0.0.1",
+    }
+    with running_demo(folder, **settings) as url:
+        (run,) = (folder / "uploads").iterdir()
+        yield url, run
+
+
+def stored(folder: Path) -> int:
+    return sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
+
+
+def swapped(url: str, visitor: str, photo: dict) -> str:
+    """The events that answer a swap."""
+    path, rest = "/gradio_api/call/swap_image", ["all", "png", True, 0.08, True, None]
+    body = json.dumps({"data": [[photo], photo, *rest]}).encode()
+    _, job = ask(url, "POST", path, body, {**JSON, "X-Forwarded-For": visitor})
+    return ask(url, "GET", f"{path}/{json.loads(job)['event_id']}")[1].decode()
+
+
+def sent(url: str, visitor: str) -> dict:
+    body, headers = form(("photo.jpg", (EXAMPLES / "grace_hopper.jpg").read_bytes()))
+    headers = {**headers, "X-Forwarded-For": visitor}
+    (path,) = json.loads(ask(url, "POST", "/gradio_api/upload", body, headers)[1])
+    return {"path": path, **META}
+
+
+def test_swaps_of_one_address_end_when_its_share_is_taken_and_others_go_on(small):
+    url, folder = small
+    photo = sent(url, "9.9.9.1")
+    before = stored(folder)
+    assert "event: complete" in (told := swapped(url, "9.9.9.1", photo))
+    one = stored(folder) - before
+    for _ in range(SHARE // one + 2):
+        told = swapped(url, "9.9.9.1", photo)
+    assert TOLD in told
+    assert stored(folder) <= SHARE + one
+    assert "event: complete" in swapped(url, "9.9.9.2", photo)
+
+
+def test_swaps_end_when_the_room_for_all_is_taken(small):
+    url, folder = small
+    photo = sent(url, "9.9.9.3")
+    filler = folder / "uploads" / "of_others.bin"
+    filler.write_bytes(bytes(LIMIT - stored(folder) - MEGABYTE // 10))
+    for number in range(4, 10):
+        told = swapped(url, f"9.9.9.{number}", photo)
+    after = stored(folder)
+    filler.unlink()
+    assert DISK_FULL in told
+    assert after < LIMIT + 2 * MEGABYTE

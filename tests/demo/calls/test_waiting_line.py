@@ -1,0 +1,134 @@
+"""More callers than may wait: each gets its own result, or is told what to do."""
+
+import json
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+from gradio_client import Client, handle_file
+from gradio_client.utils import QueueError
+from PIL import Image
+
+from simswap.demo.calls import waiting_line
+from simswap.errors import OptionError
+from tests.measure.load import call
+from tests.support.demo.chromium import PATIENCE, launched, open_page, upload
+from tests.support.demo.demo_server import running_demo
+from tests.support.examples import EXAMPLES
+
+ADMIRAL, ASTRONAUT = EXAMPLES / "grace_hopper.jpg", EXAMPLES / "astronaut.jpg"
+CALLERS = 8
+PATIENT = {"timeout": 60}  # s for one request, on a busy machine
+
+playwright = pytest.importorskip("playwright.sync_api", reason="needs playwright (extra dev)")
+
+
+@pytest.fixture(scope="module")
+def busy_url(tmp_path_factory) -> Iterator[str]:
+    """A demo in which one job may wait."""
+    with running_demo(tmp_path_factory.mktemp("busy"), SIMSWAP_QUEUE_SIZE="1") as url:
+        yield url
+
+
+@contextmanager
+def full_queue(url: str, clip: Path) -> Iterator[None]:
+    """One video at work and another that waits, until the block ends."""
+    client = Client(url, verbose=False, httpx_kwargs=PATIENT)
+    jobs = []
+    try:
+        for is_there in (lambda job: len(job.outputs()) > 1, lambda job: job.status().rank == 0):
+            photo, video = handle_file(ADMIRAL), handle_file(clip)
+            jobs.append(client.submit(photo, video, api_name="/swap_video"))
+            while not is_there(jobs[-1]):
+                assert not jobs[-1].done()
+                time.sleep(0.1)
+        yield
+    finally:
+        for job in reversed(jobs):
+            job.cancel()
+
+
+def test_of_many_callers_at_once_each_gets_its_own_result_or_is_told_to_try_again(
+    busy_url, tmp_path
+):
+    targets = [tmp_path / f"{number}.png" for number in range(CALLERS)]
+    with Image.open(ASTRONAUT) as portrait:
+        for number, target in enumerate(targets):
+            portrait.resize((300 + number, 300)).save(target)
+    clients = [
+        Client(busy_url, verbose=False, download_files=tmp_path, httpx_kwargs=PATIENT)
+        for _ in targets
+    ]
+    with ThreadPoolExecutor(CALLERS) as pool:
+        outcomes = [outcome for _, outcome in pool.map(call, clients, targets)]
+    assert set(outcomes) == {"own", "full"}
+
+
+def test_a_caller_at_a_full_queue_is_told_to_try_again(busy_url, long_face_clip):
+    client = Client(busy_url, verbose=False, httpx_kwargs=PATIENT)
+    with full_queue(busy_url, long_face_clip), pytest.raises(QueueError) as caught:
+        client.predict(handle_file(ASTRONAUT), api_name="/detect_faces")
+    assert str(caught.value) == "Queue is full! Please try again."
+
+
+def test_who_calls_without_gradios_client_is_told_how_long_to_wait(busy_url, long_face_clip):
+    request = urllib.request.Request(
+        f"{busy_url}/gradio_api/call/detect_faces",
+        json.dumps({"data": [None, 0.7, None]}).encode(),
+        {"Content-Type": "application/json"},
+    )
+    with (
+        full_queue(busy_url, long_face_clip),
+        pytest.raises(urllib.error.HTTPError) as caught,
+    ):
+        urllib.request.urlopen(request)
+    assert caught.value.code == 503
+    sentence = json.load(caught.value)["detail"]
+    assert sentence == "The queue is full: 1 jobs are waiting. Try again in a minute."
+
+
+@pytest.mark.parametrize("text", ["0", "-3", "many", "1.5"])
+def test_a_size_that_cannot_be_is_told(monkeypatch, text):
+    monkeypatch.setenv(waiting_line.SETTING, text)
+    with pytest.raises(OptionError, match=f"SIMSWAP_QUEUE_SIZE is '{text}'"):
+        waiting_line.size()
+
+
+@pytest.fixture(scope="module")
+def browser():
+    with launched() as chromium:
+        yield chromium
+
+
+@pytest.mark.browser
+def test_visitors_of_every_tab_are_told_and_can_try_again(
+    browser, busy_url, face_clip, long_face_clip
+):
+    pages = {name: open_page(browser, busy_url) for name in ("Image", "Video", "Webcam")}
+    inputs = {"Image": "source", "Video": "video-source", "Webcam": "webcam-source"}
+    for name, page in pages.items():
+        page.get_by_role("tab", name=name).click()
+        upload(page, inputs[name], ADMIRAL)
+        page.locator(f"#{inputs[name]} img").first.wait_for()
+    upload(pages["Video"], "video-target", face_clip)
+    pages["Video"].get_by_text("frames/s").first.wait_for()
+    pages["Video"].get_by_text("At 0.00 s").first.wait_for()
+    buttons = {"Image": "Swap", "Video": "Swap the video", "Webcam": "Start camera"}
+    told = {
+        "Image": "This application is currently busy. Please try again.",
+        "Video": waiting_line.BUSY,
+        "Webcam": waiting_line.BUSY,
+    }
+    with full_queue(busy_url, long_face_clip):
+        for name, page in pages.items():
+            button = page.get_by_role("button", name=buttons[name], exact=True)
+            button.click()
+            page.get_by_text(told[name]).first.wait_for()
+            playwright.expect(button).to_be_enabled(timeout=PATIENCE)
+    for page in pages.values():
+        page.close()

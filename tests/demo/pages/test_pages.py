@@ -1,0 +1,51 @@
+"""Every tab: usable with a screen reader and by keyboard, and no wider than the screen."""
+
+import pytest
+
+from tests.support.demo.chromium import PATIENCE, launched
+
+playwright = pytest.importorskip("playwright.sync_api", reason="needs playwright (extra dev)")
+axe = pytest.importorskip("axe_playwright_python.sync_playwright", reason="needs axe (extra dev)")
+
+pytestmark = pytest.mark.browser
+
+
+@pytest.fixture(scope="module")
+def browser():
+    with launched() as chromium:
+        yield chromium
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("width", [1280, 390])
+def test_every_tab_fits_and_has_no_serious_fault_of_accessibility(browser, demo_url, width, scheme):
+    page = browser.new_page(viewport={"width": width, "height": 900}, color_scheme=scheme)
+    page.set_default_timeout(PATIENCE)
+    page.goto(demo_url)
+    page.get_by_role("button", name="Swap", exact=True).wait_for()
+    faults = []
+    for tab in page.get_by_role("tab").all():
+        tab.click()
+        assert page.evaluate("document.documentElement.scrollWidth") == width
+        faults += [
+            f"{tab.inner_text()}: {fault['help']}: {fault['nodes'][0]['html'][:200]}"
+            for fault in axe.Axe().run(page).response["violations"]
+            if fault["impact"] in ("serious", "critical")
+        ]
+    page.close()
+    assert faults == []
+
+
+def test_the_tabs_are_reached_and_opened_by_keyboard(browser, demo_url):
+    page = browser.new_page()
+    page.set_default_timeout(PATIENCE)
+    page.goto(demo_url)
+    page.get_by_role("button", name="Swap", exact=True).wait_for()
+    tab = page.get_by_role("tab", name="Webcam")
+    for _ in range(20):
+        page.keyboard.press("Tab")
+        if tab.evaluate("(element) => element === document.activeElement"):
+            break
+    page.keyboard.press("Enter")
+    page.get_by_role("button", name="Start camera").wait_for()
+    page.close()

@@ -1,0 +1,119 @@
+"""What we write plays in a real Chromium, at the size and length that we say, upright."""
+
+import functools
+import http.server
+import threading
+from collections.abc import Iterator
+from fractions import Fraction
+from pathlib import Path
+
+import pytest
+
+from simswap.video.source.info import probe_video
+from simswap.video.writing import Encoding
+from tests.support.demo.chromium import launched
+from tests.support.media.video_files import make_video, rewrite
+
+playwright = pytest.importorskip("playwright.sync_api", reason="needs playwright (extra dev)")
+
+pytestmark = pytest.mark.browser
+
+# Seeks to the middle, so that what is told is of a frame that was really decoded.
+PLAY = """async (address) => {
+  const video = document.createElement('video');
+  video.muted = true;
+  const outcome = new Promise((resolve) => {
+    video.onerror = () => resolve(video.error.message || 'error ' + video.error.code);
+    video.onseeked = () => resolve('');
+    video.onloadeddata = () => { video.currentTime = video.duration * 0.5; };
+    setTimeout(() => resolve('nothing happened for 20 s'), 20000);
+  });
+  video.src = address;
+  const error = await outcome;
+  const canvas = document.createElement('canvas');
+  [canvas.width, canvas.height] = [video.videoWidth, video.videoHeight];
+  const pen = canvas.getContext('2d');
+  pen.drawImage(video, 0, 0);
+  const corner = Array.from(pen.getImageData(canvas.width - 6, canvas.height - 6, 1, 1).data);
+  return {error, width: video.videoWidth, height: video.videoHeight, duration: video.duration,
+          corner: corner.slice(0, 3)};
+}"""
+
+
+class Quiet(http.server.SimpleHTTPRequestHandler):
+    def log_message(self, *arguments: object) -> None:
+        pass
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    (tmp_path / "page.html").write_text("<!doctype html><title>Player</title>")
+    return tmp_path
+
+
+@pytest.fixture
+def address(folder: Path) -> Iterator[str]:
+    handler = functools.partial(Quiet, directory=str(folder))
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        yield f"http://127.0.0.1:{server.server_port}"
+        server.shutdown()
+
+
+@pytest.fixture(scope="module")
+def chromium() -> Iterator["playwright.Browser"]:
+    with launched() as browser:
+        yield browser
+
+
+def played(chromium, address: str, name: str) -> dict:
+    page = chromium.new_page()
+    page.goto(f"{address}/page.html")
+    outcome = page.evaluate(PLAY, f"{address}/{name}")
+    page.close()
+    return outcome
+
+
+LARGE = {"size": (320, 240), "num_frames": 60, "sound": 2.0}
+KINDS = {
+    "plain": LARGE,
+    "hd": {**LARGE, "size": (1280, 720), "colour": (1, 1, 1, 1)},
+    "full-range": {**LARGE, "colour": (6, 2, 6, 6)},
+    "mute": {**LARGE, "sound": None},
+    "phone": {**LARGE, "rotation": 90},
+    "film": {**LARGE, "time_base": Fraction(1001, 24000)},
+    "long-sound": {**LARGE, "sound": 4.0},
+    "mp3": {**LARGE, "sound_codec": "mp3"},
+    "hevc": {**LARGE, "codec": "libx265"},
+}
+
+
+@pytest.mark.parametrize("name", KINDS)
+def test_a_written_mp4_plays(chromium, address: str, folder: Path, name: str):
+    rewrite(make_video(folder / "in.mp4", **KINDS[name]), folder / "out.mp4", cut=24)
+    info = probe_video(folder / "out.mp4")
+    outcome = played(chromium, address, "out.mp4")
+    assert outcome["error"] == ""
+    assert (outcome["width"], outcome["height"]) == (info.width, info.height)
+    sound = min(KINDS[name]["sound"] or 0, info.duration + 1)  # no more is kept
+    length = max(info.duration, sound)
+    assert outcome["duration"] == pytest.approx(length, abs=0.1)
+
+
+def test_a_written_webm_plays(chromium, address: str, folder: Path):
+    source = make_video(folder / "in.mp4", **LARGE)
+    rewrite(source, folder / "out.webm", Encoding("webm", preset="ultrafast"))
+    outcome = played(chromium, address, "out.webm")
+    assert (outcome["error"], outcome["width"]) == ("", 320)
+    assert outcome["duration"] == pytest.approx(2.0, abs=0.1)
+
+
+@pytest.mark.parametrize("degrees", [90, 180, 270])
+def test_a_turned_video_looks_the_same_before_and_after(chromium, address, folder, degrees: int):
+    """The browser turns the source by its flag; ours has none and is upright by itself."""
+    source = make_video(folder / "in.mp4", **LARGE, rotation=degrees)
+    rewrite(source, folder / "out.mp4")
+    before = played(chromium, address, "in.mp4")
+    after = played(chromium, address, "out.mp4")
+    assert (before["width"], before["height"]) == (after["width"], after["height"])
+    assert after["corner"] == pytest.approx(before["corner"], abs=8)

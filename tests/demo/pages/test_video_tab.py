@@ -1,0 +1,176 @@
+"""A visitor at the Video tab, in a real Chromium."""
+
+import re
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from simswap.video.label import read_video_mark
+from simswap.video.source.info import probe_video
+from tests.support.demo.chromium import PATIENCE, consent_box, launched, open_page, upload
+from tests.support.examples import EXAMPLES
+from tests.support.media.face_videos import NUM_FRAMES, NUM_WITHOUT_FACE, WIDTH
+
+playwright = pytest.importorskip("playwright.sync_api", reason="needs playwright (extra dev)")
+expect = playwright.expect
+
+pytestmark = [pytest.mark.browser, pytest.mark.slow]
+
+NUM_SWAPPED = NUM_FRAMES - NUM_WITHOUT_FACE
+IS_PLAYED = """async () => {
+  const video = document.querySelector('#video-result video');
+  if (video.readyState < 2) await new Promise((resolve) => { video.onloadeddata = resolve; });
+  const ended = new Promise((resolve, reject) => {
+    video.onended = resolve;
+    video.onerror = () => reject(video.error.message);
+  });
+  video.muted = true;
+  await video.play();
+  await ended;
+  return [video.videoWidth, video.duration];
+}"""
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator["playwright.Browser"]:
+    with launched() as chromium:
+        yield chromium
+
+
+def open_tab(browser, url: str, width: int = 1280, scheme: str = "light"):
+    page = open_page(browser, url, width, scheme)
+    page.get_by_role("tab", name="Video").click()
+    swap_button(page).wait_for()
+    return page
+
+
+@pytest.fixture
+def page(browser, demo_url: str):
+    page = open_tab(browser, demo_url)
+    yield page
+    page.close()
+
+
+def swap_button(page):
+    return page.get_by_role("button", name="Swap the video")
+
+
+def fill_in(page, clip: Path) -> None:
+    upload(page, "video-source", EXAMPLES / "grace_hopper.jpg")
+    upload(page, "video-target", clip)
+    page.get_by_text("At 0.00 s: 1 of 1 face swapped.").wait_for()
+
+
+def start_long_job(page, clip: Path, demo_folder: Path) -> list[Path]:
+    """Returns the job's folder, when it is at work."""
+    before = job_folders(demo_folder)
+    fill_in(page, clip)
+    swap_button(page).click()
+    page.locator(".video-progress img").wait_for()
+    return [path for path in job_folders(demo_folder) if path not in before]
+
+
+def job_folders(demo_folder: Path) -> list[Path]:
+    return list((demo_folder / "uploads").rglob("*.job"))
+
+
+def wait_until_gone(folders: list[Path]) -> None:
+    deadline = time.monotonic() + PATIENCE / 1000
+    while any(folder.exists() for folder in folders):
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+
+
+def test_a_visitor_previews_swaps_plays_and_saves(page, face_clip, tmp_path, demo_url):
+    fill_in(page, face_clip)
+    expect(page.locator("#video-preview img")).to_have_count(2, timeout=PATIENCE)
+    expect(page.get_by_text(f"{NUM_FRAMES} frames.")).to_be_visible(timeout=PATIENCE)
+    frame = page.locator("#video-frame input[type=range]")
+    frame.focus()
+    frame.press("End")
+    frame.dispatch_event("pointerup")
+    expect(page.get_by_text("no face; such frames stay as they are")).to_be_visible(
+        timeout=PATIENCE
+    )
+    swap_button(page).click()
+    told = rf"^Swapped {NUM_SWAPPED} faces in {NUM_FRAMES} frames \({NUM_WITHOUT_FACE} without"
+    expect(page.get_by_text(re.compile(told))).to_be_visible(timeout=PATIENCE)
+    assert page.evaluate(IS_PLAYED) == [WIDTH, pytest.approx(NUM_FRAMES / 24, abs=0.1)]
+    with page.expect_download() as download:
+        page.get_by_role("button", name="Download the video").click()
+    download.value.save_as(tmp_path / "saved.mp4")
+    assert probe_video(tmp_path / "saved.mp4").num_frames == NUM_FRAMES
+    assert read_video_mark(tmp_path / "saved.mp4") is not None
+    local = (demo_url, "data:", "blob:")
+    assert [url for url in page.requests_seen if not url.startswith(local)] == []
+
+
+def test_a_stretch_is_swapped_with_the_chosen_settings(page, face_clip):
+    fill_in(page, face_clip)
+    page.get_by_label("Start, in seconds").fill("0.5")
+    page.get_by_label("End, in seconds").fill("0.75")
+    page.get_by_role("button", name="Settings").locator("visible=true").click()
+    page.get_by_label("WebM").check()
+    swap_button(page).click()
+    expect(page.get_by_text("Swapped 6 faces in 6 frames")).to_be_visible(timeout=PATIENCE)
+    expect(page.get_by_text("A WebM file cannot hold")).to_be_visible(timeout=PATIENCE)
+
+
+def test_an_end_that_is_not_filled_in_yet_is_the_videos(page, face_clip):
+    fill_in(page, face_clip)
+    page.get_by_label("End, in seconds").fill("0")
+    swap_button(page).click()
+    told = re.compile(rf"^Swapped {NUM_SWAPPED} faces in {NUM_FRAMES} frames")
+    expect(page.get_by_text(told)).to_be_visible(timeout=PATIENCE)
+
+
+def test_cancelling_stops_the_work_and_leaves_nothing(page, long_face_clip, demo_folder):
+    folders = start_long_job(page, long_face_clip, demo_folder)
+    assert len(folders) == 1
+    page.get_by_role("button", name="Cancel").click()
+    expect(page.get_by_text("Cancelled. Nothing was kept.")).to_be_visible(timeout=PATIENCE)
+    expect(swap_button(page)).to_be_enabled(timeout=PATIENCE)
+    wait_until_gone(folders)
+    expect(page.locator(".video-progress")).to_have_count(0, timeout=PATIENCE)
+
+
+def test_closing_the_page_stops_the_work(browser, demo_url, long_face_clip, demo_folder):
+    page = open_tab(browser, demo_url)
+    folders = start_long_job(page, long_face_clip, demo_folder)
+    page.close()
+    assert len(folders) == 1
+    wait_until_gone(folders)
+
+
+def test_without_consent_nothing_is_swapped(page, face_clip):
+    consent_box(page).uncheck()
+    upload(page, "video-source", EXAMPLES / "grace_hopper.jpg")
+    upload(page, "video-target", face_clip)
+    expect(page.get_by_text("At 0.00 s: as it is.")).to_be_visible(timeout=PATIENCE)
+    swap_button(page).click()
+    expect(page.get_by_text("Tick the box at the top first")).to_be_visible(timeout=PATIENCE)
+
+
+def test_a_file_that_is_no_video_is_told_at_once(page, tmp_path):
+    (tmp_path / "letter.mp4").write_text("Dear Sir")
+    upload(page, "video-target", tmp_path / "letter.mp4")
+    expect(page.get_by_text("letter.mp4 is not a video")).to_be_visible(timeout=PATIENCE)
+
+
+def test_a_mistake_leaves_the_button_ready_for_another_try(page):
+    swap_button(page).click()
+    expect(page.get_by_text("There is no source photo yet")).to_be_visible(timeout=PATIENCE)
+    expect(swap_button(page)).to_be_enabled(timeout=PATIENCE)
+    expect(page.locator(".video-progress")).to_have_count(0, timeout=PATIENCE)
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("width", [1280, 390])
+def test_the_tab_fits_its_width(browser, demo_url, face_clip, tmp_path, width: int, scheme: str):
+    page = open_tab(browser, demo_url, width, scheme)
+    fill_in(page, face_clip)
+    page.screenshot(path=tmp_path / f"video-{width}-{scheme}.png", full_page=True)
+    assert page.evaluate("document.documentElement.scrollWidth") == width
+    page.close()

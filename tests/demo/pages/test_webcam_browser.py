@@ -1,0 +1,172 @@
+"""A visitor at the Webcam tab, in a real Chromium with a camera of our own making."""
+
+import re
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from simswap.demo.services.live_sessions import MAX_SESSIONS
+from simswap.provenance.metadata import read_mark
+from tests.support.demo.chromium import PATIENCE, consent_box, launched, upload
+from tests.support.demo.fake_camera import READ_NUMBER_JS, camera_flags, write_camera
+from tests.support.examples import EXAMPLES
+
+playwright = pytest.importorskip("playwright.sync_api", reason="needs playwright (extra dev)")
+expect = playwright.expect
+
+pytestmark = pytest.mark.browser
+
+NUM_FRAMES = 8
+SOCKET = "**/live-camera"
+
+
+@pytest.fixture(scope="module")
+def browser(astronaut, tmp_path_factory):
+    camera = write_camera(tmp_path_factory.mktemp("camera") / "camera.y4m", astronaut, NUM_FRAMES)
+    with launched(camera_flags(camera)) as chromium:
+        yield chromium
+
+
+def open_tab(browser, url: str, before=lambda page: None):
+    page = browser.new_page(viewport={"width": 1280, "height": 900})
+    page.set_default_timeout(PATIENCE)
+    before(page)
+    page.goto(url)
+    consent_box(page).check()
+    page.get_by_role("tab", name="Webcam").click()
+    return page
+
+
+def start(page, source: str | None = "grace_hopper.jpg"):
+    if source:
+        upload(page, "webcam-source", EXAMPLES / source)
+        page.locator("#webcam-source img").first.wait_for()
+    button(page, "Start camera").click()
+
+
+def button(page, name: str):
+    return page.get_by_role("button", name=name, exact=True)
+
+
+def wait_for_pictures(page):
+    expect(page.locator(".camera-on")).to_have_count(1, timeout=PATIENCE)
+    expect(page.locator(".camera-figures")).to_contain_text("pictures a second", timeout=PATIENCE)
+
+
+def number_shown(page) -> int | None:
+    return page.evaluate(
+        f"() => {{ {READ_NUMBER_JS} return readNumber(document.querySelector('.camera-shown')) }}"
+    )
+
+
+@pytest.mark.parametrize("way", ["socket", "stream"])
+def test_a_visitor_sees_swapped_pictures_and_saves_a_marked_one(browser, demo_url, tmp_path, way):
+    def before(page):
+        if way == "stream":
+            page.route_web_socket(SOCKET, lambda socket: socket.close())
+
+    page = open_tab(browser, demo_url, before)
+    start(page)
+    wait_for_pictures(page)
+    assert ("by Gradio's stream" in page.locator(".camera-figures").inner_text()) == (
+        way == "stream"
+    )
+    assert number_shown(page) in range(NUM_FRAMES)  # the canvas is not mirrored, only its look is
+    expect(page.locator(".camera-shown")).to_have_css("transform", "matrix(-1, 0, 0, 1, 0, 0)")
+    expect(page.get_by_text("Synthetic", exact=True)).to_be_visible()
+    button(page, "Take a snapshot").click()
+    with page.expect_download() as download:
+        page.locator("#snapshot").get_by_role("button", name="Download").click()
+    download.value.save_as(tmp_path / "snapshot.png")
+    assert read_mark(tmp_path / "snapshot.png") is not None
+    assert is_swapped(tmp_path / "snapshot.png")
+    button(page, "Stop").click()
+    expect(button(page, "Start camera")).to_be_enabled()
+    expect(page.locator(".camera-on")).to_have_count(0)
+    page.close()
+
+
+def is_swapped(path: Path) -> bool:
+    """Whether the picture's face is not the astronaut's, but its surroundings are."""
+    photo = np.array(Image.open(path).convert("RGB")).astype(int)
+    assert photo.shape == (480, 640, 3)
+    portrait = np.array(Image.open(EXAMPLES / "astronaut.jpg").convert("RGB").resize((480, 480)))
+    differences = [
+        np.abs(photo[:440, left : left + 480] - portrait[:440]).mean(axis=2)
+        for left in range(68, 93)
+    ]
+    best = min(differences, key=lambda difference: difference[250:].mean())
+    return best[250:].mean() < 8 < best[90:150, 185:250].mean()
+
+
+def test_two_visitors_at_once_see_their_own_sources(browser, demo_url):
+    pages = [open_tab(browser, demo_url) for _ in range(2)]
+    start(pages[0], "grace_hopper.jpg")
+    start(pages[1], "astronaut.jpg")
+    faces = []
+    for page in pages:
+        wait_for_pictures(page)
+        faces.append(
+            page.evaluate(
+                "() => Array.from(document.querySelector('.camera-shown').getContext('2d')"
+                ".getImageData(270, 90, 60, 60).data)"
+            )
+        )
+        page.close()
+    ours, theirs = (np.array(face, float) for face in faces)
+    assert np.abs(ours - theirs).mean() > 4
+
+
+def test_starting_without_a_source_photo_says_what_to_add(browser, demo_url):
+    page = open_tab(browser, demo_url)
+    start(page, None)
+    expect(page.locator(".camera-message")).to_contain_text("no source photo yet")
+    expect(button(page, "Start camera")).to_be_enabled()
+    page.close()
+
+
+@pytest.mark.parametrize(
+    ("script", "sentence"),
+    [
+        ("throw new DOMException('', 'NotAllowedError')", "may not use your camera"),
+        ("throw new DOMException('', 'NotFoundError')", "No camera was found"),
+        ("throw new DOMException('', 'NotReadableError')", "Close other programs"),
+    ],
+)
+def test_why_there_is_no_camera_is_told(browser, demo_url, script, sentence):
+    page = open_tab(
+        browser,
+        demo_url,
+        lambda page: page.add_init_script(
+            f"navigator.mediaDevices.getUserMedia = async () => {{ {script} }}"
+        ),
+    )
+    start(page)
+    expect(page.locator(".camera-message")).to_contain_text(sentence)
+    expect(button(page, "Start camera")).to_be_enabled()
+    page.close()
+
+
+def test_a_camera_that_is_switched_off_ends_the_show(browser, demo_url):
+    page = open_tab(browser, demo_url)
+    start(page)
+    wait_for_pictures(page)
+    page.evaluate(
+        "() => document.querySelector('.camera-source').srcObject.getVideoTracks()[0]"
+        ".dispatchEvent(new Event('ended'))"
+    )
+    expect(page.locator(".camera-message")).to_have_text(re.compile("disconnected or switched off"))
+    page.close()
+
+
+def test_who_closes_the_page_leaves_their_place_to_others(browser, demo_url):
+    never = "navigator.mediaDevices.getUserMedia = () => new Promise(() => {})"
+    for _ in range(MAX_SESSIONS + 1):
+        page = open_tab(browser, demo_url, lambda page: page.add_init_script(never))
+        start(page)
+        expect(page.locator(".camera-message")).to_contain_text(
+            "Waiting for the camera", timeout=PATIENCE
+        )
+        page.close()

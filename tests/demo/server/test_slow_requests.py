@@ -1,0 +1,112 @@
+"""Requests that never end: each is ended, and others are served meanwhile."""
+
+import threading
+import time
+from pathlib import Path
+
+import pytest
+
+from tests.support.demo.demo_server import running_demo
+from tests.support.demo.raw_requests import JSON, answer, ask, connect, form, head, sentence
+from tests.support.examples import ROOT
+
+# The demo, which waits for a second where it would for longer.
+IMPATIENT = f"""
+import sys
+sys.path.insert(0, {str(ROOT)!r})
+import app
+from simswap.demo.server import request_bodies, timed_connections
+request_bodies.PATIENCE = timed_connections.SECONDS = 1.0
+app.main()
+"""
+JOIN, UPLOAD = "/gradio_api/queue/join", "/gradio_api/upload"
+LONG = {"Content-Length": "5000"}
+
+
+@pytest.fixture(scope="module")
+def impatient(tmp_path_factory):
+    """Its address, and the folder that it keeps uploads in."""
+    folder = tmp_path_factory.mktemp("impatient")
+    script = folder / "impatient.py"
+    script.write_text(IMPATIENT)
+    with running_demo(folder, script) as url:
+        yield url, folder
+
+
+def stored(folder: Path) -> list[str]:
+    """Names of the files that are kept, but for the lock of their folder."""
+    names = [path.name for path in (folder / "uploads").rglob("*") if path.is_file()]
+    return [name for name in names if name != ".lock"]
+
+
+def trickle(connection, stop: threading.Event) -> None:
+    """Send a byte now and then, so that the connection never falls silent."""
+    while not stop.wait(0.2):
+        try:
+            connection.sendall(b"x")
+        except OSError:
+            return
+
+
+@pytest.mark.parametrize(
+    "begun",
+    [
+        b"",
+        b"GET / HTTP/1.1\r\nHost: x\r\nX-Slow: ",
+        head("POST", "/gradio_api/process_recording", LONG),  # refused, and its body goes on
+        head("GET", "/robots.txt", {}) + b"GET / HTTP/1.1\r\nX-Slow: ",  # after another
+    ],
+)
+@pytest.mark.parametrize("is_silent", [True, False])
+def test_a_connection_without_a_whole_request_is_closed(impatient, begun, is_silent):
+    url, _ = impatient
+    stop = threading.Event()
+    with connect(url) as connection:
+        connection.sendall(begun)
+        if not is_silent:
+            threading.Thread(target=trickle, args=[connection, stop], daemon=True).start()
+        answer(connection)  # to its end
+        stop.set()
+
+
+@pytest.mark.parametrize("headers", [{**JSON, **LONG}, {**JSON, "Transfer-Encoding": "chunked"}])
+def test_a_body_that_does_not_come_is_told_and_ended(impatient, headers):
+    url, _ = impatient
+    with connect(url) as connection:
+        connection.sendall(head("POST", JOIN, headers))
+        status, body = answer(connection)
+    assert (status, sentence(body)) == (408, "The request came too slowly. Try again.")
+
+
+def test_of_an_upload_that_does_not_end_nothing_is_kept(impatient):
+    url, folder = impatient
+    body, headers = form(("half.bin", b"A" * 200_000))
+    with connect(url) as connection:
+        connection.sendall(head("POST", UPLOAD, {**headers, "Content-Length": "9000000"}) + body)
+        assert answer(connection)[0] == 408
+    assert stored(folder) == []
+
+
+def test_of_an_upload_that_is_cut_off_nothing_is_kept(impatient):
+    url, folder = impatient
+    body, headers = form(("half.bin", b"A" * 200_000))
+    with connect(url) as connection:
+        connection.sendall(head("POST", UPLOAD, {**headers, "Content-Length": "9000000"}) + body)
+        while not stored(folder):
+            time.sleep(0.01)
+    while stored(folder):
+        time.sleep(0.01)
+
+
+def test_three_hundred_half_requests_keep_nobody_from_the_page(impatient):
+    url, _ = impatient
+    held = [connect(url) for _ in range(300)]
+    for connection in held:
+        connection.sendall(b"GET / HTTP/1.1\r\nHost: x\r\n")
+    assert ask(url, "GET", "/robots.txt")[0] == 200
+    assert {answer(connection) for connection in held} == {(0, b"")}
+
+
+def test_the_log_holds_nothing_of_it(impatient):
+    log = Path(impatient[1] / "demo.log").read_text()
+    assert "Traceback" not in log

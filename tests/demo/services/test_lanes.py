@@ -1,0 +1,88 @@
+"""Who waits for whom: what looks at one visitor's video holds up no other visitor's photo."""
+
+import json
+import subprocess
+import sys
+from dataclasses import replace
+
+import gradio as gr
+import pytest
+
+from simswap.demo.services import photos, video_limits
+from tests.support.examples import ROOT
+from tests.support.media.video_files import make_video
+
+PHOTO_LANE = "swap"
+
+
+# In a process of its own: app.py moves a process's temporary files into the demo's folder.
+TELL_LANES = """
+import json, app
+functions = [one for one in app.queued_page().fns.values() if one.fn is not None]
+print(json.dumps({
+    f"{one.fn.__module__}.{one.fn.__name__}": [one.concurrency_id, one.concurrency_limit]
+    for one in functions
+}))
+"""
+
+
+@pytest.fixture(scope="module")
+def lanes() -> dict[str, list[int | str]]:
+    """Of each function of the page by its module and name: its lane, and how many run in that."""
+    command = [sys.executable, "-c", TELL_LANES]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True)
+    return json.loads(done.stdout.splitlines()[-1])
+
+
+def test_only_swaps_of_photos_are_in_their_lane(lanes):
+    assert {name for name, (lane, _) in lanes.items() if lane == PHOTO_LANE} == {
+        "simswap.demo.tabs.image.swap_on_page",
+        "simswap.demo.photo_endpoints.swap_image",
+    }
+
+
+@pytest.mark.parametrize(
+    "names",
+    [
+        ("simswap.demo.verify_endpoint.verify", "simswap.demo.tabs.verify.show"),
+        ("simswap.demo.tabs.video.show_video", "simswap.demo.tabs.video.show_frame"),
+        ("simswap.demo.video_endpoints.swap_video", "simswap.demo.tabs.video.swap_on_page"),
+    ],
+)
+def test_of_each_work_on_videos_one_is_done_at_a_time(lanes, names):
+    assert len({lanes[name][0] for name in names}) == 1
+    assert all(lanes[name][1] in (1, "default") for name in names)
+
+
+@pytest.fixture
+def video(tmp_path, monkeypatch) -> str:
+    monkeypatch.setenv("GRADIO_TEMP_DIR", str(tmp_path))
+    return str(make_video(tmp_path / "in.mp4", num_frames=30, sound=None))
+
+
+def test_one_file_that_is_verified_costs_ten_seconds_at_most():
+    limits, seconds = video_limits.VERIFY_LIMITS, video_limits.LOOK_SECONDS
+    assert limits.max_work + seconds <= 10  # the look-through is part of the seconds on the clock
+    assert limits.max_decoded <= 500_000_000
+
+
+def test_verify_looks_until_its_time_on_the_clock_is_up(video, monkeypatch):
+    hours = iter(range(0, 10**9, 3600))
+    monkeypatch.setattr(photos, "clock", lambda: next(hours))
+    found = photos.verify_upload(video).pixel_mark
+    assert (len(found.seconds), found.num_pictures) == (1, 30)
+
+
+def test_a_video_that_costs_too_much_to_be_verified_is_told_so(video, monkeypatch):
+    limits = replace(video_limits.VERIFY_LIMITS, max_work=0.001)
+    monkeypatch.setattr(photos, "VERIFY_LIMITS", limits)
+    with pytest.raises(gr.Error, match=r"in\.mp4 takes too much time .* Convert it"):
+        photos.verify_upload(video)
+
+
+def test_a_video_with_too_many_pixels_to_be_listed_is_told_so(tmp_path, monkeypatch):
+    monkeypatch.setenv("GRADIO_TEMP_DIR", str(tmp_path))
+    video = make_video(tmp_path / "in.avi", codec="libx264", num_frames=30, sound=None)
+    limits = replace(video_limits.VERIFY_LIMITS, max_decoded=96 * 64 * 10)
+    monkeypatch.setattr(photos, "VERIFY_LIMITS", limits)
+    assert "has to be decoded to find its frames" in photos.verify_upload(str(video)).damage

@@ -1,0 +1,59 @@
+"""What the demo keeps of large photos: little, and not for long."""
+
+import cv2
+import numpy as np
+import pytest
+from PIL import Image
+
+from simswap.demo.calls import failures
+from simswap.demo.services import photos
+from simswap.memory import resident_bytes
+
+
+@pytest.fixture(autouse=True)
+def uploads(tmp_path, monkeypatch):
+    monkeypatch.setenv("GRADIO_TEMP_DIR", str(tmp_path))
+
+
+def enlarged(image: np.ndarray, side: int, path) -> str:
+    large = cv2.resize(image, (side, side), interpolation=cv2.INTER_CUBIC)
+    Image.fromarray(large).save(path, quality=90)
+    return str(path)
+
+
+def test_a_large_source_keeps_its_identity_when_it_is_shrunk(swapper, astronaut, tmp_path):
+    path = enlarged(astronaut, 3000, tmp_path / "large.jpg")
+    [photo] = photos.read_sources([path])
+    assert photo.image.shape[0] * photo.image.shape[1] <= photos.SOURCE_PIXELS
+    whole = swapper.identity_of(photos.read_upload(path).image).embedding
+    assert float(whole @ swapper.identity_of(photo.image).embedding) >= 0.98
+
+
+def test_each_source_is_shrunk_before_the_next_is_read(astronaut, tmp_path, monkeypatch):
+    monkeypatch.setattr(photos, "SOURCE_PIXELS", 10_000)
+    paths = [enlarged(astronaut, 200, tmp_path / f"{number}.jpg") for number in range(3)]
+    events, read, shrink = [], photos.read_upload, cv2.resize
+    monkeypatch.setattr(photos, "read_upload", lambda path: events.append("read") or read(path))
+    monkeypatch.setattr(cv2, "resize", lambda *a, **k: events.append("shrunk") or shrink(*a, **k))
+    photos.read_sources(paths)
+    assert events == ["read", "shrunk"] * 3
+
+
+def test_a_source_of_ordinary_size_is_taken_as_it_is(astronaut, tmp_path):
+    Image.fromarray(astronaut).save(tmp_path / "small.png")
+    assert np.array_equal(photos.read_sources([str(tmp_path / "small.png")])[0].image, astronaut)
+
+
+def test_a_very_narrow_large_source_is_not_shrunk_to_nothing(tmp_path):
+    Image.new("RGB", (500_000, 16)).save(tmp_path / "narrow.png")
+    [photo] = photos.read_sources([str(tmp_path / "narrow.png")])
+    assert min(photo.image.shape[:2]) >= 16
+
+
+@pytest.mark.skipif(resident_bytes() == 0, reason="this system does not tell")
+@pytest.mark.parametrize(("size", "times"), [(10, 0), (2 * failures.LARGE, 1)])
+def test_memory_goes_back_after_a_call_that_took_much_only(monkeypatch, size, times):
+    given_back = []
+    monkeypatch.setattr(failures, "give_memory_back", given_back.append)
+    assert len(failures.thrifty(lambda: np.ones(size, np.uint8))()) == size
+    assert len(given_back) == times

@@ -1,0 +1,135 @@
+"""From the trainer's push to a swapped photo, by processes that take a local server for the Hub."""
+
+import json
+import os
+import socket
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+from gradio_client import Client, handle_file
+from PIL import Image
+
+from simswap import FaceSwapper
+from simswap.weights.bundle import DEFAULT_BUNDLE, load_bundle
+from tests.support.demo.demo_server import _wait
+from tests.support.demo.hub_server import Hub, running_hub
+from train.export import write_bundle
+
+ROOT = Path(__file__).parents[2]
+EXAMPLES = ROOT / "assets" / "examples"
+SOURCE, TARGET = EXAMPLES / "grace_hopper.jpg", EXAMPLES / "astronaut.jpg"
+REPO = "user/my-model"
+PUSH = """
+import sys
+from pathlib import Path
+from train.publish.hub import HubPusher
+pusher = HubPusher(sys.argv[1])
+pusher.push(Path(sys.argv[2]), "Step 12")
+sys.exit(not pusher.close(60))
+"""
+SWAP = """
+import sys
+import numpy as np
+from PIL import Image
+from simswap import FaceSwapper
+model, source, target, output = sys.argv[1:]
+swapper = FaceSwapper.from_pretrained(model, device="cpu")
+source, target = (np.array(Image.open(path).convert("RGB")) for path in (source, target))
+np.save(output, swapper.swap_image(target, swapper.identity_of(source)).image)
+"""
+
+
+def run(script: str, *arguments: object, environment: dict[str, str]) -> None:
+    command = [sys.executable, "-c", script, *map(str, arguments)]
+    subprocess.run(command, cwd=ROOT, env={**os.environ, **environment}, check=True, timeout=120)
+
+
+@pytest.fixture(scope="module")
+def bundle_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The bundled model under another name, written as the trainer writes its own."""
+    base, folder = load_bundle(), tmp_path_factory.mktemp("run") / "bundle"
+    config = base.config
+    write_bundle(
+        folder,
+        generator=base.generator,
+        base=base,
+        alignment=config.alignment,
+        training=config.training,
+        licence=config.licence,
+        card="---\nlicense: other\n---\n# my-model\n",
+        name="my-model",
+    )
+    return folder
+
+
+@pytest.fixture(scope="module")
+def hub(bundle_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Hub]:
+    """A Hub that has received the bundle from another process."""
+    with running_hub() as hub:
+        home = tmp_path_factory.mktemp("trainer")
+        run(PUSH, REPO, bundle_folder, environment=hub.environment(home))
+        yield hub
+
+
+@pytest.fixture(scope="module")
+def expected(bundle_folder: Path) -> np.ndarray:
+    """What the bundle in its folder makes of the two photos, [H, W, 3] uint8 RGB."""
+    swapper = FaceSwapper.from_pretrained(bundle_folder, device="cpu")
+    source, target = (np.array(Image.open(path).convert("RGB")) for path in (SOURCE, TARGET))
+    return swapper.swap_image(target, swapper.identity_of(source)).image
+
+
+@pytest.fixture
+def demo_of_hub(hub: Hub, tmp_path: Path) -> Iterator[str]:
+    """Address of the demo, started with a model that lies on the Hub only."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = str(probe.getsockname()[1])
+    settings = {
+        "SIMSWAP_MODEL": REPO,
+        "GRADIO_SERVER_NAME": "127.0.0.1",
+        "GRADIO_SERVER_PORT": port,
+        "GRADIO_TEMP_DIR": str(tmp_path / "uploads"),
+        **hub.environment(tmp_path / "visitor", token=None),
+    }
+    environment = {**os.environ, **settings}
+    environment.pop("HF_TOKEN", None)
+    log = tmp_path / "demo.log"
+    with log.open("w") as output:
+        process = subprocess.Popen(
+            [sys.executable, "app.py"], cwd=ROOT, env=environment, stdout=output, stderr=output
+        )
+    try:
+        _wait(f"http://127.0.0.1:{port}", process, log)
+        yield f"http://127.0.0.1:{port}"
+    finally:
+        process.terminate()
+        process.wait(20)
+
+
+def test_what_another_process_pushed_is_the_bundle_byte_for_byte(hub, bundle_folder):
+    files = {path.name: path.read_bytes() for path in bundle_folder.iterdir()}
+    assert hub.repos[REPO].files == files
+    assert files["generator.safetensors"] == (DEFAULT_BUNDLE / "generator.safetensors").read_bytes()
+
+
+@pytest.mark.slow
+def test_a_pushed_model_swaps_as_the_folder_does(hub, tmp_path, expected):
+    output = tmp_path / "swapped.npy"
+    run(SWAP, REPO, SOURCE, TARGET, output, environment=hub.environment(tmp_path, token=None))
+    assert np.array_equal(np.load(output), expected)
+
+
+@pytest.mark.slow
+def test_the_demo_swaps_with_a_pushed_model(demo_of_hub, tmp_path, expected):
+    client = Client(demo_of_hub, verbose=False, download_files=tmp_path)
+    path, summary = client.predict(
+        source=[handle_file(SOURCE)], target=handle_file(TARGET), api_name="/swap_image"
+    )
+    assert summary["swapped"] == [0]
+    assert np.array_equal(np.array(Image.open(path).convert("RGB")), expected)
+    assert "my-model" in json.dumps(client.config)  # the page says which model it uses

@@ -1,0 +1,89 @@
+"""Photo files whose profiles, texts or layout cost more than their pixels do."""
+
+import io
+import struct
+import tracemalloc
+import zlib
+
+import pytest
+from PIL import Image
+
+from simswap.media import photo_files
+from simswap.media.decoding import decode_photo
+from tests.media.test_hostile_photos import SIDE, chunk, said_of, tiff, with_chunks
+
+# Texts of a PNG
+
+
+def packed_text(kind: bytes, keyword: bytes, text: bytes) -> bytes:
+    body = keyword + (b"\0\1\0\0\0" if kind == b"iTXt" else b"\0\0") + zlib.compress(text)
+    return chunk(kind, body)
+
+
+TEXTS = [(b"zTXt", b"Raw profile type exif"), (b"iTXt", b"XML:com.adobe.xmp")]
+
+
+@pytest.mark.parametrize(("kind", "keyword"), TEXTS, ids=["EXIF", "XMP"])
+def test_of_many_packed_texts_of_a_kind_one_is_unpacked(monkeypatch, kind, keyword):
+    unpacked, unpack = [], photo_files._png_text
+    monkeypatch.setattr(
+        photo_files, "_png_text", lambda *text: unpacked.append(text) or unpack(*text)
+    )
+    decode_photo(with_chunks(*[packed_text(kind, keyword, b"\n" * 2000)] * 50), "photo")
+    assert len(unpacked) == 1
+
+
+def test_a_packed_text_of_newlines_alone_takes_little_memory():
+    data = with_chunks(packed_text(*TEXTS[0], b"\n" * (1 << 24)))
+    tracemalloc.start()
+    decode_photo(data, "photo")
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < 8_000_000
+
+
+def test_an_orientation_in_a_packed_text_is_found():
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    digits = b"\n".join(exif.tobytes().hex().encode()[i : i + 72] for i in range(0, 2000, 72))
+    text = b"\nexif\n      99\n" + digits
+    stream = io.BytesIO()
+    Image.new("RGB", (40, 60)).save(stream, "PNG")
+    png = stream.getvalue()
+    png = png[:33] + packed_text(*TEXTS[0], text) + png[33:]
+    assert decode_photo(png, "photo").image.shape == (40, 60, 3)
+
+
+# Layout of a TIFF
+
+LAYOUT = (256, 257, 259, 277, 278, 284, 322, 323)
+
+
+@pytest.mark.parametrize("kind", [2, 5, 6, 7, 8, 9, 10, 11, 12])
+@pytest.mark.parametrize("tag", LAYOUT)
+def test_a_layout_told_in_a_type_that_is_not_read_is_refused(tag, kind):
+    assert "damaged" in said_of(tiff(SIDE, SIDE, (tag, kind, 1, 1)))
+
+
+@pytest.mark.parametrize("tag", LAYOUT)
+def test_a_layout_told_in_several_numbers_is_refused(tag):
+    assert "damaged" in said_of(tiff(SIDE, SIDE, (tag, 3, 2, SIDE)))
+
+
+@pytest.mark.parametrize("kind", [13, 16, 17, 18, 99])
+def test_a_tile_size_of_an_unknown_type_never_reaches_the_decoder(kind):
+    stream = io.BytesIO()
+    Image.new("L", (SIDE, SIDE)).save(stream, "TIFF")
+    data = stream.getvalue()
+    (start,) = struct.unpack_from("<I", data, 4)
+    (count,) = struct.unpack_from("<H", data, start)
+    entries = data[start + 2 : start + 2 + 12 * count]
+    entries += b"".join(struct.pack("<HHII", tag, kind, 1, 16_384) for tag in (322, 323))
+    moved = data[:4] + struct.pack("<I", len(data)) + data[8:]
+    moved += struct.pack("<H", count + 2) + entries + bytes(4)
+    assert decode_photo(moved, "photo").image.shape == (SIDE, SIDE, 3)
+
+
+def test_a_tiff_whose_pixels_come_by_hundreds_of_megabytes_is_refused():
+    data = tiff(7000, 7000, (258, 3, 1, 64), (277, 3, 1, 1))
+    assert "392 MB at a time" in said_of(data)

@@ -1,0 +1,178 @@
+import struct
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from simswap import __version__
+from simswap.errors import MediaError
+from simswap.files import printable
+from simswap.media.photos import write_photo
+from simswap.provenance.metadata import (
+    COMPOSITE_WITH_MODEL,
+    Mark,
+    read_mark,
+    synthetic_xmp,
+)
+from tests.support.media.png import chunk
+
+SUFFIXES = ["png", "jpg", "jpeg", "webp"]
+
+
+@pytest.fixture
+def image():
+    return np.full((32, 32, 3), 90, np.uint8)
+
+
+def save_with_xmp(path, xmp):
+    """A PNG whose XMP stands behind its pixels, as some programs write it."""
+    Image.new("RGB", (32, 32)).save(path)
+    whole = path.read_bytes()
+    text = chunk(b"iTXt", b"XML:com.adobe.xmp\0\0\0\0\0" + xmp)
+    path.write_bytes(whole[:-12] + text + whole[-12:])
+
+
+def description(inside, attributes=""):
+    return f"""<x:xmpmeta xmlns:x="adobe:ns:meta/"><rdf:RDF
+        xmlns:rdf="http://www.w3.org/1999/02/22-rdf-syntax-ns#"><rdf:Description
+        xmlns:xmp="http://ns.adobe.com/xap/1.0/" {attributes}
+        xmlns:I="http://iptc.org/std/Iptc4xmpExt/2008-02-29/">{inside}</rdf:Description>
+        </rdf:RDF></x:xmpmeta>""".encode()
+
+
+def source_type(term):
+    return f"<I:DigitalSourceType>http://cv.iptc.org/x/{term}</I:DigitalSourceType>"
+
+
+@pytest.mark.parametrize("suffix", SUFFIXES)
+def test_every_written_photo_carries_the_mark(tmp_path, image, suffix):
+    write_photo(tmp_path / f"out.{suffix}", image, model="lite-128")
+    expected = Mark(f"SimSwap {__version__}", "lite-128", COMPOSITE_WITH_MODEL)
+    assert read_mark(tmp_path / f"out.{suffix}") == expected
+
+
+@pytest.mark.parametrize("suffix", SUFFIXES)
+def test_a_photo_of_another_program_has_no_mark(tmp_path, image, suffix):
+    Image.fromarray(image).save(tmp_path / f"photo.{suffix}")
+    assert read_mark(tmp_path / f"photo.{suffix}") is None
+
+
+def test_saving_again_elsewhere_removes_the_mark(tmp_path, image):
+    write_photo(tmp_path / "marked.png", image, model="m")
+    with Image.open(tmp_path / "marked.png") as marked:
+        Image.fromarray(np.array(marked)).save(tmp_path / "stripped.png")
+    assert read_mark(tmp_path / "stripped.png") is None
+
+
+def test_pillow_finds_the_packet_too(tmp_path, image):
+    for suffix in SUFFIXES:
+        write_photo(tmp_path / f"out.{suffix}", image, model="m")
+        with Image.open(tmp_path / f"out.{suffix}") as written:
+            assert written.info["xmp"] == synthetic_xmp("m")
+
+
+def test_the_packet_holds_nothing_but_software_model_and_source_type():
+    first, second = synthetic_xmp("m"), synthetic_xmp("m")
+    assert first == second  # no date, no random id
+    text = first.decode()
+    assert text.count("</xmp:") + text.count("</Iptc4xmpExt:") == 3
+
+
+def test_a_model_name_cannot_break_out_of_the_packet(tmp_path, image):
+    name = 'a</Iptc4xmpExt:AISystemUsed>&"<b>\x1b'
+    write_photo(tmp_path / "out.png", image, model=name)
+    assert read_mark(tmp_path / "out.png").model == name.replace("\x1b", "?")
+
+
+def test_a_mark_behind_the_pixels_is_found(tmp_path):
+    save_with_xmp(tmp_path / "photo.png", synthetic_xmp("m"))
+    assert read_mark(tmp_path / "photo.png").model == "m"
+
+
+@pytest.mark.parametrize(
+    "xmp",
+    [
+        description(source_type("trainedAlgorithmicMedia")),
+        description("", 'I:DigitalSourceType="http://cv.iptc.org/x/trainedAlgorithmicMedia"'),
+        description('<I:DigitalSourceType rdf:resource="http://c/trainedAlgorithmicMedia"/>'),
+    ],
+)
+def test_marks_of_other_programs_are_read_however_rdf_writes_them(tmp_path, xmp):
+    save_with_xmp(tmp_path / "photo.png", xmp)
+    mark = read_mark(tmp_path / "photo.png")
+    assert mark.digital_source_type.endswith("/trainedAlgorithmicMedia")
+    assert mark.software is None
+    assert mark.model is None
+
+
+@pytest.mark.parametrize("term", ["digitalCapture", "humanEdits", "not-trainedAlgorithmicMedia"])
+def test_a_camera_source_type_is_no_mark(tmp_path, term):
+    save_with_xmp(tmp_path / "photo.png", description(source_type(term)))
+    assert read_mark(tmp_path / "photo.png") is None
+
+
+BILLION_LAUGHS = b"""<!DOCTYPE x [<!ENTITY a "ha"><!ENTITY b "&a;&a;&a;&a;&a;&a;&a;&a;">]>
+<x>&b;</x>"""
+
+
+@pytest.mark.parametrize(
+    "xmp",
+    [
+        b"",
+        b"not xml",
+        b"\xff\xfe\x00<",
+        BILLION_LAUGHS,
+        BILLION_LAUGHS.lower(),
+        BILLION_LAUGHS.decode().encode("utf-16"),
+        b'<?xml version="1.0" encoding="utf-7"?><x/>',
+        b'<!DOCTYPE x SYSTEM "file:///etc/passwd">' + synthetic_xmp("m"),
+        b"<a>" * 100_000,
+        b"<a>" * 100_000 + b"</a>" * 100_000,
+        synthetic_xmp("m") + b" " * (1 << 20),
+    ],
+)
+def test_hostile_packets_are_passed_over(tmp_path, xmp):
+    save_with_xmp(tmp_path / "photo.png", xmp)
+    assert read_mark(tmp_path / "photo.png") is None
+
+
+def test_what_a_mark_says_cannot_steer_the_terminal(tmp_path):
+    inside = source_type("trainedAlgorithmicMedia") + "<xmp:CreatorTool>a\x9b2Jb</xmp:CreatorTool>"
+    save_with_xmp(tmp_path / "photo.png", description(inside))
+    assert read_mark(tmp_path / "photo.png").software == "a?2Jb"
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        b"\x89PNG\r\n\x1a\n" + struct.pack(">I4s", 0xFFFFFFFF, b"iTXt"),
+        b"\x89PNG\r\n\x1a\n" + bytes(100),
+        b"\xff\xd8\xff\xe1\x00\x00",
+        b"\xff\xd8\xff\xe1\xff\xff" + b"http://ns.adobe.com/xap/1.0/\0",
+        b"RIFF\xff\xff\xff\xffWEBPXMP \xff\xff\xff\xff",
+    ],
+)
+def test_a_broken_file_has_no_mark(tmp_path, content):
+    (tmp_path / "photo").write_bytes(content)
+    assert read_mark(tmp_path / "photo") is None
+
+
+def test_a_mark_is_read_though_the_pixels_are_cut_off(tmp_path, image):
+    write_photo(tmp_path / "out.jpg", image, model="m")
+    (tmp_path / "out.jpg").write_bytes((tmp_path / "out.jpg").read_bytes()[:-200])
+    assert read_mark(tmp_path / "out.jpg").model == "m"
+
+
+@pytest.mark.parametrize(
+    ("path", "fact"),
+    [("absent.png", "does not exist"), (".", "is not a file"), ("note.txt", "is not a PNG")],
+)
+def test_what_cannot_carry_a_mark_is_refused(tmp_path, path, fact):
+    (tmp_path / "note.txt").write_text("hello")
+    with pytest.raises(MediaError, match=fact):
+        read_mark(tmp_path / path)
+
+
+def test_printable_cuts_and_cleans():
+    assert printable("a" * 200) == "a" * 97 + "..."
+    assert printable("tab\tbell\x07é") == "tab?bell?é"

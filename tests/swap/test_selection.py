@@ -1,0 +1,91 @@
+import numpy as np
+import pytest
+
+from simswap import Assignment, Face, Identity, OptionError, SwapOptions
+from simswap.swap.selection import (
+    SAME_PERSON_COSINE,
+    check_face_numbers,
+    choose_faces,
+    match_references,
+    push_apart,
+)
+
+FACES = [Face(np.array([0, 0, s, s]), np.zeros((5, 2)), 0.9) for s in (90, 60, 30)]
+
+
+def unit(*values: float) -> np.ndarray:
+    vector = np.zeros(512, np.float32)
+    vector[: len(values)] = values
+    return vector / np.linalg.norm(vector)
+
+
+ANNA, BERT = Identity(unit(1)), Identity(unit(0, 1))
+NEW_ANNA, NEW_BERT = Identity(unit(0, 0, 1)), Identity(unit(0, 0, 0, 1))
+BOTH = [Assignment(NEW_ANNA, ANNA), Assignment(NEW_BERT, BERT)]
+
+
+@pytest.mark.parametrize(
+    ("choice", "expected"),
+    [("all", (0, 1, 2)), ("largest", (0,)), ((1,), (1,)), ((2, 0, 2), (0, 2)), ((1, 9), (1,))],
+)
+def test_choice_picks_faces_in_order_and_skips_numbers_not_there(choice, expected):
+    assert choose_faces(FACES, SwapOptions(faces=choice)) == expected
+
+
+def test_largest_of_no_faces_is_none():
+    assert choose_faces([], SwapOptions(faces="largest")) == ()
+
+
+def test_a_face_number_not_there_says_how_many_there_are():
+    with pytest.raises(OptionError, match="no face number 3: the photo shows 3"):
+        check_face_numbers(SwapOptions(faces=(0, 3)), len(FACES))
+
+
+def test_an_empty_choice_is_refused():
+    with pytest.raises(OptionError, match="picks no face"):
+        check_face_numbers(SwapOptions(faces=()), len(FACES))
+
+
+def test_each_reference_finds_its_person_whatever_the_order():
+    embeddings = np.stack([unit(0.1, 1), unit(0, 0, 0, 0, 1), unit(1, 0.1)])
+    identities, notices = match_references(embeddings, BOTH)
+    assert identities == {0: NEW_BERT, 2: NEW_ANNA}
+    assert notices == ()
+
+
+def test_the_best_pair_is_served_first():
+    embeddings = np.stack([unit(0.8, 0.6), unit(0.95, 0.3)])  # both look like Anna, the second more
+    identities, _ = match_references(embeddings, BOTH)
+    assert identities == {1: NEW_ANNA, 0: NEW_BERT}
+
+
+def test_a_reference_goes_to_one_face_only():
+    embeddings = np.stack([unit(1, 0.2), unit(1, 0.1)])
+    identities, _ = match_references(embeddings, BOTH[:1])
+    assert identities == {1: NEW_ANNA}
+
+
+def test_a_stranger_gets_no_identity_and_the_reference_a_notice():
+    stranger = unit(SAME_PERSON_COSINE - 0.05, 0, 0, 0, 0.97)[None]
+    identities, notices = match_references(stranger, BOTH[:1])
+    assert identities == {}
+    assert len(notices) == 1
+    assert "reference person 1" in notices[0]
+    assert "0.25" in notices[0]
+
+
+def test_guidance_moves_an_identity_away_from_the_target():
+    pushed = push_apart(NEW_ANNA, ANNA.embedding, 0.5).embedding
+    assert pushed @ ANNA.embedding < NEW_ANNA.embedding @ ANNA.embedding
+
+
+@pytest.mark.parametrize(
+    ("target", "length"), [(unit(1), 0), (unit(0.5, 0.75**0.5), 0.5**0.5), (unit(0, 1), 1)]
+)
+def test_a_guided_identity_is_as_long_as_there_is_to_go(target, length):
+    pushed = push_apart(ANNA, target, 0.5).embedding
+    assert np.linalg.norm(pushed) == pytest.approx(length, abs=1e-6)
+
+
+def test_without_guidance_an_identity_stays_as_it_is():
+    assert push_apart(ANNA, unit(0.5, 0.75**0.5), 0.0) is ANNA

@@ -1,0 +1,82 @@
+import numpy as np
+import pytest
+
+from simswap import Face, SwapOptions, geometry
+from simswap.swap import stages
+
+SIZE = 32
+
+
+def a_face(left: float, top: float, width: float) -> Face:
+    landmarks = geometry.TEMPLATES["simswap_frontal"] * width + [left, top]
+    box = np.array([left, top, left + width, top + width], np.float32)
+    return Face(box, landmarks.astype(np.float32), 0.9)
+
+
+@pytest.fixture(scope="module")
+def frame() -> np.ndarray:
+    return np.random.default_rng(1).integers(0, 256, (120, 160, 3), np.uint8)
+
+
+@pytest.fixture(scope="module")
+def embeddings() -> np.ndarray:
+    rows = np.random.default_rng(2).standard_normal((20, 512)).astype(np.float32)
+    return rows / np.linalg.norm(rows, axis=1, keepdims=True)
+
+
+def align(frame: np.ndarray, face: Face) -> stages.AlignedFace:
+    return stages.align_face(frame, face, "simswap_frontal", SIZE)
+
+
+def test_aligned_landmarks_lie_on_the_template(frame):
+    aligned = align(frame, a_face(40, 30, 60))
+    assert aligned.crop.shape == (SIZE, SIZE, 3)
+    expected = geometry.TEMPLATES["simswap_frontal"] * SIZE
+    np.testing.assert_allclose(aligned.landmarks, expected, atol=1e-4)
+
+
+def test_embeddings_have_unit_length_and_tell_crops_apart(tiny_swapper, frame):
+    faces = [a_face(20, 10, 60), a_face(80, 40, 50)]
+    embedded = stages.embed_faces(tiny_swapper.identity_network, frame, faces, "arcface")
+    np.testing.assert_allclose(np.linalg.norm(embedded, axis=1), 1, atol=1e-5)
+    assert not np.allclose(embedded[0], embedded[1])
+
+
+def test_a_crowd_larger_than_a_batch_gives_what_single_faces_give(tiny_swapper, frame, embeddings):
+    aligned = [align(frame, a_face(5 * i, 2 * i, 40 + i)) for i in range(stages.FACE_BATCH + 4)]
+    crowd = stages.generate(tiny_swapper.generator, aligned, embeddings)
+    for number in (0, stages.FACE_BATCH - 1, stages.FACE_BATCH, len(aligned) - 1):
+        alone = stages.generate(
+            tiny_swapper.generator, [aligned[number]], embeddings[number : number + 1]
+        )
+        np.testing.assert_allclose(crowd[number], alone[0], atol=1e-5)
+
+
+def test_generated_crops_are_rgb_pixels_last(tiny_swapper, frame, embeddings):
+    crops = stages.generate(
+        tiny_swapper.generator, [align(frame, a_face(9, 9, 70))], embeddings[:1]
+    )
+    assert crops.shape == (1, SIZE, SIZE, 3)
+    assert crops.dtype == np.float32
+    assert 0 <= crops.min() <= crops.max() <= 1
+
+
+def test_the_larger_of_two_overlapping_faces_lies_on_top(frame):
+    frame = np.full_like(frame, 128)  # without fine detail, which would be pasted too
+    large, small = align(frame, a_face(30, 20, 90)), align(frame, a_face(50, 50, 40))
+    white, black = np.ones((SIZE, SIZE, 3), np.float32), np.zeros((SIZE, SIZE, 3), np.float32)
+    options = SwapOptions(match_colour=False)
+    pasted = stages.paste_faces(frame, [large, small], [white, black], options)
+    assert (pasted[70, 70] == 255).all()
+
+
+def test_colour_match_follows_the_option(frame):
+    frame = np.full_like(frame, 128)
+    face = align(frame, a_face(30, 20, 90))
+    black = np.zeros((SIZE, SIZE, 3), np.float32)
+    plain, matched = (
+        stages.paste_faces(frame, [face], [black], SwapOptions(match_colour=match))
+        for match in (False, True)
+    )
+    assert plain[70, 75].max() == 0
+    assert matched[70, 75].min() > 0

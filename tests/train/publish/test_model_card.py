@@ -1,0 +1,129 @@
+import pytest
+import yaml
+
+from simswap.weights.bundle import load_bundle
+from train.config import Ramp
+from train.errors import TrainingError
+from train.publish.model_card import CardFacts, NetworkFacts, describe_networks, model_card
+
+NETWORK = NetworkFacts("generator.safetensors", "a generator", 4_700_000, 1.4)
+LEAST = CardFacts("mine", "Ask before use.", (NETWORK,), 128)
+
+
+def make_card(**facts: object) -> str:
+    return model_card(CardFacts(**{**vars(LEAST), **facts}))
+
+
+def header_of(card: str) -> dict[str, object]:
+    _, header, _ = card.split("---\n", 2)
+    return yaml.safe_load(header)
+
+
+def sections_of(card: str) -> list[str]:
+    return [line.removeprefix("## ") for line in card.splitlines() if line.startswith("## ")]
+
+
+def test_the_header_is_what_the_hub_reads():
+    assert header_of(model_card(LEAST)) == {
+        "license": "other",
+        "license_name": "research-only",
+        "library_name": "simswap",
+        "pipeline_tag": "image-to-image",
+        "tags": ["face-swapping", "simswap"],
+    }
+
+
+def test_a_licence_of_the_hub_list_needs_no_name():
+    header = header_of(make_card(licence_id="cc-by-nc-4.0"))
+    assert header["license"] == "cc-by-nc-4.0"
+    assert "license_name" not in header
+
+
+def test_an_unknown_kind_of_licence_is_refused():
+    with pytest.raises(TrainingError, match="licence_id='My licence'"):
+        make_card(licence_id="My licence")
+
+
+@pytest.mark.parametrize(
+    "name", ["no", "with: a colon", "#1", 'a "quoted" one', "- dash", "Ünïcode"]
+)
+def test_no_licence_name_breaks_the_header(name):
+    assert header_of(make_card(licence_name=name))["license_name"] == name
+
+
+def test_data_sets_of_the_hub_are_linked_in_the_header():
+    assert header_of(make_card(dataset_ids=("user/faces",)))["datasets"] == ["user/faces"]
+
+
+def test_what_is_not_known_is_left_out():
+    card = model_card(LEAST)
+    assert sections_of(card) == ["Networks", "Licence", "Known limits", "Responsible use"]
+    assert "None" not in card
+
+
+def test_every_given_fact_is_told():
+    card = make_card(
+        repo_id="user/mine",
+        data="faces of user/faces",
+        num_rows=30_220,
+        num_identities=4_000,
+        num_steps=6_100,
+        num_images=97_600,
+        losses={"identity": Ramp(20, 14, 3250, 4000), "feature_matching": 0.5},
+        teachers=("edgeface_xs",),
+        evaluation="| figure | value |\n|---|---|\n| ID retrieval | 92 % |",
+        has_samples=True,
+        limits=("Full profiles are weak.",),
+    )
+    for told in (
+        "# mine\n",
+        'from_pretrained("user/mine")',
+        "`SIMSWAP_MODEL=user/mine python app.py`",
+        "| `generator.safetensors` | a generator | 4.7 M | 1.4 |",
+        "- Data: faces of user/faces\n",
+        "- Photos: 30,220\n",
+        "- People: 4,000\n",
+        "- Steps: 6,100\n",
+        "- Pairs of photos seen: 97,600\n",
+        "- Teachers of the identity loss: edgeface_xs\n",
+        "| identity | 20 until step 3,250, then to 14 at step 4,000 |",
+        "| feature matching | 0.5 |",
+        "| ID retrieval | 92 % |",
+        "Ask before use.",
+        "](samples.png)",
+        "128 x 128 pixels",
+        "- Full profiles are weak.\n",
+        "people who agreed",
+    ):
+        assert told in card
+
+
+def test_a_loss_that_was_off_is_no_row():
+    assert "penalty" not in make_card(losses={"gradient_penalty": 0.0, "identity": 10.0})
+
+
+def test_a_ramp_may_come_from_json():
+    ramp = {"start": 20.0, "end": 14.0, "from_step": 1, "to_step": 2}
+    assert make_card(losses={"identity": ramp}) == make_card(losses={"identity": Ramp(**ramp)})
+
+
+def test_a_bar_in_a_cell_does_not_break_the_table():
+    card = make_card(networks=(NetworkFacts("a.safetensors", "this | that", 1),))
+    assert "| this \\| that |" in card
+
+
+def test_networks_are_counted_and_costed_without_running_them():
+    bundle = load_bundle()
+    generator, identity, detector = describe_networks(bundle.generator, bundle, 128)
+    assert generator.num_parameters == sum(p.numel() for p in bundle.generator.parameters())
+    assert generator.gmac == pytest.approx(2.50, abs=0.01)
+    assert identity.gmac == pytest.approx(0.23, abs=0.01)
+    assert detector.gmac is None
+    assert next(bundle.generator.parameters()).device.type == "cpu"
+
+
+def test_the_cost_of_a_convolution_is_one_for_each_weight_and_place(tiny_bundle):
+    """The last layer alone, by hand; the rest is the same rule."""
+    facts = describe_networks(tiny_bundle.generator, tiny_bundle, 32)[0]
+    last = tiny_bundle.generator.last_layer[1].weight.numel() * 32 * 32 / 1e9
+    assert facts.gmac > last > 0

@@ -1,0 +1,22 @@
+"""What a run tells the public of where it came from."""
+
+import pytest
+
+pytest.importorskip("datasets", reason="needs the train extra")
+
+from train.publish.results import public_name
+
+
+@pytest.mark.parametrize(
+    ("source", "expected"),
+    [
+        ("user/faces", "user/faces"),
+        ("https://example.org/faces/{0..3}.tar", "https://example.org/faces/{0..3}.tar"),
+        ("/home/somebody/secret/faces", "faces"),
+        ("../private/faces", "faces"),
+        ("assets/models/simswap-lite-128", "simswap-lite-128"),
+        ("README.md", "README"),
+    ],
+)
+def test_a_public_name_does_not_tell_where_something_lies(source, expected):
+    assert public_name(source) == expected

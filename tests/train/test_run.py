@@ -1,0 +1,116 @@
+"""Whole trainings in real processes: what they leave, killed and resumed, one process and two."""
+
+import signal
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+pytest.importorskip("datasets", reason="needs the train extra")
+
+from simswap import FaceSwapper
+from simswap.media.photos import read_photo
+from tests.support.training.training_here import train_here
+from tests.support.training.training_runs import (
+    finish,
+    kill,
+    metrics,
+    start,
+    wait_for_step,
+    write_config,
+)
+
+pytestmark = pytest.mark.slow
+EXAMPLES = Path("assets/examples")
+
+
+CACHED = "cache_photos = true\n"
+MIXED = """
+data_weights = [0.7, 0.3]
+pasted = 0.5
+augmentation = { exposure = 0.5, jpeg = 0.5 }
+"""
+
+
+@pytest.fixture(
+    scope="module",
+    params=[(1, ""), (2, ""), (2, CACHED), (1, MIXED)],
+    ids=["one process", "two processes", "two processes, cached photos", "two data sets"],
+)
+def whole_run(request, data, tmp_path_factory):
+    """The folder of a run that nobody interrupted, its number of processes, further settings."""
+    folder = tmp_path_factory.mktemp("whole")
+    num_processes, settings = request.param
+    config = write_config(folder, named(data, settings), settings)
+    process = start(config, num_processes=num_processes)
+    output = finish(process)
+    assert process.returncode == 0, output
+    return folder, num_processes, settings
+
+
+def named(data: Path, settings: str) -> str:
+    """The photos' folder, as two data sets where they are to be mixed."""
+    return f"{data},{data}" if settings == MIXED else str(data)
+
+
+def assert_equal_losses(found: dict, expected: dict) -> None:
+    assert found.keys() == expected.keys()
+    for step, losses in expected.items():
+        assert found[step] == pytest.approx(losses, abs=1e-6), step
+
+
+def test_a_run_killed_after_step_12_resumes_exactly(whole_run, data, tmp_path):
+    expected, num_processes, settings = whole_run
+    config = write_config(tmp_path, named(data, settings), settings)
+    process = start(config, num_processes=num_processes)
+    wait_for_step(process, tmp_path, 12)
+    kill(process)
+    assert max(metrics(tmp_path)) < 20  # it really was cut off
+    process = start(config, "--resume", num_processes=num_processes)
+    output = finish(process)
+    assert process.returncode == 0, output
+    assert "from step 10" in output
+    assert_equal_losses(metrics(tmp_path), metrics(expected))
+
+
+def test_a_run_logs_and_saves_once_whatever_the_number_of_processes(whole_run):
+    folder, *_ = whole_run
+    lines = (folder / "run" / "metrics.jsonl").read_text().splitlines()
+    assert len(lines) == 20
+    kept = sorted(path.name for path in (folder / "run" / "checkpoints").iterdir())
+    assert kept == ["step_00000010", "step_00000015", "step_00000020"]
+
+
+def test_the_demo_loads_the_runs_bundle_unchanged(whole_run):
+    folder, *_ = whole_run
+    swapper = FaceSwapper.from_pretrained(folder / "run" / "bundle")
+    target = read_photo(EXAMPLES / "astronaut.jpg").image
+    source = read_photo(EXAMPLES / "grace_hopper.jpg").image
+    result = swapper.swap_image(target, swapper.identity_of(source))
+    assert result.swapped
+    assert not np.array_equal(result.image, target)
+    assert "20" in (folder / "run" / "bundle" / "README.md").read_text()
+
+
+def test_a_run_leaves_sample_grids(whole_run):
+    folder, *_ = whole_run
+    names = sorted(path.name for path in (folder / "run" / "samples").iterdir())
+    assert names == ["step_00000010.png", "step_00000020.png"]
+
+
+def test_sigterm_ends_a_run_with_a_checkpoint_of_the_last_step(data, tmp_path):
+    config = write_config(tmp_path, data)
+    process = start(config, "--num-steps", "100000")
+    wait_for_step(process, tmp_path, 3)
+    process.send_signal(signal.SIGTERM)
+    output = finish(process)
+    assert process.returncode == 0, output
+    last = max(metrics(tmp_path))
+    assert (tmp_path / "run" / "checkpoints" / f"step_{last:08d}" / "run.json").is_file()
+    assert f"Stopped at step {last}" in output
+
+
+def test_a_checkpoint_of_another_architecture_is_refused(whole_run, capsys):
+    folder, *_ = whole_run
+    assert train_here(folder / "tiny.toml", "--resume", "--generator.num-blocks", "2") == 1
+    assert "was made with generator=" in capsys.readouterr().err

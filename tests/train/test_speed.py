@@ -1,0 +1,26 @@
+"""The stopwatch of training steps runs on real ones."""
+
+import pytest
+
+pytest.importorskip("datasets", reason="needs the train extra")
+
+from tests.support.training.training_runs import write_config
+from train.data.examples import make_example_data
+from train.speed import main
+
+
+@pytest.mark.slow
+def test_it_tells_speed_waiting_memory_and_the_costliest_operations(tmp_path, capsys):
+    data = tmp_path / "data"
+    make_example_data(data)
+    assert main(["--config", str(write_config(tmp_path, data))]) == 0
+    report = capsys.readouterr().out
+    assert "images/s" in report
+    assert "waiting for data" in report
+    assert len(report.splitlines()) == 6  # one line, and the five costliest
+    assert "%  aten::" in report
+
+
+def test_a_mistake_ends_in_one_sentence(capsys):
+    assert main(["--config", "nothing-of-the-kind"]) == 1
+    assert capsys.readouterr().err.startswith("train.speed: No preset")

@@ -1,0 +1,74 @@
+"""Two processes that talk through gloo take the step that one takes on the joint batch."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+from safetensors.torch import load_file
+
+from tests.support.examples import ROOT
+
+pytest.importorskip("accelerate", reason="needs the train extra")
+
+pytestmark = pytest.mark.slow
+TOLERANCE = {"atol": 1e-5, "rtol": 1e-5}
+
+
+VARIANTS = ("spectral norm", "gradient penalty", "accumulation")
+
+
+def take_steps(folder: Path, *launcher: str) -> dict[str, dict[str, torch.Tensor]]:
+    """Gradients (G., D.), running statistics and mean losses of one step, by variant."""
+    from tests.support.training.two_process_step import small_identity_network
+
+    torch.jit.save(torch.jit.script(small_identity_network(16)), folder / "teacher.pt")
+    environment = {"OMP_NUM_THREADS": "1", "GLOO_SOCKET_IFNAME": "lo", "HF_HUB_OFFLINE": "1"}
+    subprocess.run(
+        [sys.executable, *launcher, "tests/support/training/two_process_step.py", folder],
+        cwd=ROOT,
+        env=os.environ | environment,
+        check=True,
+        timeout=120,
+    )
+    return {name: load_file(folder / f"{name}.safetensors") for name in VARIANTS}
+
+
+@pytest.fixture(scope="module")
+def found(tmp_path_factory):
+    """What one process found, and what two found."""
+    torchrun = ("-m", "torch.distributed.run", "--standalone", "--local_addr=127.0.0.1")
+    return (
+        take_steps(tmp_path_factory.mktemp("one")),
+        take_steps(tmp_path_factory.mktemp("two"), *torchrun, "--nproc_per_node=2"),
+    )
+
+
+@pytest.fixture(params=VARIANTS)
+def steps(request, found):
+    one, two = (by_variant[request.param] for by_variant in found)
+    assert (one["world"], two["world"]) == (1, 2)
+    return one, two
+
+
+def assert_equal(steps, start):
+    one, two = ({key: step[key] for key in step if key.startswith(start)} for step in steps)
+    assert one.keys() == two.keys()
+    assert any(value.abs().max() > 0.01 for value in one.values())  # there is something to compare
+    for name, value in one.items():
+        torch.testing.assert_close(two[name], value, **TOLERANCE, msg=lambda m, n=name: f"{n}: {m}")
+
+
+@pytest.mark.parametrize("network", ["G", "D"])
+def test_gradients_of_two_processes_are_those_of_one_on_the_joint_batch(steps, network):
+    assert_equal(steps, f"{network}.")
+
+
+def test_running_statistics_of_two_processes_are_those_of_the_joint_batch(steps):
+    assert_equal(steps, "statistics.")
+
+
+def test_the_losses_that_two_processes_log_are_those_of_the_joint_batch(steps):
+    assert_equal(steps, "loss.")

@@ -1,0 +1,95 @@
+"""Bundles by Hub repo id: fetched once, then offline; in processes that use a local server."""
+
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from simswap.weights.bundle import save_bundle
+from tests.support.demo.hub_server import Hub, Repo, running_hub
+from tests.support.weights.tiny_bundle import make_bundle
+
+ROOT = Path(__file__).parents[2]
+REPO = "user/tiny"
+LOAD = """
+import sys
+from simswap import SimSwapError
+from simswap.weights.bundle import load_bundle
+try:
+    print(load_bundle(sys.argv[1], revision=(sys.argv[2:] or [None])[0]).name)
+except SimSwapError as error:
+    sys.exit(f"Error: {error}")
+"""
+
+pytestmark = pytest.mark.slow
+
+
+def load(environment: dict[str, str], *arguments: str) -> subprocess.CompletedProcess:
+    settings = {key: value for key, value in os.environ.items() if key != "HF_TOKEN"}
+    return subprocess.run(
+        [sys.executable, "-c", LOAD, *arguments],
+        cwd=ROOT,
+        env=settings | environment,
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+
+
+@pytest.fixture
+def hub(tmp_path) -> Iterator[Hub]:
+    """A Hub with one public bundle."""
+    save_bundle(make_bundle(), tmp_path / "tiny", "# Tiny\n")
+    files = {path.name: path.read_bytes() for path in (tmp_path / "tiny").iterdir()}
+    with running_hub() as hub:
+        hub.repos[REPO] = Repo(private=False, commits=[("Add", files)])
+        yield hub
+
+
+def test_a_bundle_is_fetched_once_and_then_needs_no_network(hub, tmp_path):
+    here = hub.environment(tmp_path / "home", token=None)
+    assert load(here, REPO).stdout == "tiny\n"
+    asked = len(hub.requests)
+    offline = load({**here, "HF_HUB_OFFLINE": "1"}, REPO)
+    assert offline.stdout == "tiny\n", offline.stderr
+    assert len(hub.requests) == asked  # HF_HUB_OFFLINE: not a single request
+    gone = load({**here, "HF_ENDPOINT": "http://127.0.0.1:9"}, REPO)  # nothing listens there
+    assert gone.stdout == "tiny\n", gone.stderr
+
+
+def test_a_revision_is_what_is_asked_for(hub, tmp_path):
+    here = hub.environment(tmp_path / "home", token=None)
+    revision = hub.repos[REPO].sha(REPO)
+    assert load(here, REPO, revision).stdout == "tiny\n"
+    fetched = [path for _, path in hub.requests if "/resolve/" in path]
+    assert fetched
+    assert all(f"/resolve/{revision}/" in path for path in fetched)
+    refused = load(here, REPO, "v9")
+    assert refused.returncode == 1
+    assert f"{REPO} is no model folder here" in refused.stderr
+    assert "(revision v9)" in refused.stderr
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [{"HF_HUB_OFFLINE": "1"}, {"HF_ENDPOINT": "http://127.0.0.1:9"}],
+    ids=["switched off", "no network"],
+)
+def test_without_network_and_cache_one_sentence_says_so(tmp_path, settings):
+    here = {"HF_HOME": str(tmp_path), "NO_PROXY": "127.0.0.1", **settings}
+    refused = load(here, REPO)
+    assert refused.returncode == 1
+    assert f"Error: {REPO} is no model folder here, and the Hub did not give it" in refused.stderr
+    assert "Traceback" not in refused.stderr
+    assert "offline" in refused.stderr or "network" in refused.stderr
+
+
+def test_a_file_altered_on_the_hub_is_refused_by_its_sha256(hub, tmp_path):
+    files = hub.repos[REPO].files
+    files["detector.safetensors"] = files["detector.safetensors"][:-1] + b"?"
+    refused = load(hub.environment(tmp_path / "home", token=None), REPO)
+    assert "detector.safetensors is damaged: its sha256 is" in refused.stderr

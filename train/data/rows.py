@@ -1,0 +1,135 @@
+"""One row of a data set: which columns it has, what stands in them, and the photo decoded."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from simswap.errors import MediaError
+from simswap.media.decoding import decode_photo as decode_bytes
+from train.errors import CorruptPhotoError, TrainingError
+
+LANDMARKS_SHAPE = (5, 2)
+
+
+@dataclass(frozen=True)
+class Columns:
+    """Names in the data set; a dotted path reaches into a webdataset's json ("json.identity")."""
+
+    image: str = "image"
+    identity: str = "identity"
+    landmarks: str = "landmarks"
+
+
+@dataclass(frozen=True, eq=False)
+class PhotoRow:
+    """One row of a data set, not decoded.
+
+    image: the encoded file; empty if the row has none.
+    identity: None: unlabelled, the photo is its own identity.
+    landmarks: [5, 2] float32, pixels of the upright image, or None.
+    name: where it stands, for messages: "shard 3 (train-00003.parquet), row 17", rows from 0.
+    """
+
+    image: bytes
+    identity: str | None
+    landmarks: np.ndarray | None
+    name: str
+
+
+def decode_photo(row: PhotoRow) -> np.ndarray:
+    """A row's photo, upright: uint8 [H, W, 3] RGB.
+
+    Raises CorruptPhotoError for a file that is missing, damaged, of another format, or has more
+    pixels (50 million) or fewer (16 a side) than a photo of a face.
+    """
+    if not row.image:
+        raise CorruptPhotoError(f"{row.name}: the row holds no photo.")
+    try:
+        return decode_bytes(row.image, "the photo").image
+    except MediaError as error:
+        raise CorruptPhotoError(f"{row.name}: {error}") from error
+
+
+def to_photo_row(
+    record: Mapping[str, object], columns: Columns, features: Mapping[str, object], name: str
+) -> PhotoRow:
+    """What the columns of one record hold.
+
+    features: the data set's, of which ClassLabel turns numbers into names.
+    Raises TrainingError if the landmarks are not 5 x (x, y).
+    """
+    identity = _value_at(record, columns.identity)
+    return PhotoRow(
+        _image_bytes(_value_at(record, columns.image)),
+        _identity_text(identity, features.get(columns.identity)),
+        _landmarks(_value_at(record, columns.landmarks), name),
+        name,
+    )
+
+
+def column_of(path: str, names: Sequence[str]) -> str | None:
+    """The column that a dotted path begins with, or None; a column's own name may hold dots."""
+    found = [name for name in names if path == name or path.startswith(name + ".")]
+    return max(found, key=len, default=None)
+
+
+def _value_at(record: Mapping[str, object], path: str) -> object:
+    """What stands at a dotted path in a row, None where it ends early."""
+    column = column_of(path, tuple(record))
+    if column is None:
+        return None
+    value = record[column]
+    for key in path[len(column) + 1 :].split(".") if path != column else []:
+        if isinstance(value, str | bytes):  # json that came as text
+            try:
+                value = json.loads(value)
+            except ValueError:
+                return None
+        value = value.get(key) if isinstance(value, Mapping) else None
+    return value
+
+
+def _image_bytes(value: object) -> bytes:
+    """The encoded file; b"" if there is none."""
+    path = None
+    if isinstance(value, Mapping):
+        value, path = value.get("bytes"), value.get("path")
+    if isinstance(value, bytes):
+        return value
+    # Only a photo beside its data set is fetched: a row must not make us read a local file.
+    if isinstance(path, str) and path.split("::")[-1].startswith("hf://"):
+        from datasets.utils.file_utils import xopen
+
+        with xopen(path, "rb") as file:
+            return file.read()
+    return b""
+
+
+def _identity_text(value: object, feature: object) -> str | None:
+    from datasets import ClassLabel
+
+    if isinstance(feature, ClassLabel) and isinstance(value, int):
+        return feature.int2str(value) if value >= 0 else None
+    if isinstance(value, float):  # a whole number, if nulls made its column one of floats
+        value = int(value) if value.is_integer() else None
+    return None if value is None or value == "" else str(value)
+
+
+def _landmarks(value: object, name: str) -> np.ndarray | None:
+    """[5, 2] float32; None where there are none, or where they are not numbers (NaN)."""
+    if value is None or len(value) == 0:
+        return None
+    try:
+        landmarks = np.asarray(value, np.float32)
+    except (TypeError, ValueError):
+        landmarks = np.empty(0)
+    if landmarks.shape != LANDMARKS_SHAPE:
+        raise TrainingError(
+            f"{name}: the landmarks have the shape {np.shape(value)}, expected 5 x (x, y): left "
+            "eye, right eye, nose, left and right mouth corner in pixels of the photo."
+        )
+    return landmarks if np.isfinite(landmarks).all() else None

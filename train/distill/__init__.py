@@ -1,0 +1,1 @@
+"""The identity network and the detector, made from their teachers."""

@@ -1,0 +1,187 @@
+"""Judge swaps of the evaluation pairs through the whole pipeline.
+
+    python -m train.evaluate --model assets/models/simswap-lite-128 --data ../shared/data \
+        --json runs/evaluation.json --contact-sheet runs/evaluation.png
+
+DATA holds photos/, photos.csv and pairs.csv, itself or in its subfolder eval; the judges are
+looked for in DATA/models. "No swap" and "source pasted" are the ends of the scale. Everything is
+judged at the reference landmarks of photos.csv, on the swapped photo, not on the bare crop.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from simswap import FaceSwapper, SimSwapError
+from simswap.files import write_whole
+from simswap.media.photos import check_output, write_photo
+from simswap.weights.bundle import find_bundle, read_config
+from train.errors import TrainingError
+from train.evaluate.contact_sheet import make_contact_sheet
+from train.evaluate.figures import SwapFigures, figures_of, pair_figures, table
+from train.evaluate.judge_files import JudgeFiles, find_judges, models_folder, teachers_of
+from train.evaluate.judges import FEATURE_SPACE, Judges, load_judges
+from train.evaluate.measurements import Measurements, OnProgress, measure_methods
+from train.evaluate.methods import anchor_methods, swap_method
+from train.evaluate.pairs import Pair, find_evaluation_folder, load_pairs
+
+SWAPPED = "swapped"
+PROGRESS_EVERY = 20  # pairs
+
+
+@dataclass(frozen=True, eq=False)
+class Evaluation:
+    """Figures of each row of the table ("swapped" first), and what they were made from."""
+
+    figures: dict[str, SwapFigures]
+    measurements: dict[str, Measurements]
+    notes: tuple[str, ...] = ()
+
+    @property
+    def swapped(self) -> SwapFigures:
+        """The model's own figures."""
+        return self.figures[SWAPPED]
+
+    def to_markdown(self) -> str:
+        """The table, and below it what its reader needs to know."""
+        return "\n".join([table(self.figures), "", *(f"- {line}" for line in self._explanation())])
+
+    def _explanation(self) -> list[str]:
+        swapped = self.swapped
+        lines = [
+            f"{swapped.num_pairs} pairs. Targets without a face found count as they are.",
+            "Fréchet: distance from results to real crops of other photos, in the space of "
+            f"{FEATURE_SPACE}; two halves of the real crops are {swapped.frechet_real:.2f} apart.",
+            "Self-swap: source = target, inside the paste-back mask, RGB in [0, 1].",
+        ]
+        return lines + list(self.notes)
+
+
+def evaluate_swapper(
+    swapper: FaceSwapper,
+    pairs: Sequence[Pair],
+    judges: Judges,
+    *,
+    full: bool = True,
+    on_progress: OnProgress | None = None,
+) -> Evaluation:
+    """Swap and judge all pairs in this process.
+
+    Several processes instead call measurements.measure_pairs on `pairs[rank::world]`, and one
+    calls figures.figures_of on what measurements.merge_measurements makes of their answers.
+
+    Args:
+        swapper: the model in its pipeline.
+        pairs: at least one.
+        judges: from judges.load_judges, which refuses teachers.
+        full: with the anchors "no swap" and "source pasted", which are the same for every model of
+            one crop size and detector.
+        on_progress: called with the pairs done and their number.
+
+    Raises:
+        MediaError: a photo cannot be read.
+    """
+    methods = {SWAPPED: swap_method(swapper)} | (anchor_methods(swapper) if full else {})
+    measurements = measure_methods(swapper, methods, pairs, judges, on_progress)
+    figures = {name: figures_of(of_method) for name, of_method in measurements.items()}
+    return Evaluation(figures, measurements, judges.notes)
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Print the table; write the JSON and the contact sheet if asked. Returns the exit code."""
+    arguments = _parse(argv)
+    try:
+        _check_outputs(arguments)
+        folder = find_evaluation_folder(arguments.data)
+        pairs = load_pairs(folder, arguments.pairs, arguments.limit)
+        models = models_folder(arguments.data, folder)
+        files = find_judges(models, arguments.judge, arguments.pose_judge, arguments.landmark_judge)
+        config = read_config(find_bundle(arguments.model))
+        teachers = teachers_of(config.training)
+        swapper = FaceSwapper.from_pretrained(arguments.model, device=arguments.device)
+        judges = load_judges(files, teachers, swapper.device)
+        _say(f"Judging {len(pairs)} pairs with {config.name} on {swapper.device}...")
+        evaluation = evaluate_swapper(swapper, pairs, judges, on_progress=_say_progress)
+        print(evaluation.to_markdown())
+        if not teachers:
+            print(
+                "- The model's config.json names no teachers: whether a judge was one is unknown."
+            )
+        if arguments.json:
+            _write_json(arguments.json, config.name, files, evaluation)
+        if arguments.contact_sheet:
+            measured = evaluation.measurements[SWAPPED]
+            sheet = make_contact_sheet(swapper, pairs, measured)
+            write_photo(arguments.contact_sheet, sheet, model=config.name)
+    except SimSwapError as error:
+        _say(f"Error: {error}")
+        return 1
+    return 0
+
+
+def _parse(argv: Sequence[str] | None) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(
+        prog="python -m train.evaluate", description=(__doc__ or "").splitlines()[0]
+    )
+    add = parser.add_argument
+    add("--model", help="bundle folder or Hub repo id (default: the bundled model)")
+    add("--data", type=Path, required=True, help="evaluation folder, or the folder above eval/")
+    add("--pairs", type=Path, help="CSV of other pairs of the same photos (default: pairs.csv)")
+    add("--limit", type=_positive, metavar="N", help="only the first N pairs")
+    add("--judge", type=Path, help="TorchScript identity judge (default: in DATA/models)")
+    add("--pose-judge", type=Path, action="append", help="FSA-Net as ONNX; repeat it: averaged")
+    add("--landmark-judge", type=Path, help="PFLD with 68 points as ONNX")
+    add("--json", type=Path, metavar="FILE", help="write every figure there, also by pair")
+    add("--contact-sheet", type=Path, metavar="FILE", help=".png of best, median, worst pairs")
+    add("--device", help="such as cpu or cuda:1 (default: CUDA where there is one)")
+    return parser.parse_args(argv)
+
+
+def _positive(text: str) -> int:
+    number = int(text)  # argparse tells what is no number
+    if number < 1:
+        raise argparse.ArgumentTypeError(f"{text} is not at least 1")
+    return number
+
+
+def _check_outputs(arguments: argparse.Namespace) -> None:
+    """Fail now rather than after minutes of judging."""
+    if arguments.contact_sheet:
+        check_output(arguments.contact_sheet)
+    if arguments.json and (not arguments.json.parent.is_dir() or arguments.json.is_dir()):
+        raise TrainingError(
+            f"--json {arguments.json} cannot be written. Name a file in a folder that exists."
+        )
+
+
+def _write_json(path: Path, model: str, files: JudgeFiles, evaluation: Evaluation) -> None:
+    content = {
+        "model": model,
+        "judges": [file.name for file in files.all_paths],
+        "feature_space": FEATURE_SPACE,
+        "figures": {name: figures.to_json() for name, figures in evaluation.figures.items()},
+        "pairs": pair_figures(evaluation.measurements[SWAPPED]),
+        "notes": list(evaluation.notes),
+    }
+    try:
+        write_whole(path, (json.dumps(content, indent=2, allow_nan=False) + "\n").encode())
+    except OSError as error:
+        raise TrainingError(f"--json {path} cannot be written ({error.strerror}).") from error
+
+
+def _say_progress(done: int, total: int) -> None:
+    if done % PROGRESS_EVERY == 0 or done == total:
+        _say(f"{done} of {total} pairs judged")
+
+
+def _say(text: str) -> None:
+    print(text, file=sys.stderr, flush=True)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

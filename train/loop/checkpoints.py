@@ -1,0 +1,199 @@
+"""States of a run on disk: written whole or not at all, the newest few kept, restored exactly."""
+
+from __future__ import annotations
+
+import json
+import logging
+import pickle  # its error only: torch.load raises it, and executes nothing
+import re
+import shutil
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import torch
+from accelerate import Accelerator
+from accelerate.utils import load
+from safetensors import SafetensorError
+from safetensors.torch import load_file, save_file
+from torch import Tensor, nn
+
+from train.config import TrainConfig
+from train.errors import TrainingError
+from train.networks.trained import Networks
+from train.pairing.loader import LoaderState
+
+logger = logging.getLogger(__name__)
+
+FOLDER = "checkpoints"
+RUN_FILE, EMA_FILE = "run.json", "ema.safetensors"
+NAME = re.compile(r"step_(\d{8})")
+# What must not differ between a checkpoint and the run that goes on from it.
+ARCHITECTURE = ("generator", "discriminator", "crop_template", "crop_size")
+# What torch, safetensors and the system raise when a disk is full or a folder read-only.
+WRITE_ERRORS = (OSError, SafetensorError, RuntimeError)
+READ_ERRORS = (*WRITE_ERRORS, ValueError, KeyError, TypeError, EOFError, pickle.UnpicklingError)
+
+
+@dataclass(frozen=True)
+class Checkpoint:
+    """One saved state of a run: `step` optimiser steps are done."""
+
+    folder: Path
+    step: int
+
+
+def checkpoints_of(output: Path) -> list[Checkpoint]:
+    """Whole checkpoints of a run's folder, oldest first; what a kill left half written is none."""
+    found = [
+        Checkpoint(folder, int(match[1]))
+        for folder in (output / FOLDER).glob("step_*")
+        if (match := NAME.fullmatch(folder.name)) and (folder / RUN_FILE).is_file()
+    ]
+    return sorted(found, key=lambda checkpoint: checkpoint.step)
+
+
+def find_checkpoint(resume: str, output: Path) -> Checkpoint:
+    """What `--resume` names: "latest", or a checkpoint's folder. Raises TrainingError."""
+    if resume == "latest":
+        found = checkpoints_of(output)
+        if not found:
+            raise TrainingError(f"No checkpoint in {output / FOLDER} to resume from.")
+        return found[-1]
+    folder = Path(resume)
+    match = NAME.fullmatch(folder.name)
+    if not match or not (folder / RUN_FILE).is_file():
+        raise TrainingError(f"{resume} is no checkpoint (a folder step_00001000 with {RUN_FILE}).")
+    return Checkpoint(folder, int(match[1]))
+
+
+def check_architecture(checkpoint: Checkpoint, config: TrainConfig) -> None:
+    """Raise TrainingError if the checkpoint's networks are not those of this run."""
+    try:
+        stored = json.loads((checkpoint.folder / RUN_FILE).read_text())["config"]
+        theirs = {name: stored[name] for name in ARCHITECTURE}
+    except READ_ERRORS as error:
+        raise _damaged(checkpoint, error) from error
+    ours = json.loads(config.to_json())
+    for name, value in theirs.items():
+        if value != ours[name]:
+            raise TrainingError(
+                f"The checkpoint {checkpoint.folder} was made with {name}={value}, this run has "
+                f"{ours[name]}. Use its settings, or begin a new run in another --output."
+            )
+
+
+def prepare_checkpoints(accelerator: Accelerator) -> None:
+    """Have Accelerate save and load the bare networks: names do not tell how many processes ran."""
+
+    def save_bare(models: list[nn.Module], weights: list[dict[str, Tensor]], folder: str) -> None:
+        weights[:] = [accelerator.unwrap_model(model).state_dict() for model in models]
+
+    def load_bare(models: list[nn.Module], folder: str) -> None:
+        models[:] = [accelerator.unwrap_model(model) for model in models]
+
+    accelerator.register_save_state_pre_hook(save_bare)
+    accelerator.register_load_state_pre_hook(load_bare)
+
+
+def save_checkpoint(
+    accelerator: Accelerator,
+    config: TrainConfig,
+    networks: Networks,
+    loader: LoaderState,
+    step: int,
+) -> None:
+    """Every process calls this. Raises TrainingError, in all, if one cannot write; older stay."""
+    root = Path(config.output) / FOLDER
+    partial, final = root / f".step_{step:08d}", root / f"step_{step:08d}"
+    failure = ""
+    if accelerator.is_main_process:
+        shutil.rmtree(partial, ignore_errors=True)
+    accelerator.wait_for_everyone()
+    try:
+        partial.mkdir(parents=True, exist_ok=True)
+        _write(accelerator, config, networks, loader, step, partial)
+    except WRITE_ERRORS as error:
+        failure = str(error).strip().splitlines()[0] if str(error).strip() else repr(error)
+    if not _all_agree(accelerator, not failure):
+        if accelerator.is_main_process:
+            shutil.rmtree(partial, ignore_errors=True)
+        raise TrainingError(
+            f"The checkpoint of step {step} could not be written to {root}: "
+            f"{failure or 'another process failed'}. {_survivor(config)}"
+        )
+    if accelerator.is_main_process:
+        if final.exists():  # the same step saved again, at its end or after a resume
+            _discard(final)
+        partial.rename(final)
+        for old in checkpoints_of(Path(config.output))[: -config.keep_checkpoints]:
+            _discard(old.folder)
+    accelerator.wait_for_everyone()
+
+
+def load_checkpoint(
+    accelerator: Accelerator, checkpoint: Checkpoint, networks: Networks
+) -> LoaderState:
+    """Restore networks, optimisers, moving average and chance; where the data stood.
+
+    A run with other numbers of processes goes on with the data state of the first process, which
+    its loader then recognises as another's. Raises TrainingError for a damaged checkpoint.
+    """
+    folder, rank = checkpoint.folder, accelerator.process_index
+    chance = folder / f"random_states_{rank}.pkl"
+    try:
+        if chance.is_file():
+            load(chance)  # Accelerate says nothing where it cannot restore chance
+        accelerator.load_state(str(folder))
+        networks.ema.generator.load_state_dict(load_file(folder / EMA_FILE))
+        data = folder / f"data_{rank}.json"
+        data = data if data.is_file() else folder / "data_0.json"
+        return LoaderState.from_json(json.loads(data.read_text()))
+    except READ_ERRORS as error:
+        raise _damaged(checkpoint, error) from error
+
+
+def _damaged(checkpoint: Checkpoint, error: Exception) -> TrainingError:
+    reason = (str(error).strip().splitlines() or [repr(error)])[0]
+    return TrainingError(
+        f"The checkpoint {checkpoint.folder} is damaged ({reason}). Resume from an older one: "
+        "--resume FOLDER."
+    )
+
+
+def _discard(folder: Path) -> None:
+    """Delete a checkpoint; one that a kill leaves half deleted is not taken for a whole one."""
+    hidden = folder.with_name(f".{folder.name}.old")
+    shutil.rmtree(hidden, ignore_errors=True)
+    folder.rename(hidden)
+    shutil.rmtree(hidden, ignore_errors=True)
+
+
+def _write(
+    accelerator: Accelerator,
+    config: TrainConfig,
+    networks: Networks,
+    loader: LoaderState,
+    step: int,
+    folder: Path,
+) -> None:
+    accelerator.save_state(str(folder))
+    rank = accelerator.process_index
+    (folder / f"data_{rank}.json").write_text(json.dumps(loader.to_json()))
+    if accelerator.is_main_process:
+        state = networks.ema.generator.state_dict()
+        save_file({name: value.contiguous() for name, value in state.items()}, folder / EMA_FILE)
+        run = {"step": step, "config": asdict(config)}
+        (folder / RUN_FILE).write_text(json.dumps(run, indent=2))
+
+
+def _all_agree(accelerator: Accelerator, fine: bool) -> bool:
+    """Whether every process says `fine`: one that stopped alone would leave the others waiting."""
+    flag = torch.tensor([float(fine)], device=accelerator.device)
+    return bool(accelerator.gather(flag).min() > 0)
+
+
+def _survivor(config: TrainConfig) -> str:
+    found = checkpoints_of(Path(config.output))
+    if not found:
+        return "Free some space, and start again."
+    return f"That of step {found[-1].step} is whole: free some space, and continue with --resume."

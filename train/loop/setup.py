@@ -1,0 +1,111 @@
+"""What a run needs before its first step: processes, precision, trackers, photos."""
+
+from __future__ import annotations
+
+import json
+import logging
+from collections.abc import Iterator
+from pathlib import Path
+
+import torch
+from accelerate import Accelerator
+
+from train.config import TrainConfig
+from train.data.examples import make_example_data
+from train.data.shards import PhotoShards
+from train.errors import TrainingError
+from train.loop.steps import Pairs
+from train.pairing.blocks import Position
+from train.pairing.cache import cache_photos
+from train.pairing.cached_pairs import CachedPairLoader
+from train.pairing.loader import LoaderState, PairLoader, open_data, pair_settings
+from train.pairing.mixed_pairs import MixedPhotos, stream_of
+
+logger = logging.getLogger(__name__)
+
+
+def choose_precision(asked: str) -> str:
+    """What "auto" means on this machine: bf16 where the device computes in it, else fp32 ("no").
+
+    Many CPUs only imitate bf16: measured, ten times slower than fp32.
+    """
+    if torch.cuda.is_available():
+        has_bf16 = torch.cuda.is_bf16_supported(including_emulation=False)
+    else:
+        capabilities = torch.cpu.get_capabilities()
+        has_bf16 = any(capabilities.get(name) for name in ("avx512_bf16", "amx_bf16", "bf16"))
+    if asked == "bf16" and not has_bf16:
+        logger.warning("This device only imitates bf16; --mixed-precision no is far faster.")
+    return asked if asked != "auto" else "bf16" if has_bf16 else "no"
+
+
+def make_accelerator(config: TrainConfig) -> Accelerator:
+    """Device, processes, precision and trackers. Raises TrainingError for one not installed."""
+    accelerator = Accelerator(
+        cpu=not torch.cuda.is_available(),  # two CPU processes exist only where this is said
+        mixed_precision=choose_precision(config.mixed_precision),
+        gradient_accumulation_steps=config.accumulation,
+        log_with=None if config.log_with == "none" else config.log_with,
+        project_dir=config.output,
+    )
+    if config.log_with != "none" and not accelerator.log_with:
+        raise TrainingError(
+            f"log_with={config.log_with!r}: that package is not installed. `pip install "
+            f"{config.log_with}`, or use another tracker or 'none'."
+        )
+    return accelerator
+
+
+def start_trackers(accelerator: Accelerator, config: TrainConfig) -> None:
+    """Begin the run in the trackers, with its settings."""
+    settings = json.loads(config.to_json())
+    accelerator.init_trackers(
+        "logs",
+        {name: value for name, value in settings.items() if not isinstance(value, dict | list)},
+    )
+
+
+def open_shards(accelerator: Accelerator, config: TrainConfig) -> PhotoShards | MixedPhotos:
+    """The run's photos; those of "examples" are made by the main process first."""
+    if config.data != "examples":
+        return open_data(config)
+    folder = Path(config.output) / "data"
+    if accelerator.is_main_process:
+        make_example_data(folder)
+    accelerator.wait_for_everyone()
+    return open_data(config, examples_folder=str(folder))
+
+
+def make_loader(
+    accelerator: Accelerator,
+    config: TrainConfig,
+    shards: PhotoShards | MixedPhotos,
+    state: LoaderState | None = None,
+) -> PairLoader | CachedPairLoader:
+    """This process's endless batches, from where `state` says."""
+    settings = pair_settings(config)
+    options = {
+        "rank": accelerator.process_index,
+        "world": accelerator.num_processes,
+        "accumulation": config.accumulation,
+        "same_every": config.same_every,
+        "state": state,
+    }
+    if config.cache_photos:
+        photos = cache_photos(shards, settings, accelerator.device, config.num_workers)
+        return CachedPairLoader(photos, settings, **options)
+    return PairLoader(shards, settings, num_workers=config.num_workers, **options)
+
+
+def fixed_pairs(
+    config: TrainConfig, shards: PhotoShards | MixedPhotos, device: torch.device
+) -> Pairs:
+    """The same different-identity pairs throughout a run, to watch them change."""
+    stream = stream_of(shards, pair_settings(config))
+    return Pairs.of(next(stream.batches(Position(), never_same())), device)
+
+
+def never_same() -> Iterator[bool]:
+    """Different identities only."""
+    while True:
+        yield False

@@ -1,0 +1,1 @@
+"""Sources and targets: aligned, varied, paired, handed to the loop."""

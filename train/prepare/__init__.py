@@ -1,0 +1,1 @@
+"""Photos become a data set that is fit for training."""

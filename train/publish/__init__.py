@@ -1,0 +1,1 @@
+"""A run's bundle: written, described, pushed."""

@@ -1,0 +1,260 @@
+"""The model card of a bundle: its README.md, with the header that the Hub reads.
+
+Facts are given, none are invented: what a run does not know of itself is left out.
+"""
+
+from __future__ import annotations
+
+import copy
+import json
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+import torch
+from torch import Tensor, nn
+from torch.utils.flop_counter import FlopCounterMode
+
+from simswap.models.generator import Generator
+from simswap.models.identity import IdentityConfig
+from simswap.weights.bundle import WEIGHT_FILES, Bundle
+from train.config import Ramp
+from train.errors import TrainingError
+
+SAMPLES_FILE = "samples.png"
+IDENTITY_CROP_SIZE = 112  # px, what identity networks scale their crops to
+TAGS = ("face-swapping", "simswap")
+PLAIN_SCALAR = re.compile(r"[A-Za-z][\w.+-]*")
+YAML_WORDS = {"true", "false", "null", "yes", "no", "on", "off", "y", "n"}
+LICENCE_ID = re.compile(r"[a-z0-9.+-]+")
+PAPER = "[Chen et al., ACM MM 2020](https://arxiv.org/abs/2106.06340)"
+
+
+@dataclass(frozen=True)
+class NetworkFacts:
+    """One network of a bundle."""
+
+    file: str
+    what: str  # its kind and sizes, in a few words
+    num_parameters: int
+    gmac: float | None = None  # 1e9 multiply-adds for one crop
+
+
+@dataclass(frozen=True)
+class CardFacts:
+    """What a model card tells; a field left at its default is a fact that the card leaves out."""
+
+    name: str
+    licence: str  # of the weights, in a sentence or more
+    networks: tuple[NetworkFacts, ...]
+    crop_size: int  # px, side of the generator's crops
+    licence_id: str = "other"  # one that the Hub knows, such as "cc-by-nc-4.0", or "other"
+    licence_name: str = "research-only"  # goes with "other"
+    repo_id: str = ""  # "user/name", where the card will lie
+    data: str = ""  # what the data set is called
+    dataset_ids: tuple[str, ...] = ()  # data sets on the Hub, "user/name"
+    num_rows: int | None = None  # photos that training drew from
+    num_identities: int | None = None  # people
+    num_steps: int | None = None
+    num_images: int | None = None  # pairs seen, over all processes
+    losses: Mapping[str, object] = field(default_factory=dict)  # name: number, Ramp or its dict
+    teachers: tuple[str, ...] = ()
+    evaluation: str = ""  # Markdown
+    has_samples: bool = False  # samples.png lies beside the card
+    limits: tuple[str, ...] = ()  # a sentence each
+
+    def __post_init__(self) -> None:
+        if not LICENCE_ID.fullmatch(self.licence_id):
+            raise TrainingError(
+                f"licence_id={self.licence_id!r} is no licence of the Hub's list. Use one such as "
+                "'cc-by-nc-4.0', or 'other'."
+            )
+
+
+def model_card(facts: CardFacts) -> str:
+    """The Markdown text of a bundle's README.md, header included."""
+    sections = [
+        _title(facts),
+        _usage(facts),
+        _networks(facts),
+        _training(facts),
+        _section("Evaluation", facts.evaluation.strip()),
+        _section("Licence", _licence(facts)),
+        _section("Known limits", _limits(facts)),
+        _section("Responsible use", RESPONSIBLE_USE),
+    ]
+    return _header(facts) + "\n".join(section for section in sections if section)
+
+
+def describe_networks(
+    generator: Generator, base: Bundle, crop_size: int
+) -> tuple[NetworkFacts, ...]:
+    """Kind, parameters and cost of a generator and of the other two networks of `base`.
+
+    crop_size: px, side of the generator's crops. The detector's cost depends on the photo's size.
+    """
+    config, identity, detector = generator.config, base.config.identity, base.config.detector
+    crops = torch.empty(1, 3, crop_size, crop_size, device="meta")
+    embeddings = torch.empty(1, config.embedding_size, device="meta")
+    identity_crops = torch.empty(1, 3, IDENTITY_CROP_SIZE, IDENTITY_CROP_SIZE, device="meta")
+    return (
+        NetworkFacts(
+            WEIGHT_FILES["generator"],
+            f"SimSwap generator, {crop_size} px crops, {config.channels[0]} base channels, "
+            f"{config.num_blocks} identity blocks"
+            + ", gated skips" * config.gated_skips
+            + ", decoder styles" * config.decoder_styles
+            + ", decoder blocks" * config.decoder_blocks
+            + ", soft mask" * config.soft_mask,
+            _num_parameters(generator),
+            _gmac(generator, crops, embeddings),
+        ),
+        NetworkFacts(
+            WEIGHT_FILES["identity"],
+            f"{_kind_of(identity)}, {identity.embedding_size} numbers a face",
+            _num_parameters(base.identity_network),
+            _gmac(base.identity_network, identity_crops),
+        ),
+        NetworkFacts(
+            WEIGHT_FILES["detector"],
+            f"anchor-free face detector, {detector.channels[0]} to {max(detector.channels)} "
+            "channels",
+            _num_parameters(base.detector),
+        ),
+    )
+
+
+RESPONSIBLE_USE = """\
+Swap only faces of people who agreed, the source's and the target's. Do not use it to deceive, to
+impersonate or to humiliate, nor for sexual pictures. Say that a picture is synthetic wherever you
+show it: SimSwap marks the files it writes, and `python -m simswap verify FILE` reads the mark."""
+
+
+def _header(facts: CardFacts) -> str:
+    lines = [f"license: {facts.licence_id}"]
+    if facts.licence_id == "other":
+        lines.append(f"license_name: {_scalar(facts.licence_name)}")
+    lines += ["library_name: simswap", "pipeline_tag: image-to-image", "tags:"]
+    lines += [f"- {tag}" for tag in TAGS]
+    if facts.dataset_ids:
+        lines += ["datasets:", *(f"- {_scalar(name)}" for name in facts.dataset_ids)]
+    return "\n".join(["---", *lines, "---", ""])
+
+
+def _title(facts: CardFacts) -> str:
+    text = (
+        f"# {facts.name}\n\n"
+        f"A SimSwap model ({PAPER}):\nit puts the identity of one photo's face on another photo's, "
+        "which keeps its pose, expression,\nlight and background.\n"
+    )
+    if facts.has_samples:
+        text += f"\n![Samples: source, target and swap]({SAMPLES_FILE})\n"
+    return text
+
+
+def _usage(facts: CardFacts) -> str:
+    if not facts.repo_id:
+        return ""
+    return _section(
+        "Use",
+        "```python\n"
+        "from simswap import FaceSwapper\n\n"
+        f'swapper = FaceSwapper.from_pretrained("{facts.repo_id}")\n'
+        "```\n"
+        f"The demo takes it too: `SIMSWAP_MODEL={facts.repo_id} python app.py`.",
+    )
+
+
+def _networks(facts: CardFacts) -> str:
+    rows = ["| file | what | parameters | GMAC |", "|---|---|---|---|"]
+    for network in facts.networks:
+        cost = "" if network.gmac is None else f"{network.gmac:.2g}"
+        rows.append(
+            f"| `{network.file}` | {_cell(network.what)} | {_count(network.num_parameters)} "
+            f"| {cost} |"
+        )
+    return _section("Networks", "\n".join(rows) if facts.networks else "")
+
+
+def _training(facts: CardFacts) -> str:
+    counts = {
+        "Photos": facts.num_rows,
+        "People": facts.num_identities,
+        "Steps": facts.num_steps,
+        "Pairs of photos seen": facts.num_images,
+    }
+    lines = [f"- Data: {facts.data}"] if facts.data else []
+    lines += [f"- {what}: {count:,}" for what, count in counts.items() if count is not None]
+    if facts.teachers:
+        lines.append(f"- Teachers of the identity loss: {', '.join(facts.teachers)}")
+    rows = [
+        f"| {_cell(name.replace('_', ' '))} | {_weight(weight)} |"
+        for name, weight in facts.losses.items()
+        if _weight(weight) != "0"
+    ]
+    table = "\n".join(["| loss | weight |", "|---|---|", *rows]) if rows else ""
+    return _section("Training", "\n\n".join(part for part in ("\n".join(lines), table) if part))
+
+
+def _licence(facts: CardFacts) -> str:
+    text = facts.licence.strip()
+    return f"{text}\n\nThis is the licence of the weights; the code that runs them has its own."
+
+
+def _limits(facts: CardFacts) -> str:
+    size = facts.crop_size
+    general = (
+        f"The swapped face has {size} x {size} pixels: where the photo's is larger, it looks "
+        "softer than its surroundings.",
+        "Hair, head shape and what lies outside the face stay the target's.",
+    )
+    return "\n".join(f"- {limit}" for limit in (*general, *facts.limits))
+
+
+def _section(title: str, text: str) -> str:
+    return f"## {title}\n\n{text}\n" if text else ""
+
+
+def _scalar(text: str) -> str:
+    if PLAIN_SCALAR.fullmatch(text) and text.lower() not in YAML_WORDS:
+        return text
+    return json.dumps(text, ensure_ascii=False)  # which YAML reads as it is
+
+
+def _cell(text: str) -> str:
+    return text.replace("|", "\\|").replace("\n", " ")
+
+
+def _count(number: int) -> str:
+    return f"{number / 1e6:.1f} M" if number >= 1e6 else f"{number / 1e3:.0f} k"
+
+
+def _weight(weight: object) -> str:
+    """A number, or a ramp (a Ramp or its dict), in words."""
+    ramp = Ramp(**weight) if isinstance(weight, Mapping) else weight
+    if not isinstance(ramp, Ramp):
+        return f"{ramp:g}"
+    if ramp.start == ramp.end:
+        return f"{ramp.start:g}"
+    return (
+        f"{ramp.start:g} until step {ramp.from_step:,}, then to {ramp.end:g} at step "
+        f"{ramp.to_step:,}"
+    )
+
+
+def _kind_of(identity: IdentityConfig) -> str:
+    if identity.architecture == "graph":
+        return f"ArcFace from an ONNX file ({len(identity.layers)} layers)"
+    return identity.architecture
+
+
+def _num_parameters(network: nn.Module) -> int:
+    return sum(weights.numel() for weights in network.parameters())
+
+
+def _gmac(network: nn.Module, *inputs: Tensor) -> float:
+    """1e9 multiply-adds; nothing is computed, on the meta device only shapes are."""
+    shapes = copy.deepcopy(network).to("meta").eval()
+    with torch.inference_mode(), FlopCounterMode(display=False) as counter:
+        shapes(*inputs)
+    return counter.get_total_flops() / 2e9

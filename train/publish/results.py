@@ -1,0 +1,167 @@
+"""What a run gives away while it goes on: the bundle, its evaluation, the pushes to the Hub."""
+
+from __future__ import annotations
+
+import copy
+import logging
+from collections.abc import Mapping
+from dataclasses import asdict, replace
+from functools import cached_property
+from pathlib import Path
+
+from accelerate import Accelerator
+from accelerate.utils import gather_object
+
+from simswap import FaceSwapper
+from simswap.files import write_whole
+from simswap.models.generator import Generator
+from simswap.weights.bundle import Alignment, Bundle
+from train.config import TrainConfig
+from train.data.sources import split_at_commas
+from train.errors import TrainingError
+from train.evaluate.figures import figures_of, table
+from train.evaluate.judge_files import JudgeFiles, find_judges
+from train.evaluate.judges import Judges, load_judges
+from train.evaluate.measurements import measure_pairs, merge_measurements
+from train.evaluate.pairs import Pair, find_evaluation_folder, load_pairs
+from train.export import BUNDLE_FOLDER, write_bundle
+from train.networks.trained import FrozenNetworks, Networks
+from train.publish.hub import HubPusher
+from train.publish.model_card import CardFacts, NetworkFacts, describe_networks, model_card
+from train.publish.run_folder import FACTS
+
+logger = logging.getLogger(__name__)
+
+
+class Evaluator:
+    """Judges the moving average on the first evaluation pairs, shared out over the processes."""
+
+    def __init__(self, accelerator: Accelerator, config: TrainConfig) -> None:
+        """Raises TrainingError if photos or judges are missing, or a judge is a teacher."""
+        folder = find_evaluation_folder(Path(config.eval_data))
+        pairs = load_pairs(folder, limit=config.eval_pairs)
+        self._pairs: list[Pair] = pairs[accelerator.process_index :: accelerator.num_processes]
+        judge = Path(config.judge)
+        files: JudgeFiles = find_judges(judge.parent, identity=judge)
+        self._judges: Judges = load_judges(files, config.teachers, accelerator.device)
+        self._accelerator = accelerator
+        self._alignment = Alignment(config.crop_template, config.crop_size)
+
+    def evaluate(self, generator: Generator, base: Bundle) -> tuple[dict[str, float], str]:
+        """Figures by name (eval/...), and their Markdown table; the same in every process."""
+        swapper = FaceSwapper(self._bundle_of(generator, base), self._accelerator.device)
+        mine = measure_pairs(swapper, self._pairs, self._judges)
+        figures = figures_of(merge_measurements(gather_object([mine])))
+        return figures.scalars(), table({"swapped": figures})
+
+    def _bundle_of(self, generator: Generator, base: Bundle) -> Bundle:
+        """Copies, because FaceSwapper fuses what it is given."""
+        config = replace(base.config, generator=generator.config, alignment=self._alignment)
+        networks = (generator, base.identity_network, base.detector)
+        return Bundle(config, *(copy.deepcopy(network) for network in networks))
+
+
+class Publisher:
+    """Writes the bundle, and pushes it where a run asks for that. Lives in the main process."""
+
+    def __init__(self, config: TrainConfig, networks: Networks, frozen: FrozenNetworks) -> None:
+        """Raises TrainingError at once if the Hub repository cannot be written to."""
+        self._config, self._networks, self._frozen = config, networks, frozen
+        self.folder = Path(config.output) / BUNDLE_FOLDER
+        self.evaluation = ""
+        self.samples: bytes | None = None
+        self._pusher = (
+            HubPusher(config.hub_model_id, private=config.hub_private)
+            if config.push_to_hub
+            else None
+        )
+
+    def write(self, step: int, num_images: int) -> None:
+        """Replace the bundle in the run's folder by the moving average after `step`."""
+        config = self._config
+        facts: dict[str, object] = {name: asdict(config)[name] for name in (*FACTS, "accumulation")}
+        write_bundle(
+            self.folder,
+            # A copy: the bundle's weights are stored as they are now.
+            generator=copy.deepcopy(self._networks.ema.generator).cpu(),
+            base=self._frozen.base,
+            alignment=Alignment(config.crop_template, config.crop_size),
+            training=facts
+            | {
+                "steps_done": step,
+                "data": public_data(config),
+                "teachers": [public_name(teacher) for teacher in config.teachers],
+                "targets_keep_glasses": bool(config.glasses),
+            },
+            licence=config.licence,
+            card=self._card(step, num_images, facts["weights"]),
+            name=config.name,
+            samples=self.samples,
+        )
+
+    def push(self, step: int) -> None:
+        """Send the bundle off, in the background."""
+        if self._pusher:
+            self._pusher.push(self.folder, f"Step {step}")
+
+    def close(self, timeout: float) -> None:
+        """Wait for the last push, so many seconds at most."""
+        if self._pusher and not self._pusher.close(timeout):
+            logger.warning(
+                "The last push to %s did not arrive; the bundle is in %s.",
+                self._config.hub_model_id,
+                self.folder,
+            )
+
+    @cached_property
+    def _described(self) -> tuple[NetworkFacts, ...]:
+        """Counting operations takes a second or so, and they stay the same throughout a run."""
+        return describe_networks(
+            self._networks.ema.generator, self._frozen.base, self._config.crop_size
+        )
+
+    def _card(self, step: int, num_images: int, weights: Mapping[str, object]) -> str:
+        config = self._config
+        facts = CardFacts(
+            name=config.name,
+            licence=config.licence,
+            networks=self._described,
+            crop_size=config.crop_size,
+            repo_id=config.hub_model_id,
+            data=public_data(config),
+            num_steps=step,
+            num_images=num_images,
+            losses=weights,
+            teachers=tuple(public_name(teacher) for teacher in config.teachers),
+            evaluation=self.evaluation,
+            has_samples=self.samples is not None,
+        )
+        return model_card(facts)
+
+
+def public_data(config: TrainConfig) -> str:
+    """What a bundle tells of a run's data."""
+    sources = split_at_commas(config.data) if config.data_weights else [config.data]
+    return ", ".join(map(public_name, sources))
+
+
+def public_name(source: str) -> str:
+    """What a bundle tells of a data set or a network: never where it lies on this machine."""
+    if Path(source).is_file():
+        return Path(source).stem
+    is_local = Path(source).exists() or source.startswith((".", "/", "~"))
+    return Path(source).name if is_local else source
+
+
+def make_output_folder(config: TrainConfig) -> Path:
+    """The run's folder, with its configuration. Raises TrainingError if it cannot be written."""
+    output = Path(config.output)
+    try:
+        output.mkdir(parents=True, exist_ok=True)
+        write_whole(output / "config.json", config.to_json().encode())
+    except OSError as error:
+        raise TrainingError(
+            f"The output folder {output} cannot be written to ({error.strerror}). "
+            "Name another with --output."
+        ) from error
+    return output
