@@ -1,13 +1,8 @@
-""""""
+"""A video's report in words, for shell and page."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from simswap.video.options import VideoReport
-
-if TYPE_CHECKING:
-    pass
 
 
 def told(report: VideoReport) -> str:

@@ -124,7 +124,7 @@ def test_a_new_deployment_deletes_what_only_an_earlier_one_needed_and_nothing_el
         assert len(repo.commits) == 5  # the new files and the deletions are one
         assert "Deleting 2 of an earlier deployment's files: assets/models/old/" in done.stderr
         assert (
-            "Left alone, since no deployment wrote them: simswap/demo/edited.py, notes.md"
+            "Left alone, since no deployment wrote them: notes.md, simswap/demo/edited.py"
             in done.stderr
         )
 

@@ -1,7 +1,7 @@
 """Runs an ONNX file in a process of its own, which has so much memory and so much time.
 
-`python -m simswap.weights.onnx.running FILE` reads the inputs from stdin (.npz) and writes the first
-output to stdout (.npy); the inputs are told by their number of dimensions.
+`python -m simswap.weights.onnx.running FILE` reads the inputs from stdin (.npz) and writes the
+first output to stdout (.npy); the inputs are told by their number of dimensions.
 """
 
 from __future__ import annotations
