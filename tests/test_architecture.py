@@ -31,7 +31,7 @@ PUBLIC_NAMES = {
     *("simswap.errors", "simswap.types", "simswap.swapper", "simswap.video.options"),
 }
 KNOWS_THE_HUB = ("simswap.weights.bundle", "simswap.cli.deploy")
-WITHOUT_NETWORKS = ("media", "provenance", "video/source", "types", "errors", "files", "geometry")
+WITHOUT_NETWORKS = ("media", "provenance", "video/source", "types", "files", "geometry")
 MOST_FILES = 12  # of a folder
 
 
