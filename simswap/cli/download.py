@@ -11,7 +11,6 @@ from simswap.errors import OptionError
 
 SUMMARY = "fetch a face detector of others, under its own licence"
 DEFAULT_FOLDER = Path("~/.insightface/models")
-PROGRESS_STEP = 5  # percent
 
 
 def add_choice(parser: ArgumentParser) -> None:
@@ -42,17 +41,8 @@ def run(arguments: Namespace, say: Callable[[str], None]) -> Path:
     say(f"{pack.name} ({pack.num_bytes / 1e6:.0f} MB). {pack.licence}")
     if not arguments.accept_licence:
         raise OptionError("Nothing was fetched. If you accept that, add --accept-licence.")
-    told = -PROGRESS_STEP
-
-    def on_progress(have: int, total: int) -> None:
-        nonlocal told
-        percent = 100 * have // total
-        if percent >= told + PROGRESS_STEP or have == total:
-            told = percent
-            say(f"{percent} % ({have / 1e6:.0f} of {total / 1e6:.0f} MB)")
-
     try:
         folder = arguments.folder.expanduser()
     except RuntimeError as error:
         raise OptionError("This user has no home folder. Name a folder with --folder.") from error
-    return fetch_pack(pack, folder, on_progress)
+    return fetch_pack(pack, folder)

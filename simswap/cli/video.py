@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import sys
-import time
 from argparse import ArgumentParser, Namespace
 from collections.abc import Callable
 from dataclasses import fields
 from pathlib import Path
 from typing import TYPE_CHECKING
+
+from tqdm import tqdm
 
 from simswap.errors import OptionError
 from simswap.media.frames import FrameFolder
@@ -20,10 +21,8 @@ from simswap.video.writing import PRESETS
 
 if TYPE_CHECKING:
     from simswap.swapper import FaceSwapper
-from simswap.video.words import clock
 
 SUMMARY = "swap faces in a video, or in a folder of pictures"
-BAR_WIDTH = 24  # characters
 LINE_SECONDS = 10.0  # between two lines of progress where there is no terminal
 Swap = Callable[["FaceSwapper", Identity, SwapOptions, OnProgress], VideoReport]
 
@@ -140,35 +139,29 @@ def how_to_go_on(arguments: Namespace, progress: VideoProgress | None) -> str:
 
 
 class ProgressBar:
-    """Shows progress on stderr: one line that is overwritten, or now and then one for a log."""
+    """A bar on stderr; where that is no terminal, a line now and then."""
 
     def __init__(self) -> None:
         self.newest: VideoProgress | None = None
-        self._is_terminal = sys.stderr.isatty()
-        self._told = -LINE_SECONDS
+        self._bar: tqdm | None = None
 
     def show(self, progress: VideoProgress) -> None:
         """Take note of progress."""
+        if self._bar is None:
+            self._bar = tqdm(
+                total=progress.frames_total,
+                initial=progress.frames_done,
+                unit=" frames",
+                mininterval=0.1 if sys.stderr.isatty() else LINE_SECONDS,
+                dynamic_ncols=True,
+            )
         self.newest = progress
-        share = progress.frames_done / max(progress.frames_total, 1)
-        line = f"{progress.frames_done}/{progress.frames_total} frames ({share:.0%})"
-        if progress.frames_per_second:
-            line += f", {progress.frames_per_second:.1f} frames/s"
-        if progress.eta_seconds:
-            line += f", {clock(progress.eta_seconds)} left"
-        if self._is_terminal:
-            filled = round(share * BAR_WIDTH)
-            bar = "#" * filled + "." * (BAR_WIDTH - filled)
-            sys.stderr.write(f"\r[{bar}] {line}\033[K")
-        elif time.monotonic() - self._told >= LINE_SECONDS:
-            self._told = time.monotonic()
-            sys.stderr.write(f"{line}\n")
-        sys.stderr.flush()
+        self._bar.update(progress.frames_done - self._bar.n)
 
     def end(self) -> None:
         """Leave the line, so that what is said next gets its own."""
-        if self._is_terminal and self.newest is not None:
-            sys.stderr.write("\n")
+        if self._bar is not None:
+            self._bar.close()
 
 
 def _seconds(text: str) -> float:

@@ -71,7 +71,7 @@ def open_pack(pack: Path) -> Scrfd:
             return Scrfd(path)
         except ModelError as error:
             reasons.append(str(error))
-            if "onnxruntime:" in reasons[-1]:
+            if isinstance(error.__cause__, ImportError):
                 raise
     raise ModelError(f"No file in {pack} is an SCRFD detector with landmarks: {' '.join(reasons)}")
 

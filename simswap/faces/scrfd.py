@@ -1,8 +1,7 @@
-"""Detection by an SCRFD network from an insightface pack, where the user has one.
+"""Detection by an SCRFD network of an insightface pack, run by the insightface package.
 
-Paper: Guo et al., 2021, "Sample and Computation Redistribution for Efficient Face Detection". The
-networks come as ONNX files with nine outputs: scores, boxes and landmarks at strides 8, 16 and 32.
-They are made for upright heads.
+Paper: Guo et al., 2021, "Sample and Computation Redistribution for Efficient Face Detection".
+Its networks are made for upright heads. Nothing is fetched here: only a file's path is given.
 """
 
 from __future__ import annotations
@@ -14,14 +13,10 @@ import cv2
 import numpy as np
 
 from simswap.errors import ModelError
-from simswap.faces.nms import Candidates, concatenate, overlaps
 from simswap.types import Face
 
 SIDE = 640  # px; frames are enlarged or shrunk to this, as insightface does
-STRIDES, ANCHORS_PER_CELL = (8, 16, 32), 2
-NUM_OUTPUTS = 9
 MAX_FOUND = 256  # faces of a frame, the largest
-MAX_OVERLAP = 0.4  # intersection over union above which the lower score is a double
 
 
 class Scrfd:
@@ -30,88 +25,48 @@ class Scrfd:
     def __init__(self, path: Path, threads: int = 0) -> None:
         """Open an ONNX file; threads: 0 lets onnxruntime choose. Raises ModelError."""
         self.path = path
-        self._session = _open(path, threads)
-        outputs, inputs = self._session.get_outputs(), self._session.get_inputs()
-        if len(outputs) != NUM_OUTPUTS or len(inputs) != 1 or len(inputs[0].shape) != 4:
-            raise ModelError(
-                f"{path} is not an SCRFD network with landmarks: it has {len(inputs)} inputs and "
-                f"{len(outputs)} outputs, not 1 and {NUM_OUTPUTS}."
-            )
-        self._input = inputs[0].name
-        fixed = inputs[0].shape[2:]
-        self._side = fixed[0] if isinstance(fixed[0], int) and fixed[0] > 0 else None
+        self._network = _open(path, threads)
+        if not getattr(self._network, "use_kps", False):
+            raise ModelError(f"{path} is not an SCRFD network with landmarks.")
 
     def detect_faces(
-        self, frames: Sequence[np.ndarray], *, min_score: float, min_face: float = 0.0
+        self,
+        frames: Sequence[np.ndarray],
+        *,
+        min_score: float,
+        min_face: float = 0.0,
+        side: int = SIDE,
     ) -> list[list[Face]]:
-        """As detection.detect_faces: faces of each frame ([H, W, 3] uint8 RGB), largest first."""
+        """As detection.detect_faces: faces of each frame ([H, W, 3] uint8 RGB), largest first.
+
+        side: px to which frames are enlarged or shrunk; a network of one fixed size keeps its own.
+        """
         found = []
         for frame in frames:
-            seen = _suppress_doubles(self.candidates(frame, min_score))
-            seen = seen.select(seen.sides.min(axis=1) >= min_face)
+            if max(frame.shape) > side * min(frame.shape[:2]):
+                found.append([])  # less than a row would be left of it
+                continue
+            boxes, landmarks = self._network.detect(
+                cv2.cvtColor(frame, cv2.COLOR_RGB2BGR), (side, side), det_thresh=min_score
+            )
             faces = [
-                Face(box.astype(np.float32), landmarks.astype(np.float32), float(score))
-                for score, box, landmarks in zip(*seen[:3], strict=True)
+                Face(box[:4], points.astype(np.float32), float(box[4]))
+                for box, points in zip(boxes, landmarks, strict=True)
+                if min(box[2:4] - box[:2]) >= min_face
             ]
             found.append(sorted(faces, key=lambda face: -face.area)[:MAX_FOUND])
         return found
-
-    def candidates(self, frame: np.ndarray, min_score: float, side: int = SIDE) -> Candidates:
-        """Every cell that is sure enough, doubles among them, in pixels of the frame.
-
-        frame: [H, W, 3] uint8 RGB, shrunk or enlarged to `side` px.
-        """
-        side = self._side or side
-        height, width = frame.shape[:2]
-        scale = side / max(height, width)
-        inner = max(round(width * scale), 1), max(round(height * scale), 1)
-        canvas = np.zeros((side, side, 3), np.float32)
-        canvas[: inner[1], : inner[0]] = cv2.resize(frame, inner)
-        pixels = np.ascontiguousarray(((canvas - 127.5) / 128).transpose(2, 0, 1)[None])
-        outputs = self._session.run(None, {self._input: pixels})
-        parts = [_decode(outputs, level, side, min_score) for level in range(len(STRIDES))]
-        seen = concatenate(parts)
-        return seen._replace(boxes=seen.boxes / scale, landmarks=seen.landmarks / scale)
-
-
-def _decode(outputs: list[np.ndarray], level: int, side: int, min_score: float) -> Candidates:
-    """The cells of one stride that are sure enough, in pixels of the network's input."""
-    stride = STRIDES[level]
-    scores, reaches, offsets = (
-        outputs[level + kind * len(STRIDES)].reshape(-1, width).astype(np.float64)
-        for kind, width in enumerate((1, 4, 10))
-    )
-    rows, columns = np.mgrid[: side // stride, : side // stride]
-    cells = np.stack([columns, rows], axis=-1).reshape(-1, 2).repeat(ANCHORS_PER_CELL, axis=0)
-    sure = np.flatnonzero(scores[:, 0] >= min_score)
-    cells, reaches = cells[sure] * stride, reaches[sure] * stride  # left, up, right, down
-    upright = np.zeros(len(sure), bool)
-    return Candidates(
-        scores=scores[sure, 0],
-        boxes=np.concatenate([cells - reaches[:, :2], cells + reaches[:, 2:]], axis=1),
-        landmarks=cells[:, None] + offsets[sure].reshape(-1, 5, 2) * stride,
-        is_rolled=upright,
-        may_be_rolled=upright,
-    )
-
-
-def _suppress_doubles(seen: Candidates) -> Candidates:
-    kept, seen = [], seen.select(np.argsort(-seen.scores, kind="stable"))
-    while len(seen.scores):
-        kept.append(seen.select(slice(1)))
-        is_other = overlaps(seen.boxes[0], seen.boxes)[0] <= MAX_OVERLAP
-        is_other[0] = False
-        seen = seen.select(is_other)
-    return concatenate(kept) if kept else seen
 
 
 def _open(path: Path, threads: int) -> object:
     try:
         import onnxruntime
+        from insightface.model_zoo import get_model
         from onnxruntime.capi import onnxruntime_pybind11_state as states
     except ImportError as error:
         raise ModelError(
-            f"{path} needs onnxruntime: run `pip install onnxruntime`, or use the bundled detector."
+            f"{path} needs the package insightface: run `pip install insightface`, or use the "
+            "bundled detector."
         ) from error
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = threads
@@ -119,9 +74,15 @@ def _open(path: Path, threads: int) -> object:
     # Waiting threads would spin on the cores that torch is about to use.
     options.add_session_config_entry("session.intra_op.allow_spinning", "0")
     kinds = (states.Fail, states.InvalidArgument, states.InvalidGraph, states.InvalidProtobuf)
+    kinds += (states.NoSuchFile, states.NotImplemented, states.RuntimeException)
     try:
         # On ZeroGPU only torch may use the GPU, so this stays on the CPU everywhere.
-        return onnxruntime.InferenceSession(path, options, providers=["CPUExecutionProvider"])
-    except (*kinds, states.NoSuchFile, states.NotImplemented, states.RuntimeException) as error:
+        return get_model(
+            str(path),
+            providers=["CPUExecutionProvider"],
+            sess_options=options,
+            static_shape_sessions=False,
+        )
+    except (*kinds, LookupError, TypeError, AssertionError) as error:  # of odd inputs and outputs
         reason = " ".join(str(error).split())[:160]
         raise ModelError(f"{path} is no ONNX network ({reason}). Fetch it again.") from error

@@ -1,16 +1,20 @@
-"""Tensors out of files that `torch.save` wrote, by reading their pickles without running them.
+"""Tensors out of files that `torch.save` wrote; nothing in them is run.
 
 Two forms: the zip archive of torch 1.6 and later, and the row of pickles before that, in which the
-published identity network came. What a file claims is checked against its size before any memory
-is taken for it.
+published identity network came. `torch.load(weights_only=True)` refuses that one, a whole module,
+and takes memory for what a file claims; here a claim is held against the file's size first.
 """
 
 from __future__ import annotations
 
 import io
+import math
+import pickle
 import struct
 import zipfile
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
 
@@ -18,12 +22,12 @@ import torch
 from torch import Tensor
 
 from simswap.errors import ModelError
-from simswap.weights.restricted_pickle import Name, read_pickle
 
-MAX_DIMENSIONS = 8  # of a tensor; and no side of one is longer than
-MAX_SIDE = 2**40
+MAX_PICKLE = 2**23  # bytes; the published networks' have less than one million
+MAX_ITEMS = 1_000_000  # in what calls make
+MAX_KEY = 2**63  # larger numbers can be chosen to have one hash, which makes a dict slow
+MAX_DIMENSIONS, MAX_SIDE = 8, 2**40  # of a tensor
 LEGACY_MAGIC = 0x1950A86A20F9469CFC6C  # the first pickle of the row
-NUM_LEGACY_HEADERS = 3  # magic number, protocol version, facts about the machine
 STORAGE_TYPES = {
     "DoubleStorage": torch.float64,
     "FloatStorage": torch.float32,
@@ -36,211 +40,258 @@ STORAGE_TYPES = {
     "ByteStorage": torch.uint8,
     "BoolStorage": torch.bool,
 }
+# Old classes, copyreg's numbers, arguments by name, and buffers: no file of weights has them.
+UNNEEDED = (
+    *(pickle.INST + pickle.OBJ + pickle.EXT1 + pickle.EXT2 + pickle.EXT4 + pickle.NEWOBJ_EX),
+    *(pickle.DICT + pickle.FROZENSET),
+    *(pickle.BYTEARRAY8 + pickle.NEXT_BUFFER + pickle.READONLY_BUFFER),
+)
+DAMAGE = (
+    *(ValueError, LookupError, TypeError, OverflowError, AttributeError, RuntimeError, EOFError),
+    *(OSError, struct.error, pickle.UnpicklingError, zipfile.BadZipFile),
+)
 
 
-@dataclass(eq=False)
-class Storage:
-    """A block of numbers in the file; `values` come once the file's pickle has been read."""
+@dataclass(frozen=True)
+class Name:
+    """A class or function that the pickle names, such as `models.ResNet`; never looked up."""
 
-    key: str
-    dtype: torch.dtype
-    num_values: int
-    values: Tensor | None = None  # [num_values]
-
-    @property
-    def called(self) -> str:
-        """Its key, fit for a terminal."""
-        return ascii(self.key[:40])
+    full: str
 
 
-@dataclass(frozen=True, eq=False)
-class StoredTensor:
-    """Where in a storage a tensor lies."""
+@dataclass(eq=False, slots=True)
+class Shell:
+    """An object of a class that is not looked up: the state stored in it, and no behaviour."""
 
-    storage: Storage
-    offset: int
-    size: tuple[int, ...]
-    stride: tuple[int, ...]
-
-    def resolve(self) -> Tensor:
-        """The tensor, a view: no memory is taken, however often a storage is used."""
-        return self.storage.values.as_strided(self.size, self.stride, self.offset)
+    class_name: str
+    state: object = None
 
 
-@dataclass
-class _Storages:
-    """What the pickle's persistent ids refer to."""
+class Reader(pickle._Unpickler):
+    """Python's own reader of pickles, in which every class and function is a mere Name.
 
-    by_key: dict[str, Storage] = field(default_factory=dict)
-
-    def __call__(self, saved: object) -> object:
-        """The Storage, or for a class that was stored with its source text, its Name."""
-        if not isinstance(saved, tuple) or len(saved) < 2:
-            raise ValueError("an odd persistent id")
-        if saved[0] == "module" and isinstance(saved[1], Name):
-            return saved[1]
-        is_storage = isinstance(saved[0], str) and saved[0] == "storage"
-        if (
-            not is_storage
-            or len(saved) not in (5, 6)
-            or any(part is not None for part in saved[5:])
-        ):
-            raise ValueError("a persistent id of another kind than storages have")
-        kind, key, _, num_values = saved[1:5]
-        if not isinstance(kind, Name) or not isinstance(key, str):
-            raise ValueError("an odd storage")
-        dtype = STORAGE_TYPES.get(kind.full.split(".")[-1])
-        if dtype is None or not kind.full.startswith("torch."):
-            called = ascii(kind.full[:80])
-            raise ModelError(f"it holds numbers of the kind {called}, which is not known here")
-        storage = self.by_key.setdefault(key, Storage(key, dtype, _count(num_values)))
-        if (storage.dtype, storage.num_values) != (dtype, num_values):
-            raise ValueError(f"storage {storage.called} is described in two ways")
-        return storage
-
-
-def is_legacy(file: BinaryIO) -> bool:
-    """Whether an open file begins as the row of pickles does; its position is kept."""
-    start = file.tell()
-    try:
-        return read_pickle(file) == LEGACY_MAGIC
-    except ModelError:
-        return False
-    finally:
-        file.seek(start)
-
-
-def read_legacy(file: BinaryIO, num_bytes: int) -> object:
-    """The value saved in the row of pickles; tensors are StoredTensor, classes Shell.
-
-    Raises ModelError without the file's name.
+    So nothing that could be called is ever on its stack; the few calls in CALLS are carried out
+    by functions here. It is the reader written in Python: the one in C takes the memory that a
+    step claims, before it has read what should fill it.
     """
-    facts = [read_pickle(file) for _ in range(NUM_LEGACY_HEADERS)][-1]
-    if isinstance(facts, dict) and facts.get("little_endian") is False:
-        raise ModelError("it was written on a big-endian machine, which is not known here")
-    storages = _Storages()
-    value = read_pickle(file, _CALLS, storages)
-    keys = read_pickle(file)
-    if not isinstance(keys, list):
-        raise ModelError("it is damaged: the list of its storages is missing")
-    for key in keys:
-        storage = storages.by_key.get(key) if isinstance(key, str) else None
-        header = file.read(8)
-        if storage is None or len(header) < 8:
-            raise ModelError("it is cut short or damaged (in its numbers)")
-        if struct.unpack("<q", header)[0] != storage.num_values:
-            raise ModelError(
-                f"it is damaged: storage {storage.called} has another length than it says"
-            )
-        _check_room(storage, num_bytes - file.tell())
-        storage.values = _to_tensor(storage, file.read(_num_bytes(storage)))
-    _check_complete(storages)
-    return value
+
+    def __init__(self, content: BinaryIO, room: int = 0) -> None:
+        """room: bytes that the storages may have in all."""
+        super().__init__(content, encoding="latin1")
+        self.room = room
+        self.num_items = 0
+        self.storages: dict[str, Tensor] = {}  # [N] each, yet to be filled
+
+    def find_class(self, module: str, name: str) -> Name:
+        """A name in place of what it names."""
+        return Name(f"{module}.{name}")
+
+    def persistent_load(self, saved: object) -> object:
+        """An empty storage, or for a class that was stored with its source text, its Name."""
+        match saved:
+            case ("module", Name() as kind, *_):
+                return kind
+            case ("storage", Name(full), str(key), _, size, *rest) if rest in ([], [None]):
+                return self._storage(full, key, _count(size))
+        raise ValueError("a persistent id of another kind than storages have")
+
+    def _storage(self, kind: str, key: str, size: int) -> Tensor:
+        dtype = STORAGE_TYPES.get(kind.split(".")[-1]) if kind.startswith("torch.") else None
+        if dtype is None:
+            raise ModelError(f"it holds numbers of the kind {shown(kind)}, which is not known here")
+        if key not in self.storages:
+            self.room -= size * dtype.itemsize
+            if self.room < 0:
+                raise ModelError(f"it is cut short or damaged: storage {shown(key)} leaves it")
+            self.storages[key] = torch.empty(size, dtype=dtype)
+        found = self.storages[key]
+        if (found.dtype, len(found)) != (dtype, size):
+            raise ValueError(f"storage {shown(key)} is described in two ways")
+        return found
+
+    def spend(self, num_items: int) -> None:
+        """Count what calls make: a few bytes can name a huge container, or a tensor, again."""
+        self.num_items += num_items
+        if self.num_items > MAX_ITEMS:
+            raise ModelError(f"it handles more than {MAX_ITEMS} items")
+
+    def load_reduce(self) -> None:
+        """A call."""
+        arguments, function = self.stack.pop(), self.stack.pop()
+        full = _expect(function, Name).full
+        if full not in CALLS:
+            raise ModelError(f"it asks to call {shown(full)}, which no file of weights needs")
+        self.append(CALLS[full](self, *_expect(arguments, tuple)))
+
+    def load_newobj(self) -> None:
+        """An object, whose constructor does not run."""
+        self.stack.pop()
+        self.append(Shell(_expect(self.stack.pop(), Name).full))
+
+    def load_build(self) -> None:
+        """An object's state; kept as it is, so that naming it often takes no memory."""
+        state, target = self.stack.pop(), self.stack[-1]
+        if isinstance(target, Shell):
+            target.state = state
+        elif not isinstance(target, dict):  # its state is such as a state dict's `_metadata`
+            raise ModelError(f"it sets the state of a {type(target).__name__}")
+
+    def load_setitem(self) -> None:
+        """One item of a dict."""
+        value, key = self.stack.pop(), self.stack.pop()
+        _expect(self.stack[-1], dict)[_key(key)] = value
+
+    def load_setitems(self) -> None:
+        """Items of a dict."""
+        items = self.pop_mark()
+        pairs = zip(map(_key, items[::2]), items[1::2], strict=True)
+        _expect(self.stack[-1], dict).update(pairs)
+
+    def load_additems(self) -> None:
+        """Members of a set."""
+        items = self.pop_mark()
+        _expect(self.stack[-1], set).update(map(_key, items))
+
+    def refuse(self) -> None:
+        """A step that makes objects otherwise, or memory without content."""
+        raise ModelError("it holds a pickle step which no file of weights needs")
+
+    dispatch = {  # noqa: RUF012 - as its parent has it
+        **pickle._Unpickler.dispatch,
+        pickle.REDUCE[0]: load_reduce,
+        pickle.NEWOBJ[0]: load_newobj,
+        pickle.BUILD[0]: load_build,
+        pickle.SETITEM[0]: load_setitem,
+        pickle.SETITEMS[0]: load_setitems,
+        pickle.ADDITEMS[0]: load_additems,
+        **dict.fromkeys(UNNEEDED, refuse),
+    }
 
 
 def read_zip(path: Path) -> object:
-    """As `read_legacy`, from the zip archive that newer versions write."""
+    """The value saved in a zip archive: tensors as such, other objects as Shell.
+
+    Raises ModelError without the file's name.
+    """
+    with _damage_named(), zipfile.ZipFile(path) as archive:
+        entries = {entry.filename: entry for entry in archive.infolist()}
+        pickles = [name for name in entries if name.endswith("/data.pkl")]
+        if len(pickles) != 1:
+            raise ModelError("it is a zip archive, but not one that torch.save wrote")
+        folder = pickles[0].removesuffix("data.pkl")
+        if any(name.startswith(f"{folder}code/") for name in entries):
+            raise ModelError("it is a TorchScript program, not a file of weights")
+        if any(e.compress_type or e.compress_size != e.file_size for e in entries.values()):
+            raise ModelError("it is damaged: its parts are compressed, which torch.save never does")
+        order = f"{folder}byteorder"
+        if order in entries and archive.open(order).read(len("little")) != b"little":
+            raise ModelError("it was written on a big-endian machine, which is not known here")
+        value, storages = _load(archive.open(pickles[0]), path.stat().st_size)
+        for key, storage in storages.items():
+            _fill(storage, archive.open(f"{folder}data/{key}"))
+        return value
+
+
+def read_legacy(file: BinaryIO, num_bytes: int) -> object:
+    """As `read_zip`, from the row of pickles: an open file of so many bytes."""
+    with _damage_named():
+        if _load(file)[0] != LEGACY_MAGIC:
+            raise ModelError("its form is not one of torch.save or safetensors")
+        _load(file)  # the protocol's version
+        facts, _ = _load(file)
+        if isinstance(facts, dict) and facts.get("little_endian") is False:
+            raise ModelError("it was written on a big-endian machine, which is not known here")
+        value, storages = _load(file, num_bytes)
+        for key in _load(file)[0]:
+            storage = storages.pop(_expect(key, str))
+            if struct.unpack("<q", file.read(8))[0] != len(storage):
+                raise ModelError(f"it is damaged: storage {shown(key)} has two lengths")
+            _fill(storage, file)
+        if storages:
+            raise ModelError(f"it is cut short or damaged: {len(storages)} storages are missing")
+        return value
+
+
+def shown(text: str) -> str:
+    """Words out of the file, fit for a terminal: short, and without control characters."""
+    return ascii(text[:120])[1:-1]
+
+
+@contextmanager
+def _damage_named() -> Iterator[None]:
     try:
-        with zipfile.ZipFile(path) as archive:
-            return _read_archive(archive, path.stat().st_size)
-    except (zipfile.BadZipFile, struct.error, ValueError, LookupError, OverflowError) as error:
-        raise ModelError(f"it is cut short or damaged ({str(error)[:120]!a})") from error
-    except (NotImplementedError, RuntimeError, EOFError, OSError) as error:
-        raise ModelError(f"it is cut short or damaged ({str(error)[:120]!a})") from error
+        yield
+    except DAMAGE as error:
+        raise ModelError(f"it is cut short or damaged ({shown(str(error))})") from error
 
 
-def _read_archive(archive: zipfile.ZipFile, num_bytes: int) -> object:
-    entries = {entry.filename: entry for entry in archive.infolist()}
-    pickles = [name for name in entries if name.endswith("/data.pkl")]
-    if len(pickles) != 1:
-        raise ModelError("it is a zip archive, but not one that torch.save wrote")
-    folder = pickles[0].removesuffix("data.pkl")
-    if any(name.startswith(f"{folder}code/") for name in entries):
-        raise ModelError("it is a TorchScript program, not a file of weights")
-    pickled = _read_entry(archive, entries[pickles[0]], num_bytes)
-    order = entries.get(f"{folder}byteorder")
-    if order is not None and _read_entry(archive, order, num_bytes) != b"little":
-        raise ModelError("it was written on a big-endian machine, which is not known here")
-    storages = _Storages()
-    value = read_pickle(io.BytesIO(pickled), _CALLS, storages)
-    left = num_bytes  # entries can overlap, and so claim more together than the file has
-    for storage in storages.by_key.values():
-        entry = entries.get(f"{folder}data/{storage.key}")
-        if entry is None:
-            raise ModelError(f"it is cut short or damaged: storage {storage.called} is missing")
-        _check_room(storage, min(entry.file_size, left))
-        left -= _num_bytes(storage)
-        storage.values = _to_tensor(storage, _read_entry(archive, entry, num_bytes))
+def _load(file: BinaryIO, room: int = 0) -> tuple[object, dict[str, Tensor]]:
+    """The pickle at the file's position, which then is right behind it, and its empty storages."""
+    start = file.tell()
+    content = io.BytesIO(file.read(MAX_PICKLE))
+    reader = Reader(content, room)
+    value = reader.load()
+    file.seek(start + content.tell())
+    return value, reader.storages
+
+
+def _fill(storage: Tensor, file: BinaryIO) -> None:
+    data = bytearray(file.read(storage.nbytes))
+    if len(data) != storage.nbytes:
+        raise ModelError("it is cut short or damaged: numbers are missing")
+    if data:
+        storage.copy_(torch.frombuffer(data, dtype=storage.dtype))
+
+
+def _expect(value: object, kind: type) -> object:
+    if not isinstance(value, kind):
+        raise ValueError(f"{type(value).__name__} where another kind of value belongs")
     return value
 
 
-def _read_entry(archive: zipfile.ZipFile, entry: zipfile.ZipInfo, num_bytes: int) -> bytes:
-    """The bytes of an entry as torch.save writes it: not compressed, so no larger than the file."""
-    is_plain = entry.compress_type == zipfile.ZIP_STORED and entry.compress_size == entry.file_size
-    if not is_plain or entry.file_size > num_bytes:
-        raise ModelError("it is damaged: its parts are compressed, which torch.save never does")
-    return archive.read(entry)
+def _key(value: object) -> object:
+    """A dict key or set member: plain values only; the hash of nested tuples can take forever."""
+    if isinstance(value, int) and abs(value) >= MAX_KEY:
+        raise ValueError("a huge number as a key")
+    return _expect(value, str | int | float | bytes | None | Name)
 
 
 def _count(value: object) -> int:
-    if isinstance(value, bool) or not isinstance(value, int) or value < 0:
-        raise ValueError(f"{str(value)[:40]} where a count belongs")
+    if type(value) is not int or not 0 <= value <= MAX_SIDE:
+        raise ValueError("an odd number where a count belongs")
     return value
 
 
-def _num_bytes(storage: Storage) -> int:
-    return storage.num_values * storage.dtype.itemsize
-
-
-def _check_room(storage: Storage, num_bytes: int) -> None:
-    if _num_bytes(storage) > num_bytes:
-        raise ModelError(
-            f"it is cut short or damaged: storage {storage.called} should have "
-            f"{_num_bytes(storage)} bytes, but at most {num_bytes} are there"
-        )
-
-
-def _check_complete(storages: _Storages) -> None:
-    for storage in storages.by_key.values():
-        if storage.values is None:
-            raise ModelError(f"it is cut short or damaged: storage {storage.called} is missing")
-
-
-def _to_tensor(storage: Storage, data: bytes) -> Tensor:
-    data = data[: _num_bytes(storage)]
-    if not data:
-        return torch.empty(0, dtype=storage.dtype)
-    return torch.frombuffer(bytearray(data), dtype=storage.dtype)
-
-
-def _rebuild_tensor(
-    storage: object, offset: object, size: object, stride: object, *_: object
-) -> StoredTensor:
-    if not isinstance(storage, Storage) or not isinstance(size, tuple):
-        raise ValueError("a tensor without a storage or a shape")
-    if not isinstance(stride, tuple) or len(stride) != len(size):
-        raise ValueError("a tensor whose strides do not fit its shape")
-    offset, size, stride = _count(offset), tuple(map(_count, size)), tuple(map(_count, stride))
-    if len(size) > MAX_DIMENSIONS or max(offset, *size, *stride, 0) > MAX_SIDE:
+def _tensor(
+    reader: Reader, storage: object, offset: object, size: object, stride: object, *_: object
+) -> Tensor:
+    reader.spend(1)
+    offset, size, stride = _count(offset), [*map(_count, size)], [*map(_count, stride)]
+    if len(size) > MAX_DIMENSIONS:
         raise ValueError("a tensor of an odd shape")
-    num_values, last = 1, offset
-    for length, step in zip(size, stride, strict=True):
-        num_values *= length
-        last += max(length - 1, 0) * step
+    last = offset + sum((n - 1) * step for n, step in zip(size, stride, strict=True))
+    room = len(_expect(storage, Tensor))
     # With a stride of 0 a few bytes could pass for a tensor without bound.
-    if num_values > storage.num_values or (num_values and last >= storage.num_values):
-        raise ModelError(f"it is damaged: a tensor of shape {list(size)} leaves its storage")
-    return StoredTensor(storage, offset, size, stride)
+    if math.prod(size) > room or (math.prod(size) and last >= room):
+        raise ModelError(f"it is damaged: a tensor of shape {size} leaves its storage")
+    return storage.as_strided(size, stride, offset)
 
 
-def _rebuild_parameter(data: object, *_: object) -> object:
-    if not isinstance(data, StoredTensor):
-        raise ValueError("a parameter without a tensor")
-    return data
+def _dict(reader: Reader, items: object = ()) -> dict[object, object]:
+    reader.spend(len(_expect(items, list | tuple)))
+    return {_key(key): value for key, value in items}
 
 
-_CALLS = {
-    "torch._utils._rebuild_tensor": _rebuild_tensor,
-    "torch._utils._rebuild_tensor_v2": _rebuild_tensor,
-    "torch._utils._rebuild_parameter": _rebuild_parameter,
+def _set(reader: Reader, items: object = ()) -> set[object]:
+    return set(_dict(reader, [(item, None) for item in _expect(items, list | tuple)]))
+
+
+CALLS: dict[str, Callable[..., object]] = {
+    "collections.OrderedDict": _dict,
+    "collections.defaultdict": lambda *_: {},
+    "builtins.set": _set,
+    "__builtin__.set": _set,  # of Python 2
+    "torch._utils._rebuild_tensor": _tensor,
+    "torch._utils._rebuild_tensor_v2": _tensor,
+    "torch._utils._rebuild_parameter": lambda _, data, *__: _expect(data, Tensor),
 }

@@ -14,10 +14,9 @@ from safetensors.torch import load_file
 from torch import Tensor
 
 from simswap.errors import ModelError
-from simswap.weights.restricted_pickle import Shell, read_pickle
-from simswap.weights.torch_files import StoredTensor, is_legacy, read_legacy, read_zip
+from simswap.weights.torch_files import Shell, read_legacy, read_zip
 
-MAX_TENSORS = 100_000  # a file may list one module, or one tensor, many times over
+MAX_TENSORS = 100_000  # a file may list one module many times over
 MAX_DEPTH = 64  # modules within modules
 MAX_NETWORKS = 20  # looked at in one file
 MAX_NAME = 500  # characters of a tensor's dotted name; the published ones have up to 40
@@ -77,11 +76,9 @@ def _read_safetensors(path: Path) -> dict[str, Tensor]:
 def _read_torch(path: Path, head: bytes) -> object:
     if head.startswith(b"PK"):
         return read_zip(path)
-    with path.open("rb") as file:
-        if is_legacy(file):
+    if head.startswith(b"\x80"):
+        with path.open("rb") as file:
             return read_legacy(file, path.stat().st_size)
-        if head.startswith(b"\x80"):
-            return read_pickle(file)  # for what it refuses; numbers would lie outside of it
     if head[257:262] == b"ustar":
         raise ModelError("it is a tar archive, from before torch 0.2; save it with a newer torch")
     raise ModelError("its form is not one of torch.save or safetensors")
@@ -108,50 +105,41 @@ def _candidates(value: object) -> Iterator[tuple[str, dict[str, Tensor]]]:
         if id(held) in seen:
             continue
         seen.add(id(held))
-        if isinstance(held, Shell) and "_modules" in held.attributes:
+        if isinstance(held, Shell):
             yield name, _state_of_module(held)
         elif isinstance(held, dict):
-            tensors = {key: v for key, v in held.items() if isinstance(v, StoredTensor)}
+            tensors = {key: v for key, v in held.items() if isinstance(v, Tensor)}
             if tensors:
-                yield name, {_checked_name(key): v.resolve() for key, v in tensors.items()}
+                yield name, {_checked_name(key): tensor for key, tensor in tensors.items()}
             else:  # an optimizer's state is no network
-                named = [(str(key)[:40], inner) for key, inner in held.items()]
-                waiting += [
-                    (f"{name[-40:]}.{key}".lstrip("."), inner)
-                    for key, inner in named
-                    if "optim" not in key
-                ]
+                inner = [(str(key)[:40], v) for key, v in held.items() if "optim" not in str(key)]
+                waiting += [(f"{name[-40:]}.{key}".lstrip("."), v) for key, v in inner]
 
 
 def _state_of_module(module: Shell) -> dict[str, Tensor]:
     """Parameters and buffers by dotted name, as nn.Module.state_dict names them."""
     state: dict[str, Tensor] = {}
-    visits = 0
-    waiting: list[tuple[str, object, int]] = [("", module, 0)]
+    visits, waiting = 0, [("", module, 0)]
     while waiting:
         prefix, shell, depth = waiting.pop()
-        if not isinstance(shell, Shell):
-            continue
-        held = {kind: _items(shell, kind) for kind in ("_parameters", "_buffers", "_modules")}
-        visits += 1 + sum(map(len, held.values()))
+        tensors = {**_held(shell, "_parameters"), **_held(shell, "_buffers")}
+        children = _held(shell, "_modules")
+        visits += 1 + len(tensors) + len(children)
         if visits > MAX_TENSORS or depth > MAX_DEPTH:
             raise ModelError("it nests modules without end")
-        skipped = shell.attributes.get("_non_persistent_buffers_set", ())
-        skipped = skipped if isinstance(skipped, set) else set()
-        for kind in ("_parameters", "_buffers"):
-            for name, tensor in held[kind]:
-                if isinstance(tensor, StoredTensor) and name not in skipped:
-                    state[f"{prefix}{name}"] = tensor.resolve()
-        for name, child in held["_modules"]:
-            waiting.append((f"{prefix}{name}.", child, depth + 1))
+        skipped = _held(shell, "_non_persistent_buffers_set", set)
+        for name, tensor in tensors.items():
+            if isinstance(tensor, Tensor) and name not in skipped:
+                state[_checked_name(f"{prefix}{name}")] = tensor
+        waiting += [(_checked_name(f"{prefix}{n}."), c, depth + 1) for n, c in children.items()]
     return state
 
 
-def _items(shell: Shell, kind: str) -> list[tuple[str, object]]:
-    held = shell.attributes.get(kind)
-    if not isinstance(held, dict):
-        return []
-    return [(_checked_name(name), value) for name, value in held.items()]
+def _held(shell: object, attribute: str, kind: type = dict) -> dict[str, object] | set[str]:
+    """What a module keeps under a name; empty for anything else."""
+    state = shell.state if isinstance(shell, Shell) and isinstance(shell.state, dict) else {}
+    found = state.get(attribute)
+    return found if isinstance(found, kind) else kind()
 
 
 def _checked_name(name: object) -> str:

@@ -30,8 +30,8 @@ from tests.support.weights.official_weights import (
 from tests.support.weights.tiny_bundle import make_bundle
 from tests.weights.test_onnx_weights import export
 
-pytest.importorskip("onnx", reason="onnx is an extra of training")
-pytest.importorskip("onnxruntime", reason="onnxruntime is an extra of training")
+pytest.importorskip("onnx", reason="onnx is not installed")
+pytest.importorskip("onnxruntime", reason="onnxruntime is not installed")
 pytestmark = pytest.mark.slow
 
 SECTION = re.search(

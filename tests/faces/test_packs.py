@@ -1,8 +1,11 @@
 """Detection by an insightface pack: where packs are found, and that both detectors agree."""
 
 import shutil
+import subprocess
+import sys
 from pathlib import Path
 
+import cv2
 import numpy as np
 import pytest
 from PIL import Image
@@ -27,7 +30,7 @@ def no_pack(monkeypatch, tmp_path):
 @pytest.fixture
 def pack(shared_data, tmp_path) -> Path:
     """Real SCRFD weights, laid out as insightface lays out its packs, beside another network."""
-    pytest.importorskip("onnxruntime", reason="onnxruntime is an extra of training")
+    pytest.importorskip("insightface")
     folder = tmp_path / "insightface" / "models" / "buffalo_m"
     folder.mkdir(parents=True)
     shutil.copy(shared_data / "models" / "scrfd_2.5g_bnkps.onnx", folder / "det_2.5g.onnx")
@@ -78,7 +81,7 @@ def test_a_variable_that_names_no_pack_is_an_error_even_for_auto(monkeypatch, tm
 
 
 def test_a_pack_without_scrfd_says_so_of_each_file(tmp_path):
-    pytest.importorskip("onnxruntime", reason="onnxruntime is an extra of training")
+    pytest.importorskip("insightface")
     (tmp_path / "page.onnx").write_text("<html>")
     with pytest.raises(ModelError, match=r"No file in .* is an SCRFD.*page\.onnx is no ONNX"):
         packs.open_pack(tmp_path)
@@ -117,10 +120,56 @@ def test_faces_are_the_same_in_shape_and_order_as_the_bundled_detectors(pack, sh
         assert left[0] < right[0]  # as seen in the image
 
 
-def test_a_frame_without_a_face_gives_none(pack):
-    assert packs.open_pack(pack).detect_faces([np.zeros((90, 70, 3), np.uint8)], min_score=0.5) == [
-        []
-    ]
+@pytest.mark.parametrize("shape", [(90, 70, 3), (4000, 4, 3), (1, 1, 3)])
+def test_a_frame_without_a_face_gives_none(pack, shape):
+    assert packs.open_pack(pack).detect_faces([np.zeros(shape, np.uint8)], min_score=0.5) == [[]]
+
+
+def surest_cell(path: Path, photo: np.ndarray) -> tuple[float, np.ndarray, np.ndarray]:
+    """Score, box [4] and landmarks [5, 2] of the surest cell, read off the network's outputs."""
+    onnxruntime = pytest.importorskip("onnxruntime")
+    session = onnxruntime.InferenceSession(path, providers=["CPUExecutionProvider"])
+    scale = 640 / max(photo.shape)
+    height, width = (round(length * scale) for length in photo.shape[:2])
+    canvas = np.zeros((640, 640, 3), np.float32)
+    canvas[:height, :width] = cv2.resize(photo, (width, height))
+    pixels = ((canvas - 127.5) / 128).transpose(2, 0, 1)[None]
+    outputs = session.run(None, {session.get_inputs()[0].name: pixels})
+    scores, reaches, offsets = (
+        [part.reshape(-1, length) for part in outputs[kind : kind + 3]]
+        for kind, length in ((0, 1), (3, 4), (6, 10))
+    )
+    level = max(range(3), key=lambda level: scores[level].max())
+    best, stride = scores[level].argmax(), (8, 16, 32)[level]
+    row, column = divmod(best // 2, 640 // stride)  # two anchors a cell
+    cell, reach = np.array([column, row]), reaches[level][best]
+    box = np.concatenate([cell - reach[:2], cell + reach[2:]])
+    landmarks = cell + offsets[level][best].reshape(5, 2)
+    return scores[level].max(), box * stride / scale, landmarks * stride / scale
+
+
+@pytest.mark.parametrize("name", PORTRAITS)
+def test_insightface_gives_the_box_and_the_landmarks_of_the_networks_surest_cell(
+    pack, shared_data, name
+):
+    photo = read(shared_data / "media" / name)
+    score, box, landmarks = surest_cell(pack / "det_2.5g.onnx", photo)
+    face = packs.open_pack(pack).detect_faces([photo], min_score=0.5)[0][0]
+    eyes = np.linalg.norm(landmarks[0] - landmarks[1])
+    assert np.abs(face.landmarks - landmarks).max() < 0.05 * eyes  # sizes are rounded otherwise
+    assert np.abs(face.box - box).max() < 0.05 * eyes
+    assert abs(face.score - score) < 0.02
+
+
+def test_without_the_package_insightface_a_pack_says_what_to_install(pack, monkeypatch):
+    monkeypatch.setitem(sys.modules, "insightface.model_zoo", None)
+    with pytest.raises(ModelError, match="pip install insightface"):
+        packs.open_pack(pack)
+
+
+def test_the_package_insightface_is_imported_only_for_a_pack():
+    code = "import sys, simswap.swapper; sys.exit('insightface' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], cwd=ROOT, check=False).returncode == 0
 
 
 @pytest.mark.slow

@@ -235,8 +235,8 @@ def test_a_wrong_file_gets_one_sentence_and_no_folder(
 
 
 def test_an_arcface_of_onnx_is_taken_for_a_generator_that_was_trained_with_it(tmp_path):
-    pytest.importorskip("onnx", reason="onnx is an extra of training")
-    pytest.importorskip("onnxruntime", reason="onnxruntime is an extra of training")
+    pytest.importorskip("onnx", reason="onnx is not installed")
+    pytest.importorskip("onnxruntime", reason="onnxruntime is not installed")
     torch.save(official_state("trainer_224"), tmp_path / "my_net_G.pth")
     arcface = save_iresnet(tmp_path / "w600k_r50.onnx")
     done = convert(tmp_path / "my_net_G.pth", arcface, tmp_path / "model", maker="trainer")

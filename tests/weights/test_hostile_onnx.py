@@ -16,8 +16,8 @@ from simswap.weights.onnx.identity import read_onnx_identity
 from simswap.weights.onnx.running import run_onnx
 from tests.support.weights.arcface_onnx import save_iresnet, save_strange
 
-onnx = pytest.importorskip("onnx", reason="onnx is an extra of training")
-pytest.importorskip("onnxruntime", reason="onnxruntime is an extra of training")
+onnx = pytest.importorskip("onnx", reason="onnx is not installed")
+pytest.importorskip("onnxruntime", reason="onnxruntime is not installed")
 
 from onnx import TensorProto, helper  # noqa: E402
 

@@ -23,8 +23,8 @@ from tests.support.weights.arcface_onnx import (
 )
 from tests.support.weights.tiny_bundle import make_bundle
 
-pytest.importorskip("onnx", reason="onnx is an extra of training")
-onnxruntime = pytest.importorskip("onnxruntime", reason="onnxruntime is an extra of training")
+pytest.importorskip("onnx", reason="onnx is not installed")
+onnxruntime = pytest.importorskip("onnxruntime", reason="onnxruntime is not installed")
 
 KINDS = {
     "iresnet": (save_iresnet, 127.5, 127.5),

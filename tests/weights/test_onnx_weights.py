@@ -19,8 +19,8 @@ from tests.support.weights.arcface_onnx import save_strange
 from tests.support.weights.official_weights import official_state, save_whole_module
 from tests.weights.test_convert import fixture_inputs
 
-onnx = pytest.importorskip("onnx", reason="onnx is an extra of training")
-pytest.importorskip("onnxruntime", reason="onnxruntime is an extra of training")
+onnx = pytest.importorskip("onnx", reason="onnx is not installed")
+pytest.importorskip("onnxruntime", reason="onnxruntime is not installed")
 
 
 class Body(nn.Module):

@@ -26,9 +26,10 @@ from safetensors.torch import load_file
 from simswap.faces.detection import detect_faces
 from simswap.faces.nms import overlaps
 from simswap.faces.rolled import roll_of
+from simswap.faces.scrfd import Scrfd
 from simswap.models.detector import DetectorConfig, FaceDetector
 from simswap.types import Face, SwapOptions
-from train.checks.scrfd import MIN_SCORE, Scrfd
+from train.checks.scrfd import MIN_SCORE, nearest_landmarks
 
 GROUP_PHOTOS = ("two_people.jpg", "couple.jpg", "selfie_many_people.jpg")
 VIDEOS = ("talking_480.mp4", "portrait_720.mp4", "six_people.mp4", "crowd.mp4")
@@ -222,7 +223,7 @@ def report_scrfd(detector: FaceDetector, folder: Path, scrfd: Scrfd, min_score: 
         photo = read_photo(folder / name)
         ours = detect_faces(detector, [photo], min_score=min_score)[0][0].landmarks
         theirs = scrfd.detect_faces([photo], min_score=MIN_SCORE)[0][0].landmarks
-        halved = scrfd.nearest_landmarks(photo, theirs, HALF_SIDE)
+        halved = nearest_landmarks(scrfd, photo, theirs, HALF_SIDE)
         middle = np.linalg.norm((ours - theirs).mean(0)) / np.linalg.norm(theirs[1] - theirs[0])
         print(
             f"{name}: {landmark_error(ours, theirs):.1f} % of the inter-eye distance from SCRFD "
@@ -247,7 +248,7 @@ def main() -> None:
     )
     yunet = Reference(arguments.data / "models" / "yunet_2023mar.onnx")
     with torch.inference_mode():
-        scrfd = Scrfd(arguments.data / "models" / "scrfd_2.5g_bnkps.onnx")
+        scrfd = Scrfd(arguments.data / "models" / "scrfd_2.5g_bnkps.onnx", torch.get_num_threads())
         report_scrfd(detector, arguments.data / "media", scrfd, arguments.min_score)
         report_media(detector, arguments.data / "media", yunet, arguments.min_score)
         report_photos(detector, arguments.data / "eval", yunet, arguments.min_score)

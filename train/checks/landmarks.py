@@ -22,10 +22,12 @@ from pathlib import Path
 
 import cv2
 import numpy as np
+import torch
 
 from simswap import SimSwapError, geometry
+from simswap.faces.scrfd import Scrfd
 from simswap.media.photos import read_photo
-from train.checks.scrfd import Scrfd
+from train.checks.scrfd import nearest_landmarks
 from train.errors import TrainingError
 from train.evaluate.judge_files import LANDMARK_FILE, models_folder
 from train.evaluate.judges import (
@@ -165,9 +167,9 @@ def _report(arguments: argparse.Namespace) -> Iterator[str]:
         check, found[name] = check_landmarks(LandmarkJudge(path, convention), photos, reference)
         yield check.markdown_row(name, "photos.csv")
     if arguments.second_reference:
-        scrfd = Scrfd(arguments.second_reference)
+        scrfd = Scrfd(arguments.second_reference, torch.get_num_threads())
         seen = [
-            scrfd.nearest_landmarks(photo, landmarks)
+            nearest_landmarks(scrfd, photo, landmarks)
             for photo, landmarks in zip(photos, reference, strict=True)
         ]
         known = [i for i, landmarks in enumerate(seen) if landmarks is not None]

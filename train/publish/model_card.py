@@ -6,12 +6,14 @@ Facts are given, none are invented: what a run does not know of itself is left o
 from __future__ import annotations
 
 import copy
-import json
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 
 import torch
+from huggingface_hub import ModelCardData
+from jinja2 import Environment
 from torch import Tensor, nn
 from torch.utils.flop_counter import FlopCounterMode
 
@@ -23,11 +25,9 @@ from train.errors import TrainingError
 
 SAMPLES_FILE = "samples.png"
 IDENTITY_CROP_SIZE = 112  # px, what identity networks scale their crops to
+TEMPLATE = Path(__file__).with_name("card.md")
 TAGS = ("face-swapping", "simswap")
-PLAIN_SCALAR = re.compile(r"[A-Za-z][\w.+-]*")
-YAML_WORDS = {"true", "false", "null", "yes", "no", "on", "off", "y", "n"}
 LICENCE_ID = re.compile(r"[a-z0-9.+-]+")
-PAPER = "[Chen et al., ACM MM 2020](https://arxiv.org/abs/2106.06340)"
 
 
 @dataclass(frozen=True)
@@ -72,18 +72,17 @@ class CardFacts:
 
 
 def model_card(facts: CardFacts) -> str:
-    """The Markdown text of a bundle's README.md, header included."""
-    sections = [
-        _title(facts),
-        _usage(facts),
-        _networks(facts),
-        _training(facts),
-        _section("Evaluation", facts.evaluation.strip()),
-        _section("Licence", _licence(facts)),
-        _section("Known limits", _limits(facts)),
-        _section("Responsible use", RESPONSIBLE_USE),
-    ]
-    return _header(facts) + "\n".join(section for section in sections if section)
+    """The Markdown text of a bundle's README.md, header included: card.md, filled in."""
+    page = Environment(trim_blocks=True, keep_trailing_newline=True)
+    page.filters |= {"cell": _cell, "count": _count, "gmac": _gmac_cell}
+    losses = {name.replace("_", " "): _weight(weight) for name, weight in facts.losses.items()}
+    text = page.from_string(TEMPLATE.read_text("utf-8")).render(
+        facts=facts,
+        samples_file=SAMPLES_FILE,
+        training=_training(facts),
+        losses={name: weight for name, weight in losses.items() if weight != "0"},
+    )
+    return f"---\n{_header(facts).to_yaml()}\n---\n{text}"
 
 
 def describe_networks(
@@ -124,101 +123,30 @@ def describe_networks(
     )
 
 
-RESPONSIBLE_USE = """\
-Swap only faces of people who agreed, the source's and the target's. Do not use it to deceive, to
-impersonate or to humiliate, nor for sexual pictures. Say that a picture is synthetic wherever you
-show it: SimSwap marks the files it writes, and `python -m simswap verify FILE` reads the mark."""
-
-
-def _header(facts: CardFacts) -> str:
-    lines = [f"license: {facts.licence_id}"]
-    if facts.licence_id == "other":
-        lines.append(f"license_name: {_scalar(facts.licence_name)}")
-    lines += ["library_name: simswap", "pipeline_tag: image-to-image", "tags:"]
-    lines += [f"- {tag}" for tag in TAGS]
-    if facts.dataset_ids:
-        lines += ["datasets:", *(f"- {_scalar(name)}" for name in facts.dataset_ids)]
-    return "\n".join(["---", *lines, "---", ""])
-
-
-def _title(facts: CardFacts) -> str:
-    text = (
-        f"# {facts.name}\n\n"
-        f"A SimSwap model ({PAPER}):\nit puts the identity of one photo's face on another photo's, "
-        "which keeps its pose, expression,\nlight and background.\n"
-    )
-    if facts.has_samples:
-        text += f"\n![Samples: source, target and swap]({SAMPLES_FILE})\n"
-    return text
-
-
-def _usage(facts: CardFacts) -> str:
-    if not facts.repo_id:
-        return ""
-    return _section(
-        "Use",
-        "```python\n"
-        "from simswap import FaceSwapper\n\n"
-        f'swapper = FaceSwapper.from_pretrained("{facts.repo_id}")\n'
-        "```\n"
-        f"The demo takes it too: `SIMSWAP_MODEL={facts.repo_id} python app.py`.",
+def _header(facts: CardFacts) -> ModelCardData:
+    return ModelCardData(
+        license=facts.licence_id,
+        license_name=facts.licence_name if facts.licence_id == "other" else None,
+        library_name="simswap",
+        pipeline_tag="image-to-image",
+        tags=list(TAGS),
+        datasets=list(facts.dataset_ids) or None,
     )
 
 
-def _networks(facts: CardFacts) -> str:
-    rows = ["| file | what | parameters | GMAC |", "|---|---|---|---|"]
-    for network in facts.networks:
-        cost = "" if network.gmac is None else f"{network.gmac:.2g}"
-        rows.append(
-            f"| `{network.file}` | {_cell(network.what)} | {_count(network.num_parameters)} "
-            f"| {cost} |"
-        )
-    return _section("Networks", "\n".join(rows) if facts.networks else "")
-
-
-def _training(facts: CardFacts) -> str:
+def _training(facts: CardFacts) -> list[str]:
+    """What training drew on, a line each."""
     counts = {
         "Photos": facts.num_rows,
         "People": facts.num_identities,
         "Steps": facts.num_steps,
         "Pairs of photos seen": facts.num_images,
     }
-    lines = [f"- Data: {facts.data}"] if facts.data else []
-    lines += [f"- {what}: {count:,}" for what, count in counts.items() if count is not None]
+    lines = [f"Data: {facts.data}"] if facts.data else []
+    lines += [f"{what}: {count:,}" for what, count in counts.items() if count is not None]
     if facts.teachers:
-        lines.append(f"- Teachers of the identity loss: {', '.join(facts.teachers)}")
-    rows = [
-        f"| {_cell(name.replace('_', ' '))} | {_weight(weight)} |"
-        for name, weight in facts.losses.items()
-        if _weight(weight) != "0"
-    ]
-    table = "\n".join(["| loss | weight |", "|---|---|", *rows]) if rows else ""
-    return _section("Training", "\n\n".join(part for part in ("\n".join(lines), table) if part))
-
-
-def _licence(facts: CardFacts) -> str:
-    text = facts.licence.strip()
-    return f"{text}\n\nThis is the licence of the weights; the code that runs them has its own."
-
-
-def _limits(facts: CardFacts) -> str:
-    size = facts.crop_size
-    general = (
-        f"The swapped face has {size} x {size} pixels: where the photo's is larger, it looks "
-        "softer than its surroundings.",
-        "Hair, head shape and what lies outside the face stay the target's.",
-    )
-    return "\n".join(f"- {limit}" for limit in (*general, *facts.limits))
-
-
-def _section(title: str, text: str) -> str:
-    return f"## {title}\n\n{text}\n" if text else ""
-
-
-def _scalar(text: str) -> str:
-    if PLAIN_SCALAR.fullmatch(text) and text.lower() not in YAML_WORDS:
-        return text
-    return json.dumps(text, ensure_ascii=False)  # which YAML reads as it is
+        lines.append(f"Teachers of the identity loss: {', '.join(facts.teachers)}")
+    return lines
 
 
 def _cell(text: str) -> str:
@@ -227,6 +155,10 @@ def _cell(text: str) -> str:
 
 def _count(number: int) -> str:
     return f"{number / 1e6:.1f} M" if number >= 1e6 else f"{number / 1e3:.0f} k"
+
+
+def _gmac_cell(gmac: float | None) -> str:
+    return "" if gmac is None else f"{gmac:.2g}"
 
 
 def _weight(weight: object) -> str:
