@@ -22,17 +22,17 @@ os.environ["FORWARDED_ALLOW_IPS"] = ""
 import gradio as gr
 
 from simswap import SimSwapError
-from simswap.demo import consent, models, photo_endpoints, verify_endpoint, video_endpoints
+from simswap.demo import models, photo_endpoints, verify_endpoint, video_endpoints
 from simswap.demo.calls import addresses, mcp_tools, waiting_line
 from simswap.demo.calls.page import Page
 from simswap.demo.look import theme as look
 from simswap.demo.process import quiet_log
 from simswap.demo.server import door, timed_connections, webcam_socket
 from simswap.demo.services import live, photos
-from simswap.demo.tabs import image, model_picker, verify, video, webcam
+from simswap.demo.tabs import image, shared, verify, video, webcam
 from simswap.media.photos import MAX_FILE_BYTES
 
-# Each has a build().
+# Each has a build(shared).
 TABS = {
     "Image": image,
     "Video": video,
@@ -47,12 +47,11 @@ def build_page() -> Page:
     with Page(title="SimSwap", delete_cache=(retention.INTERVAL, retention.MAX_AGE)) as page:
         gr.HTML(look.HEADER)
         with gr.Row(elem_id="above-tabs", equal_height=False):
-            consent.build()
-            model_picker.build()
+            above = shared.build()
         with gr.Tabs():
             for name, tab in TABS.items():
                 with gr.Tab(name):
-                    tab.build()
+                    tab.build(above)
         gr.HTML(look.fine_print(photos.machine(), models.names(), photos.signing()))
         with gr.Row(visible=False):
             for endpoints in ENDPOINTS:

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-import os
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Literal
-
-import numpy as np
+from typing import TYPE_CHECKING, Literal
 
 from simswap.errors import OptionError
+
+if TYPE_CHECKING:  # `python -m simswap --help` need not wait for it
+    import numpy as np
 
 FaceChoice = Literal["all", "largest"] | tuple[int, ...]
 
@@ -56,11 +56,6 @@ class Assignment:
     reference: Identity
 
 
-def is_public() -> bool:
-    """Whether this runs as a Space, where strangers see results: those are labelled unasked."""
-    return bool(os.environ.get("SPACE_ID"))
-
-
 @dataclass(frozen=True)
 class SwapOptions:
     """How to swap; the defaults suit a photo of a few people.
@@ -74,7 +69,7 @@ class SwapOptions:
     mask_softness: float = 0.08  # width of the mask's soft border, as a share of the crop's side
     match_colour: bool = True  # pull the swapped face's light and colour to the target's
     mark: bool = True  # write the invisible mark; for measurements to leave out, not for visitors
-    label: bool = field(default_factory=is_public)  # write the visible label on swapped frames
+    label: bool = False  # write the visible label on swapped frames
 
     def __post_init__(self) -> None:
         if isinstance(self.faces, str):

@@ -1,50 +1,53 @@
 """`--config PRESET-OR-FILE --any.field VALUE ...` -> TrainConfig.
 
-The flags come from the dataclass itself: `--batch-size 8`, `--weights.identity.start 10`,
-`--generator.channels 24,48,96`, `--push-to-hub`, `--no-channels-last`.
+The flags, their types and their texts come from the dataclass itself (by tyro): `--batch-size 8`,
+`--weights.identity.start 10`, `--generator.channels 24,48,96`, `--push-to-hub`,
+`--no-channels-last`. A TOML file stands for flags too, which those behind it override.
 """
 
 from __future__ import annotations
 
 import argparse
 import difflib
+import re
+import sys
 import tomllib
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict, fields, is_dataclass
 from pathlib import Path
-from typing import Literal, get_args, get_origin, get_type_hints
+from typing import get_args, get_origin, get_type_hints
 
-from train.config import Ramp, TrainConfig
+import tyro
+from tyro.constructors import ConstructorRegistry, PrimitiveConstructorSpec, PrimitiveTypeInfo
+
+from train.config import LossWeights, Ramp, TrainConfig
 from train.errors import TrainingError
 
 PRESETS = Path(__file__).parent / "presets"
+RAMPS = {f"weights.{name}" for name, kind in get_type_hints(LossWeights).items() if kind is Ramp}
+
+registry = ConstructorRegistry()
 
 
 def parse_config(arguments: Sequence[str] | None = None) -> TrainConfig:
-    """The run that a command line asks for; `--help` lists every field with its default.
+    """The run that a command line asks for; `--help` lists every setting.
 
-    Raises TrainingError for a field that does not exist or a value that does not fit.
+    Raises TrainingError for values that do not go together, and SystemExit(2), with the reason on
+    stderr, for a setting that does not exist, is missing, or has a value of the wrong kind.
     """
-    parser = argparse.ArgumentParser(
-        prog="train/train.py",
-        description="Train a SimSwap generator.",
-        argument_default=argparse.SUPPRESS,
-        allow_abbrev=False,
-    )
+    words = list(sys.argv[1:] if arguments is None else arguments)
+    own = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
+    own.add_argument("--config")
+    chosen, flags = own.parse_known_args(words)
+    stored = list(_as_flags(read_file(chosen.config))) if chosen.config is not None else []
     presets = ", ".join(sorted(path.stem for path in PRESETS.glob("*.toml")))
-    parser.add_argument("--config", help=f"a TOML file, or a preset: {presets}")
-    leaves = dict(_leaves(TrainConfig, asdict(TrainConfig())))
-    for name, (kind, default) in leaves.items():
-        _add_flag(parser, name, kind, default)
-    chosen, unknown = parser.parse_known_args(arguments)
-    if unknown:
-        flags = [_flag(name) for name in leaves] + ["--config"]
-        raise TrainingError(f"Unknown argument {unknown[0]}.{_nearest(unknown[0], flags)}")
-    overrides = vars(chosen)
-    stored = read_file(overrides.pop("config")) if "config" in overrides else {}
-    for name, value in overrides.items():
-        _put(stored, name, value)
-    return build_config(stored)
+    return tyro.cli(
+        TrainConfig,
+        prog="train/train.py",
+        description="Train a SimSwap generator. --config takes a TOML file of settings, or a "
+        f"preset ({presets}); flags override it.",
+        args=list(_spelt_for_tyro([*stored, *flags])),
+        registry=registry,
+    )
 
 
 def read_file(name: str) -> dict[str, object]:
@@ -55,100 +58,49 @@ def read_file(name: str) -> dict[str, object]:
         return tomllib.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError as error:
         known = [preset.stem for preset in PRESETS.glob("*.toml")]
-        raise TrainingError(
-            f"No preset and no file is called {name!r}.{_nearest(name, known)}"
-        ) from error
+        nearest = difflib.get_close_matches(name, known, n=1, cutoff=0.5)
+        hint = f" Did you mean {nearest[0]}?" if nearest else ""
+        raise TrainingError(f"No preset and no file is called {name!r}.{hint}") from error
     except (OSError, ValueError) as error:
         raise TrainingError(f"{path} cannot be read as TOML: {error}.") from error
 
 
-def build_config(stored: Mapping[str, object]) -> TrainConfig:
-    """Settings (nested, as TOML gives them) -> the config; what is not given is the default.
+@registry.primitive_rule
+def _at_commas(info: PrimitiveTypeInfo) -> PrimitiveConstructorSpec | None:
+    """Tuples of any length are one word, `24,48,96`."""
+    if get_origin(info.type) is not tuple:
+        return None
+    item, _ = get_args(info.type)
+    return PrimitiveConstructorSpec(
+        nargs=1,
+        metavar="A,B,...",
+        instance_from_str=lambda words: tuple(item(part) for part in words[0].split(",") if part),
+        is_instance=lambda value: isinstance(value, tuple),
+        str_from_instance=lambda value: [",".join(map(str, value))],
+    )
 
-    Raises TrainingError, naming the nearest key, for a key that does not exist.
-    """
-    return _build(TrainConfig, stored, TrainConfig(), "")
 
-
-def _build(kind: type, stored: object, default: object, path: str) -> object:
-    if kind is Ramp and isinstance(stored, int | float) and not isinstance(stored, bool):
-        return Ramp(float(stored), float(stored), 0, 0)
-    if not isinstance(stored, Mapping):
-        raise TrainingError(f"{path.rstrip('.')}={stored!r} must be a table of settings.")
-    hints = get_type_hints(kind)
-    names = [item.name for item in fields(kind)]
-    values = {name: getattr(default, name) for name in names}
-    for key, value in stored.items():
-        name = key.replace("-", "_")
-        if name not in names:
-            raise TrainingError(f"There is no setting {path}{key}.{_nearest(name, names)}")
-        if is_dataclass(hints[name]):
-            values[name] = _build(hints[name], value, values[name], f"{path}{name}.")
+def _as_flags(settings: Mapping[str, object], path: str = "") -> Iterator[str]:
+    """Settings as TOML has them, nested, in the words of a command line."""
+    for key, value in settings.items():
+        name = f"{path}{key}"
+        if isinstance(value, Mapping):
+            yield from _as_flags(value, f"{name}.")
+        elif isinstance(value, bool):
+            yield f"--{name}" if value else f"--no-{name}"
+        elif isinstance(value, list):
+            yield f"--{name}={','.join(map(str, value))}"
+        elif name in RAMPS:  # one number: a weight that stays
+            yield from _as_flags({"start": value, "end": value}, f"{name}.")
+            yield from _as_flags({"from_step": 0, "to_step": 0}, f"{name}.")
         else:
-            values[name] = _converted(hints[name], value, f"{path}{name}")
-    try:
-        return kind(**values)
-    except ValueError as error:  # of the networks' own configs
-        raise TrainingError(f"{path.rstrip('.') or 'config'}: {error}") from error
+            yield f"--{name}={value}"
 
 
-def _converted(kind: object, value: object, name: str) -> object:
-    """`value` as the field's type; from TOML it has a type, from the command line it is text."""
-    try:
-        if get_origin(kind) is Literal:
-            if value not in get_args(kind):
-                raise ValueError(f"use one of {', '.join(map(repr, get_args(kind)))}")
-            return value
-        if get_origin(kind) is tuple:
-            items = value.split(",") if isinstance(value, str) else value
-            return tuple(get_args(kind)[0](item) for item in items if item != "")
-        if kind is bool and not isinstance(value, bool):
-            raise ValueError("use true or false")
-        if kind is int and isinstance(value, bool | float):
-            raise ValueError("a whole number is needed")
-        return kind(value)
-    except (TypeError, ValueError) as error:
-        raise TrainingError(f"{name}={value!r} does not fit: {error}.") from error
-
-
-def _leaves(
-    kind: type, defaults: Mapping[str, object], path: str = ""
-) -> Iterator[tuple[str, tuple[object, object]]]:
-    """Dotted name -> (type, default) of every field that is no table itself."""
-    for name, hint in get_type_hints(kind).items():
-        if is_dataclass(hint):
-            yield from _leaves(hint, defaults[name], f"{path}{name}.")
+def _spelt_for_tyro(words: Sequence[str]) -> Iterator[str]:
+    """A bare `--resume` gets its value, and `--no-table.field` its no where tyro has it."""
+    for word, following in zip(words, [*words[1:], "--"], strict=True):
+        if word == "--resume" and following.startswith("--"):
+            yield "--resume=latest"
         else:
-            yield path + name, (hint, defaults[name])
-
-
-def _flag(name: str) -> str:
-    return "--" + name.replace("_", "-")
-
-
-def _add_flag(parser: argparse.ArgumentParser, name: str, kind: object, default: object) -> None:
-    text = ",".join(map(str, default)) if isinstance(default, tuple) else default
-    options = {"dest": name, "help": f"default: {text}" if text != "" else "default: none"}
-    if kind is bool:
-        parser.add_argument(_flag(name), action=argparse.BooleanOptionalAction, **options)
-    elif name == "resume":  # alone it means the newest checkpoint
-        parser.add_argument(_flag(name), nargs="?", const="latest", **options)
-    else:
-        parser.add_argument(_flag(name), metavar="VALUE", **options)
-
-
-def _put(stored: dict[str, object], name: str, value: object) -> None:
-    """Set a dotted name in nested tables."""
-    *tables, last = name.split(".")
-    for table in tables:
-        inner = stored.setdefault(table, {})
-        if not isinstance(inner, dict):  # a ramp given as one number
-            inner = {"start": inner, "end": inner, "from_step": 0, "to_step": 0}
-            stored[table] = inner
-        stored = inner
-    stored[last] = value
-
-
-def _nearest(name: str, known: Sequence[str]) -> str:
-    found = difflib.get_close_matches(name, known, n=1, cutoff=0.5)
-    return f" Did you mean {found[0]}?" if found else ""
+            yield re.sub(r"^--no-([\w.-]+\.)", r"--\1no-", word)

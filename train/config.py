@@ -1,4 +1,4 @@
-"""What a run is: one frozen dataclass. A preset or TOML file and the command line fill it in."""
+"""What a run is: one frozen dataclass, filled in by a preset or TOML file and the command line."""
 
 from __future__ import annotations
 
@@ -34,10 +34,10 @@ SHARES = ("decay_from", "ema_decay", "min_coverage", "swapped_back", "pasted")
 class Ramp:
     """A weight that holds `start` until `from_step`, then moves linearly to `end` at `to_step`."""
 
-    start: float
-    end: float
-    from_step: int
-    to_step: int
+    start: float  # weight of the first steps
+    end: float  # weight of the last steps
+    from_step: int  # last step of `start`
+    to_step: int  # first step of `end`
 
     def __post_init__(self) -> None:
         if self.to_step < self.from_step:
@@ -86,36 +86,47 @@ class DiscriminatorConfig:
             raise TrainingError(f"{self}: width and num_scales must be at least 1.")
 
 
-@dataclass(frozen=True)
-class TrainConfig:
-    """One generator run; the defaults are the recipe of the bundled model's first 33,900 steps."""
+@dataclass(frozen=True, kw_only=True)
+class PairSettings:
+    """The part of a run's configuration that pairs depend on (train/pairing)."""
 
-    # Data (train/data/shards.py reads it, train/pairing/pairs.py pairs it)
-    data: str = "../shared/data/faces"  # Hub id, folder, shards (local, http, hf://), or "examples"
-    data_weights: tuple[float, ...] = ()  # data is several sets, at commas: shares of the targets
-    source_weights: tuple[float, ...] = ()  # shares of the sources; none: as of the targets
-    split: str = "train"
-    image_column: str = "image"  # a dotted path reaches into a webdataset's json: "json.identity"
-    identity_column: str = "identity"
-    landmarks_column: str = "landmarks"
+    crop_template: str = "simswap_frontal"  # where eyes, nose and mouth lie in a crop
+    crop_size: int = 128  # px
+    batch_size: int = 16  # pairs of each process and forward pass
     block_rows: int = 4096  # rows shuffled and paired together, held encoded in memory
     mix_shards: int = 4  # shards that a block is drawn from
     photos_per_person: int = 60  # as sources; further photos of one person do not add to the chance
     min_coverage: float = 0.97  # share of a target's crop inside its photo; else a source only
+    seed: int = 0  # of pairs, weights and all other chance
+    augmentation: Augmentation = field(default_factory=Augmentation)
+    data_weights: tuple[float, ...] = ()  # data is several sets, at commas: shares of the targets
+    source_weights: tuple[float, ...] = ()  # shares of the sources; none: as of the targets
+    pasted: float = 0.0  # share of same-identity targets with another's lower face pasted in first
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrainConfig(PairSettings):
+    """One generator run; the defaults are the recipe of the bundled model's first 33,900 steps.
+
+    The comment behind a field is its text in `--help`.
+    """
+
+    # Data (train/data reads it, train/pairing pairs it)
+
+    data: str  # Hub id, folder, shards (local, http, hf://), or "examples"
+    split: str = "train"  # of a Hub data set
+    image_column: str = "image"  # a dotted path reaches into a webdataset's json: "json.identity"
+    identity_column: str = "identity"  # none in the data: each photo is its own identity
+    landmarks_column: str = "landmarks"  # 5 x (x, y), pixels of the image
     same_every: int = 8  # one step in so many has pairs of one person each; the paper: 2
     swapped_back: float = 0.0  # share of those pairs whose target is first swapped to somebody else
-    pasted: float = 0.0  # share of them whose target first gets another's lower face pasted in
-    augmentation: Augmentation = field(default_factory=Augmentation)
     num_workers: int = 0  # processes that decode and align; 0: the training process itself
     cache_photos: bool = False  # align each once and hold all on the device, for fast GPUs
 
     # Networks
+
+    teachers: tuple[str, ...]  # bundles, ArcFace ONNX, or TorchScript [B, 3, 112, 112] -> [B, E]
     identity_model: str = "assets/models/simswap-lite-128"  # bundle, or an ArcFace ONNX file
-    teachers: tuple[str, ...] = (  # such too, or TorchScript [B, 3, 112, 112] RGB [0, 1] -> [B, E]
-        "../shared/data/models/edgeface_xs.pt",
-        "../shared/data/models/mobilefacenet_ms1m.pt",
-        "../shared/data/models/edgeface_xxs.pt",
-    )
     glasses: str = ""  # file of train/prepare/glasses.py: targets keep theirs; none: the source's
     glasses_emphasis: float = 3.0  # 1: as the target reads; measured, half of them still fade then
     generator: GeneratorConfig = field(
@@ -131,21 +142,19 @@ class TrainConfig:
         )
     )
     discriminator: DiscriminatorConfig = DiscriminatorConfig()
-    crop_template: str = "simswap_frontal"
-    crop_size: int = 128  # px
     init_from: str = ""  # bundle whose generator's weights a new run starts from
 
     # Schedule
+
     num_steps: int = 33900  # optimiser steps, each on same- or different-identity pairs
-    batch_size: int = 16  # pairs of each process and forward pass
     accumulation: int = 1  # forward passes of one step
-    learning_rate: float = 4e-4
-    final_learning_rate: float = 1e-5
+    learning_rate: float = 4e-4  # of the generator's Adam
+    final_learning_rate: float = 1e-5  # after the last step
     discriminator_rate: float = 4.0  # times these: their part of a picture, the face, is small
     decay_from: float = 0.6  # share of the run after which the rate falls (cosine)
-    adam_betas: tuple[float, ...] = (0.0, 0.99)
+    adam_betas: tuple[float, ...] = (0.0, 0.99)  # of all optimisers
     max_grad_norm: float = 50.0  # of the generator; far above the usual norm, against outliers
-    ema_decay: float = 0.999
+    ema_decay: float = 0.999  # of the generator's moving average, which is what is published
     generator_from: int = 0  # step; before it only discriminators learn, what init_from swaps
     discriminator_from: int = 2200  # step; before it the generator learns identity and pixels
     freeze_batch_norms_from: int = 2200  # step; their statistics betray a batch's kind
@@ -153,37 +162,40 @@ class TrainConfig:
     identity_exponent: float = 1.0  # above 1, pairs that lack likeness weigh more; the paper: 1
     feature_matching_from: int = 2  # first discriminator layer matched: 0 (full) to 3
     weights: LossWeights = LossWeights()
-    seed: int = 0
 
     # Speed
+
     mixed_precision: Literal["auto", "no", "bf16", "fp16"] = "auto"  # auto: bf16 where it is fast
-    channels_last: bool = True
+    channels_last: bool = True  # memory layout of the convolutions
     compile: bool = False  # torch.compile of the generator
     gradient_checkpointing: bool = False  # identity blocks are computed twice, and not stored
     num_threads: int = 0  # CPU threads, 0: as torch decides
 
     # What is written, and when
+
     output: str = "runs/lite-128"  # checkpoints, samples, logs, and the bundle
     name: str = "simswap-lite-128"  # the bundle's
     licence: str = "Research use only."  # of the weights, into the bundle; depends on the data
-    log_with: Literal["tensorboard", "wandb", "none"] = "tensorboard"
-    log_every: int = 25  # steps
-    sample_every: int = 250  # steps
-    save_every: int = 250  # steps
-    keep_checkpoints: int = 3  # the newest ones
-    resume: str = ""  # "latest", or a checkpoint's folder
+    log_with: Literal["tensorboard", "wandb", "none"] = "tensorboard"  # tracker of the scalars
+    log_every: int = 25  # steps between two lines of scalars
+    sample_every: int = 250  # steps between two grids of samples
+    save_every: int = 250  # steps between two checkpoints
+    keep_checkpoints: int = 3  # how many, the newest
+    resume: str = ""  # "latest" (also without a value), or a checkpoint's folder
 
     # Evaluation while training (train/evaluate)
+
     eval_data: str = ""  # folder with photos.csv, pairs.csv and photos/; none: no evaluation
     judge: str = ""  # TorchScript recognition network that is no teacher
-    evaluate_every: int = 2000  # steps
+    evaluate_every: int = 2000  # steps between two evaluations
     eval_pairs: int = 60  # the first ones of pairs.csv
 
     # Hub
-    push_to_hub: bool = False
-    hub_model_id: str = ""  # "user/name"
-    hub_private: bool = False
-    push_every: int = 2000  # steps; what is pushed is the bundle of the last checkpoint
+
+    push_to_hub: bool = False  # send the bundle to a Hub repository while training
+    hub_model_id: str = ""  # its repository, "user/name"
+    hub_private: bool = False  # make a new repository private
+    push_every: int = 2000  # steps between two pushes, each of the bundle of the last checkpoint
 
     def __post_init__(self) -> None:
         for name in AT_LEAST_ONE:
@@ -223,10 +235,9 @@ class TrainConfig:
 
     def _check_mixture(self) -> None:
         count = len(split_at_commas(self.data))
-        for name, weights in vars(self).items():
-            if name not in ("data_weights", "source_weights") or not weights:
-                continue
-            if len(weights) != count or min(weights) < 0 or sum(weights) == 0:
+        for name in ("data_weights", "source_weights"):
+            weights = getattr(self, name)
+            if weights and (len(weights) != count or min(weights) < 0 or sum(weights) == 0):
                 raise TrainingError(
                     f"{name}={weights}: give one weight for each of the {count} data sets in "
                     f"data={self.data!r}, none below 0, and one at least above."

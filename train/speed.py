@@ -1,6 +1,6 @@
 """How fast is a step, and what does it wait for?
 
-    python -m train.speed --config lite-128 --mixed-precision bf16 [--any.setting VALUE ...]
+    python -m train.speed --config lite-128 --data user/faces --teachers teacher.pt
 
 Takes the flags of train/train.py. Times real steps on streamed data, same- and different-identity
 pairs in turn with the discriminators, after some that warm up: images/s, how long steps wait for

@@ -1,11 +1,12 @@
-"""`python -m simswap convert`: its options, and what it says."""
+"""`python -m simswap convert`: make a model folder of official SimSwap weights."""
 
 from __future__ import annotations
 
 from argparse import ArgumentParser, Namespace
 from pathlib import Path
 
-SUMMARY = "make a model folder of official SimSwap weights"
+from simswap.cli.messages import give_path, say_notes
+
 SIZES = {"auto": None, "224": 224, "512": 512}  # px
 
 
@@ -39,8 +40,8 @@ def add_options(parser: ArgumentParser) -> None:
     add("--licence", metavar="TEXT", help="of the weights, for the model card")
 
 
-def run(arguments: Namespace) -> tuple[str, list[str]]:
-    """Convert; gives the folder written, and what to tell the user besides."""
+def run(arguments: Namespace) -> int:
+    """Convert, and give the folder written."""
     from simswap.weights.convert import UNKNOWN_LICENCE, convert
 
     done = convert(
@@ -52,5 +53,6 @@ def run(arguments: Namespace) -> tuple[str, list[str]]:
         name=arguments.name,
         licence=arguments.licence or UNKNOWN_LICENCE,
     )
-    notes = [*done.notices, f"The generator is {done.called}."]
-    return str(done.folder), notes
+    say_notes([*done.notices, f"The generator is {done.called}."])
+    give_path(done.folder)
+    return 0

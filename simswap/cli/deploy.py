@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 from argparse import ArgumentParser, Namespace
-from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from simswap.cli.messages import give, say
 from simswap.cli.pins import REQUIREMENTS, pinned_requirements, write_pins
 from simswap.errors import OptionError
 
 if TYPE_CHECKING:
     from huggingface_hub import HfApi
 
-SUMMARY = "upload the demo as a Hugging Face Space"
 CLONE = Path(__file__).parents[2]
 COMMIT_TITLE = "Deploy SimSwap's demo"  # by which a later deployment knows what it may delete
 MAX_NAMED = 5  # files in a line
@@ -56,24 +55,27 @@ def files_of_space() -> list[Path]:
     return sorted(files)
 
 
-def run(arguments: Namespace, say: Callable[[str], None]) -> str:
-    """Upload in one commit; gives the Space's address, or what would be uploaded, or was written.
+def run(arguments: Namespace) -> int:
+    """Upload in one commit, and give the Space's address; or what would be uploaded, or was pinned.
 
     What an earlier deployment uploaded and is not needed any more goes in the same commit.
 
     Raises OptionError if the Hub does not take it.
     """
     if arguments.pin:
-        return write_pins()
+        give(write_pins())
+        return 0
     files = files_of_space()
     if arguments.dry_run:
-        return "\n".join(map(str, files))
+        give("\n".join(map(str, files)))
+        return 0
     size = sum((CLONE / path).stat().st_size for path in files)
     say(f"Uploading {len(files)} files ({size / 1e6:.0f} MB) to {arguments.space}...")
-    return upload(arguments.space, files, arguments.private, say)
+    give(upload(arguments.space, files, arguments.private))
+    return 0
 
 
-def upload(space: str, files: list[Path], private: bool, say: Callable[[str], None]) -> str:
+def upload(space: str, files: list[Path], private: bool) -> str:
     """Make the Space if need be, commit the files, delete outdated ones; gives its address."""
     from huggingface_hub import CommitOperationAdd, CommitOperationDelete, HfApi, get_token
     from huggingface_hub.errors import HfHubHTTPError, HFValidationError, HTTPError

@@ -1,27 +1,15 @@
-"""`--detector`, and `python -m simswap download`: their options, and what is said."""
+"""`python -m simswap download`: fetch a face detector of others, under its own licence."""
 
 from __future__ import annotations
 
 from argparse import ArgumentParser, Namespace
-from collections.abc import Callable
 from pathlib import Path
 
 from simswap.cli.downloads import PACKS, fetch_pack
+from simswap.cli.messages import give_path, say
 from simswap.errors import OptionError
 
-SUMMARY = "fetch a face detector of others, under its own licence"
 DEFAULT_FOLDER = Path("~/.insightface/models")
-
-
-def add_choice(parser: ArgumentParser) -> None:
-    """The option that says which detector finds the faces."""
-    parser.add_argument(
-        "--detector",
-        choices=["bundled", "insightface", "auto"],
-        default="bundled",
-        help="bundled (default); insightface: an SCRFD pack from SIMSWAP_INSIGHTFACE or "
-        "~/.insightface/models; auto: such a pack where there is one",
-    )
 
 
 def add_options(parser: ArgumentParser) -> None:
@@ -35,7 +23,7 @@ def add_options(parser: ArgumentParser) -> None:
     )
 
 
-def run(arguments: Namespace, say: Callable[[str], None]) -> Path:
+def run(arguments: Namespace) -> int:
     """Show the licence, then fetch. Raises OptionError until the licence is accepted."""
     pack = PACKS[arguments.detector]
     say(f"{pack.name} ({pack.num_bytes / 1e6:.0f} MB). {pack.licence}")
@@ -45,4 +33,5 @@ def run(arguments: Namespace, say: Callable[[str], None]) -> Path:
         folder = arguments.folder.expanduser()
     except RuntimeError as error:
         raise OptionError("This user has no home folder. Name a folder with --folder.") from error
-    return fetch_pack(pack, folder)
+    give_path(fetch_pack(pack, folder))
+    return 0

@@ -1,117 +1,29 @@
-"""What can be typed after `python -m simswap`, and what is said when it is mistyped."""
+"""Options that several commands share, and what they stand for.
+
+A command's file is imported for its `--help`, so numpy, PyAV and torch are imported where they are
+used: in `run`, and in the functions here.
+"""
 
 from __future__ import annotations
 
 import argparse
-import difflib
 import re
-from collections.abc import Callable, Iterable, Sequence
-from typing import NoReturn
+from argparse import ArgumentParser, Namespace
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
 
-from simswap import __version__
-from simswap.cli import convert as convert_command
-from simswap.cli import deploy, download, video
-from simswap.errors import OptionError
-from simswap.files import printable
-from simswap.media.decoding import MAX_PIXELS, MIN_SIDE
-from simswap.types import FaceChoice, SwapOptions, parse_faces
+from simswap.cli.messages import say, say_notes
+from simswap.errors import MediaError, OptionError
+from simswap.types import FaceChoice, Identity, SwapOptions, parse_faces
 
-PROGRAM = "python -m simswap"
-
-
-class Parser(argparse.ArgumentParser):
-    """An argument parser whose errors are one sentence and a hint, without the usage lines."""
-
-    def error(self, message: str) -> NoReturn:
-        """Say what is wrong on stderr and leave with exit code 2."""
-        end = "" if message.endswith((".", "?")) else "."
-        message = printable(message, limit=500)
-        self.exit(2, f"{self.prog}: {message}{end} See {self.prog} --help.\n")
+if TYPE_CHECKING:
+    from simswap.media.photos import Photo
+    from simswap.swapper import FaceSwapper
 
 
-def parse(arguments: Sequence[str]) -> argparse.Namespace:
-    """The command line's values, with `command` and (for its errors) `parser`.
-
-    Raises SystemExit: 2 for a wrong command line, which has been told on stderr; 0 after --help.
-    """
-    parser = Parser(
-        prog=PROGRAM, description="Swap faces in photos and videos.", allow_abbrev=False
-    )
-    parser.add_argument("--version", action="version", version=f"SimSwap {__version__}")
-    commands = parser.add_subparsers(dest="command", metavar="COMMAND", required=True)
-    parsers = {}
-    for name, summary, add_options in (
-        ("image", "swap faces in a photo", _add_image),
-        ("video", video.SUMMARY, _add_video),
-        ("faces", "list the faces of a photo, largest first", _add_faces),
-        ("verify", "tell what a photo's or video's signature and marks say", _add_verify),
-        ("convert", convert_command.SUMMARY, convert_command.add_options),
-        ("download", download.SUMMARY, download.add_options),
-        ("deploy", deploy.SUMMARY, deploy.add_options),
-        ("benchmark", "time the stages of a swap on this machine", _add_benchmark),
-    ):
-        description = f"{summary.capitalize()}."
-        parsers[name] = commands.add_parser(
-            name, help=summary, description=description, allow_abbrev=False
-        )
-        parsers[name].set_defaults(parser=parsers[name])
-        add_options(parsers[name])
-    _check_words(arguments, parser, parsers)
-    return parser.parse_args(arguments)
-
-
-def swap_options(arguments: argparse.Namespace) -> SwapOptions:
-    """SwapOptions as typed; a value outside its range is a wrong command line."""
-    try:
-        return SwapOptions(
-            faces=getattr(arguments, "faces", "all"),
-            min_score=arguments.min_score,
-            match_colour=not getattr(arguments, "no_colour_match", False),
-            label=getattr(arguments, "label", False),
-        )
-    except OptionError as error:
-        arguments.parser.error(str(error))
-
-
-def _check_words(arguments: Sequence[str], parser: Parser, parsers: dict[str, Parser]) -> None:
-    """Tell a mistyped command or option before argparse tells what is missing because of it."""
-    words = list(arguments)
-    words = words[: words.index("--")] if "--" in words else words
-    command = next((word for word in words if not word.startswith("-")), None)
-    if command is not None and command not in parsers:
-        parser.error(f"unknown command {command!r}{_nearest(command, parsers)}")
-    chosen = parsers.get(command, parser)
-    known = re.findall(r"--[a-z-]+", chosen.format_help())
-    for word in words:
-        option = word.split("=")[0]
-        if option.startswith("--") and option not in known:
-            chosen.error(f"unknown option {option}{_nearest(option, known)}")
-
-
-def _nearest(word: str, known: Iterable[str]) -> str:
-    matches = difflib.get_close_matches(word, list(known), n=1)
-    return f", did you mean {matches[0]}?" if matches else ""
-
-
-def _add_image(parser: Parser) -> None:
-    _add_files(parser, "PHOTO", ".png, .jpg or .webp")
-    parser.add_argument(
-        "--quality",
-        type=_whole_number(1, 100),
-        default=95,
-        metavar="N",
-        help="of .jpg and .webp, 1 to 100 (default 95)",
-    )
-    _add_swap(parser)
-
-
-def _add_video(parser: Parser) -> None:
-    _add_files(parser, "VIDEO", ".mp4 or .webm")
-    video.add_options(parser, _whole_number)
-    _add_swap(parser)
-
-
-def _add_files(parser: Parser, kind: str, endings: str) -> None:
+def add_files(parser: ArgumentParser, kind: str, endings: str) -> None:
+    """Source photos, a target and an output; kind: of the target, endings: of the output."""
     parser.add_argument(
         "--source",
         required=True,
@@ -123,7 +35,8 @@ def _add_files(parser: Parser, kind: str, endings: str) -> None:
     parser.add_argument("--output", required=True, metavar="FILE", help=endings)
 
 
-def _add_swap(parser: Parser) -> None:
+def add_swap(parser: ArgumentParser) -> None:
+    """How to swap, and with which model."""
     parser.add_argument(
         "--faces",
         type=_face_choice,
@@ -139,68 +52,45 @@ def _add_swap(parser: Parser) -> None:
         action="store_true",
         help="leave the colours of the swapped face as the model made them",
     )
-    _add_min_score(parser)
-    _add_model(parser)
+    add_min_score(parser)
+    add_model(parser)
 
 
-def _add_faces(parser: Parser) -> None:
-    parser.add_argument("photo", metavar="PHOTO")
-    parser.add_argument("--json", action="store_true", help="for other programs to read")
-    _add_min_score(parser)
-    _add_model(parser)
-
-
-def _add_verify(parser: Parser) -> None:
-    parser.add_argument("file", metavar="FILE", help="exit code 0: marked as synthetic, 1: not")
-    parser.add_argument("--json", action="store_true", help="for other programs to read")
-    parser.add_argument(
-        "--metadata-only",
-        action="store_true",
-        help="do not look for the invisible mark, which needs the model: faster",
-    )
-    _add_model(parser)
-
-
-def _add_benchmark(parser: Parser) -> None:
-    parser.add_argument("--target", metavar="PHOTO", help="default: a made-up one, with one face")
-    parser.add_argument("--video", metavar="VIDEO", help="time the swap of a video file instead")
-    parser.add_argument(
-        "--size", type=_size, metavar="WxH", help="of the made-up photo (default 1280x720)"
-    )
-    parser.add_argument(
-        "--repeat", type=_whole_number(1, 10_000), default=20, metavar="N", help="default 20"
-    )
-    parser.add_argument("--json", action="store_true", help="for other programs to read")
-    _add_model(parser)
-
-
-def _add_min_score(parser: Parser) -> None:
+def add_min_score(parser: ArgumentParser) -> None:
+    """How sure the detector must be of a face."""
     parser.add_argument(
         "--min-score",
-        type=float,
+        type=_min_score,
         default=SwapOptions.min_score,
         metavar="X",
         help=f"ignore target faces found with less confidence (default {SwapOptions.min_score})",
     )
 
 
-def _add_model(parser: Parser) -> None:
+def add_model(parser: ArgumentParser) -> None:
+    """Which model swaps, and which detector finds the faces."""
     parser.add_argument(
         "--model",
         metavar="MODEL",
         help="a model folder or a Hub repo id (default: the bundled model)",
     )
-    download.add_choice(parser)
+    parser.add_argument(
+        "--detector",
+        choices=["bundled", "insightface", "auto"],
+        default="bundled",
+        help="bundled (default); insightface: an SCRFD pack from SIMSWAP_INSIGHTFACE or "
+        "~/.insightface/models; auto: such a pack where there is one",
+    )
 
 
-def _face_choice(text: str) -> FaceChoice:
-    try:
-        return parse_faces(text)
-    except OptionError as error:
-        raise argparse.ArgumentTypeError(str(error).rstrip(".")) from error
+def add_json(parser: ArgumentParser) -> None:
+    """Whether the result is for a program to read."""
+    parser.add_argument("--json", action="store_true", help="for other programs to read")
 
 
-def _whole_number(low: int, high: int) -> Callable[[str], int]:
+def whole_number(low: int, high: int) -> Callable[[str], int]:
+    """The type of an option that takes a whole number from `low` to `high`."""
+
     def convert(text: str) -> int:
         if re.fullmatch(r"[0-9]{1,9}", text) and low <= int(text) <= high:
             return int(text)
@@ -209,13 +99,61 @@ def _whole_number(low: int, high: int) -> Callable[[str], int]:
     return convert
 
 
-def _size(text: str) -> tuple[int, int]:
-    match = re.fullmatch(r"([0-9]{1,5})x([0-9]{1,5})", text)
-    if match is None:
-        raise argparse.ArgumentTypeError(f"{text!r} is not a size such as 1280x720")
-    width, height = int(match[1]), int(match[2])
-    if min(width, height) < MIN_SIDE or width * height > MAX_PIXELS:
-        raise argparse.ArgumentTypeError(
-            f"{text} is not between {MIN_SIDE} px a side and {MAX_PIXELS // 1_000_000} million px"
-        )
-    return width, height
+def swap_options(arguments: Namespace) -> SwapOptions:
+    """SwapOptions as typed."""
+    return SwapOptions(
+        faces=arguments.faces,
+        min_score=arguments.min_score,
+        match_colour=not arguments.no_colour_match,
+        label=arguments.label,
+    )
+
+
+def load_swapper(arguments: Namespace) -> FaceSwapper:
+    """The model and detector as typed. Raises ModelError, OptionError."""
+    say("Loading the model...")
+    from simswap.swapper import FaceSwapper
+
+    return FaceSwapper.from_pretrained(arguments.model, detector=arguments.detector)
+
+
+def read_photo(path: str) -> Photo:
+    """A photo, with what there is to say of it said. Raises MediaError."""
+    from simswap.media import photos
+
+    photo = photos.read_photo(path)
+    say_notes(photo.notices)
+    return photo
+
+
+def read_sources(arguments: Namespace) -> list[Photo]:
+    """The source photos. Raises MediaError, also if the output would overwrite an input."""
+    sources = [read_photo(path) for path in arguments.source]
+    output = Path(arguments.output)
+    for path in (arguments.target, *arguments.source):
+        if output.exists() and output.samefile(path):
+            raise MediaError(f"The output {output} would overwrite an input. Choose another name.")
+    return sources
+
+
+def identify(swapper: FaceSwapper, sources: Sequence[Photo]) -> Identity:
+    """Whom the source photos show. Raises NoFaceFoundError, RefusedFaceError."""
+    identity = swapper.identity_of([photo.image for photo in sources])
+    say_notes(identity.notices)
+    return identity
+
+
+def _min_score(text: str) -> float:
+    try:
+        return SwapOptions(min_score=float(text)).min_score
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a number") from error
+    except OptionError as error:
+        raise argparse.ArgumentTypeError(str(error).rstrip(".")) from error
+
+
+def _face_choice(text: str) -> FaceChoice:
+    try:
+        return parse_faces(text)
+    except OptionError as error:
+        raise argparse.ArgumentTypeError(str(error).rstrip(".")) from error

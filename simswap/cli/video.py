@@ -1,35 +1,33 @@
-"""`python -m simswap video`: its options, its progress bar, and what it says at the end."""
+"""`python -m simswap video`: swap faces in a video, or in a folder of pictures."""
 
 from __future__ import annotations
 
+import argparse
 import sys
 from argparse import ArgumentParser, Namespace
 from collections.abc import Callable
-from dataclasses import fields
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from tqdm import tqdm
-
-from simswap.errors import OptionError
-from simswap.media.frames import FrameFolder
-from simswap.media.photos import check_writable
+from simswap.cli import options
+from simswap.cli.messages import give_path, say, say_notes
+from simswap.errors import OptionError, SimSwapError
 from simswap.types import Identity, SwapOptions
-from simswap.video.options import OnProgress, VideoOptions, VideoProgress, VideoReport
-from simswap.video.source.info import probe_video, trim
-from simswap.video.writing import PRESETS
 
 if TYPE_CHECKING:
+    from tqdm import tqdm
+
     from simswap.swapper import FaceSwapper
+    from simswap.video.options import OnProgress, VideoOptions, VideoProgress, VideoReport
 
-SUMMARY = "swap faces in a video, or in a folder of pictures"
+    Swap = Callable[[FaceSwapper, Identity, SwapOptions, OnProgress], VideoReport]
+
 LINE_SECONDS = 10.0  # between two lines of progress where there is no terminal
-Swap = Callable[["FaceSwapper", Identity, SwapOptions, OnProgress], VideoReport]
 
 
-def add_options(parser: ArgumentParser, whole_number: Callable[[int, int], type]) -> None:
-    """The options that only `video` has. whole_number: makes the type of a number in a range."""
-    defaults = VideoOptions()
+def add_options(parser: ArgumentParser) -> None:
+    """The options of `video`."""
+    options.add_files(parser, "VIDEO", ".mp4 or .webm")
     add = parser.add_argument
     add(
         "--frames",
@@ -40,20 +38,18 @@ def add_options(parser: ArgumentParser, whole_number: Callable[[int, int], type]
     add("--end", type=_seconds, metavar="TIME", help="the first moment left out (default: end)")
     add(
         "--crf",
-        type=whole_number(0, 63),
+        type=options.whole_number(0, 63),
         metavar="N",
         help="quality, lower is better and larger (default 18 for .mp4, 28 for .webm)",
     )
     add(
         "--preset",
-        choices=PRESETS,
-        default=defaults.preset,
-        help=f"of the encoder, speed against size (default {defaults.preset})",
+        metavar="NAME",
+        help="of the encoder, speed against size: ultrafast to veryslow (default veryfast)",
     )
     add(
         "--detect-every",
-        type=whole_number(1, 100),
-        default=defaults.detect_every,
+        type=options.whole_number(1, 100),
         metavar="N",
         help="look for faces in every n-th frame and follow them between: faster (default 3)",
     )
@@ -70,65 +66,98 @@ def add_options(parser: ArgumentParser, whole_number: Callable[[int, int], type]
         help="go on where the same command was interrupted (the default)",
     )
     again.add_argument("--restart", action="store_true", help="begin anew instead")
+    options.add_swap(parser)
+
+
+def run(arguments: Namespace) -> int:
+    """Swap, and show how far it is; the model is loaded once all files have been found sound."""
+    from simswap.video import words
+
+    how, video = options.swap_options(arguments), video_options(arguments)
+    swap = (_plan_pictures if arguments.frames else _plan_video)(arguments, video)
+    sources = options.read_sources(arguments)
+    swapper = options.load_swapper(arguments)
+    identity = options.identify(swapper, sources)
+    bar = ProgressBar()
+    try:
+        report = swap(swapper, identity, how, bar.show)
+    except KeyboardInterrupt:
+        bar.end()
+        say(how_to_go_on(arguments, bar.newest))
+        return 130
+    except SimSwapError:
+        bar.end()
+        raise
+    bar.end()
+    say_notes(report.notices)
+    say(words.told(report))
+    give_path(arguments.output)
+    return 0
 
 
 def video_options(arguments: Namespace) -> VideoOptions:
     """VideoOptions as typed; a value outside its range is a wrong command line."""
+    from simswap.video.options import VideoOptions
+
     if arguments.frames:
-        given = [
-            f"--{name.replace('_', '-')}"
-            for name in ("start", "end", "crf", "job_folder")
-            if getattr(arguments, name) is not None
-        ]
-        if given:
-            arguments.parser.error(f"{given[0]} is for videos and cannot go with --frames")
-    names = {field.name for field in fields(VideoOptions)} & set(vars(arguments))
+        for name in ("start", "end", "crf", "job_folder"):
+            if getattr(arguments, name) is not None:
+                flag = f"--{name.replace('_', '-')}"
+                arguments.parser.error(f"{flag} is for videos and cannot go with --frames")
+    names = ("start", "end", "crf", "preset", "detect_every")
+    given = {name: getattr(arguments, name) for name in names}
+    given = {name: value for name, value in given.items() if value is not None}
     try:
-        values = {name: getattr(arguments, name) for name in names}
-        return VideoOptions(**values, steady=not arguments.no_steady)
+        return VideoOptions(**given, steady=not arguments.no_steady)
     except OptionError as error:
         arguments.parser.error(str(error))
 
 
-def planned(arguments: Namespace, video: VideoOptions) -> Swap:
+def _plan_pictures(arguments: Namespace, video: VideoOptions) -> Swap:
+    """Check the folders, and return what does the work once the model is loaded."""
+    from simswap.media.frames import FrameFolder
+
+    folder = FrameFolder.plan(arguments.target, arguments.output)
+
+    def swap(
+        swapper: FaceSwapper, source: Identity, how: SwapOptions, on_progress: OnProgress
+    ) -> VideoReport:
+        from simswap.video.frame_folder import swap_folder
+
+        return swap_folder(swapper, folder, source, how, video, on_progress, arguments.resume)
+
+    return swap
+
+
+def _plan_video(arguments: Namespace, video: VideoOptions) -> Swap:
     """Check the files, and return what does the work once the model is loaded."""
-    if arguments.frames:
-        folder = FrameFolder.plan(arguments.target, arguments.output)
+    from simswap.media.photos import check_writable
+    from simswap.video.source.info import probe_video, trim
 
-        def swap_pictures(
-            swapper: FaceSwapper, source: Identity, options: SwapOptions, on_progress: OnProgress
-        ) -> VideoReport:
-            from simswap.video.frame_folder import swap_folder
-
-            return swap_folder(
-                swapper, folder, source, options, video, on_progress, arguments.resume
-            )
-
-        return swap_pictures
     output = Path(arguments.output)
     video.encoding(output)
     trim(probe_video(arguments.target, video.limits), video.start, video.end)
     check_writable(output)
 
-    def swap_video(
-        swapper: FaceSwapper, source: Identity, options: SwapOptions, on_progress: OnProgress
+    def swap(
+        swapper: FaceSwapper, source: Identity, how: SwapOptions, on_progress: OnProgress
     ) -> VideoReport:
         return swapper.swap_video(
             arguments.target,
             output,
             source,
-            options,
+            how,
             video=video,
             on_progress=on_progress,
             job_folder=arguments.job_folder,
             resume=not arguments.restart,
         )
 
-    return swap_video
+    return swap
 
 
 def how_to_go_on(arguments: Namespace, progress: VideoProgress | None) -> str:
-    """What somebody is told who has interrupted the work."""
+    """The message after an interruption."""
     done = "" if progress is None else f" at {progress.frames_done} of {progress.frames_total}"
     if arguments.frames:
         return f"Interrupted{done} pictures. The same command with --resume goes on from there."
@@ -147,6 +176,8 @@ class ProgressBar:
 
     def show(self, progress: VideoProgress) -> None:
         """Take note of progress."""
+        from tqdm import tqdm
+
         if self._bar is None:
             self._bar = tqdm(
                 total=progress.frames_total,
@@ -165,11 +196,11 @@ class ProgressBar:
 
 
 def _seconds(text: str) -> float:
-    """Seconds of "90", "1:30" or "0:01:30.5"; raises ValueError, which argparse tells."""
+    """Seconds of "90", "1:30" or "0:01:30.5"."""
     parts = text.split(":")
-    if len(parts) > 3 or not all(part and part[0].isdigit() for part in parts):
-        raise ValueError
-    return sum(float(part) * 60**power for power, part in enumerate(reversed(parts)))
-
-
-_seconds.__name__ = "time"  # what argparse calls it: "invalid time value"
+    try:
+        if len(parts) > 3 or not all(part and part[0].isdigit() for part in parts):
+            raise ValueError
+        return sum(float(part) * 60**power for power, part in enumerate(reversed(parts)))
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a time such as 90 or 1:30.5") from error

@@ -9,10 +9,8 @@ from __future__ import annotations
 import gradio as gr
 
 from simswap import SimSwapError
-from simswap.demo import page_parts
-from simswap.types import is_public
+from simswap.demo.settings import is_public
 
-ELEM_ID = "consent"
 WORDS = "I have the right to use these faces: they are mine, or their people have agreed."
 
 
@@ -21,13 +19,8 @@ class ConsentError(SimSwapError):
 
 
 def build() -> gr.Checkbox:
-    """The page's checkbox; build it before the tabs, which find it by `checkbox`."""
-    return gr.Checkbox(False, label=WORDS, container=False, elem_id=ELEM_ID)
-
-
-def checkbox() -> gr.Checkbox:
-    """The checkbox of the page that is being built: an input of whatever swaps."""
-    return page_parts.find(ELEM_ID)
+    """The page's checkbox: an input of whatever swaps."""
+    return gr.Checkbox(False, label=WORDS, container=False, elem_id="consent")
 
 
 def check_ticked(is_ticked: object) -> None:

@@ -4,13 +4,11 @@ from __future__ import annotations
 
 import gradio as gr
 
-from simswap import SwapOptions
 from simswap.demo.calls.arguments import File, Files, Flag, Number, Text, build_endpoint
+from simswap.demo.choices import DEFAULTS, Choices
 from simswap.demo.consent import check_said
 from simswap.demo.services import photos
 from simswap.demo.services.uploads import read_upload
-
-DEFAULTS = SwapOptions()
 
 
 def swap_image(
@@ -43,17 +41,15 @@ def swap_image(
         The new photo, and a summary: num_faces (found), swapped (their numbers), seconds (taken),
         notices (worth reading).
     """
-    with photos.readable_errors():
-        check_said(consent)
-    return photos.swap_uploads(
-        source or [],
-        target,
+    check_said(consent)
+    choices = Choices(
         faces=faces,
         format=format,
         match_colour=match_colour,
         mask_softness=mask_softness,
         model=model,
     )
+    return photos.swap_uploads(source or [], target, choices)
 
 
 @photos.thrifty
@@ -72,8 +68,7 @@ def detect_faces(
         and right corner of the mouth: each [x, y], as a viewer sees them) and score. Positions are
         pixels of the photo held upright.
     """
-    with photos.readable_errors():
-        image = read_upload(photo).image
+    image = read_upload(photo).image
     return [
         {
             "box": face.box.astype(float).round(1).tolist(),

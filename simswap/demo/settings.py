@@ -1,4 +1,4 @@
-"""Settings of the demo's operator: numbers in environment variables."""
+"""Settings of the demo's operator, in environment variables."""
 
 from __future__ import annotations
 
@@ -6,6 +6,11 @@ import math
 import os
 
 from simswap.errors import OptionError
+
+
+def is_public() -> bool:
+    """Whether this runs as a Space, where strangers call it and see results."""
+    return bool(os.environ.get("SPACE_ID"))
 
 
 def whole_number(setting: str, default: int) -> int:

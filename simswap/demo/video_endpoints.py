@@ -9,11 +9,12 @@ import gradio as gr
 
 from simswap import VideoProgress, VideoReport
 from simswap.demo.calls.arguments import File, Files, Flag, Number, Text, build_endpoint
+from simswap.demo.choices import VideoChoices
 from simswap.demo.consent import check_said
-from simswap.demo.services import photos, videos
-from simswap.demo.services.videos import Choices, Outcome
+from simswap.demo.services import videos
+from simswap.demo.services.videos import Outcome
 
-DEFAULTS = Choices()
+DEFAULTS = VideoChoices()
 
 
 def swap_video(  # noqa: D417 (progress is no argument of callers)
@@ -56,16 +57,24 @@ def swap_video(  # noqa: D417 (progress is no argument of callers)
         frames_per_second, notices (worth reading). Until the end no video, and how far it is:
         frames_done, frames_total, frames_per_second, eta_seconds.
     """
-    with photos.readable_errors():
-        check_said(consent)
-    how = (format, crf, detect_every, match_colour, mask_softness)
-    choices = Choices(faces, start, end, *how, model)
+    check_said(consent)
+    choices = VideoChoices(
+        faces=faces,
+        start=start,
+        end=end,
+        format=format,
+        crf=crf,
+        detect_every=detect_every,
+        match_colour=match_colour,
+        mask_softness=mask_softness,
+        model=model,
+    )
     with closing(videos.swap_uploads(source or [], target, choices)) as steps:
         for step in steps:
-            yield _told(step, progress)
+            yield _answer(step, progress)
 
 
-def _told(
+def _answer(
     step: VideoProgress | Outcome, progress: gr.Progress
 ) -> tuple[str | None, dict[str, object]]:
     if not isinstance(step, VideoProgress):

@@ -35,7 +35,7 @@ class GeneratorConfig:
     num_blocks: int = 9  # identity blocks in the bottleneck
     first_level: int = 1  # number of the first halving in the checkpoint's names (512 beta: 0)
     pixel_range: Literal["unit", "imagenet"] = "unit"  # what the body takes and gives
-    embedding_size: int = 512
+    embedding_size: int = 512  # of the identity embedding
     embedding_scale: float = 1.0  # on the unit-norm embedding; sqrt(512) gives unit variance
     identity_guidance: float = 0.0  # for the pipeline, see push_embeddings_apart; the paper: 0
     gated_skips: bool = False  # ours: GatedSkip after each doubling but the last

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from simswap.__main__ import NOT_TOLD, main
-from simswap.cli import photo_benchmark
+from simswap.__main__ import COMMANDS, NOT_TOLD, main
+from simswap.cli.benchmark import photo as photo_benchmark
 from simswap.media.photos import read_photo
 from simswap.provenance.metadata import read_mark
 from tests.support.examples import EXAMPLES, ROOT
@@ -130,7 +130,7 @@ def test_an_interrupt_leaves_quietly(monkeypatch, capsys):
     def interrupt(path):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("simswap.__main__.read_photo", interrupt)
+    monkeypatch.setattr("simswap.media.photos.read_photo", interrupt)
     assert main(["faces", ASTRONAUT]) == 130
     assert capsys.readouterr() == ("", "")
 
@@ -148,11 +148,34 @@ def test_a_reader_that_leaves_early_is_no_error():
     assert process.wait() == NOT_TOLD
 
 
-@pytest.mark.parametrize("command", ["image", "faces", "verify", "benchmark"])
+@pytest.mark.parametrize("command", COMMANDS)
 def test_every_command_explains_itself(command, capsys):
     with pytest.raises(SystemExit, match="0"):
         main([command, "--help"])
     assert "usage" in capsys.readouterr().out
+
+
+def test_help_imports_nothing_heavy():
+    code = (
+        "import contextlib, sys; from simswap.__main__ import COMMANDS, main\n"
+        "for words in [[], *([command] for command in COMMANDS)]:\n"
+        "    with contextlib.suppress(SystemExit): main([*words, '--help'])\n"
+        "heavy = {'numpy', 'cv2', 'PIL', 'av', 'torch', 'huggingface_hub', 'c2pa'}\n"
+        "sys.stderr.write(' '.join(heavy & set(sys.modules)))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert done.stdout.count("usage") == 1 + len(COMMANDS)
+
+
+def test_help_states_the_defaults_that_videos_have(capsys):
+    from simswap import VideoOptions
+
+    with pytest.raises(SystemExit):
+        main(["video", "--help"])
+    said = " ".join(capsys.readouterr().out.split())
+    assert f"(default {VideoOptions().preset})" in said
+    assert f"faster (default {VideoOptions().detect_every})" in said
 
 
 def test_the_benchmark_photo_has_the_size_asked_for_and_one_face(swapper):

@@ -92,8 +92,8 @@ def test_video_takes_a_stretch_and_encoder_settings(face_clip, tmp_path):
     ("options", "message"),
     [
         (["--crf", "70"], "whole number from 0 to 63"),
-        (["--start", "soon"], "invalid time value"),
-        (["--preset", "warp"], "invalid choice"),
+        (["--start", "soon"], "not a time such as"),
+        (["--preset", "warp"], "choose one of"),
         (["--resume", "--restart"], "not allowed with"),
         (["--detect-evry", "3"], "did you mean --detect-every"),
         (["--frames", "--start", "3"], "cannot go with --frames"),

@@ -2,6 +2,7 @@
 
 import pytest
 
+from simswap import OptionError
 from simswap.demo import consent
 
 
@@ -26,12 +27,10 @@ def test_callers_of_a_public_space_must_say_it(monkeypatch, answer):
 
 
 def test_the_endpoint_asks_before_it_looks_at_any_photo(monkeypatch):
-    import gradio as gr
-
     from simswap.demo import photo_endpoints
 
     monkeypatch.setenv("SPACE_ID", "somebody/simswap")
-    with pytest.raises(gr.Error, match="Pass consent=True"):
+    with pytest.raises(consent.ConsentError, match="Pass consent=True"):
         photo_endpoints.swap_image(None, None)
-    with pytest.raises(gr.Error, match="no source photo"):
+    with pytest.raises(OptionError, match="no source photo"):
         photo_endpoints.swap_image(None, None, consent=True)

@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from simswap import Face, FaceSwapper, geometry
-from simswap.cli import photo_benchmark
+from simswap.cli.benchmark import photo as photo_benchmark
 from simswap.swap import stages
 from tests.support.weights.tiny_bundle import make_bundle
 

@@ -2,7 +2,8 @@ import numpy as np
 import pytest
 
 from simswap import SwapOptions
-from simswap.cli.options import parse, swap_options
+from simswap.__main__ import parse
+from simswap.cli.options import swap_options
 from simswap.swap import label as visible_label
 
 
@@ -30,13 +31,6 @@ def test_the_label_follows_the_option(swapper, astronaut, grace_hopper):
         for label in (False, True)
     )
     assert np.array_equal(labelled, visible_label.with_label(plain))
-
-
-def test_only_a_public_space_labels_unasked(monkeypatch):
-    monkeypatch.delenv("SPACE_ID", raising=False)
-    assert not SwapOptions().label
-    monkeypatch.setenv("SPACE_ID", "somebody/simswap")
-    assert SwapOptions().label
 
 
 def test_the_shell_labels_when_asked():

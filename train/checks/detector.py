@@ -235,7 +235,9 @@ def report_scrfd(detector: FaceDetector, folder: Path, scrfd: Scrfd, min_score: 
 def main() -> None:
     """Load the detector, then one table after the other."""
     parser = argparse.ArgumentParser(description=__doc__.split("\n\n")[0])
-    parser.add_argument("--data", type=Path, default=Path("../shared/data"))
+    parser.add_argument(
+        "--data", type=Path, required=True, help="folder with models/, media/ and eval/"
+    )
     bundled = Path("assets/models/simswap-lite-128/detector.safetensors")
     parser.add_argument("--weights", type=Path, default=bundled)
     parser.add_argument("--min-score", type=float, default=SwapOptions.min_score)

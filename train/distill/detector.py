@@ -131,7 +131,7 @@ def _step(
 def main() -> None:
     """Teacher, photos, training, weights."""
     parser = argparse.ArgumentParser(description=__doc__.split("\n\n")[0])
-    parser.add_argument("--data", type=Path, default=Path("../shared/data"))
+    parser.add_argument("--data", type=Path, required=True, help="folder with models/ and faces/")
     parser.add_argument("--output", type=Path, required=True)
     parser.add_argument("--num-steps", type=int, default=DistillationConfig.num_steps)
     parser.add_argument("--threads", type=int, default=1)

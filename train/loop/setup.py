@@ -18,7 +18,7 @@ from train.loop.steps import Pairs
 from train.pairing.blocks import Position
 from train.pairing.cache import cache_photos
 from train.pairing.cached_pairs import CachedPairLoader
-from train.pairing.loader import LoaderState, PairLoader, open_data, pair_settings
+from train.pairing.loader import LoaderState, PairLoader, open_data
 from train.pairing.mixed_pairs import MixedPhotos, stream_of
 
 logger = logging.getLogger(__name__)
@@ -36,7 +36,9 @@ def choose_precision(asked: str) -> str:
         has_bf16 = any(capabilities.get(name) for name in ("avx512_bf16", "amx_bf16", "bf16"))
     if asked == "bf16" and not has_bf16:
         logger.warning("This device only imitates bf16; --mixed-precision no is far faster.")
-    return asked if asked != "auto" else "bf16" if has_bf16 else "no"
+    if asked != "auto":
+        return asked
+    return "bf16" if has_bf16 else "no"
 
 
 def make_accelerator(config: TrainConfig) -> Accelerator:
@@ -83,7 +85,6 @@ def make_loader(
     state: LoaderState | None = None,
 ) -> PairLoader | CachedPairLoader:
     """This process's endless batches, from where `state` says."""
-    settings = pair_settings(config)
     options = {
         "rank": accelerator.process_index,
         "world": accelerator.num_processes,
@@ -92,16 +93,16 @@ def make_loader(
         "state": state,
     }
     if config.cache_photos:
-        photos = cache_photos(shards, settings, accelerator.device, config.num_workers)
-        return CachedPairLoader(photos, settings, **options)
-    return PairLoader(shards, settings, num_workers=config.num_workers, **options)
+        photos = cache_photos(shards, config, accelerator.device, config.num_workers)
+        return CachedPairLoader(photos, config, **options)
+    return PairLoader(shards, config, num_workers=config.num_workers, **options)
 
 
 def fixed_pairs(
     config: TrainConfig, shards: PhotoShards | MixedPhotos, device: torch.device
 ) -> Pairs:
     """The same different-identity pairs throughout a run, to watch them change."""
-    stream = stream_of(shards, pair_settings(config))
+    stream = stream_of(shards, config)
     return Pairs.of(next(stream.batches(Position(), never_same())), device)
 
 

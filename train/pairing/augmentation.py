@@ -26,28 +26,28 @@ class Augmentation:
     The first six are the bundled model's recipe. The others happen to a share of the photos.
     """
 
-    mirror: float = 0.5  # chance
+    mirror: float = 0.5  # chance of a mirrored crop
     shift: float = 0.03  # of the crop's side, each way
-    scale: float = 0.04  # relative
-    roll: float = 3.0  # degrees
-    gain: float = 0.15  # of all channels together
-    channel_gain: float = 0.1  # of each channel by itself
+    scale: float = 0.04  # relative, each way
+    roll: float = 3.0  # degrees, each way
+    gain: float = 0.15  # of all channels together, relative, each way
+    channel_gain: float = 0.1  # of each channel by itself, relative, each way
 
-    exposure: float = 0.0  # chance
+    exposure: float = 0.0  # chance of a lighter or darker photo
     exposure_stops: float = 1.0  # at most, each way
-    contrast: float = 0.0  # chance
+    contrast: float = 0.0  # chance of a flatter or harder photo
     contrast_range: float = 0.4  # relative
-    white_balance: float = 0.0  # chance
+    white_balance: float = 0.0  # chance of a warmer or colder photo
     white_balance_range: float = 0.2  # relative gain of red against blue
-    low_light: float = 0.0  # chance
-    low_light_stops: float = 3.0  # at most, at least half of it; dark photos are noisy and pale
-    grey: float = 0.0  # chance
-    blur: float = 0.0  # chance
+    low_light: float = 0.0  # chance of a dark, noisy photo
+    low_light_stops: float = 3.0  # at most, at least half of it
+    grey: float = 0.0  # chance of a photo without colour
+    blur: float = 0.0  # chance of a soft photo
     blur_sigma: float = 1.2  # px, at most, at least a third of it
-    noise: float = 0.0  # chance
+    noise: float = 0.0  # chance of a grainy photo
     noise_std: float = 0.03  # at most, of the range of values
-    jpeg: float = 0.0  # chance
-    jpeg_quality: int = 30  # at least
+    jpeg: float = 0.0  # chance of a squeezed JPEG
+    jpeg_quality: int = 30  # at least, of 95
     sources: float = 1.0  # share of these chances for sources; 0: theirs stay as they are
 
     def __post_init__(self) -> None:

@@ -14,10 +14,11 @@ from torch.utils.data import DataLoader, IterableDataset, get_worker_info
 
 from simswap.errors import SimSwapError
 from simswap.geometry import frame_to_crop_transform, warp_to_crop
+from train.config import PairSettings
 from train.data.shards import PhotoRow, PhotoShards, decode_photo
 from train.errors import CorruptPhotoError, TrainingError
 from train.pairing.alignment import IDENTITY_CROP, align_source, coverage
-from train.pairing.pairs import PairSettings, landmarks_advice, reasons_for, say_corrupt
+from train.pairing.pairs import landmarks_advice, reasons_for, say_corrupt
 
 logger = logging.getLogger(__name__)
 

@@ -16,11 +16,12 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from simswap.geometry import TEMPLATES, similarity_transform
+from train.config import PairSettings
 from train.pairing.alignment import IDENTITY_CROP, colour_gains, jitter_transforms
 from train.pairing.blocks import Position
 from train.pairing.cache import CachedPhotos, held_size
 from train.pairing.loader import LoaderState
-from train.pairing.pairs import PairBatch, PairSettings
+from train.pairing.pairs import PairBatch
 
 
 class CachedPairLoader:

@@ -12,12 +12,12 @@ import torch
 from torch.utils.data import DataLoader, IterableDataset, get_worker_info
 
 from simswap.errors import SimSwapError
-from train.config import TrainConfig
+from train.config import PairSettings, TrainConfig
 from train.data.shards import Columns, PhotoShards, open_photos
 from train.data.sources import split_at_commas
 from train.pairing.blocks import Position
 from train.pairing.mixed_pairs import MixedPhotos, stream_of
-from train.pairing.pairs import PairBatch, PairSettings, say_corrupt
+from train.pairing.pairs import PairBatch, say_corrupt
 
 logger = logging.getLogger(__name__)
 
@@ -50,12 +50,6 @@ def open_data(config: TrainConfig, *, examples_folder: str = "") -> PhotoShards 
         sources = split_at_commas(config.data)
         return MixedPhotos(tuple(open_photos(one, columns, split=config.split) for one in sources))
     return open_photos(examples_folder or config.data, columns, split=config.split)
-
-
-def pair_settings(config: TrainConfig) -> PairSettings:
-    """The part of a run's configuration that pairs depend on."""
-    names = PairSettings.__dataclass_fields__
-    return PairSettings(**{name: getattr(config, name) for name in names})
 
 
 class PairLoader:

@@ -13,9 +13,10 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from train.config import PairSettings
 from train.data.shards import PhotoShards
 from train.pairing.blocks import Draw, Position
-from train.pairing.pairs import PairSettings, PairStream
+from train.pairing.pairs import PairStream
 
 
 @dataclass(frozen=True, eq=False)

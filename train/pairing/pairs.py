@@ -11,16 +11,17 @@ import itertools
 import logging
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
 from torch import Tensor
 
+from train.config import PairSettings
 from train.data.shards import PhotoRow, PhotoShards, decode_photo
 from train.errors import CorruptPhotoError, TrainingError
 from train.pairing.alignment import align_another_view, align_source, align_target, coverage
-from train.pairing.augmentation import Augmentation, vary_picture
+from train.pairing.augmentation import vary_picture
 from train.pairing.blocks import Block, Draw, Position
 from train.pairing.pasting import CANDIDATES, beard_of, fits, paste_lower_face
 
@@ -28,24 +29,6 @@ logger = logging.getLogger(__name__)
 
 MAX_DRAWS = 50  # of a source, before a target is given up
 TARGET_PICTURE, SOURCE_PICTURE, PASTED = 1, 2, 3  # purposes that have chance of their own
-
-
-@dataclass(frozen=True)
-class PairSettings:
-    """What of the run's configuration concerns pairs; see TrainConfig."""
-
-    crop_template: str
-    crop_size: int
-    batch_size: int
-    block_rows: int
-    mix_shards: int
-    photos_per_person: int
-    min_coverage: float
-    seed: int
-    augmentation: Augmentation = field(default_factory=Augmentation)
-    data_weights: tuple[float, ...] = ()
-    source_weights: tuple[float, ...] = ()
-    pasted: float = 0.0
 
 
 @dataclass(frozen=True, eq=False)

@@ -25,7 +25,6 @@ from torch import Tensor
 
 from simswap.files import write_whole
 from simswap.media.photos import check_writable
-from train.config import TrainConfig
 from train.data.shards import PhotoShards, open_photos
 from train.errors import TrainingError
 from train.networks.glasses import GlassesDirection, fit_direction, network_names, save_directions
@@ -153,10 +152,9 @@ def _make_writable(path: Path) -> None:
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Photos, edges, embeddings, directions, file. Raises SimSwapError."""
-    defaults = TrainConfig()
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--data", default=defaults.data, help="as for train/train.py")
-    parser.add_argument("--teachers", default=",".join(defaults.teachers), help="the run's")
+    parser.add_argument("--data", required=True, help="as for train/train.py")
+    parser.add_argument("--teachers", required=True, help="the run's, with commas")
     parser.add_argument("--output", type=Path, required=True, help="safetensors file to write")
     parser.add_argument("--every", type=int, default=4, help="one photo in so many is looked at")
     parser.add_argument("--sheet", type=Path, help="PNG of those taken for wearers")

@@ -9,8 +9,12 @@ from simswap.verify.report import Report, details, headline
 
 # What a glance shows of each verdict; the words beside it say the same.
 SIGNS = {
-    **{"marked": "✓", "signed": "i", "altered": "!"},
-    **{"unchecked": "?", "unmarked": "?", "error": "!"},
+    "marked": "✓",
+    "signed": "i",
+    "altered": "!",
+    "unchecked": "?",
+    "unmarked": "?",
+    "error": "!",
 }
 
 
@@ -25,10 +29,11 @@ def show_error(message: str) -> str:
 
 
 def _card(verdict: str, title: str, lines: Sequence[str], more: str = "") -> str:
-    listed = "".join(f"<li>{html.escape(line)}</li>" for line in lines)
+    items = "".join(f"<li>{html.escape(line)}</li>" for line in lines)
+    details = f"<ul>{items}</ul>" if lines else ""
     return (
         f'<div class="report {verdict}"><span aria-hidden="true">{SIGNS[verdict]}</span>'
-        f"<div><p>{html.escape(title)}</p>{listed and f'<ul>{listed}</ul>'}{more}</div></div>"
+        f"<div><p>{html.escape(title)}</p>{details}{more}</div></div>"
     )
 
 

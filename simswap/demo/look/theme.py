@@ -114,12 +114,12 @@ def count(num_faces: int) -> str:
     return f"{num_faces} {_faces(num_faces)} found.{advice}"
 
 
-def tell(summary: Mapping[str, Any]) -> list[str]:
-    """What a swap did, from its summary."""
-    swapped, found = len(summary["swapped"]), summary["num_faces"]
+def summary(facts: Mapping[str, Any]) -> list[str]:
+    """What a swap did, from the service's summary."""
+    swapped, found = len(facts["swapped"]), facts["num_faces"]
     of_all = "" if swapped == found else f" of {found}"
-    seconds = max(summary["seconds"], 0.01)
-    return [f"Swapped {swapped}{of_all} {_faces(found)} in {seconds:.2f} s.", *summary["notices"]]
+    seconds = max(facts["seconds"], 0.01)
+    return [f"Swapped {swapped}{of_all} {_faces(found)} in {seconds:.2f} s.", *facts["notices"]]
 
 
 def fine_print(machine: str, models: Sequence[str], signing: str) -> str:

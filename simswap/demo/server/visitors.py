@@ -17,8 +17,8 @@ from typing import TYPE_CHECKING
 from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Receive, Scope, Send
 
+from simswap.demo.settings import is_public
 from simswap.errors import OptionError
-from simswap.types import is_public
 
 if TYPE_CHECKING:
     from gradio.mcp import GradioMCPServer

@@ -11,6 +11,8 @@ from spaces.config import Config
 
 from simswap import Identity, OptionError, SwapOptions, SwapResult
 from simswap.demo import models
+from simswap.demo.calls.failures import readable_errors
+from simswap.demo.choices import Choices
 from simswap.demo.services import photos as service
 from simswap.demo.services.live_sessions import LiveSession, LiveSessions, SwapStream
 from simswap.swap.stream import StreamOptions
@@ -22,30 +24,27 @@ IS_GPU_LENT = Config.zero_gpu
 sessions = LiveSessions()
 
 
-def open_session(last: object, sources: list[str], faces: str, model: str | None) -> LiveSession:
+def open_session(last: object, sources: list[str], choices: Choices) -> LiveSession:
     """Give a page a session of its own with the person that its uploaded photos show.
 
-    last: the token of the page's last session, which then ends; faces: 'all' or 'largest'; model: a
-    name.
+    last: the token of the page's last session, which then ends.
     """
-    session = LiveSession(*_way_to_swap(sources, faces, model))
-    with service.readable_errors():
-        with suppress(OptionError):
-            sessions.end(sessions.shown(last))
-        sessions.open(session.token, session)
+    session = LiveSession(*_way_to_swap(sources, choices))
+    with suppress(OptionError):
+        sessions.end(sessions.shown(last))
+    sessions.open(session.token, session)
     return session
 
 
-def change_session(session: LiveSession, sources: list[str], faces: str, model: str | None) -> None:
+def change_session(session: LiveSession, sources: list[str], choices: Choices) -> None:
     """Let a session, which keeps its token, go on as a new one would begin."""
-    session.change(*_way_to_swap(sources, faces, model))
+    session.change(*_way_to_swap(sources, choices))
 
 
-def _way_to_swap(sources: list[str], faces: str, model: str | None) -> tuple[SwapStream, str]:
+def _way_to_swap(sources: list[str], choices: Choices) -> tuple[SwapStream, str]:
     """What turns frames into results, and the name of the model that does it."""
-    with service.readable_errors():
-        options, swapper = SwapOptions(faces=faces), models.by_name(model)
-        photos = service.read_sources(sources)
+    options, swapper = choices.swap_options(), models.by_name(choices.model)
+    photos = service.read_sources(sources)
     identity = find_identity([photo.image for photo in photos], swapper.name)
 
     def swap(frames: Iterator[np.ndarray]) -> Iterator[SwapResult]:
@@ -57,13 +56,14 @@ def _way_to_swap(sources: list[str], faces: str, model: str | None) -> tuple[Swa
 
 
 @spaces.GPU(duration=15)
+@readable_errors()
 def find_identity(photos: list[np.ndarray], model: str) -> Identity:
     """The person that photos ([H, W, 3] uint8 RGB) show, as a model sees them."""
-    with service.readable_errors():
-        return models.by_name(model).identity_of(photos)
+    return models.by_name(model).identity_of(photos)
 
 
 @spaces.GPU(duration=10)
+@readable_errors()
 def swap_on_lent_gpu(
     frame: np.ndarray, identity: Identity, options: SwapOptions, model: str
 ) -> SwapResult:

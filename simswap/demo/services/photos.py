@@ -1,6 +1,7 @@
 """What the demo does with a visitor's photos; the page and the endpoints share these functions.
 
 Models go by their names: what runs on a lent GPU is sent to another process, and they are not.
+That process passes on no error but Gradio's own, so what runs there makes its errors readable.
 """
 
 from __future__ import annotations
@@ -19,12 +20,12 @@ import torch
 from simswap import Face, OptionError, SigningError, SwapOptions, SwapResult
 from simswap.demo import models
 from simswap.demo.calls.failures import readable_errors, thrifty
+from simswap.demo.choices import Choices
 from simswap.demo.services.uploads import read_upload, upload_folder, uploaded_file
 from simswap.demo.services.video_limits import LOOK_SECONDS, VERIFY_LIMITS
 from simswap.media.decoding import MIN_SIDE
 from simswap.media.photos import Photo, write_photo
 from simswap.provenance.signing import default_signer
-from simswap.types import parse_faces
 from simswap.verify.report import Report, look_for_pixel_mark, verify
 
 clock = time.monotonic
@@ -36,10 +37,10 @@ SUFFIXES = {"png": ".png", "jpeg": ".jpg"}
 
 
 @spaces.GPU(duration=15)
+@readable_errors()
 def find_faces(image: np.ndarray, min_score: float, model: str | None) -> list[Face]:
     """Faces of a photo ([H, W, 3] uint8 RGB) as a model's detector sees them, largest first."""
-    with readable_errors():
-        return models.by_name(model).detect(image, min_score)
+    return models.by_name(model).detect(image, min_score)
 
 
 def gpu_seconds(
@@ -51,57 +52,41 @@ def gpu_seconds(
 
 
 @spaces.GPU(duration=gpu_seconds)
+@readable_errors()
 def swap_faces(
     sources: list[np.ndarray], target: np.ndarray, options: SwapOptions, model: str
 ) -> tuple[SwapResult, dict[str, object]]:
     """Swap in a photo; all images [H, W, 3] uint8 RGB. Returns the result and its summary."""
-    with readable_errors():
-        started = time.perf_counter()
-        swapper = models.by_name(model)
-        identity = swapper.identity_of(sources)
-        result = swapper.swap_image(target, identity, options)
-        summary = {
-            "num_faces": len(result.faces),
-            "swapped": list(result.swapped),
-            "seconds": round(time.perf_counter() - started, 3),
-            "notices": [*identity.notices, *result.notices],
-        }
-        return result, summary
+    started = time.perf_counter()
+    swapper = models.by_name(model)
+    identity = swapper.identity_of(sources)
+    result = swapper.swap_image(target, identity, options)
+    summary = {
+        "num_faces": len(result.faces),
+        "swapped": list(result.swapped),
+        "seconds": round(time.perf_counter() - started, 3),
+        "notices": [*identity.notices, *result.notices],
+    }
+    return result, summary
 
 
 @thrifty
 def swap_uploads(
-    sources: list[str],
-    target: str | None,
-    *,
-    faces: str,
-    format: str,
-    match_colour: bool,
-    mask_softness: float,
-    model: str | None,
+    sources: list[str], target: str | None, choices: Choices
 ) -> tuple[str, dict[str, object]]:
-    """Swap in uploaded files. Returns the path of the marked result, and a summary.
-
-    faces: 'all', 'largest', or face numbers such as '0,2'; model: a name, None is the default; the
-    rest as in SwapOptions.
-    """
-    with readable_errors():
-        model = models.by_name(model).name
-        options = SwapOptions(
-            faces=parse_faces(faces), match_colour=match_colour, mask_softness=mask_softness
-        )
-        suffix = _suffix_of(format)
-        photos = read_sources(sources)
-        if target is None:
-            raise OptionError("There is no target photo yet. Add the photo to put the face into.")
-        target_photo = read_upload(target)
+    """Swap in uploaded files. Returns the path of the marked result, and a summary."""
+    model = models.by_name(choices.model).name
+    options, suffix = choices.swap_options(), _suffix_of(choices.format)
+    photos = read_sources(sources)
+    if target is None:
+        raise OptionError("There is no target photo yet. Add the photo to put the face into.")
+    target_photo = read_upload(target)
     images = [photo.image for photo in photos]
     result, summary = swap_faces(images, target_photo.image, options, model)
     del images
     target_photo = replace(target_photo, image=result.image)  # lets go of the photo's own pixels
     read_notices = [notice for photo in (*photos, target_photo) for notice in photo.notices]
-    with readable_errors():
-        path, written = write_result(result.image, target_photo, suffix, model)
+    path, written = write_result(result.image, target_photo, suffix, model)
     summary["notices"] = [*read_notices, *summary["notices"], *written]
     return path, summary
 
@@ -129,9 +114,8 @@ def _read_source(path: str) -> Photo:
 @thrifty
 def convert_result(path: str, format: str, model: str) -> str:
     """Write a result that a model made once more, as `format`; returns the new path."""
-    with readable_errors():
-        result = read_upload(path)
-        path, _ = write_result(result.image, result, _suffix_of(format), model)
+    result = read_upload(path)
+    path, _ = write_result(result.image, result, _suffix_of(format), model)
     return path
 
 
@@ -152,24 +136,23 @@ def write_result(
 @thrifty
 def verify_upload(path: str | None) -> Report:
     """What an uploaded photo's or video's signature and marks say."""
-    with readable_errors():
-        file = uploaded_file(path)
-        return look_at_pixels(verify(file, VERIFY_LIMITS), file)
+    file = uploaded_file(path)
+    return look_at_pixels(verify(file, VERIFY_LIMITS), file)
 
 
 @spaces.GPU(duration=60)
+@readable_errors()
 def look_at_pixels(report: Report, file: Path) -> Report:
     """The report with what the pixels of an uploaded file say."""
     deadline = clock() + LOOK_SECONDS
-    with readable_errors():
-        return look_for_pixel_mark(
-            report,
-            file,
-            models.by_name(None),
-            models.names(),
-            VERIFY_LIMITS,
-            is_over=lambda: clock() > deadline,
-        )
+    return look_for_pixel_mark(
+        report,
+        file,
+        models.by_name(None),
+        models.names(),
+        VERIFY_LIMITS,
+        is_over=lambda: clock() > deadline,
+    )
 
 
 def signing() -> str:

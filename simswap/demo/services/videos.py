@@ -20,63 +20,21 @@ import numpy as np
 import spaces  # before torch, which it prepares for a GPU that is lent call by call
 from PIL import Image
 
-from simswap import Identity, OptionError, SwapOptions, VideoOptions, VideoProgress, VideoReport
+from simswap import Identity, OptionError, SwapOptions, VideoProgress, VideoReport
 from simswap.demo import models
+from simswap.demo.calls.failures import readable_errors
+from simswap.demo.choices import VideoChoices
 from simswap.demo.services import photos as service
 from simswap.demo.services import video_limits
 from simswap.demo.services.uploads import upload_folder, uploaded_file
-from simswap.types import parse_faces
 from simswap.video.job import VideoJob
 from simswap.video.progress import REPORT_SECONDS, Meter, summary, thumbnail
 from simswap.video.source.info import VideoInfo, probe_video, trim
 from simswap.video.source.reading import read_frames
 
-DEFAULTS, VIDEO_DEFAULTS = SwapOptions(), VideoOptions()
 NUM_SAMPLES = 3  # frames in which faces are counted, to guess how long a segment takes
 GPU_ERROR = "ZeroGPU worker error"  # title of what a call that ran out of its time raises
 MAX_TRIES = 3  # of a segment; each asks for twice the time
-
-
-@dataclass(frozen=True)
-class Choices:
-    """What a visitor chooses, as the tab and the endpoint take it; see SwapOptions, VideoOptions.
-
-    faces: 'all', 'largest', or face numbers such as '0,2'. start, end: seconds. model: a name,
-    None is the default.
-    """
-
-    faces: str = "all"
-    start: float = 0.0
-    end: float | None = None
-    format: str = "mp4"
-    crf: int | None = None
-    detect_every: int = VIDEO_DEFAULTS.detect_every
-    match_colour: bool = DEFAULTS.match_colour
-    mask_softness: float = DEFAULTS.mask_softness
-    model: str | None = None
-
-    def swap_options(self) -> SwapOptions:
-        """Which faces, and how. Raises OptionError for a value that cannot be."""
-        return SwapOptions(
-            faces=parse_faces(self.faces),
-            match_colour=self.match_colour,
-            mask_softness=self.mask_softness,
-        )
-
-    def video_options(self) -> VideoOptions:
-        """Which part, and how it is written. Raises OptionError for a value that cannot be."""
-        for name in ("crf", "detect_every"):
-            value = getattr(self, name)
-            if value is not None and value != int(value):
-                raise OptionError(f"{name} is {value}; give a whole number.")
-        return VideoOptions(
-            start=self.start,
-            end=self.end,
-            format=self.format,
-            crf=None if self.crf is None else int(self.crf),
-            detect_every=int(self.detect_every),
-            limits=video_limits.LIMITS,
-        )
 
 
 @dataclass(frozen=True)
@@ -103,24 +61,22 @@ class Preview:
 
 def look_at(target: str | None) -> VideoInfo:
     """What an uploaded video holds; limits are checked."""
-    with service.readable_errors():
-        if target is None:
-            raise OptionError("There is no target video yet. Add the one to put the face into.")
-        return probe_video(uploaded_file(target), video_limits.LIMITS)
+    if target is None:
+        raise OptionError("There is no target video yet. Add the one to put the face into.")
+    return probe_video(uploaded_file(target), video_limits.LIMITS)
 
 
-def preview(sources: list[str], target: str | None, number: int, choices: Choices) -> Preview:
+def preview(sources: list[str], target: str | None, number: int, choices: VideoChoices) -> Preview:
     """Frame `number` of an uploaded video, swapped as the whole would be."""
     info = look_at(target)
-    with service.readable_errors():
-        options, model = choices.swap_options(), models.by_name(choices.model).name
-        number = min(max(int(number), 0), info.num_frames - 1)
-        frame = _frame(info, number)
-        seconds, folder = info.seconds(number), Path(tempfile.mkdtemp(dir=upload_folder()))
-        before = _write_picture(folder / "before.jpg", frame)
-        if not sources:
-            return Preview(before, None, seconds)
-        photos = service.read_sources(sources)
+    options, model = choices.swap_options(), models.by_name(choices.model).name
+    number = min(max(int(number), 0), info.num_frames - 1)
+    frame = _frame(info, number)
+    seconds, folder = info.seconds(number), Path(tempfile.mkdtemp(dir=upload_folder()))
+    before = _write_picture(folder / "before.jpg", frame)
+    if not sources:
+        return Preview(before, None, seconds)
+    photos = service.read_sources(sources)
     images = [photo.image for photo in photos]
     image, num_faces, num_swapped = _swap_frame(images, frame, options, model)
     after = _write_picture(folder / "after.jpg", image)
@@ -128,26 +84,25 @@ def preview(sources: list[str], target: str | None, number: int, choices: Choice
 
 
 def swap_uploads(
-    sources: list[str], target: str | None, choices: Choices
+    sources: list[str], target: str | None, choices: VideoChoices
 ) -> Generator[VideoProgress | Outcome, None, None]:
     """Swap an uploaded video: yields how far it has come, some times a second, then the outcome.
 
     Closing it, as Gradio does when a visitor cancels or leaves, ends the work and removes all of
-    it. Raises gr.Error with a sentence for the visitor.
+    it. Raises SimSwapError, or what a lent GPU raises.
     """
-    with service.readable_errors():
-        options, video = choices.swap_options(), choices.video_options()
-        swapper = models.by_name(choices.model)
-        photos = service.read_sources(sources)
-        info = look_at(target)
-        video_limits.check_length(info, video.start, video.end)
-        first, end = trim(info, video.start, video.end)
-        samples = [_frame(info, number) for number in _sample(first, end)]
+    options, video = choices.swap_options(), choices.video_options()
+    swapper = models.by_name(choices.model)
+    photos = service.read_sources(sources)
+    info = look_at(target)
+    video_limits.check_length(info, video.start, video.end)
+    first, end = trim(info, video.start, video.end)
+    samples = [_frame(info, number) for number in _sample(first, end)]
     images = [photo.image for photo in photos]
     identity, faces_per_frame = _look_at_faces(images, samples, options, swapper.name)
     del samples
     read_notices = [notice for photo in photos for notice in photo.notices]
-    with _job_folder() as folder, service.readable_errors():
+    with _job_folder() as folder:
         output = folder / f"simswap.{choices.format}"
         job = VideoJob.plan(swapper, info.path, output, identity, options, video)
         meter = Meter(None, 0, job.num_frames)
@@ -188,7 +143,7 @@ def _swap_segment(
 ) -> Generator[tuple[int, np.ndarray], None, None]:
     """Make a segment: yields how many of its frames are done, with the newest as a thumbnail."""
     told, swapper = time.monotonic(), models.by_name(job.model)
-    with service.readable_errors(), closing(job.segment_results(swapper, number)) as results:
+    with readable_errors(), closing(job.segment_results(swapper, number)) as results:
         for count, result in enumerate(results, start=1):
             if time.monotonic() - told >= REPORT_SECONDS:
                 told = time.monotonic()
@@ -196,27 +151,27 @@ def _swap_segment(
 
 
 @spaces.GPU(duration=20)
+@readable_errors()
 def _look_at_faces(
     photos: list[np.ndarray], samples: list[np.ndarray], options: SwapOptions, model: str
 ) -> tuple[Identity, float]:
     """Who the photos show, and how many faces a frame has; all images [H, W, 3] uint8 RGB."""
-    with service.readable_errors():
-        swapper = models.by_name(model)
-        identity = swapper.identity_of(photos)
-        found = [swapper.detect(frame, options.min_score) for frame in samples]
-        return identity, float(np.mean([len(faces) for faces in found]))
+    swapper = models.by_name(model)
+    identity = swapper.identity_of(photos)
+    found = [swapper.detect(frame, options.min_score) for frame in samples]
+    return identity, float(np.mean([len(faces) for faces in found]))
 
 
 @spaces.GPU(duration=15)
+@readable_errors()
 def _swap_frame(
     photos: list[np.ndarray], frame: np.ndarray, options: SwapOptions, model: str
 ) -> tuple[np.ndarray, int, int]:
     """A swapped frame, and how many faces it has, found and swapped."""
-    with service.readable_errors():
-        swapper = models.by_name(model)
-        identity = swapper.identity_of(photos)
-        result = next(swapper.swap_frames([frame], identity, options))
-        return result.image, len(result.faces), len(result.swapped)
+    swapper = models.by_name(model)
+    identity = swapper.identity_of(photos)
+    result = next(swapper.swap_frames([frame], identity, options))
+    return result.image, len(result.faces), len(result.swapped)
 
 
 def _sample(first: int, end: int) -> list[int]:

@@ -2,19 +2,29 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import gradio as gr
 
-from simswap import SwapOptions
 from simswap.demo import consent, models
 from simswap.demo.calls.arguments import File, Flag, Number, Text, declare
+from simswap.demo.calls.failures import readable_errors, thrifty
+from simswap.demo.choices import DEFAULTS, Choices
 from simswap.demo.look import theme
 from simswap.demo.services import photos
 from simswap.demo.services.uploads import read_upload
-from simswap.demo.tabs import examples, face_strip, model_picker, shared
+from simswap.demo.tabs import examples, face_strip, shared
+from simswap.demo.tabs.shared import Shared
 
-DEFAULTS = SwapOptions()
 CHOICES = [("All faces", "all"), ("Largest face", "largest"), ("Faces I pick", "picked")]
 FORMATS = [("PNG", "png"), ("JPEG", "jpeg")]
+# Of Choices: what the tab's own components give.
+SETTINGS = {
+    "faces": Text(default="all"),
+    "format": Text(default="png"),
+    "match_colour": Flag(default=DEFAULTS.match_colour),
+    "mask_softness": Number(default=DEFAULTS.mask_softness),
+}
 
 
 # Callbacks of the page. They take what the browser sends as it is (preprocess=False), since
@@ -23,20 +33,20 @@ FORMATS = [("PNG", "png"), ("JPEG", "jpeg")]
 
 def load_example(event: gr.EventData) -> tuple[list[str], str]:
     """Fill in the source and the target."""
-    told = event._data
-    return examples.copies(told.get("example") if isinstance(told, dict) else None)
+    data = event._data
+    return examples.copies(data.get("example") if isinstance(data, dict) else None)
 
 
-@photos.thrifty
+@thrifty
 def show_faces(target: dict | None, choice: str, model: str) -> tuple[dict, str, str]:
     """The strip of faces, a message, and the choice (picks are gone with their photo)."""
     choice = "largest" if choice == "largest" else "all"
     if target is None:
         return face_strip.EMPTY, "", choice
     try:
-        with photos.readable_errors():
+        with readable_errors():
             image = read_upload(target["path"]).image
-        faces = photos.find_faces(image, DEFAULTS.min_score, model)
+            faces = photos.find_faces(image, DEFAULTS.min_score, model)
     except gr.Error as error:
         return face_strip.EMPTY, theme.message(error.message), choice
     return face_strip.show(image, faces, choice), theme.message(theme.count(len(faces))), choice
@@ -46,24 +56,21 @@ def swap_on_page(
     is_agreed: bool,
     source: list[dict] | None,
     target: dict | None,
-    choice: str,
     strip: dict,
-    format: str,
-    match_colour: bool,
-    mask_softness: float,
     model: str,
+    *settings: object,
 ) -> tuple[tuple[str, str], tuple[str, str], gr.DownloadButton, str]:
     """The before/after pair, the result (see `offer`), its download, and what happened."""
-    with photos.readable_errors():
-        consent.check_ticked(is_agreed)
-        model = models.by_name(model).name
-        faces = face_strip.picked(strip) if choice == "picked" else choice
-    sources = shared.paths(source)
+    consent.check_ticked(is_agreed)
+    model = models.by_name(model).name
+    choices = Choices(model=model, **dict(zip(SETTINGS, settings, strict=True)))
+    if choices.faces == "picked":
+        choices = replace(choices, faces=face_strip.picked(strip))
     path = target and target["path"]
-    options = {"match_colour": match_colour, "mask_softness": mask_softness, "model": model}
-    swapped, summary = photos.swap_uploads(sources, path, faces=faces, format="png", **options)
-    result = (swapped, model)
-    return (path, swapped), result, offer(result, format), theme.message(*theme.tell(summary))
+    lossless = replace(choices, format="png")  # what is compared; the download may be another
+    swapped, summary = photos.swap_uploads(shared.paths(source), path, lossless)
+    result, lines = (swapped, model), theme.summary(summary)
+    return (path, swapped), result, offer(result, choices.format), theme.message(*lines)
 
 
 def offer(result: tuple[str, str] | None, format: str) -> gr.DownloadButton:
@@ -79,7 +86,7 @@ def offer(result: tuple[str, str] | None, format: str) -> gr.DownloadButton:
     return gr.DownloadButton(label, value=path, interactive=True)
 
 
-def build() -> None:
+def build(above: Shared) -> None:
     """The tab's components and events; call it inside of its gr.Tab."""
     with gr.Row(equal_height=False):
         with gr.Column(scale=5, elem_classes="half"):
@@ -92,34 +99,35 @@ def build() -> None:
                 elem_id="faces",
             )
             choice = gr.Radio(CHOICES, value="all", label="Faces to swap")
-            declare(choice, "faces", Text(default="all"))
-            settings = build_settings()
+            colour, softness = build_settings()
             swap = gr.Button("Swap", variant="primary", size="lg")
         with gr.Column(scale=6, elem_classes="half"):
             gr.HTML(theme.heading("Result", "Drag the handle to compare."))
             slider = theme.build_comparison("result", max_height=560)
-            told = theme.build_message()
+            said = theme.build_message()
             with gr.Row(elem_id="save"):
                 format = gr.Radio(
                     FORMATS, value="png", label="File format", show_label=False, container=False
                 )
-                declare(format, "format", Text(default="png"))
                 download = gr.DownloadButton("Download PNG", interactive=False, min_width=150)
             example = gr.HTML(examples.show(), html_template=examples.HTML, js_on_load=examples.JS)
-    result, model = gr.State(), model_picker.dropdown()
+    settings = (choice, format, colour, softness)
+    for component, (name, argument) in zip(settings, SETTINGS.items(), strict=True):
+        declare(component, name, argument)
+    result = gr.State()
     private = {"api_visibility": "private", "preprocess": False}
     in_browser = {"fn": None, "api_visibility": "private"}
     example.select(load_example, outputs=[source, target], api_visibility="private")
-    for changed in (target.change, model.input):
-        changed(show_faces, [target, choice, model], [strip, found, choice], **private)
+    for changed in (target.change, above.model.input):
+        changed(show_faces, [target, choice, above.model], [strip, found, choice], **private)
     choice.input(
         js=face_strip.PICK_BY_CHOICE_JS, inputs=[choice, strip], outputs=strip, **in_browser
     )
     strip.input(js="() => 'picked'", outputs=choice, **in_browser)
     swap.click(
         swap_on_page,
-        [consent.checkbox(), source, target, choice, strip, format, *settings, model],
-        [slider, result, download, told],
+        [above.consent, source, target, strip, above.model, *settings],
+        [slider, result, download, said],
         concurrency_id="swap",
         **private,
     )
@@ -130,7 +138,7 @@ def build_photo_inputs() -> tuple[gr.Gallery, gr.Image]:
     """Where the source photos and the target photo go."""
     with gr.Row():
         with gr.Column(min_width=160):
-            source = shared.build("source")
+            source = shared.build_sources("source")
         with gr.Column(min_width=160):
             gr.HTML(theme.heading("Target", "The photo to put the face into."))
             target = gr.Image(
@@ -146,12 +154,10 @@ def build_photo_inputs() -> tuple[gr.Gallery, gr.Image]:
 
 
 def build_settings() -> tuple[gr.Checkbox, gr.Slider]:
-    """What few visitors change, in the order of swap_on_page's arguments."""
+    """What few visitors change."""
     with gr.Accordion("Settings", open=False):
         colour = gr.Checkbox(DEFAULTS.match_colour, label="Match the face's colours to the photo")
         softness = gr.Slider(
             0, 0.5, DEFAULTS.mask_softness, step=0.01, label="Softness of its edge"
         )
-    declare(colour, "match_colour", Flag(default=DEFAULTS.match_colour))
-    declare(softness, "mask_softness", Number(default=DEFAULTS.mask_softness))
     return colour, softness

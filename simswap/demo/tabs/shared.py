@@ -1,15 +1,44 @@
-"""Where a visitor puts the photos of the person whose face goes in; each tab has one of its own."""
+"""What the tabs share: the parts above them, and the input for source photos that each has."""
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import gradio as gr
 
-from simswap.demo.calls.arguments import Pictures, declare
+from simswap.demo import consent, models
+from simswap.demo.calls.arguments import Pictures, Text, declare
 from simswap.demo.look import theme
 
 
-def build(elem_id: str) -> gr.Gallery:
-    """The input, under its heading; `elem_id` is its name on the page."""
+@dataclass(frozen=True)
+class Shared:
+    """What stands above the tabs.
+
+    consent: an input of whatever swaps. model: an input of whatever uses a model, for its name.
+    """
+
+    consent: gr.Checkbox
+    model: gr.Dropdown
+
+
+def build() -> Shared:
+    """The parts above the tabs; the models are shown where there is more than one to choose."""
+    is_agreed, names = consent.build(), models.names()
+    model = gr.Dropdown(
+        names,
+        value=names[0],
+        label="Model",
+        filterable=False,
+        visible=len(names) > 1,
+        elem_id="model",
+    )
+    declare(model, "model", Text())
+    return Shared(is_agreed, model)
+
+
+def build_sources(elem_id: str) -> gr.Gallery:
+    """Where the photos of the person go whose face is put in; `elem_id`: its name on the page."""
     gr.HTML(theme.heading("Source", "One or more photos of one person."))
     photos = gr.Gallery(
         label="Source photos",

@@ -5,9 +5,11 @@ from __future__ import annotations
 import gradio as gr
 
 from simswap.demo.calls.arguments import File, declare
+from simswap.demo.calls.failures import readable_errors
 from simswap.demo.look import report as report_card
 from simswap.demo.look import theme
 from simswap.demo.services import photos
+from simswap.demo.tabs.shared import Shared
 
 
 def show(file: dict | None) -> str:
@@ -15,13 +17,15 @@ def show(file: dict | None) -> str:
     if file is None:
         return ""
     try:
-        return report_card.show(photos.verify_upload(file["path"]))
+        with readable_errors():
+            report = photos.verify_upload(file["path"])
     except gr.Error as error:
         return report_card.show_error(error.message)
+    return report_card.show(report)
 
 
-def build() -> None:
-    """The tab's components and events; call it inside of its gr.Tab."""
+def build(above: Shared) -> None:
+    """The tab's components and events; call it inside of its gr.Tab. It needs nothing above."""
     with gr.Row(equal_height=False):
         with gr.Column(scale=5, elem_classes="half"):
             gr.HTML(theme.heading("Verify", "Was a photo or video changed by a model?"))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import closing
 from dataclasses import replace
 
@@ -12,17 +12,19 @@ from simswap import VideoProgress
 from simswap.demo import consent
 from simswap.demo.calls import waiting_line
 from simswap.demo.calls.arguments import File, Flag, Number, Text, declare
+from simswap.demo.calls.failures import readable_errors
+from simswap.demo.choices import VideoChoices
 from simswap.demo.look import theme, video
-from simswap.demo.services import photos, videos
-from simswap.demo.services.videos import Choices
-from simswap.demo.tabs import model_picker, shared
+from simswap.demo.services import videos
+from simswap.demo.tabs import shared
+from simswap.demo.tabs.shared import Shared
 from simswap.video.writing import Encoding
 
-DEFAULTS = Choices()
+DEFAULTS = VideoChoices()
 FACES = [("All faces", "all"), ("Largest face", "largest")]
 FORMATS = [("MP4", "mp4"), ("WebM", "webm")]
 KEEP = gr.skip()
-# In the order of Choices' fields, but for the model, the last. An emptied field comes as null.
+# Of VideoChoices: what the tab's own components give. An emptied field comes as null.
 SETTINGS = {
     "faces": Text(default=DEFAULTS.faces),
     "start": Number(),
@@ -41,19 +43,24 @@ MAX_CRF = 51
 
 
 def show_video(
-    is_agreed: bool, source: list[dict] | None, target: dict | None, *settings: object
+    is_agreed: bool,
+    source: list[dict] | None,
+    target: dict | None,
+    model: str,
+    *settings: object,
 ) -> tuple[object, ...]:
     """What the video holds, its start and end, the slider over its frames, and its first frame."""
     no_slider = gr.Slider(value=0, visible=False)
     if target is None:
         return "", 0, 0, no_slider, None, ""
     try:
-        info = videos.look_at(target["path"])
+        with readable_errors():
+            info = videos.look_at(target["path"])
     except gr.Error as error:
         return theme.message(error.message), 0, 0, no_slider, None, ""
     slider = gr.Slider(value=0, maximum=max(info.num_frames - 1, 1), visible=info.num_frames > 1)
     seconds = round(info.duration, 3)
-    frame = show_frame(is_agreed, source, target, 0, *settings)
+    frame = show_frame(is_agreed, source, target, 0, model, *settings)
     return video.found(info), 0, seconds, slider, *frame
 
 
@@ -67,6 +74,7 @@ def show_frame(
     source: list[dict] | None,
     target: dict | None,
     number: int,
+    model: str,
     *settings: object,
 ) -> tuple[tuple[str, str] | None, str]:
     """A frame before and after (the same without consent), and what is in it."""
@@ -74,23 +82,28 @@ def show_frame(
         return None, ""
     sources = shared.paths(source) if is_agreed is True else []
     try:
-        preview = videos.preview(sources, target["path"], number, Choices(*settings))
+        with readable_errors():
+            preview = videos.preview(sources, target["path"], number, _choices(model, settings))
     except gr.Error as error:
         return None, theme.message(error.message)
     return (preview.before, preview.after or preview.before), video.previewed(preview)
 
 
 def swap_on_page(
-    is_agreed: bool, source: list[dict] | None, target: dict | None, *settings: object
+    is_agreed: bool,
+    source: list[dict] | None,
+    target: dict | None,
+    model: str,
+    *settings: object,
 ) -> Iterator[tuple[object, ...]]:
     """How far it is, then the result, its download, and what happened."""
     path = target and target["path"]
-    choices = Choices(*settings)
+    choices = _choices(model, settings)
     # The field shows 0 until the page has filled in the video's end, and a click may come before.
     choices = replace(choices, end=choices.end or None)
     steps = videos.swap_uploads(shared.paths(source), path, choices)
     try:
-        with photos.readable_errors(), closing(steps):
+        with readable_errors(), closing(steps):
             consent.check_ticked(is_agreed)
             for step in steps:
                 if isinstance(step, VideoProgress):
@@ -100,6 +113,11 @@ def swap_on_page(
                     yield "", step.path, download, video.summary(step.report)
     except gr.Error as error:  # raised, it would end the chain that makes the page ready again
         yield "", KEEP, KEEP, theme.message(error.message)
+
+
+def _choices(model: str, settings: Sequence[object]) -> VideoChoices:
+    """settings: of SETTINGS, in its order."""
+    return VideoChoices(model=model, **dict(zip(SETTINGS, settings, strict=True)))
 
 
 def begin() -> tuple[object, ...]:
@@ -131,25 +149,24 @@ def cancelled() -> tuple[str, str, gr.Button, gr.Button]:
     return progress, theme.message("Cancelled. Nothing was kept."), *buttons
 
 
-def build() -> None:
+def build(above: Shared) -> None:
     """The tab's components and events; call it inside of its gr.Tab."""
     with gr.Row(equal_height=False):
         with gr.Column(scale=5, elem_classes="half"):
             source, target = _build_inputs()
             found = theme.build_message()
-            settings = (*_build_settings(), model_picker.dropdown())
+            settings = _build_settings()
             with gr.Row():
                 swap = gr.Button("Swap the video", variant="primary", size="lg", scale=2)
                 cancel = gr.Button("Cancel", size="lg", interactive=False, min_width=90)
         with gr.Column(scale=6, elem_classes="half"):
             slider, frame, seen = _build_preview()
-            progress, player, told, download = _build_result()
+            progress, player, said, download = _build_result()
     private = {"api_visibility": "private", "preprocess": False}
     at_once = {"api_visibility": "private", "queue": False, "show_progress": "hidden"}
     shown = {**private, "concurrency_id": "preview", "trigger_mode": "always_last"}
-    faces, start, stop, format, crf, *_, model = settings
-    agreed = consent.checkbox()
-    given = [agreed, source, target, *settings]
+    faces, start, stop, format, crf, *_ = settings
+    given = [above.consent, source, target, above.model, *settings]
     target.change(
         show_video,
         given,
@@ -157,10 +174,11 @@ def build() -> None:
         **shown,
     )
     format.input(show_quality, format, crf, **at_once)
-    framed = [agreed, source, target, slider, *settings]
-    for changed in (agreed.input, source.change, slider.release, faces.input, model.input):
+    framed = [above.consent, source, target, slider, above.model, *settings]
+    events = (source.change, slider.release, faces.input, above.consent.input, above.model.input)
+    for changed in events:
         changed(show_frame, framed, [frame, seen], **shown)
-    outputs = [progress, player, download, told]
+    outputs = [progress, player, download, said]
     run = swap.click(begin, outputs=[*outputs, swap, cancel], **at_once).then(
         swap_on_page,
         given,
@@ -171,14 +189,14 @@ def build() -> None:
         **private,
     )
     run.then(end, outputs=[progress, swap, cancel], **at_once)
-    run.failure(refused, outputs=[progress, told, swap, cancel], **at_once)
-    cancel.click(cancelled, outputs=[progress, told, swap, cancel], cancels=[run], **at_once)
+    run.failure(refused, outputs=[progress, said, swap, cancel], **at_once)
+    cancel.click(cancelled, outputs=[progress, said, swap, cancel], cancels=[run], **at_once)
 
 
 def _build_inputs() -> tuple[gr.Gallery, gr.File]:
     with gr.Row():
         with gr.Column(min_width=160):
-            source = shared.build("video-source")
+            source = shared.build_sources("video-source")
         with gr.Column(min_width=160):
             gr.HTML(theme.heading("Target", "The video to put the face into."))
             # Not gr.Video: its editor fetches a program from elsewhere, and takes no GIF.
@@ -234,5 +252,5 @@ def _build_result() -> tuple[gr.HTML, gr.Video, gr.HTML, gr.DownloadButton]:
     gr.HTML(theme.heading("Result", "The whole video, with its sound."))
     progress = gr.HTML(elem_classes="message")
     player = gr.Video(show_label=False, interactive=False, height=360, elem_id="video-result")
-    told = theme.build_message()
-    return progress, player, told, gr.DownloadButton("Download the video", interactive=False)
+    said = theme.build_message()
+    return progress, player, said, gr.DownloadButton("Download the video", interactive=False)

@@ -17,12 +17,14 @@ from simswap import MediaError, OptionError, SimSwapError
 from simswap.demo import consent
 from simswap.demo.calls import waiting_line
 from simswap.demo.calls.arguments import Text, declare
+from simswap.demo.calls.failures import readable_errors
+from simswap.demo.choices import Choices
 from simswap.demo.look import theme
 from simswap.demo.server import webcam_socket
-from simswap.demo.services import live
-from simswap.demo.services import photos as service
+from simswap.demo.services import live, photos
 from simswap.demo.services.live_sessions import MAX_SESSIONS
-from simswap.demo.tabs import model_picker, shared
+from simswap.demo.tabs import shared
+from simswap.demo.tabs.shared import Shared
 from simswap.media.photos import Photo
 
 CHOICES = [("All faces", "all"), ("Largest face", "largest")]
@@ -45,10 +47,10 @@ def begin(
 ) -> dict[str, object]:
     """Open the page's session, in place of its last; the view then asks for the camera."""
     try:
-        with service.readable_errors():
+        with readable_errors():
             consent.check_ticked(is_agreed)
-        photos = shared.paths(source)
-        session = live.open_session(_token(view), photos, faces, model)
+            choices = Choices(faces=faces, model=model)
+            session = live.open_session(_token(view), shared.paths(source), choices)
     except gr.Error as error:
         return {"refused": error.message}
     # A GPU that is lent call by call is lent to Gradio's own calls only.
@@ -71,17 +73,16 @@ def change_model(
     if model == session.model:
         return gr.skip()
     try:
-        with service.readable_errors():
+        with readable_errors():
             consent.check_ticked(is_agreed)
-        photos = shared.paths(source)
-        live.change_session(session, photos, faces, model)
+            live.change_session(session, shared.paths(source), Choices(faces=faces, model=model))
     except gr.Error as error:
         return {"refused": error.message}
     return gr.skip()
 
 
 def refuse() -> dict[str, object]:
-    """The view when what it asked for was not taken; other refusals it is told in answer."""
+    """The view when its request was not taken by the queue; other refusals come as answers."""
     return {"refused": waiting_line.BUSY}
 
 
@@ -103,10 +104,9 @@ def swap_frame(sent: object) -> dict[str, object]:
 
 def take_snapshot(view: object) -> gr.Image:
     """The newest swapped frame as a marked photo, unmirrored, as others see the visitor."""
-    with service.readable_errors():
-        session = live.sessions.shown(_token(view))
-        newest, model = session.snapshot()
-        path, _ = service.write_result(newest, Photo(newest), ".png", model)
+    session = live.sessions.shown(_token(view))
+    newest, model = session.snapshot()
+    path, _ = photos.write_result(newest, Photo(newest), ".png", model)
     return gr.Image(path, visible=True)
 
 
@@ -116,11 +116,11 @@ def end(view: object) -> None:
         live.sessions.end(live.sessions.shown(_token(view)))
 
 
-def build() -> None:
+def build(above: Shared) -> None:
     """The tab's components and events; call it inside of its gr.Tab."""
     with gr.Row(equal_height=False):
         with gr.Column(scale=4, elem_classes="half"):
-            source = shared.build("webcam-source")
+            source = shared.build_sources("webcam-source")
             faces = gr.Radio(CHOICES, value="all", label="Faces to swap")
             declare(faces, "faces", Text(default="all"))
             gr.HTML(theme.message(*theme.WEBCAM_HINTS), elem_classes="message")
@@ -136,13 +136,13 @@ def build() -> None:
                 elem_id="snapshot",
             )
     private = {"api_visibility": "private", "show_progress": "hidden"}
-    model = model_picker.dropdown()
-    asked = [consent.checkbox(), source, faces, model, view]
+    asked = [above.consent, source, faces, above.model, view]
     # In turn. A change during the beginning does not know the session's token yet.
     opening = {"preprocess": False, "concurrency_id": "camera", "concurrency_limit": 1}
     begun = view.begin(begin, asked, view, **opening, **private)
-    changed = begun.success(change_model, asked, view, **opening, **private)
-    for asks in (begun, changed, model.input(change_model, asked, view, **opening, **private)):
+    changes = (begun.success, above.model.input)
+    changed = [event(change_model, asked, view, **opening, **private) for event in changes]
+    for asks in (begun, *changed):
         asks.failure(refuse, outputs=view, queue=False, **private)
     view.stream(
         swap_frame,

@@ -5,9 +5,9 @@ import subprocess
 import sys
 from dataclasses import replace
 
-import gradio as gr
 import pytest
 
+from simswap import MediaError
 from simswap.demo.services import photos, video_limits
 from tests.support.examples import ROOT
 from tests.support.media.video_files import make_video
@@ -76,7 +76,7 @@ def test_verify_looks_until_its_time_on_the_clock_is_up(video, monkeypatch):
 def test_a_video_that_costs_too_much_to_be_verified_is_told_so(video, monkeypatch):
     limits = replace(video_limits.VERIFY_LIMITS, max_work=0.001)
     monkeypatch.setattr(photos, "VERIFY_LIMITS", limits)
-    with pytest.raises(gr.Error, match=r"in\.mp4 takes too much time .* Convert it"):
+    with pytest.raises(MediaError, match=r"in\.mp4 takes too much time .* Convert it"):
         photos.verify_upload(video)
 
 

@@ -21,8 +21,9 @@ pytestmark = pytest.mark.slow
 
 video_service = pytest.importorskip("simswap.demo.services.videos")
 video_limits = pytest.importorskip("simswap.demo.services.video_limits")
+choices = pytest.importorskip("simswap.demo.choices")
 
-CHOICES = video_service.Choices()
+CHOICES = choices.VideoChoices()
 GPU_TIME_IS_UP = gr.Error("GPU task aborted", title=video_service.GPU_ERROR)
 
 

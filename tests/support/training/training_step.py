@@ -13,8 +13,8 @@ from train.networks.trained import Networks
 SIZE = 32
 BUNDLE = "assets/models/simswap-lite-128"
 CPU = torch.device("cpu")
-CONFIG = replace(
-    TrainConfig(),
+CONFIG = TrainConfig(
+    data="examples",
     generator=GeneratorConfig(channels=(4, 8), num_blocks=1, embedding_scale=512**0.5),
     discriminator=DiscriminatorConfig(width=4),
     crop_size=SIZE,

@@ -29,6 +29,8 @@ from train.networks.trained import FrozenNetworks, Networks
 
 SIZE, JOINT_BATCH = 32, 4
 BASE = TrainConfig(
+    data="examples",
+    teachers=("assets/models/simswap-lite-128",),
     generator=GeneratorConfig(channels=(4, 8), num_blocks=1, embedding_scale=512**0.5),
     discriminator=DiscriminatorConfig(width=4),
     crop_size=SIZE,

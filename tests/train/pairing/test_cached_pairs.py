@@ -13,6 +13,7 @@ pytest.importorskip("datasets", reason="needs the train extra")
 
 from tests.support.media.memory_photos import LANDMARKS, MemoryPhotos, people, photo_row
 from tests.train.pairing.test_pairs import SETTINGS, numbers_in
+from train.config import PairSettings
 from train.data.shards import PhotoRow, decode_photo
 from train.errors import TrainingError
 from train.pairing.alignment import align_source, align_target
@@ -20,7 +21,7 @@ from train.pairing.augmentation import Augmentation
 from train.pairing.cache import cache_photos
 from train.pairing.cached_pairs import CachedPairLoader
 from train.pairing.loader import LoaderState
-from train.pairing.pairs import PairBatch, PairSettings
+from train.pairing.pairs import PairBatch
 
 CPU = torch.device("cpu")
 

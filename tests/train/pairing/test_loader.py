@@ -9,12 +9,12 @@ import torch
 pytest.importorskip("datasets", reason="needs the train extra")
 
 from tests.support.media.memory_photos import MemoryPhotos, people, photo_row
+from train.config import PairSettings
 from train.errors import TrainingError
-from train.pairing.augmentation import Augmentation
 from train.pairing.loader import LoaderState, PairLoader
-from train.pairing.pairs import PairSettings, Position
+from train.pairing.pairs import Position
 
-SETTINGS = PairSettings("simswap_frontal", 32, 2, 16, 2, 60, 0.97, 0, Augmentation())
+SETTINGS = PairSettings(crop_size=32, batch_size=2, block_rows=16, mix_shards=2)
 
 
 def take(loader: PairLoader, count: int) -> list:

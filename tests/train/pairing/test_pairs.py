@@ -9,9 +9,10 @@ import pytest
 pytest.importorskip("datasets", reason="needs the train extra")
 
 from tests.support.media.memory_photos import LANDMARKS, MemoryPhotos, people, photo_row
+from train.config import PairSettings
 from train.errors import TrainingError
 from train.pairing.augmentation import Augmentation
-from train.pairing.pairs import Block, PairBatch, PairSettings, PairStream, Position
+from train.pairing.pairs import Block, PairBatch, PairStream, Position
 
 STILL = Augmentation(shift=0, scale=0, roll=0, gain=0, channel_gain=0)
 SETTINGS = PairSettings(

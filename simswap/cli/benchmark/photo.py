@@ -29,7 +29,7 @@ from simswap.swap import stages
 from simswap.swapper import FaceSwapper
 from simswap.types import Face, SwapOptions
 
-EXAMPLE = Path(__file__).parents[2] / "assets" / "examples" / "astronaut.jpg"
+EXAMPLE = Path(__file__).parents[3] / "assets" / "examples" / "astronaut.jpg"
 DEFAULT_SIZE = (1280, 720)  # px, width and height
 WARM_UP_RUNS = 3
 

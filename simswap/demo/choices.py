@@ -1,0 +1,68 @@
+"""What a visitor chooses, on the page or by an endpoint's arguments: one value, by name."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from simswap import OptionError, SwapOptions, VideoOptions
+from simswap.demo.services import video_limits
+from simswap.demo.settings import is_public
+from simswap.types import parse_faces
+
+DEFAULTS, VIDEO_DEFAULTS = SwapOptions(), VideoOptions()
+
+
+@dataclass(frozen=True, kw_only=True)
+class Choices:
+    """How a photo is swapped; see SwapOptions.
+
+    faces: 'all', 'largest', or face numbers such as '0,2'. format: 'png' or 'jpeg'. model: a name;
+    None is the default model.
+    """
+
+    faces: str = "all"
+    format: str = "png"
+    match_colour: bool = DEFAULTS.match_colour
+    mask_softness: float = DEFAULTS.mask_softness
+    model: str | None = None
+
+    def swap_options(self) -> SwapOptions:
+        """Which faces, and how; strangers' results are labelled visibly.
+
+        Raises OptionError for a value that cannot be.
+        """
+        return SwapOptions(
+            faces=parse_faces(self.faces),
+            match_colour=self.match_colour,
+            mask_softness=self.mask_softness,
+            label=is_public(),
+        )
+
+
+@dataclass(frozen=True, kw_only=True)
+class VideoChoices(Choices):
+    """How a video is swapped; see VideoOptions.
+
+    format: 'mp4' or 'webm'. start, end: seconds; None is the video's end.
+    """
+
+    format: str = "mp4"
+    start: float = 0.0
+    end: float | None = None
+    crf: int | None = None
+    detect_every: int = VIDEO_DEFAULTS.detect_every
+
+    def video_options(self) -> VideoOptions:
+        """Which part, and how it is written. Raises OptionError for a value that cannot be."""
+        for name in ("crf", "detect_every"):
+            value = getattr(self, name)
+            if value is not None and value != int(value):
+                raise OptionError(f"{name} is {value}; give a whole number.")
+        return VideoOptions(
+            start=self.start,
+            end=self.end,
+            format=self.format,
+            crf=None if self.crf is None else int(self.crf),
+            detect_every=int(self.detect_every),
+            limits=video_limits.LIMITS,
+        )
