@@ -56,6 +56,9 @@ class Assignment:
     reference: Identity
 
 
+Source = Identity | Sequence[Assignment]
+
+
 def is_public() -> bool:
     """Whether this runs as a Space, where strangers see results: those are labelled unasked."""
     return bool(os.environ.get("SPACE_ID"))
@@ -124,6 +127,3 @@ class SwapResult:
     swapped: tuple[int, ...]
     notices: tuple[str, ...] = field(default=())
     marked: tuple[int, ...] = field(default=())
-
-
-Source = Identity | Sequence[Assignment]
