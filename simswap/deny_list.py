@@ -34,7 +34,7 @@ class DenyList:
 
     @classmethod
     def of_folder(cls, folder: Path | None, embed: Embed) -> DenyList:
-        """Read the photos of a folder; None is a list of nobody.
+        """Read the photos of a folder; None: an empty list.
 
         embed: from a photo ([H, W, 3] uint8 RGB) to the [512] embedding of its largest face.
         Raises OptionError if the folder or a photo in it is of no use: a list with gaps would let

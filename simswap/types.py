@@ -56,6 +56,9 @@ class Assignment:
     reference: Identity
 
 
+Source = Identity | Sequence[Assignment]
+
+
 @dataclass(frozen=True)
 class SwapOptions:
     """How to swap; the defaults suit a photo of a few people.
@@ -119,6 +122,3 @@ class SwapResult:
     swapped: tuple[int, ...]
     notices: tuple[str, ...] = field(default=())
     marked: tuple[int, ...] = field(default=())
-
-
-Source = Identity | Sequence[Assignment]

@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from simswap import Assignment, FaceSwapper, NoFaceFoundError, OptionError, SwapOptions
-from simswap.swapper import SwapPlan
+from simswap.swap.selection import SwapPlan
 
 BLANK = np.full((240, 320, 3), 127, np.uint8)
 
@@ -193,7 +193,7 @@ def test_a_plan_with_two_identities_gives_each_face_its_own(swapper, two_faces, 
     options = SwapOptions()
 
     def render(identities: dict) -> np.ndarray:
-        return swapper.render_batch([two_faces], [SwapPlan(faces, identities)], options)[0].image
+        return swapper.render([two_faces], [SwapPlan(faces, identities)], options)[0].image
 
     both = render({0: identity, 1: other})
     apart = render({0: identity}).astype(int) + render({1: other}) - two_faces
@@ -233,7 +233,7 @@ def test_cuda_gives_what_the_cpu_gives(swapper, astronaut, identity):
 
 def test_a_plan_asks_for_more_than_the_source_where_the_model_says_so(swapper, astronaut, identity):
     faces = swapper.detect(astronaut)
-    (plan,) = swapper.plan_faces([astronaut], [faces], identity, SwapOptions())
+    plan = swapper.plan(astronaut, faces, identity, SwapOptions())
     of_target = swapper.embed(astronaut, faces)[0]
     assert swapper.generator.config.identity_guidance > 0
     assert plan.identities[0].embedding @ of_target < identity.embedding @ of_target

@@ -20,7 +20,7 @@ from simswap.models.generator import Generator
 from simswap.weights.bundle import Bundle, load_bundle
 from train.errors import TrainingError
 from train.evaluate.judge_files import teachers_of
-from train.export import write_bundle
+from train.publish.bundle import write_bundle
 from train.publish.model_card import CardFacts, describe_networks, model_card
 from train.shell import run_from_shell
 

@@ -25,6 +25,7 @@ from accelerate.utils import reduce, set_seed  # noqa: E402
 from simswap.errors import SimSwapError  # noqa: E402
 from train.command_line import parse_config  # noqa: E402
 from train.config import TrainConfig  # noqa: E402
+from train.evaluate.in_training import Evaluator  # noqa: E402
 from train.loop.checkpoints import (  # noqa: E402
     check_architecture,
     find_checkpoint,
@@ -37,6 +38,7 @@ from train.loop.setup import (  # noqa: E402
     fixed_pairs,
     make_accelerator,
     make_loader,
+    make_output_folder,
     open_shards,
     start_trackers,
 )
@@ -46,7 +48,7 @@ from train.networks.teachers import load_base  # noqa: E402
 from train.networks.trained import FrozenNetworks, Networks  # noqa: E402
 from train.pairing.cached_pairs import CachedPairLoader  # noqa: E402
 from train.pairing.loader import PairLoader  # noqa: E402
-from train.publish.results import Evaluator, Publisher, make_output_folder  # noqa: E402
+from train.publish.publisher import Publisher  # noqa: E402
 
 logger = logging.getLogger("train")
 

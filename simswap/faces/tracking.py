@@ -31,7 +31,12 @@ MAX_SCALE = 1.25  # by which a face may grow or shrink from one frame to the nex
 MIN_CROP = 8  # px a side
 SAME_FACE = 0.4  # overlap of two boxes in one frame that makes them one face
 
+HELD_FACE = (
+    0.5  # overlap with a box of the frame before, from which a live face's embedding is held
+)
+
 Detect = Callable[[Sequence[np.ndarray]], list[list[Face]]]
+Embed = Callable[[np.ndarray, Sequence[Face]], np.ndarray]
 
 
 def detect_and_follow(detect: Detect, frames: Sequence[np.ndarray], every: int) -> list[list[Face]]:
@@ -89,6 +94,41 @@ class LiveFollower:
             self._faces, self._age = self._detect([frame])[0], 0
         self._frame = frame
         return self._faces
+
+
+class HeldEmbeddings:
+    """Embeddings of faces in frames that come one by one. Not to be shared between streams.
+
+    They are taken anew in every n-th frame, and as soon as a face is not where one was before.
+    """
+
+    def __init__(self, embed: Embed, every: int) -> None:
+        """Begin a stream; `every` is at least 1."""
+        self._embed, self._every = embed, every
+        self._boxes = np.empty((0, 4))
+        self._embeddings = np.empty((0, 0))
+        self._age = 0  # frames since they were taken
+
+    def of(self, frame: np.ndarray, faces: Sequence[Face]) -> np.ndarray:
+        """Embeddings of at least one face of the next frame: [N, 512] float32, unit norm."""
+        boxes = np.stack([face.box for face in faces])
+        self._age += 1
+        before = self._same_faces(boxes)
+        if self._age < self._every and before is not None:
+            self._embeddings = self._embeddings[before]
+        else:
+            self._embeddings, self._age = self._embed(frame, faces), 0
+        self._boxes = boxes
+        return self._embeddings
+
+    def _same_faces(self, boxes: np.ndarray) -> np.ndarray | None:
+        """Which face of the frame before each box shows; None if one was not there."""
+        if not len(self._boxes):
+            return None
+        overlap = np.stack([overlaps(box, self._boxes)[0] for box in boxes])
+        nearest = overlap.argmax(axis=1)
+        is_there = overlap.max(axis=1) >= HELD_FACE
+        return nearest if is_there.all() and len(set(nearest)) == len(nearest) else None
 
 
 def steadied(frames: Sequence[np.ndarray], faces: Sequence[Sequence[Face]]) -> list[list[Face]]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
@@ -15,10 +15,17 @@ from simswap.types import Assignment, Face, Identity, SwapOptions
 # Cosine of two embeddings above which they are taken for one person. Measured with the bundled
 # identity network on 857 LFW photos: 97.8 % of same-person pairs lie above it, 0.2 % of the others.
 SAME_PERSON_COSINE = 0.3
-
-
 # Faces of one frame that are swapped, or searched for a mark, at most: each takes some 0.1 s.
 MAX_FACES = 64
+
+
+@dataclass(frozen=True, eq=False)
+class SwapPlan:
+    """What to do with one frame: its faces, the identity each gets (by face number), notices."""
+
+    faces: tuple[Face, ...]
+    identities: dict[int, Identity]
+    notices: tuple[str, ...] = ()
 
 
 def choose_faces(faces: Sequence[Face], options: SwapOptions) -> tuple[int, ...]:

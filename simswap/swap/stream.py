@@ -14,7 +14,7 @@ import numpy as np
 import torch
 
 from simswap.errors import OptionError
-from simswap.faces.tracking import Detect, LiveFollower, detect_and_follow, steadied
+from simswap.faces.tracking import Detect, detect_and_follow, steadied
 from simswap.swap.threads import mapped_in_order
 from simswap.types import Face, SwapResult
 
@@ -36,15 +36,11 @@ class StreamOptions:
     workers: int = 1  # threads that swap at the same time; see workers_for
     num_before: int = 0  # frames at the start that only tell where faces come from
     num_wanted: int | None = None  # results; frames after only tell where faces go; None: all
-    live: bool = False  # a result for each frame before the next is taken; see LiveFollower, and
-    # held_embeddings: where a swap needs the faces' own embeddings, these are held as long
 
     def __post_init__(self) -> None:
         check_range("detect_every", self.detect_every, 1, 100)
         check_range("workers", self.workers, 1, 64)
         check_range("num_before", self.num_before, 0, 100)
-        if self.live and (self.steady or self.workers > 1):
-            raise OptionError("live=True takes one frame at a time: no steady=True, no workers.")
 
 
 def check_range(name: str, value: float, low: float, high: float) -> None:
@@ -81,10 +77,7 @@ class FrameStream:
         with ExitStack() as stack:
             pool = stack.enter_context(_workers(ahead)) if ahead > 1 else None
             batches = self._batches(frames)
-            if self.options.live:
-                found = self._found_live(batches)
-            else:
-                found = mapped_in_order(self._find, batches, pool, ahead)
+            found = mapped_in_order(self._find, batches, pool, ahead)
             swapped = mapped_in_order(self._swap, self._with_neighbours(found), pool, ahead)
             # Closed before the pool ends, so that nothing hands it more work.
             stack.enter_context(closing(found))
@@ -95,7 +88,7 @@ class FrameStream:
     def _batches(self, frames: Iterator[np.ndarray]) -> Iterator[_Batch]:
         """Cut the frames; a batch holds whole groups of `detect_every` frames."""
         every = self.options.detect_every
-        size = 1 if self.options.live else -(-self.batch_size // every) * every
+        size = -(-self.batch_size // every) * every
         if before := list(islice(frames, self.options.num_before)):
             yield _Batch(before, [], is_wanted=False)
         wanted = islice(frames, self.options.num_wanted)
@@ -110,12 +103,6 @@ class FrameStream:
 
         faces = detect_and_follow(detect, batch.frames, self.options.detect_every)
         return _Batch(batch.frames, faces, batch.is_wanted)
-
-    def _found_live(self, batches: Iterable[_Batch]) -> Iterator[_Batch]:
-        follower = LiveFollower(self.detect, self.options.detect_every)
-        for batch in batches:
-            faces = [follower.faces_in(frame) for frame in batch.frames]
-            yield _Batch(batch.frames, faces, batch.is_wanted)
 
     def _with_neighbours(
         self, batches: Iterable[_Batch]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 import cv2
@@ -58,17 +57,12 @@ def told_if_unmarked(num_faces: int) -> tuple[str, ...]:
     return (f"{faces} too small to carry the invisible mark.",)
 
 
-def mark_crops(faces: Sequence[FaceCrop], bundle_id: int) -> list[np.ndarray]:
-    """The swapped crops ([S, S, 3] float32 RGB in [0, 1]) with the mark of a model in them.
+def mark_crop(face: FaceCrop, bundle_id: int) -> np.ndarray:
+    """The swapped crop ([S, S, 3] float32 RGB in [0, 1]) with the watermark of a model in it.
 
-    Only brightness changes, where the mask is not 0. bundle_id: 32 bits, see mark_code.mark_id.
+    Only brightness changes, where the mask is not 0. bundle_id: 32 bits, see code.mark_id.
     """
-    symbols = symbols_of(bundle_id)
-    return [_mark_crop(face, symbols) for face in faces]
-
-
-def _mark_crop(face: FaceCrop, symbols: np.ndarray) -> np.ndarray:
-    size, plane = len(face.mask), plane_of(face.side)
+    size, plane, symbols = len(face.mask), plane_of(face.side), symbols_of(bundle_id)
     crop_to_plane = geometry.compose(
         geometry.frame_to_crop_transform(face.landmarks, carrier.TEMPLATE, PLANE),
         geometry.resize_transform(plane / PLANE),

@@ -17,7 +17,7 @@ from simswap import FaceSwapper
 from simswap.weights.bundle import DEFAULT_BUNDLE, load_bundle
 from tests.support.demo.demo_server import _wait
 from tests.support.demo.hub_server import Hub, running_hub
-from train.export import write_bundle
+from train.publish.bundle import write_bundle
 
 ROOT = Path(__file__).parents[2]
 EXAMPLES = ROOT / "assets" / "examples"

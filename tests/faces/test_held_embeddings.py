@@ -1,8 +1,7 @@
 import numpy as np
 import pytest
 
-from simswap.faces.held_embeddings import HeldEmbeddings
-from simswap.swap.stream import StreamOptions
+from simswap.faces.tracking import HeldEmbeddings
 from simswap.types import Face
 from tests.support.media.face_videos import face_frame
 
@@ -56,9 +55,7 @@ def test_a_face_that_was_not_there_before_is_looked_at(faces):
 def test_a_live_stream_shows_whom_frames_swapped_one_by_one_show(swapper, astronaut, identity):
     frames = [face_frame(astronaut, number) for number in range(6)]
     by_itself = swapper.swap_frames(frames, identity)
-    live = swapper.swap_frames(
-        frames, identity, batch_size=1, stream=StreamOptions(detect_every=6, live=True)
-    )
+    live = swapper.swap_live(frames, identity)
     for one, other in zip(by_itself, live, strict=True):
         assert other.swapped == (0,)
         seen, expected = (swapper.embed(r.image, r.faces)[0] for r in (other, one))

@@ -5,8 +5,9 @@ import numpy as np
 import pytest
 
 from simswap import geometry
-from simswap.swap import stages
-from simswap.swap.detail import with_detail
+from simswap.swap.alignment import AlignedFace, align_face
+from simswap.swap.blending import restore_detail, with_detail
+from simswap.swap.rendering import paste_faces
 from simswap.types import Face, SwapOptions
 
 SIZE, SIDE = 128, 320
@@ -49,18 +50,18 @@ def test_where_the_swap_drew_something_else_the_targets_detail_is_left_out():
     assert fineness(result[right]) == pytest.approx(fineness(TARGET[right] / 255), rel=0.02)
 
 
-def a_face(scale: float) -> tuple[np.ndarray, stages.AlignedFace]:
+def a_face(scale: float) -> tuple[np.ndarray, AlignedFace]:
     """A frame, and a face in it whose crop of 128 px covers 128 * scale."""
     frame = cv2.resize(TARGET, None, fx=2.5 * scale / 2, fy=2.5 * scale / 2)
     landmarks = geometry.TEMPLATES["simswap_frontal"] * SIZE * scale + 4
     face = Face(np.zeros(4, np.float32), landmarks.astype(np.float32), 1.0)
-    return frame, stages.align_face(frame, face, "simswap_frontal", SIZE)
+    return frame, align_face(frame, face, "simswap_frontal", SIZE)
 
 
 @pytest.mark.parametrize(("scale", "side"), [(1.0, 128), (1.2, 128), (1.5, 192), (6.0, 512)])
 def test_crops_are_enlarged_to_the_size_of_the_face_and_no_further(scale, side):
     frame, face = a_face(scale)
-    enlarged, crop = stages.restore_detail(frame, face, face.crop.astype(np.float32) / 255)
+    enlarged, crop = restore_detail(frame, face, face.crop.astype(np.float32) / 255)
     assert len(crop) == len(enlarged.crop) == side
     in_frame = [
         geometry.apply(geometry.invert(one.frame_to_crop), one.landmarks)
@@ -72,7 +73,7 @@ def test_crops_are_enlarged_to_the_size_of_the_face_and_no_further(scale, side):
 def test_an_unchanged_large_face_is_pasted_back_as_sharp_as_it_was():
     frame, face = a_face(2.0)
     kept = face.crop.astype(np.float32) / 255
-    pasted = stages.paste_faces(frame, [face], [kept], SwapOptions(match_colour=False))
+    pasted, _ = paste_faces(frame, [face], [kept], SwapOptions(match_colour=False))
     inside = slice(90, 180), slice(90, 180)
     sharpness = fineness(frame[inside].astype(np.float32))
     assert fineness(pasted[inside].astype(np.float32)) > 0.9 * sharpness

@@ -9,7 +9,8 @@ import torch
 
 from simswap import Face, FaceSwapper, geometry
 from simswap.cli.benchmark import photo as photo_benchmark
-from simswap.swap import stages
+from simswap.swap import inference
+from simswap.swap.alignment import AlignedFace
 from tests.support.weights.tiny_bundle import make_bundle
 
 CPU = torch.device("cpu")
@@ -17,7 +18,7 @@ CPU = torch.device("cpu")
 
 @pytest.fixture(autouse=True)
 def tiny_counts_as_large(monkeypatch):
-    monkeypatch.setattr(stages, "LARGE_GENERATOR", 0)
+    monkeypatch.setattr(inference, "LARGE_GENERATOR", 0)
 
 
 @pytest.fixture(params=[False, True], ids=["without avx512_bf16", "with avx512_bf16"])
@@ -27,29 +28,29 @@ def has_bf16(request, monkeypatch) -> bool:
 
 
 @pytest.fixture
-def aligned() -> list[stages.AlignedFace]:
+def aligned() -> list[AlignedFace]:
     crops = np.random.default_rng(3).integers(0, 256, (3, 32, 32, 3), np.uint8)
-    return [stages.AlignedFace(crop, np.eye(2, 3), np.zeros((5, 2))) for crop in crops]
+    return [AlignedFace(crop, np.eye(2, 3), np.zeros((5, 2))) for crop in crops]
 
 
 def test_bfloat16_is_chosen_where_the_cpu_computes_in_it(has_bf16):
-    assert stages.generator_dtype(torch.nn.Identity(), CPU) is (
+    assert inference.generator_dtype(torch.nn.Identity(), CPU) is (
         torch.bfloat16 if has_bf16 else torch.float32
     )
 
 
 def test_a_gpu_and_cpus_of_other_makes_keep_float32(monkeypatch):
     monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: {"avx512_bf16": True})
-    assert stages.generator_dtype(torch.nn.Identity(), torch.device("cuda")) is torch.float32
+    assert inference.generator_dtype(torch.nn.Identity(), torch.device("cuda")) is torch.float32
     monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: {"architecture": "aarch64"})
-    assert stages.generator_dtype(torch.nn.Identity(), CPU) is torch.float32
+    assert inference.generator_dtype(torch.nn.Identity(), CPU) is torch.float32
 
 
 def test_a_small_generator_stays_in_float32_everywhere(monkeypatch):
-    monkeypatch.setattr(stages, "LARGE_GENERATOR", 20_000_000)
+    monkeypatch.setattr(inference, "LARGE_GENERATOR", 20_000_000)
     monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: {"avx512_bf16": True})
     generator = FaceSwapper(make_bundle(), "cpu").generator
-    assert stages.for_rendering(generator, CPU) is generator
+    assert inference.for_rendering(generator, CPU) is generator
 
 
 def test_the_swapper_renders_in_what_was_chosen_and_its_generator_stays_float32(
@@ -72,7 +73,7 @@ def test_the_swapper_renders_in_what_was_chosen_and_its_generator_stays_float32(
 
 def test_reduced_weights_lie_in_channels_last(monkeypatch):
     monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: {"avx512_bf16": True})
-    reduced = stages.for_rendering(FaceSwapper(make_bundle(), "cpu").generator, CPU)
+    reduced = inference.for_rendering(FaceSwapper(make_bundle(), "cpu").generator, CPU)
     weights = reduced.down1[0].weight
     assert weights.is_contiguous(memory_format=torch.channels_last)
 
@@ -81,8 +82,8 @@ def test_what_is_rendered_in_bfloat16_is_close_to_float32(monkeypatch, aligned, 
     monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: {"avx512_bf16": True})
     generator = FaceSwapper(make_bundle(), "cpu").generator
     embeddings = np.repeat(identity.embedding[None], len(aligned), axis=0)
-    exact = stages.generate(generator, aligned, embeddings)
-    reduced = stages.generate(stages.for_rendering(generator, CPU), aligned, embeddings)
+    exact = inference.generate(generator, aligned, embeddings)
+    reduced = inference.generate(inference.for_rendering(generator, CPU), aligned, embeddings)
     assert reduced.dtype == np.float32
     difference = np.abs(reduced - exact)
     assert 0 < difference.max() < 0.05

@@ -13,7 +13,8 @@ from simswap.weights import bundle as bundles
 from simswap.weights.bundle import Alignment, load_bundle
 from tests.support.weights.tiny_bundle import make_bundle
 from train.errors import TrainingError
-from train.export import main, write_bundle
+from train.export import main
+from train.publish.bundle import write_bundle
 
 ROOT = Path(__file__).parents[2]
 TRAINING = {"num_steps": 12, "weights": {"identity": 10.0}}

@@ -201,7 +201,7 @@ def test_an_error_in_the_middle_names_the_time_and_leaves_the_rest_to_resume(
     face_clip, identity, tmp_path, monkeypatch, swapper, whole, error
 ):
     output, calls = tmp_path / "out.mp4", []
-    render = FaceSwapper.render_batch
+    render = FaceSwapper.render
 
     def breaking(self, frames, plans, options):
         calls.append(1)
@@ -210,7 +210,7 @@ def test_an_error_in_the_middle_names_the_time_and_leaves_the_rest_to_resume(
         return render(self, frames, plans, options)
 
     with monkeypatch.context() as patched:
-        patched.setattr(FaceSwapper, "render_batch", breaking)
+        patched.setattr(FaceSwapper, "render", breaking)
         with pytest.raises(type(error)) as told:
             swapper.swap_video(face_clip, output, identity, video=SHORT_SEGMENTS)
     said = " ".join([str(told.value), *getattr(told.value, "__notes__", [])])

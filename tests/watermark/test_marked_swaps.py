@@ -5,7 +5,8 @@ import pytest
 from PIL import Image
 
 from simswap import SwapOptions, geometry
-from simswap.swap import blending
+from simswap.swap.blending import paste_into
+from simswap.swap.masks import face_mask
 from simswap.watermark import embedding
 from simswap.watermark.code import mark_id
 from simswap.watermark.reading import read_faces
@@ -86,10 +87,10 @@ def test_pixels_outside_the_mask_stay_as_they_were(swapper, swap, astronaut, gra
     transform = geometry.frame_to_crop_transform(
         face.landmarks, swapper.alignment.crop_template, SIZE
     )
-    mask = blending.face_mask(geometry.apply(transform, face.landmarks), SIZE, 0.08)
-    black = np.zeros_like(grace_hopper)
-    white = blending.paste_back(black, np.ones((SIZE, SIZE, 3), np.float32), mask, transform)
-    outside = (white == 0).all(axis=2)
+    mask = face_mask(geometry.apply(transform, face.landmarks), SIZE, 0.08)
+    pasted = np.zeros_like(grace_hopper)
+    paste_into(pasted, np.ones((SIZE, SIZE, 3), np.float32), mask, transform)
+    outside = (pasted == 0).all(axis=2)
     assert outside.sum() > untouched.size / 2
     assert np.array_equal(swap.image[outside], grace_hopper[outside])
 

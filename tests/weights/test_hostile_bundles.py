@@ -265,9 +265,9 @@ def test_a_network_that_overflows_gives_an_error_and_no_black_face(astronaut, id
             weights.fill_(1e30)
     broken = FaceSwapper(bundle, device="cpu")
     faces = swapper.detect(astronaut)
-    plans = broken.plan_faces([astronaut], [faces], identity, SwapOptions())
+    plan = broken.plan(astronaut, faces, identity, SwapOptions())
     with pytest.raises(ModelError, match="not finite"):
-        broken.render_batch([astronaut], plans, SwapOptions())
+        broken.render([astronaut], [plan], SwapOptions())
 
 
 @pytest.mark.parametrize("place", [0, 511])

@@ -14,7 +14,6 @@ import argparse
 import json
 import sys
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
 from simswap import FaceSwapper, SimSwapError
@@ -23,73 +22,13 @@ from simswap.media.photos import check_output, write_photo
 from simswap.weights.bundle import find_bundle, read_config
 from train.errors import TrainingError
 from train.evaluate.contact_sheet import make_contact_sheet
-from train.evaluate.figures import SwapFigures, figures_of, pair_figures, table
+from train.evaluate.evaluation import SWAPPED, Evaluation, evaluate_swapper
+from train.evaluate.figures import pair_figures
 from train.evaluate.judge_files import JudgeFiles, find_judges, models_folder, teachers_of
-from train.evaluate.judges import FEATURE_SPACE, Judges, load_judges
-from train.evaluate.measurements import Measurements, OnProgress, measure_methods
-from train.evaluate.methods import anchor_methods, swap_method
-from train.evaluate.pairs import Pair, find_evaluation_folder, load_pairs
+from train.evaluate.judges import FEATURE_SPACE, load_judges
+from train.evaluate.pairs import find_evaluation_folder, load_pairs
 
-SWAPPED = "swapped"
 PROGRESS_EVERY = 20  # pairs
-
-
-@dataclass(frozen=True, eq=False)
-class Evaluation:
-    """Figures of each row of the table ("swapped" first), and what they were made from."""
-
-    figures: dict[str, SwapFigures]
-    measurements: dict[str, Measurements]
-    notes: tuple[str, ...] = ()
-
-    @property
-    def swapped(self) -> SwapFigures:
-        """The model's own figures."""
-        return self.figures[SWAPPED]
-
-    def to_markdown(self) -> str:
-        """The table, and below it what its reader needs to know."""
-        return "\n".join([table(self.figures), "", *(f"- {line}" for line in self._explanation())])
-
-    def _explanation(self) -> list[str]:
-        swapped = self.swapped
-        lines = [
-            f"{swapped.num_pairs} pairs. Targets without a face found count as they are.",
-            "Fréchet: distance from results to real crops of other photos, in the space of "
-            f"{FEATURE_SPACE}; two halves of the real crops are {swapped.frechet_real:.2f} apart.",
-            "Self-swap: source = target, inside the paste-back mask, RGB in [0, 1].",
-        ]
-        return lines + list(self.notes)
-
-
-def evaluate_swapper(
-    swapper: FaceSwapper,
-    pairs: Sequence[Pair],
-    judges: Judges,
-    *,
-    full: bool = True,
-    on_progress: OnProgress | None = None,
-) -> Evaluation:
-    """Swap and judge all pairs in this process.
-
-    Several processes instead call measurements.measure_pairs on `pairs[rank::world]`, and one
-    calls figures.figures_of on what measurements.merge_measurements makes of their answers.
-
-    Args:
-        swapper: the model in its pipeline.
-        pairs: at least one.
-        judges: from judges.load_judges, which refuses teachers.
-        full: with the anchors "no swap" and "source pasted", which are the same for every model of
-            one crop size and detector.
-        on_progress: called with the pairs done and their number.
-
-    Raises:
-        MediaError: a photo cannot be read.
-    """
-    methods = {SWAPPED: swap_method(swapper)} | (anchor_methods(swapper) if full else {})
-    measurements = measure_methods(swapper, methods, pairs, judges, on_progress)
-    figures = {name: figures_of(of_method) for name, of_method in measurements.items()}
-    return Evaluation(figures, measurements, judges.notes)
 
 
 def main(argv: Sequence[str] | None = None) -> int:

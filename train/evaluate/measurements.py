@@ -8,7 +8,8 @@ from dataclasses import dataclass, fields
 import numpy as np
 
 from simswap import geometry
-from simswap.swap.blending import face_mask, paste_back
+from simswap.swap.blending import paste_into
+from simswap.swap.masks import face_mask
 from simswap.swapper import FaceSwapper
 from simswap.types import SwapOptions
 from train.evaluate.judges import Judges
@@ -139,8 +140,9 @@ def paste_mask(swapper: FaceSwapper, shape: tuple[int, ...], landmarks: np.ndarr
     )
     in_crop = geometry.apply(frame_to_crop, landmarks)
     mask = face_mask(in_crop, size, SwapOptions.mask_softness)
-    black, white = np.zeros((*shape[:2], 3), np.uint8), np.ones((size, size, 3), np.float32)
-    return paste_back(black, white, mask, frame_to_crop)[..., 0].astype(np.float32) / 255
+    taken, white = np.zeros((*shape[:2], 3), np.uint8), np.ones((size, size, 3), np.float32)
+    paste_into(taken, white, mask, frame_to_crop)
+    return taken[..., 0].astype(np.float32) / 255
 
 
 def _measure_pair(

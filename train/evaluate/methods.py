@@ -9,7 +9,8 @@ from functools import cached_property
 import numpy as np
 
 from simswap.errors import NoFaceFoundError
-from simswap.swap import stages
+from simswap.swap.alignment import align_face
+from simswap.swap.rendering import paste_faces
 from simswap.swapper import FaceSwapper
 from simswap.types import Face, SwapOptions
 
@@ -64,9 +65,9 @@ def anchor_methods(swapper: FaceSwapper) -> dict[str, Method]:
     def paste(source: SeenPhoto, target: SeenPhoto) -> Outcome:
         if not source.faces or not target.faces:
             return Outcome(target.image, target.faces)
-        crop = stages.align_face(source.image, source.faces[0], template, size).crop
-        aligned = [stages.align_face(target.image, face, template, size) for face in target.faces]
+        crop = align_face(source.image, source.faces[0], template, size).crop
+        aligned = [align_face(target.image, face, template, size) for face in target.faces]
         crops = [crop.astype(np.float32) / 255] * len(aligned)
-        return Outcome(stages.paste_faces(target.image, aligned, crops, OPTIONS), target.faces)
+        return Outcome(paste_faces(target.image, aligned, crops, OPTIONS)[0], target.faces)
 
     return {"no swap": leave, "source pasted": paste}

@@ -10,6 +10,7 @@ from pathlib import Path
 import torch
 from accelerate import Accelerator
 
+from simswap.files import write_whole
 from train.config import TrainConfig
 from train.data.examples import make_example_data
 from train.data.shards import PhotoShards
@@ -110,3 +111,17 @@ def never_same() -> Iterator[bool]:
     """Different identities only."""
     while True:
         yield False
+
+
+def make_output_folder(config: TrainConfig) -> Path:
+    """The run's folder, with its configuration. Raises TrainingError if it cannot be written."""
+    output = Path(config.output)
+    try:
+        output.mkdir(parents=True, exist_ok=True)
+        write_whole(output / "config.json", config.to_json().encode())
+    except OSError as error:
+        raise TrainingError(
+            f"The output folder {output} cannot be written to ({error.strerror}). "
+            "Name another with --output."
+        ) from error
+    return output

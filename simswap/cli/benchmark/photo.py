@@ -25,9 +25,12 @@ from simswap import __version__
 from simswap.errors import NoFaceFoundError, SimSwapError
 from simswap.media.photos import read_photo, write_photo
 from simswap.provenance.signing import sign_photo
-from simswap.swap import stages
+from simswap.swap.alignment import AlignedFace, align_face
+from simswap.swap.inference import for_rendering, generate
+from simswap.swap.rendering import fit_crop, paste_faces
 from simswap.swapper import FaceSwapper
 from simswap.types import Face, SwapOptions
+from simswap.watermark.embedding import mark_crop
 
 EXAMPLE = Path(__file__).parents[3] / "assets" / "examples" / "astronaut.jpg"
 DEFAULT_SIZE = (1280, 720)  # px, width and height
@@ -170,9 +173,9 @@ def _time_stages(
 ) -> dict[str, float]:
     alignment, options = swapper.alignment, SwapOptions()
 
-    def align() -> list[stages.AlignedFace]:
+    def align() -> list[AlignedFace]:
         template, size = alignment.crop_template, alignment.crop_size
-        return [stages.align_face(photo, face, template, size) for face in faces]
+        return [align_face(photo, face, template, size) for face in faces]
 
     def embed_targets() -> np.ndarray:
         return swapper.embed(photo, faces)
@@ -180,22 +183,21 @@ def _time_stages(
     guidance = swapper.generator.config.identity_guidance
     aligned = align()
     embeddings = np.repeat(swapper.embed(photo, faces[:1]), len(faces), axis=0)
-    generator = stages.for_rendering(swapper.generator, swapper.device)
-    crops = stages.generate(generator, aligned, embeddings)
+    generator = for_rendering(swapper.generator, swapper.device)
+    crops = generate(generator, aligned, embeddings)
     pairs = zip(aligned, crops, strict=True)
-    restored = [stages.restore_detail(photo, face, crop) for face, crop in pairs]
-    unmarked = [(*pair, stages.face_mask(pair[0], options)) for pair in restored]
+    unmarked = [fit_crop(photo, face, crop, options)[1] for face, crop in pairs]
 
     def mark() -> list[np.ndarray]:
-        return [stages.mark_face(*face, swapper.mark_id) for face in unmarked]
+        return [mark_crop(face, swapper.mark_id) for face in unmarked]
 
     steps: dict[str, Callable[[], object]] = {
         "detect": lambda: swapper.detect(photo),
         "align": align,
         **({"embed the target's faces": embed_targets} if guidance else {}),
-        "generate": lambda: stages.generate(generator, aligned, embeddings),
+        "generate": lambda: generate(generator, aligned, embeddings),
         "mark": mark,
-        "paste": lambda: stages.paste_faces(photo, aligned, crops, options),
+        "paste": lambda: paste_faces(photo, aligned, crops, options),
     }
     return {name: _median(step, repeats) for name, step in steps.items()}
 
@@ -213,22 +215,22 @@ def _time_writing(photo: np.ndarray, model: str, repeats: int) -> dict[str, floa
 
 
 def _compare_precision(
-    swapper: FaceSwapper, photo: np.ndarray, faces: list[Face], repeats: int, generate: float
+    swapper: FaceSwapper, photo: np.ndarray, faces: list[Face], repeats: int, as_it_is: float
 ) -> dict[str, object]:
-    """The fields of Report on the generator's precision; generate: ms of that stage as it is."""
+    """The fields of Report on the generator's precision; as_it_is: ms of `generate` here."""
     template, size = swapper.alignment.crop_template, swapper.alignment.crop_size
-    aligned = [stages.align_face(photo, face, template, size) for face in faces]
+    aligned = [align_face(photo, face, template, size) for face in faces]
     embeddings = np.repeat(swapper.embed(photo, faces[:1]), len(faces), axis=0)
-    rendering = stages.for_rendering(swapper.generator, swapper.device)
+    rendering = for_rendering(swapper.generator, swapper.device)
     dtype = str(next(rendering.parameters()).dtype).removeprefix("torch.")
     if rendering is swapper.generator:
-        return {"generator_dtype": dtype, "generate_float32": generate, "max_difference": 0.0}
-    exact = stages.generate(swapper.generator, aligned, embeddings)
-    difference = np.abs(stages.generate(rendering, aligned, embeddings) - exact).max()
+        return {"generator_dtype": dtype, "generate_float32": as_it_is, "max_difference": 0.0}
+    exact = generate(swapper.generator, aligned, embeddings)
+    difference = np.abs(generate(rendering, aligned, embeddings) - exact).max()
     return {
         "generator_dtype": dtype,
         "generate_float32": _median(
-            lambda: stages.generate(swapper.generator, aligned, embeddings), repeats
+            lambda: generate(swapper.generator, aligned, embeddings), repeats
         ),
         "max_difference": float(difference),
     }

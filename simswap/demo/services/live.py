@@ -15,10 +15,7 @@ from simswap.demo.calls.failures import readable_errors
 from simswap.demo.choices import Choices
 from simswap.demo.services import photos as service
 from simswap.demo.services.live_sessions import LiveSession, LiveSessions, SwapStream
-from simswap.swap.stream import StreamOptions
 
-# Detecting costs more than all else in a frame of 640 x 480; faces are followed in between.
-LIVE_STREAM = StreamOptions(detect_every=6, live=True)
 IS_GPU_LENT = Config.zero_gpu
 
 sessions = LiveSessions()
@@ -50,7 +47,7 @@ def _way_to_swap(sources: list[str], choices: Choices) -> tuple[SwapStream, str]
     def swap(frames: Iterator[np.ndarray]) -> Iterator[SwapResult]:
         if IS_GPU_LENT:  # to one call at a time, in a process of its own
             return (swap_on_lent_gpu(frame, identity, options, swapper.name) for frame in frames)
-        return swapper.swap_frames(frames, identity, options, batch_size=1, stream=LIVE_STREAM)
+        return swapper.swap_live(frames, identity, options)
 
     return swap, swapper.name
 

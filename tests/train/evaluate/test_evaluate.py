@@ -13,7 +13,8 @@ from simswap.weights.bundle import load_bundle, save_bundle
 from tests.support.examples import read_example
 from tests.train.evaluate.test_judges import save_judge
 from train.errors import TrainingError
-from train.evaluate.__main__ import evaluate_swapper, main
+from train.evaluate.__main__ import main
+from train.evaluate.evaluation import evaluate_swapper
 from train.evaluate.figures import figures_of
 from train.evaluate.judge_files import IDENTITY_FILE, find_judges
 from train.evaluate.judges import Judges, load_judges

@@ -19,7 +19,9 @@ from tests.support.training.shard_sources import encoded, write_parquet
 from train.data.shards import PhotoRow, decode_photo, open_photos
 from train.errors import TrainingError
 from train.prepare import __main__ as command
-from train.prepare.__main__ import parse_arguments, prepare
+from train.prepare import dataset
+from train.prepare.__main__ import parse_arguments
+from train.prepare.dataset import prepare
 from train.prepare.photos import PhotoSettings, Prepared, Reason, cut_out, prepare_photo
 from train.prepare.shards import PrepareSettings
 from train.prepare.tasks import Place, open_place
@@ -206,7 +208,7 @@ def test_a_run_stopped_between_tasks_does_not_repeat_those_done(
                 raise KeyboardInterrupt
 
     with monkeypatch.context() as patch:
-        patch.setattr(command, "_follow", until_the_fourth)
+        patch.setattr(dataset, "_follow", until_the_fourth)
         with pytest.raises(KeyboardInterrupt):
             prepare(settings, tmp_path, HERE)
     done = {path: path.stat().st_mtime_ns for path in tmp_path.glob(".prepare/unit-*.json")}

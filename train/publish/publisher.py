@@ -1,64 +1,24 @@
-"""What a run gives away while it goes on: the bundle, its evaluation, the pushes to the Hub."""
+"""Writes a run's bundle, and pushes it where that is asked for."""
 
 from __future__ import annotations
 
 import copy
 import logging
 from collections.abc import Mapping
-from dataclasses import asdict, replace
+from dataclasses import asdict
 from functools import cached_property
 from pathlib import Path
 
-from accelerate import Accelerator
-from accelerate.utils import gather_object
-
-from simswap import FaceSwapper
-from simswap.files import write_whole
-from simswap.models.generator import Generator
-from simswap.weights.bundle import Alignment, Bundle
+from simswap.weights.bundle import Alignment
 from train.config import TrainConfig
 from train.data.sources import split_at_commas
-from train.errors import TrainingError
-from train.evaluate.figures import figures_of, table
-from train.evaluate.judge_files import JudgeFiles, find_judges
-from train.evaluate.judges import Judges, load_judges
-from train.evaluate.measurements import measure_pairs, merge_measurements
-from train.evaluate.pairs import Pair, find_evaluation_folder, load_pairs
-from train.export import BUNDLE_FOLDER, write_bundle
 from train.networks.trained import FrozenNetworks, Networks
+from train.publish.bundle import write_bundle
 from train.publish.hub import HubPusher
 from train.publish.model_card import CardFacts, NetworkFacts, describe_networks, model_card
-from train.publish.run_folder import FACTS
+from train.publish.run_folder import BUNDLE_FOLDER, FACTS
 
 logger = logging.getLogger(__name__)
-
-
-class Evaluator:
-    """Judges the moving average on the first evaluation pairs, shared out over the processes."""
-
-    def __init__(self, accelerator: Accelerator, config: TrainConfig) -> None:
-        """Raises TrainingError if photos or judges are missing, or a judge is a teacher."""
-        folder = find_evaluation_folder(Path(config.eval_data))
-        pairs = load_pairs(folder, limit=config.eval_pairs)
-        self._pairs: list[Pair] = pairs[accelerator.process_index :: accelerator.num_processes]
-        judge = Path(config.judge)
-        files: JudgeFiles = find_judges(judge.parent, identity=judge)
-        self._judges: Judges = load_judges(files, config.teachers, accelerator.device)
-        self._accelerator = accelerator
-        self._alignment = Alignment(config.crop_template, config.crop_size)
-
-    def evaluate(self, generator: Generator, base: Bundle) -> tuple[dict[str, float], str]:
-        """Figures by name (eval/...), and their Markdown table; the same in every process."""
-        swapper = FaceSwapper(self._bundle_of(generator, base), self._accelerator.device)
-        mine = measure_pairs(swapper, self._pairs, self._judges)
-        figures = figures_of(merge_measurements(gather_object([mine])))
-        return figures.scalars(), table({"swapped": figures})
-
-    def _bundle_of(self, generator: Generator, base: Bundle) -> Bundle:
-        """Copies, because FaceSwapper fuses what it is given."""
-        config = replace(base.config, generator=generator.config, alignment=self._alignment)
-        networks = (generator, base.identity_network, base.detector)
-        return Bundle(config, *(copy.deepcopy(network) for network in networks))
 
 
 class Publisher:
@@ -151,17 +111,3 @@ def public_name(source: str) -> str:
         return Path(source).stem
     is_local = Path(source).exists() or source.startswith((".", "/", "~"))
     return Path(source).name if is_local else source
-
-
-def make_output_folder(config: TrainConfig) -> Path:
-    """The run's folder, with its configuration. Raises TrainingError if it cannot be written."""
-    output = Path(config.output)
-    try:
-        output.mkdir(parents=True, exist_ok=True)
-        write_whole(output / "config.json", config.to_json().encode())
-    except OSError as error:
-        raise TrainingError(
-            f"The output folder {output} cannot be written to ({error.strerror}). "
-            "Name another with --output."
-        ) from error
-    return output

@@ -2,7 +2,9 @@ import numpy as np
 import pytest
 
 from simswap import Face, SwapOptions, geometry
-from simswap.swap import stages
+from simswap.swap import inference
+from simswap.swap.alignment import AlignedFace, align_face
+from simswap.swap.rendering import paste_faces
 
 SIZE = 32
 
@@ -24,8 +26,8 @@ def embeddings() -> np.ndarray:
     return rows / np.linalg.norm(rows, axis=1, keepdims=True)
 
 
-def align(frame: np.ndarray, face: Face) -> stages.AlignedFace:
-    return stages.align_face(frame, face, "simswap_frontal", SIZE)
+def align(frame: np.ndarray, face: Face) -> AlignedFace:
+    return align_face(frame, face, "simswap_frontal", SIZE)
 
 
 def test_aligned_landmarks_lie_on_the_template(frame):
@@ -37,23 +39,23 @@ def test_aligned_landmarks_lie_on_the_template(frame):
 
 def test_embeddings_have_unit_length_and_tell_crops_apart(tiny_swapper, frame):
     faces = [a_face(20, 10, 60), a_face(80, 40, 50)]
-    embedded = stages.embed_faces(tiny_swapper.identity_network, frame, faces, "arcface")
+    embedded = inference.embed_faces(tiny_swapper.identity_network, frame, faces, "arcface")
     np.testing.assert_allclose(np.linalg.norm(embedded, axis=1), 1, atol=1e-5)
     assert not np.allclose(embedded[0], embedded[1])
 
 
 def test_a_crowd_larger_than_a_batch_gives_what_single_faces_give(tiny_swapper, frame, embeddings):
-    aligned = [align(frame, a_face(5 * i, 2 * i, 40 + i)) for i in range(stages.FACE_BATCH + 4)]
-    crowd = stages.generate(tiny_swapper.generator, aligned, embeddings)
-    for number in (0, stages.FACE_BATCH - 1, stages.FACE_BATCH, len(aligned) - 1):
-        alone = stages.generate(
+    aligned = [align(frame, a_face(5 * i, 2 * i, 40 + i)) for i in range(inference.FACE_BATCH + 4)]
+    crowd = inference.generate(tiny_swapper.generator, aligned, embeddings)
+    for number in (0, inference.FACE_BATCH - 1, inference.FACE_BATCH, len(aligned) - 1):
+        alone = inference.generate(
             tiny_swapper.generator, [aligned[number]], embeddings[number : number + 1]
         )
         np.testing.assert_allclose(crowd[number], alone[0], atol=1e-5)
 
 
 def test_generated_crops_are_rgb_pixels_last(tiny_swapper, frame, embeddings):
-    crops = stages.generate(
+    crops = inference.generate(
         tiny_swapper.generator, [align(frame, a_face(9, 9, 70))], embeddings[:1]
     )
     assert crops.shape == (1, SIZE, SIZE, 3)
@@ -66,7 +68,7 @@ def test_the_larger_of_two_overlapping_faces_lies_on_top(frame):
     large, small = align(frame, a_face(30, 20, 90)), align(frame, a_face(50, 50, 40))
     white, black = np.ones((SIZE, SIZE, 3), np.float32), np.zeros((SIZE, SIZE, 3), np.float32)
     options = SwapOptions(match_colour=False)
-    pasted = stages.paste_faces(frame, [large, small], [white, black], options)
+    pasted, _ = paste_faces(frame, [large, small], [white, black], options)
     assert (pasted[70, 70] == 255).all()
 
 
@@ -75,7 +77,7 @@ def test_colour_match_follows_the_option(frame):
     face = align(frame, a_face(30, 20, 90))
     black = np.zeros((SIZE, SIZE, 3), np.float32)
     plain, matched = (
-        stages.paste_faces(frame, [face], [black], SwapOptions(match_colour=match))
+        paste_faces(frame, [face], [black], SwapOptions(match_colour=match))[0]
         for match in (False, True)
     )
     assert plain[70, 75].max() == 0

@@ -4,7 +4,7 @@ import pytest
 
 pytest.importorskip("datasets", reason="needs the train extra")
 
-from train.publish.results import public_name
+from train.publish.publisher import public_name
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,210 @@
+"""Pipeline: a loaded model, and the one path that photos, videos and streams go through."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from functools import partial
+
+import numpy as np
+import torch
+
+from simswap import geometry
+from simswap.errors import NoFaceFoundError, OptionError
+from simswap.faces.detection import detect_faces
+from simswap.faces.packs import open_detector
+from simswap.faces.tracking import Embed, HeldEmbeddings, LiveFollower
+from simswap.memory import naming_memory
+from simswap.models.inference import prepare_for_inference
+from simswap.swap import selection
+from simswap.swap.inference import embed_faces, for_rendering
+from simswap.swap.rendering import render
+from simswap.swap.selection import SwapPlan
+from simswap.swap.stream import FrameStream, StreamOptions, check_range
+from simswap.types import Face, Identity, Source, SwapOptions, SwapResult
+from simswap.watermark.code import mark_id
+from simswap.weights.bundle import Bundle
+
+# Frames held at once. On a CPU batches gain nothing (measured: the detector takes twice as long per
+# frame), cost latency, and tip the last bit of a result; a GPU wants them.
+FRAME_BATCH = {"cpu": 1, "cuda": 8}
+DEFAULT_OPTIONS = SwapOptions()
+EVERY_FRAME_BY_ITSELF = StreamOptions()
+LIVE_DETECT_EVERY = 6  # frames; detecting costs more than all else in a camera's frame
+
+
+class Pipeline:
+    """A loaded model. Immutable, and safe to share between threads: the source is an argument.
+
+    generator: [B, 3, S, S] RGB [0, 1], [B, 512] unit norm -> [B, 3, S, S] RGB [0, 1].
+    identity_network: [B, 3, S, S] RGB [0, 1] -> [B, 512], not normalised.
+    detector: the network behind `detect`.
+    mark_id: 32 bits that name the model in the watermark.
+    """
+
+    def __init__(
+        self,
+        bundle: Bundle,
+        device: str | torch.device | None = None,
+        detector: str = "bundled",
+    ) -> None:
+        """Take over a bundle: its networks are fused, frozen and moved, not copied.
+
+        device: None means CUDA where there is one, else the CPU; detector: see
+        FaceSwapper.from_pretrained.
+        """
+        self.device = resolve_device(device)
+        self.name = bundle.name
+        self.mark_id = mark_id(bundle.name)
+        self.alignment = bundle.config.alignment
+        self.generator = prepare_for_inference(bundle.generator, self.device)
+        self._rendering_generator = for_rendering(self.generator, self.device)
+        self.identity_network = prepare_for_inference(bundle.identity_network, self.device)
+        self.detector = prepare_for_inference(bundle.detector, self.device)
+        self._scrfd = open_detector(detector)
+
+    def detect(self, photo: np.ndarray, min_score: float = DEFAULT_OPTIONS.min_score) -> list[Face]:
+        """Faces of a photo ([H, W, 3] uint8 RGB), largest first."""
+        options = SwapOptions(min_score=min_score)
+        return self.detect_batch([checked_frame(photo)], options)[0]
+
+    @naming_memory()
+    def detect_batch(self, frames: Sequence[np.ndarray], options: SwapOptions) -> list[list[Face]]:
+        """Faces of each frame, largest first."""
+        limits = {"min_score": options.min_score, "min_face": options.min_face}
+        if self._scrfd is not None:
+            return self._scrfd.detect_faces(frames, **limits)
+        return detect_faces(self.detector, frames, **limits)
+
+    @naming_memory()
+    def embed(self, frame: np.ndarray, faces: Sequence[Face]) -> np.ndarray:
+        """Identity embeddings of at least one face of a frame: [N, 512] float32, unit norm."""
+        template = self.alignment.identity_template
+        return embed_faces(self.identity_network, frame, faces, template)
+
+    def swap_frames(
+        self,
+        frames: Iterable[np.ndarray],
+        source: Source,
+        options: SwapOptions = DEFAULT_OPTIONS,
+        *,
+        batch_size: int | None = None,
+        stream: StreamOptions = EVERY_FRAME_BY_ITSELF,
+    ) -> Iterator[SwapResult]:
+        """Swap frame after frame; one result for each, in order.
+
+        frames: [H, W, 3] uint8 RGB each. A frame without a face to swap passes through as it is,
+        with `swapped` empty; face numbers that a frame does not have are skipped.
+        batch_size: frames held at once; None is 1 on a CPU, 8 on a GPU.
+        stream: whether faces are followed and held steady from frame to frame, and by how many
+            workers frames are swapped; the default takes every frame by itself.
+        """
+        if batch_size is None:
+            batch_size = FRAME_BATCH.get(self.device.type, 1)
+        if batch_size < 1:
+            raise OptionError(f"batch_size={batch_size} must be at least 1.")
+
+        def swap(batch: Sequence[np.ndarray], faces: Sequence[Sequence[Face]]) -> list[SwapResult]:
+            found = zip(batch, faces, strict=True)
+            plans = [self.plan(frame, ones, source, options) for frame, ones in found]
+            return self.render(batch, plans, options)
+
+        steps = FrameStream(partial(self.detect_batch, options=options), swap, stream, batch_size)
+        return steps.results(map(checked_frame, frames))
+
+    def swap_live(
+        self,
+        frames: Iterable[np.ndarray],
+        source: Source,
+        options: SwapOptions = DEFAULT_OPTIONS,
+        *,
+        detect_every: int = LIVE_DETECT_EVERY,
+    ) -> Iterator[SwapResult]:
+        """Swap a camera's frames: each is answered before the next is taken.
+
+        frames, source, options: as for swap_frames. detect_every: frames; in those between, faces
+        are followed and their own embeddings held.
+        """
+        check_range("detect_every", detect_every, 1, 100)
+        follower = LiveFollower(partial(self.detect_batch, options=options), detect_every)
+        held = HeldEmbeddings(self.embed, detect_every)
+        for frame in map(checked_frame, frames):
+            plan = self.plan(frame, follower.faces_in(frame), source, options, held.of)
+            yield self.render([frame], [plan], options)[0]
+
+    def warm_up(self) -> None:
+        """Run every network once, so that the first swap does not pay for one-time set-up."""
+        frame = np.full((720, 1280, 3), 128, np.uint8)
+        self.detect(frame)
+        landmarks = geometry.frontal_template(self.alignment.crop_template) * 300  # px
+        face = Face(np.array([0, 0, 300, 300], np.float32), landmarks.astype(np.float32), 1.0)
+        identity = Identity(self.embed(frame, [face])[0])
+        self.render([frame], [SwapPlan((face,), {0: identity})], DEFAULT_OPTIONS)
+
+    def plan(
+        self,
+        frame: np.ndarray,
+        faces: Sequence[Face],
+        source: Source,
+        options: SwapOptions,
+        embed: Embed | None = None,
+    ) -> SwapPlan:
+        """Decide which faces of a frame (largest first) get which identity.
+
+        embed: what gives the embeddings of a frame's faces; None: each is taken by itself.
+        """
+        chosen = selection.choose_faces(faces, options)
+        too_many = selection.left_out(faces, options)
+        guidance = self.generator.config.identity_guidance
+        if not chosen or (isinstance(source, Identity) and not guidance):
+            return SwapPlan(tuple(faces), dict.fromkeys(chosen, source), too_many)
+        embeddings = (embed or self.embed)(frame, [faces[index] for index in chosen])
+        if isinstance(source, Identity):
+            matched, notices = dict.fromkeys(range(len(chosen)), source), ()
+        else:
+            matched, notices = selection.match_references(embeddings, source)
+        identities = {
+            chosen[i]: selection.push_apart(matched[i], embeddings[i], guidance)
+            for i in sorted(matched)
+        }
+        return SwapPlan(tuple(faces), identities, (*too_many, *notices))
+
+    @naming_memory()
+    def render(
+        self, frames: Sequence[np.ndarray], plans: Sequence[SwapPlan], options: SwapOptions
+    ) -> list[SwapResult]:
+        """Carry out the plans: one generator batch for the faces of all frames, then paste."""
+        generator, alignment = self._rendering_generator, self.alignment
+        return render(frames, plans, generator, alignment, options, self.mark_id)
+
+
+def checked_frame(frame: np.ndarray) -> np.ndarray:
+    """The frame, contiguous. Raises ValueError if it is not [H, W, 3] uint8."""
+    if not isinstance(frame, np.ndarray) or frame.dtype != np.uint8:
+        kind = getattr(frame, "dtype", type(frame).__name__)
+        raise ValueError(f"A frame must be a uint8 array, [H, W, 3] RGB; this is {kind}.")
+    if frame.ndim != 3 or frame.shape[2] != 3 or 0 in frame.shape:
+        raise ValueError(f"A frame must be [H, W, 3] RGB; this is {list(frame.shape)}.")
+    return np.ascontiguousarray(frame)  # torch refuses the negative strides of a mirrored view
+
+
+def resolve_device(device: str | torch.device | None) -> torch.device:
+    """The device meant; None is CUDA where there is one. Raises OptionError if it is not there."""
+    if device is None:
+        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    try:
+        resolved = torch.device(device)
+        torch.empty(0, device=resolved)
+    except (RuntimeError, AssertionError) as error:
+        raise OptionError(
+            f"device={device!r} is not available here: {str(error).splitlines()[0]} Try 'cpu'."
+        ) from error
+    return resolved
+
+
+def no_face(called: str, photo: np.ndarray, options: SwapOptions) -> NoFaceFoundError:
+    """The error for a photo ([H, W, 3]) that shows no face."""
+    height, width = photo.shape[:2]
+    return NoFaceFoundError(
+        f"{called} shows no face ({width}x{height} pixels, detection threshold "
+        f"{options.min_score:.2f}). Try a larger, sharper, front-facing photo."
+    )
