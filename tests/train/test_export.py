@@ -15,6 +15,8 @@ from tests.support.weights.tiny_bundle import make_bundle
 from train.errors import TrainingError
 from train.export import main, write_bundle
 
+pytestmark = pytest.mark.slow
+
 ROOT = Path(__file__).parents[2]
 TRAINING = {"num_steps": 12, "weights": {"identity": 10.0}}
 
