@@ -8,6 +8,8 @@ from pathlib import Path
 # Read when torch is imported, by these tests and by the processes that they start: several share
 # the machine's cores, on which a waiting thread shall not spin.
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+if "PYTEST_XDIST_WORKER" in os.environ:  # one of several processes of tests: one thread each
+    os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 import numpy as np
 import pytest
@@ -20,9 +22,25 @@ from tests.support.examples import SHARED_DATA, read_example
 from tests.support.media.face_videos import make_face_video
 from tests.support.weights.tiny_bundle import make_bundle
 
+NUM_WORKERS = 2  # of the whole suite; each has a demo and a browser, and takes up to 3 GB
+
 # A shell that starts the tests in the background makes them, and their children, deaf to Ctrl+C.
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
+def pytest_xdist_auto_num_workers(config: pytest.Config) -> int:
+    """The whole suite runs in several processes; a part of it is faster without their start."""
+    is_whole = config.args_source is pytest.Config.ArgsSource.TESTPATHS
+    return NUM_WORKERS if is_whole else 0
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Whatever needs the demo waits for its start, which takes seconds."""
+    for item in items:
+        if "demo_url" in getattr(item, "fixturenames", ()):
+            item.add_marker("slow")
 
 
 @pytest.fixture(scope="session", autouse=True)

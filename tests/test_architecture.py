@@ -3,6 +3,8 @@
 import ast
 import subprocess
 import sys
+from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -40,10 +42,23 @@ def module_name(path: Path) -> str:
     return ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
 
 
-def imported_by(path: Path) -> set[str]:
+@cache
+def nodes_of(path: Path) -> list[ast.AST]:
+    return list(ast.walk(ast.parse(path.read_text(encoding="utf-8"))))
+
+
+@pytest.fixture(scope="module", autouse=True)
+def forgotten_nodes() -> Iterator[None]:
+    """They take a lot of memory."""
+    yield
+    nodes_of.cache_clear()
+
+
+@cache
+def imported_by(path: Path) -> frozenset[str]:
     """Dotted names of the modules that a file imports, at any depth."""
     names = set()
-    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+    for node in nodes_of(path):
         if isinstance(node, ast.Import):
             names |= {alias.name for alias in node.names}
         elif isinstance(node, ast.ImportFrom):
@@ -52,19 +67,12 @@ def imported_by(path: Path) -> set[str]:
                 full = f"{node.module}.{alias.name}"
                 is_module = (ROOT / (full.replace(".", "/") + ".py")).is_file()
                 names.add(full if is_module else node.module)
-    return names
+    return frozenset(names)
 
 
-def of_package(names: set[str]) -> set[str]:
-    return {name for name in names if name.split(".")[0] == "simswap"}
-
-
-def calls_of(path: Path, function: str) -> list[int]:
-    return [
-        node.lineno
-        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
-        if isinstance(node, ast.Call) and getattr(node.func, "id", None) == function
-    ]
+def roots_of(path: Path) -> set[str]:
+    """Names of the packages that a file imports from."""
+    return {name.split(".")[0] for name in imported_by(path)}
 
 
 def package_of(module: str) -> str:
@@ -72,43 +80,41 @@ def package_of(module: str) -> str:
     return ([*module.split("."), "simswap"])[1]
 
 
-@pytest.mark.parametrize("path", MODULES, ids=module_name)
-def test_imports_follow_the_arrows(path):
-    name, imported = module_name(path), of_package(imported_by(path))
-    own = package_of(name)
-    if name == "simswap":
-        assert imported == PUBLIC_NAMES
-    else:
-        others = {other for other in imported if package_of(other) != own}
-        upward = {other for other in others if LAYER_OF[package_of(other)] >= LAYER_OF[own]}
-        assert not upward, f"{name} imports {upward}"
+def upward_imports(path: Path) -> set[str]:
+    """What a module imports from packages that are not below its own."""
+    own = package_of(module_name(path))
+    imported = {name for name in imported_by(path) if name.split(".")[0] == "simswap"}
+    others = {name for name in imported if package_of(name) != own}
+    return {name for name in others if LAYER_OF[package_of(name)] >= LAYER_OF[own]}
+
+
+def test_imports_follow_the_arrows():
+    inner = [path for path in MODULES if module_name(path) != "simswap"]
+    upward = {module_name(path): upward_imports(path) for path in inner}
+    assert {module: names for module, names in upward.items() if names} == {}
+    (package,) = set(MODULES) - set(inner)
+    assert {name for name in imported_by(package) if "simswap" in name} == PUBLIC_NAMES
 
 
 def test_every_package_has_its_place():
     assert {package_of(module_name(path)) for path in MODULES} == set(LAYER_OF)
 
 
-@pytest.mark.parametrize(
-    "folder",
-    sorted({path.parent for path in SOURCES if path.parent != ROOT}),
-    ids=lambda folder: str(folder.relative_to(ROOT)),
-)
-def test_a_folder_is_one_subject(folder):
-    assert len(list(folder.glob("*.py"))) <= MOST_FILES
+def test_a_folder_is_one_subject():
+    folders = {path.parent for path in SOURCES if path.parent != ROOT}
+    assert [each for each in folders if len(list(each.glob("*.py"))) > MOST_FILES] == []
 
 
-@pytest.mark.parametrize("path", sorted((PACKAGE / "models").glob("*.py")), ids=module_name)
-def test_networks_import_torch_only(path):
+def test_networks_import_torch_only():
     allowed = sys.stdlib_module_names | {"torch", "simswap"}
-    assert {name.split(".")[0] for name in imported_by(path)} <= allowed
+    networks = (PACKAGE / "models").glob("*.py")
+    assert [path for path in networks if not roots_of(path) <= allowed] == []
 
 
-@pytest.mark.parametrize("path", MODULES, ids=module_name)
-def test_the_package_never_imports_its_clients(path):
-    roots = {name.split(".")[0] for name in imported_by(path)}
-    assert not roots & {"train", "app", "tests"}
-    if package_of(module_name(path)) != "demo":
-        assert not roots & {"gradio", "spaces"}
+def test_the_package_never_imports_its_clients():
+    assert [path for path in MODULES if roots_of(path) & {"train", "app", "tests"}] == []
+    others = [path for path in MODULES if package_of(module_name(path)) != "demo"]
+    assert [path for path in others if roots_of(path) & {"gradio", "spaces"}] == []
 
 
 @pytest.mark.parametrize("part", WITHOUT_NETWORKS)
@@ -119,10 +125,9 @@ def test_files_and_values_know_no_networks(part):
     assert not {name for name in imported if name.split(".")[0] == "torch" or "models" in name}
 
 
-@pytest.mark.parametrize("path", MODULES, ids=module_name)
-def test_only_the_bundle_and_deploy_know_the_hub(path):
-    knows = any(name.startswith("huggingface_hub") for name in imported_by(path))
-    assert knows == (module_name(path) in KNOWS_THE_HUB)
+def test_only_the_bundle_and_deploy_know_the_hub():
+    knowing = {module_name(path) for path in MODULES if "huggingface_hub" in roots_of(path)}
+    assert knowing == set(KNOWS_THE_HUB)
 
 
 def test_importing_the_package_does_not_load_torch():
@@ -138,33 +143,37 @@ def test_every_public_name_is_there():
         _ = simswap.FaceSwoper
 
 
-@pytest.mark.parametrize("path", SOURCES, ids=lambda path: str(path.relative_to(ROOT)))
-def test_files_and_functions_stay_short(path):
-    text = path.read_text(encoding="utf-8")
-    assert len(text.splitlines()) <= 300
-    for node in ast.walk(ast.parse(text)):
-        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
-            assert node.end_lineno - node.lineno < 50, f"{node.name} is too long"
+def too_long(path: Path) -> Iterator[str]:
+    """What of a file is too long: itself, or functions."""
+    if len(path.read_text(encoding="utf-8").splitlines()) > 300:
+        yield f"{path}"
+    for node in nodes_of(path):
+        is_function = isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)
+        if is_function and node.end_lineno - node.lineno >= 50:
+            yield f"{path}: {node.name}"
 
 
-@pytest.mark.parametrize("path", MODULES, ids=module_name)
-def test_the_package_does_not_print(path):
-    if "__main__" not in path.stem:
-        assert calls_of(path, "print") == []
+def test_files_and_functions_stay_short():
+    assert [name for path in SOURCES for name in too_long(path)] == []
 
 
-@pytest.mark.parametrize("path", SOURCES, ids=lambda path: str(path.relative_to(ROOT)))
-def test_nothing_catches_every_error(path):
-    handlers = (
-        node
-        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
-        if isinstance(node, ast.ExceptHandler)
-    )
-    assert all(handler.type is not None for handler in handlers)
+def calls_of(path: Path, function: str) -> list[ast.Call]:
+    calls = (node for node in nodes_of(path) if isinstance(node, ast.Call))
+    return [node for node in calls if ast.unparse(node.func) == function]
 
 
-@pytest.mark.parametrize("path", SOURCES, ids=lambda path: str(path.relative_to(ROOT)))
-def test_weights_are_never_unpickled(path):
-    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
-        if isinstance(node, ast.Call) and ast.unparse(node.func) == "torch.load":
-            assert "weights_only=True" in ast.unparse(node)
+def test_the_package_does_not_print():
+    silent = [path for path in MODULES if "__main__" not in path.stem]
+    assert [path for path in silent if calls_of(path, "print")] == []
+
+
+def test_nothing_catches_every_error():
+    def catches_all(node: ast.AST) -> bool:
+        return isinstance(node, ast.ExceptHandler) and node.type is None
+
+    assert [path for path in SOURCES if any(map(catches_all, nodes_of(path)))] == []
+
+
+def test_weights_are_never_unpickled():
+    calls = [(path, call) for path in SOURCES for call in calls_of(path, "torch.load")]
+    assert [path for path, call in calls if "weights_only=True" not in ast.unparse(call)] == []

@@ -55,6 +55,7 @@ def test_the_image_path_equals_the_frames_path(swapper, astronaut, identity):
     np.testing.assert_array_equal(frame.image, image)
 
 
+@pytest.mark.slow
 def test_a_batch_of_frames_equals_single_frames(swapper, two_faces, identity):
     frames = [two_faces, BLANK, np.ascontiguousarray(two_faces[::-1]), two_faces, two_faces]
     batched = list(swapper.swap_frames(frames, identity, batch_size=4))
@@ -200,6 +201,7 @@ def test_a_plan_with_two_identities_gives_each_face_its_own(swapper, two_faces, 
     assert np.abs(both - apart).max() <= 1
 
 
+@pytest.mark.slow
 def test_threads_that_share_a_swapper_get_what_one_alone_gets(swapper, two_faces, identity):
     expected = swapper.swap_image(two_faces, identity).image
     found = []

@@ -12,6 +12,8 @@ from simswap.cli.deploy import files_of_space
 from tests.support.demo.hub_server import OWNER_TOKEN, READER_TOKEN, running_hub
 from tests.support.examples import ROOT
 
+pytestmark = pytest.mark.slow
+
 SPACE = "user/swapping"
 
 

@@ -1,4 +1,4 @@
-"""The README's section on one's own weights: each of its lines is run as it stands there.
+"""docs/weights.md: each of its commands runs as written.
 
 The stand-ins have the official keys and a sixteenth of the widths: test_convert.py has whole ones.
 """
@@ -34,11 +34,9 @@ pytest.importorskip("onnx", reason="onnx is not installed")
 pytest.importorskip("onnxruntime", reason="onnxruntime is not installed")
 pytestmark = pytest.mark.slow
 
-SECTION = re.search(
-    r"\n## Use your own weights\n(.*?)\n## ", (ROOT / "README.md").read_text(), re.DOTALL
-)[1]
-IN_TABLE = re.findall(r"\| `([^`]+)` \|$", SECTION, re.MULTILINE)
-IN_BLOCKS = re.search(r"```sh\n(.*?)\n```", SECTION, re.DOTALL)[1].splitlines()
+PAGE = (ROOT / "docs" / "weights.md").read_text(encoding="utf-8")
+IN_TABLE = re.findall(r"\| `([^`]+)` \|$", PAGE, re.MULTILINE)
+IN_BLOCKS = re.search(r"```sh\n(.*?)\n```", PAGE, re.DOTALL)[1].splitlines()
 
 
 def state_of(config: GeneratorConfig) -> dict[str, torch.Tensor]:
@@ -48,7 +46,7 @@ def state_of(config: GeneratorConfig) -> dict[str, torch.Tensor]:
 
 @pytest.fixture(scope="module")
 def files(tmp_path_factory) -> Path:
-    """A stand-in under each name that the section mentions."""
+    """A stand-in for each file that the page names."""
     folder = tmp_path_factory.mktemp("files")
     published, beta, deep = (state_of(variant.generator) for variant in NARROW_VARIANTS)
     torch.save(published, folder / "latest_net_G.pth")
@@ -108,13 +106,13 @@ def lay_out_packs(data: Path, *folders: Path) -> None:
         shutil.copy(data / "models" / "scrfd_2.5g_bnkps.onnx", folder / "det.onnx")
 
 
-def test_the_section_has_a_line_for_each_case():
+def test_the_page_has_a_command_for_each_case():
     assert len(IN_TABLE) == 11
     assert len(IN_BLOCKS) == 3
 
 
 @pytest.mark.parametrize("line", IN_TABLE)
-def test_a_line_of_the_table_runs_as_written(line, run, files, tmp_path, request):
+def test_a_command_of_the_table_runs_as_written(line, run, files, tmp_path, request):
     if "insightface" in line:
         data = request.getfixturevalue("shared_data")
         home = tmp_path / ".insightface" / "models" / "buffalo_l"
@@ -123,7 +121,7 @@ def test_a_line_of_the_table_runs_as_written(line, run, files, tmp_path, request
 
 
 @pytest.mark.parametrize("line", IN_BLOCKS)
-def test_a_line_that_uses_the_folder_runs_as_written(line, run, files):
+def test_a_command_that_uses_the_folder_runs_as_written(line, run, files):
     if not (files / "my-224").exists():
         run(IN_TABLE[0])
     run(line)

@@ -54,6 +54,7 @@ def test_image_swaps_only_the_faces_asked_for(tmp_path, capsys):
     assert "Swapped 1 of 2 faces" in capsys.readouterr().err
 
 
+@pytest.mark.slow
 def test_image_keeps_transparency_or_says_that_it_cannot(tmp_path, capsys):
     photo = Image.open(ASTRONAUT)
     photo.putalpha(77)

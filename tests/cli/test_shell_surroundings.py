@@ -24,13 +24,12 @@ def swap(output: object, target: object = ASTRONAUT) -> list[str]:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("encoding", ["cp1252", "ascii"])
-def test_a_name_that_the_output_cannot_show_is_no_error(tmp_path, encoding):
+def test_a_name_that_the_output_cannot_show_is_no_error(tmp_path):
     output = tmp_path / "写真.png"
     done = subprocess.run(
         [sys.executable, "-m", "simswap", *swap(output)],
         cwd=ROOT,
-        env={**os.environ, "PYTHONIOENCODING": encoding},
+        env={**os.environ, "PYTHONIOENCODING": "cp1252"},
         capture_output=True,
         check=False,
     )

@@ -132,6 +132,7 @@ ACCEPTED = {  # command, what the note must say
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("command", "fact"), ACCEPTED.values(), ids=ACCEPTED)
 def test_accepted_with_a_note(command, fact, inputs, tmp_path, capsys):
     code, _, lines, left_behind = run_main(command, inputs, tmp_path, capsys)
@@ -156,6 +157,7 @@ def test_a_damaged_model_file_is_named(part, damage, inputs, tiny_folder, tmp_pa
     assert left_behind == []
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("case", ["pixel bomb", "text named .jpg", "unknown option", "truncated"])
 def test_a_process_of_its_own_says_no_more_than_that(case, inputs, tmp_path):
     command, code, fact = REFUSED[case]

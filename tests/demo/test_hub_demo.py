@@ -19,6 +19,7 @@ from tests.support.demo.demo_server import _wait
 from tests.support.demo.hub_server import Hub, running_hub
 from train.publish.bundle import write_bundle
 
+pytestmark = pytest.mark.slow
 ROOT = Path(__file__).parents[2]
 EXAMPLES = ROOT / "assets" / "examples"
 SOURCE, TARGET = EXAMPLES / "grace_hopper.jpg", EXAMPLES / "astronaut.jpg"
@@ -30,16 +31,6 @@ from train.publish.hub import HubPusher
 pusher = HubPusher(sys.argv[1])
 pusher.push(Path(sys.argv[2]), "Step 12")
 sys.exit(not pusher.close(60))
-"""
-SWAP = """
-import sys
-import numpy as np
-from PIL import Image
-from simswap import FaceSwapper
-model, source, target, output = sys.argv[1:]
-swapper = FaceSwapper.from_pretrained(model, device="cpu")
-source, target = (np.array(Image.open(path).convert("RGB")) for path in (source, target))
-np.save(output, swapper.swap_image(target, swapper.identity_of(source)).image)
 """
 
 
@@ -117,15 +108,7 @@ def test_what_another_process_pushed_is_the_bundle_byte_for_byte(hub, bundle_fol
     assert files["generator.safetensors"] == (DEFAULT_BUNDLE / "generator.safetensors").read_bytes()
 
 
-@pytest.mark.slow
-def test_a_pushed_model_swaps_as_the_folder_does(hub, tmp_path, expected):
-    output = tmp_path / "swapped.npy"
-    run(SWAP, REPO, SOURCE, TARGET, output, environment=hub.environment(tmp_path, token=None))
-    assert np.array_equal(np.load(output), expected)
-
-
-@pytest.mark.slow
-def test_the_demo_swaps_with_a_pushed_model(demo_of_hub, tmp_path, expected):
+def test_the_demo_swaps_with_a_pushed_model_as_with_the_folder(demo_of_hub, tmp_path, expected):
     client = Client(demo_of_hub, verbose=False, download_files=tmp_path)
     path, summary = client.predict(
         source=[handle_file(SOURCE)], target=handle_file(TARGET), api_name="/swap_image"

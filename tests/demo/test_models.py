@@ -42,6 +42,7 @@ def test_a_further_model_that_cannot_be_had_is_left_out_and_told(caplog, tiny_fo
     assert "no model bundle" in caplog.text
 
 
+@pytest.mark.slow
 def test_of_two_models_of_one_name_the_second_is_left_out_and_told(caplog):
     with caplog.at_level(logging.WARNING):
         bundles = models.load_bundles([None, str(DEFAULT_BUNDLE)])
@@ -65,6 +66,7 @@ def test_who_names_no_model_has_the_default(name):
     assert models.by_name(name).name == BUNDLED
 
 
+@pytest.mark.slow
 def test_models_that_differ_in_their_generators_hold_the_rest_once(tmp_path):
     first, second = models.load_bundles([None, str(write_second_model(tmp_path))])
     assert second.name == SECOND

@@ -16,6 +16,8 @@ from train.errors import TrainingError
 from train.export import main
 from train.publish.bundle import write_bundle
 
+pytestmark = pytest.mark.slow
+
 ROOT = Path(__file__).parents[2]
 TRAINING = {"num_steps": 12, "weights": {"identity": 10.0}}
 

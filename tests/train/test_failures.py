@@ -269,11 +269,10 @@ def test_weights_that_broke_are_not_saved(checkpoint, data, tmp_path, train):
     assert steps_kept(folder) == ["step_00000005"]
 
 
-@pytest.mark.parametrize("num_processes", [1, 2])
-def test_a_disk_too_full_for_logs_stops_all_processes(data, tmp_path, num_processes):
+def test_a_disk_too_full_for_logs_stops_all_processes(data, tmp_path):
     (tmp_path / "run").mkdir()
     (tmp_path / "run" / "metrics.jsonl").symlink_to("/dev/full")  # the first process's alone
-    process = start(write_config(tmp_path, data), num_processes=num_processes)
+    process = start(write_config(tmp_path, data), num_processes=2)
     output = finish(process)
     assert process.returncode == 1
     assert "train: The disk of " in output

@@ -1,14 +1,11 @@
 """Runs with other settings than the usual: each goes through, and resumes exactly."""
 
-import shutil
-from pathlib import Path
-
 import pytest
 
 pytest.importorskip("datasets", reason="needs the train extra")
 
 from tests.support.training.training_here import train_here
-from tests.support.training.training_runs import metrics, write_config
+from tests.support.training.training_runs import interrupted, metrics, write_config
 from tests.train.evaluate.test_judges import save_judge
 
 pytestmark = pytest.mark.slow
@@ -20,19 +17,16 @@ OPTIONS = {
         *("--weights.gradient-penalty", "1", "--no-discriminator.spectral-norm"),
         "--gradient-checkpointing",
     ),
+    "two data sets": (
+        *("--data", "{data},{data}", "--data-weights", "0.7,0.3", "--pasted", "0.5"),
+        *("--augmentation.exposure", "0.5", "--augmentation.jpeg", "0.5"),
+    ),
 }
-
-
-def interrupted(whole: Path, folder: Path) -> Path:
-    """The run as it was after step 5."""
-    checkpoint = Path("run", "checkpoints", "step_00000005")
-    shutil.copytree(whole / checkpoint, folder / checkpoint)
-    return folder
 
 
 @pytest.mark.parametrize("option", OPTIONS)
 def test_a_run_with_other_settings_resumes_exactly(data, tmp_path, option):
-    flags = (*OPTIONS[option], "--num-steps", "10")
+    flags = (*(flag.format(data=data) for flag in OPTIONS[option]), "--num-steps", "10")
     # Where a CPU imitates bf16, memory's alignment decides how sums are rounded.
     tolerance = 0.02 if option == "bf16" else 1e-6
     (tmp_path / "whole").mkdir()

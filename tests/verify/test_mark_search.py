@@ -20,6 +20,8 @@ from tests.support.examples import EXAMPLES
 from tests.support.media.face_videos import SHORT_SEGMENTS
 from tests.support.media.video_files import make_video, rewrite
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(scope="module")
 def swapped(swapper, astronaut, grace_hopper) -> np.ndarray:

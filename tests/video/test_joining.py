@@ -26,6 +26,8 @@ from tests.support.media.video_files import (
     sound_packets,
 )
 
+pytestmark = pytest.mark.slow
+
 WEBM = Encoding("webm", preset="ultrafast")
 VP9 = {"codec": "libvpx-vp9", "options": {"deadline": "realtime", "cpu-used": "8"}}
 KINDS = {

@@ -12,6 +12,8 @@ from simswap.watermark.code import mark_id
 from simswap.watermark.reading import read_faces
 from train.checks.watermark_channels import CHANNELS, stored
 
+pytestmark = pytest.mark.slow
+
 SIZE = 128
 
 

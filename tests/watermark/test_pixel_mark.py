@@ -95,6 +95,7 @@ def test_a_marked_crop_reads_as_its_id(bundle_id):
     assert ids_in(as_frame(marked), face.landmarks) == [bundle_id]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("plane", PLANES)
 def test_the_mark_is_read_although_landmarks_are_off(plane):
     face = a_crop(2, plane)
@@ -104,6 +105,7 @@ def test_the_mark_is_read_although_landmarks_are_off(plane):
     assert ids_in(as_frame(marked), off) == [IDS[2]]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("plane", PLANES)
 def test_the_mark_is_read_although_landmarks_are_turned(plane):
     face = a_crop(2, plane)

@@ -193,6 +193,7 @@ def test_counters_of_old_torch_versions_may_be_missing():
     assert recognise_identity(old).blocks == (2, 2, 2, 2)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("generator", "identity", "said"),
     [
@@ -234,6 +235,7 @@ def test_a_wrong_file_gets_one_sentence_and_no_folder(
     assert not output.exists()
 
 
+@pytest.mark.slow
 def test_an_arcface_of_onnx_is_taken_for_a_generator_that_was_trained_with_it(tmp_path):
     pytest.importorskip("onnx", reason="onnx is not installed")
     pytest.importorskip("onnxruntime", reason="onnxruntime is not installed")

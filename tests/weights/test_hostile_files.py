@@ -125,6 +125,7 @@ def bomb(request, tmp_path) -> Path:
     return tmp_path / "bomb.pth"
 
 
+@pytest.mark.slow
 def test_a_bomb_is_refused_in_little_memory(bomb, little_memory):
     with pytest.raises(ModelError) as error:
         read_weights(bomb)

@@ -148,6 +148,7 @@ def test_a_full_disk_is_told():
         call(function, "")
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
 def test_memory_that_ran_out_is_given_back_and_the_next_call_works():
     said = subprocess.run(

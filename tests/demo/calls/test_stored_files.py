@@ -17,6 +17,8 @@ HURRIED = """
 from simswap.demo.process import retention
 retention.MAX_AGE = retention.INTERVAL = 1
 import app
+
+pytestmark = pytest.mark.slow
 app.main()
 """
 META = {"meta": {"_type": "gradio.FileData"}}

@@ -10,6 +10,8 @@ from tests.support.demo.demo_server import running_demo
 from tests.support.demo.raw_requests import JSON, ask, form
 from tests.support.examples import EXAMPLES
 
+pytestmark = pytest.mark.slow
+
 MEGABYTE = 1_000_000
 LIMIT = 10 * MEGABYTE
 SHARE = LIMIT // 5

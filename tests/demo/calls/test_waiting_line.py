@@ -21,6 +21,8 @@ from tests.support.demo.chromium import PATIENCE, launched, open_page, upload
 from tests.support.demo.demo_server import running_demo
 from tests.support.examples import EXAMPLES
 
+pytestmark = pytest.mark.slow
+
 ADMIRAL, ASTRONAUT = EXAMPLES / "grace_hopper.jpg", EXAMPLES / "astronaut.jpg"
 CALLERS = 8
 PATIENT = {"timeout": 60}  # s for one request, on a busy machine

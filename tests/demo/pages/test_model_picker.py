@@ -17,6 +17,8 @@ from tests.support.demo.fake_camera import camera_flags, write_camera
 from tests.support.demo.two_models import BUNDLED, SECOND, demo_of_two_models
 from tests.support.examples import EXAMPLES
 
+pytestmark = pytest.mark.slow
+
 ADMIRAL, ASTRONAUT = EXAMPLES / "grace_hopper.jpg", EXAMPLES / "astronaut.jpg"
 
 # A list that fades in is pale for a moment.

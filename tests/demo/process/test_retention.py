@@ -56,6 +56,7 @@ def session(tmp_path_factory) -> tuple[Path, list[str]]:
     return box, meanwhile
 
 
+@pytest.mark.slow
 def test_uploads_and_results_lie_in_one_folder_while_the_demo_runs(session):
     _, meanwhile = session
     others = [name for name in meanwhile if retention.PREFIX not in name]
@@ -63,12 +64,14 @@ def test_uploads_and_results_lie_in_one_folder_while_the_demo_runs(session):
     assert len([name for name in meanwhile if SECRET in name]) >= 3
 
 
+@pytest.mark.slow
 def test_when_it_ends_only_the_certificate_and_the_log_are_left(session):
     box, _ = session
     assert listed(box) == ["demo.log", "signing/signer.pem"]
     assert [path.name for path in (box / "uploads").iterdir()] == []
 
 
+@pytest.mark.slow
 def test_neither_disk_nor_log_tells_of_a_face_or_a_file(session):
     box, _ = session
     for path in box.rglob("*"):
@@ -77,6 +80,7 @@ def test_neither_disk_nor_log_tells_of_a_face_or_a_file(session):
         assert not any(word in content.lower() for word in (b"face", b"embedding", b".jpg"))
 
 
+@pytest.mark.slow
 def test_the_log_holds_no_more_than_the_address(session):
     box, _ = session
     lines = (box / "demo.log").read_text().split("\n")
@@ -150,6 +154,7 @@ PAIRS = [
 ]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("names", PAIRS)
 def test_a_second_signal_does_not_stop_the_clean_up(tmp_path, names):
     process, folder = start(tmp_path)
@@ -232,7 +237,7 @@ def test_a_link_to_a_folder_is_not_followed(tmp_path):
 
 def test_temporary_files_lie_in_the_folder_and_not_among_uploads(tmp_path):
     script = (
-        "import os, subprocess, tempfile; from demo import retention; tempfile.gettempdir();"
+        "import os, subprocess, tempfile; from simswap.demo.process import retention; tempfile.gettempdir();"
         "os.environ.update(retention.variables(retention.private_folder()));"
         "print(tempfile.mkdtemp()); print(tempfile.NamedTemporaryFile().name, flush=True);"
         "subprocess.run(['mktemp'], check=True)"

@@ -8,6 +8,8 @@ import pytest
 from tests.support.demo.demo_server import running_demo
 from tests.support.demo.raw_requests import JSON, answer, ask, connect, form, head, sentence
 
+pytestmark = pytest.mark.slow
+
 UPLOAD, JOIN = "/gradio_api/upload", "/gradio_api/queue/join"
 FOREIGN = {"Origin": "https://evil.example"}
 PROXY = "127.0.0.2"

@@ -13,6 +13,8 @@ from tests.support.demo.demo_server import running_demo
 from tests.support.demo.raw_requests import JSON, ask, sentence
 from tests.support.examples import EXAMPLES
 
+pytestmark = pytest.mark.slow
+
 ADMIRAL = EXAMPLES / "grace_hopper.jpg"
 META = {"meta": {"_type": "gradio.FileData"}}
 

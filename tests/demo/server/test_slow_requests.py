@@ -16,6 +16,8 @@ import sys
 sys.path.insert(0, {str(ROOT)!r})
 import app
 from simswap.demo.server import request_bodies, timed_connections
+
+pytestmark = pytest.mark.slow
 request_bodies.PATIENCE = timed_connections.SECONDS = 1.0
 app.main()
 """

@@ -18,6 +18,8 @@ PHOTO_LANE = "swap"
 # In a process of its own: app.py moves a process's temporary files into the demo's folder.
 TELL_LANES = """
 import json, app
+
+pytestmark = pytest.mark.slow
 functions = [one for one in app.queued_page().fns.values() if one.fn is not None]
 print(json.dumps({
     f"{one.fn.__module__}.{one.fn.__name__}": [one.concurrency_id, one.concurrency_limit]

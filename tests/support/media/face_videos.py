@@ -45,10 +45,12 @@ def face_to_frame(number: int) -> np.ndarray:
     return np.column_stack([linear, middle - linear @ [256, 200]])
 
 
-def make_face_video(path: Path, portrait: np.ndarray, num_frames: int = NUM_FRAMES) -> Path:
+def make_face_video(
+    path: Path, portrait: np.ndarray, num_frames: int = NUM_FRAMES, rate: int = RATE
+) -> Path:
     """Write the video, over and over if it is to be longer, with a tone for sound."""
     with av.open(str(path), "w") as container:
-        stream = container.add_stream("libx264", rate=RATE, options={"crf": "12", "g": "12"})
+        stream = container.add_stream("libx264", rate=rate, options={"crf": "12", "g": "12"})
         stream.width, stream.height, stream.pix_fmt = WIDTH, HEIGHT, "yuv420p"
         stream.codec_context.thread_count = 1
         sound = container.add_stream("aac", rate=SOUND_RATE)
@@ -57,10 +59,10 @@ def make_face_video(path: Path, portrait: np.ndarray, num_frames: int = NUM_FRAM
             frame = av.VideoFrame.from_ndarray(
                 face_frame(portrait, number % NUM_FRAMES), format="rgb24"
             )
-            frame.pts, frame.time_base = number, Fraction(1, RATE)
+            frame.pts, frame.time_base = number, Fraction(1, rate)
             container.mux(stream.encode(frame))
         container.mux(stream.encode())
-        samples = np.arange(num_frames * SOUND_RATE // RATE)
+        samples = np.arange(num_frames * SOUND_RATE // rate)
         wave = (8000 * np.sin(samples / 30)).astype(np.int16)[None]
         frame = av.AudioFrame.from_ndarray(wave, format="s16", layout="mono")
         frame.sample_rate, frame.pts = SOUND_RATE, 0

@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import socket
 import subprocess
 import sys
@@ -92,6 +93,13 @@ def start(config: Path, *flags: str, num_processes: int = 1) -> subprocess.Popen
         text=True,
         start_new_session=True,
     )
+
+
+def interrupted(whole: Path, folder: Path) -> Path:
+    """A copy in `folder` of the run in `whole` as it was after step 5."""
+    checkpoint = Path("run", "checkpoints", "step_00000005")
+    shutil.copytree(whole / checkpoint, folder / checkpoint)
+    return folder
 
 
 def _free_port() -> int:

@@ -203,7 +203,7 @@ def test_the_landmark_judge_repeats_itself_on_a_turned_photo(shared_data, portra
 @pytest.mark.slow
 def test_a_second_reference_sides_with_the_landmark_judge_against_the_first(shared_data, capsys):
     scrfd = shared_data / "models" / "scrfd_2.5g_bnkps.onnx"
-    arguments = ["--data", str(shared_data), "--every", "60", "--second-reference", str(scrfd)]
+    arguments = ["--data", str(shared_data), "--every", "120", "--second-reference", str(scrfd)]
     assert check_landmarks_main(arguments) == 0
     rows = [line.split(" | ") for line in capsys.readouterr().out.splitlines()]
     against_scrfd = {row[0]: float(row[3]) for row in rows if row[1:2] == [scrfd.name]}

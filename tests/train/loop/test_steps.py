@@ -100,6 +100,7 @@ def test_the_gradient_penalty_joins_where_it_has_a_weight(frozen):
     assert run.step(0, pairs(same=True))["gradient_penalty"] > 0
 
 
+@pytest.mark.slow
 def test_repeated_steps_on_one_batch_lower_the_reconstruction_loss(frozen):
     no_identity = LossWeights(identity=Ramp(0, 0, 0, 0))  # the two losses pull apart here
     run = Run(frozen, weights=no_identity, learning_rate=4e-3)

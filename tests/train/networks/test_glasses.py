@@ -141,19 +141,21 @@ def test_directions_of_other_networks_are_refused_with_the_command_that_finds_th
 ):
     path = tmp_path / "glasses.safetensors"
     save_directions({"a": some_direction()}, path)
-    with pytest.raises(TrainingError, match=r"knows no glasses of [ac], .*train\.find_glasses"):
+    with pytest.raises(TrainingError, match=r"knows no glasses of [ac], .*train\.prepare\.glasses"):
         load_directions(path, teachers, sizes, CPU)
 
 
 def test_a_file_from_before_bare_faces_were_measured_is_refused(tmp_path):
     path, found = tmp_path / "glasses.safetensors", some_direction()
     save_file({"a.direction": found.direction, "a.readout": found.readout}, path)
-    with pytest.raises(TrainingError, match=r"knows no glasses of a.*train\.find_glasses"):
+    with pytest.raises(TrainingError, match=r"knows no glasses of a.*train\.prepare\.glasses"):
         load_directions(path, ["a.pt"], [SIZE], CPU)
 
 
 def test_a_missing_file_of_directions_is_named_with_the_command_that_makes_it(tmp_path):
-    with pytest.raises(TrainingError, match=r"none\.safetensors cannot be read.*find_glasses"):
+    with pytest.raises(
+        TrainingError, match=r"none\.safetensors cannot be read.*train\.prepare\.glasses"
+    ):
         load_directions(tmp_path / "none.safetensors", ["a.pt"], [SIZE], CPU)
 
 

@@ -19,6 +19,8 @@ from train.pairing.loader import LoaderState, PairLoader
 from train.pairing.mixed_pairs import MixedPhotos
 from train.pairing.pairs import PairBatch
 
+pytestmark = pytest.mark.slow
+
 FIRST, SECOND = range(48), range(100, 132)  # the photos' numbers in both sets
 
 

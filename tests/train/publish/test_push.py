@@ -12,7 +12,6 @@ import pytest
 
 pytest.importorskip("datasets", reason="needs the train extra")
 
-from tests.demo.test_hub_demo import SWAP
 from tests.support.demo.hub_server import OWNER_TOKEN, READER_TOKEN, Hub, Repo, running_hub
 from tests.support.examples import EXAMPLES, ROOT
 from tests.support.training.training_runs import finish, kill, metrics, wait_for_step, write_config
@@ -20,6 +19,16 @@ from train.data.examples import make_example_data
 
 pytestmark = pytest.mark.slow
 REPO = "user/tiny"
+SWAP = """
+import sys
+import numpy as np
+from PIL import Image
+from simswap import FaceSwapper
+model, source, target, output = sys.argv[1:]
+swapper = FaceSwapper.from_pretrained(model, device="cpu")
+source, target = (np.array(Image.open(path).convert("RGB")) for path in (source, target))
+np.save(output, swapper.swap_image(target, swapper.identity_of(source)).image)
+"""
 PUSH = ("--push-to-hub", "--hub-model-id", REPO, "--push-every", "5", "--sample-every", "5")
 
 
