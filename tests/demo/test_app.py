@@ -219,6 +219,7 @@ def test_a_request_cannot_make_the_server_read_its_own_files(demo_url: str):
     assert "event: complete" not in stream
 
 
+@pytest.mark.slow
 def test_an_unknown_model_ends_the_start_in_one_sentence():
     environment = {**os.environ, "SIMSWAP_MODEL": "no-such-folder", "HF_HUB_OFFLINE": "1"}
     start = subprocess.run(

@@ -12,13 +12,13 @@ from tests.support.demo.demo_server import running_demo
 from tests.support.demo.raw_requests import JSON, ask, form
 from tests.support.examples import EXAMPLES, ROOT
 
+pytestmark = pytest.mark.slow
+
 # The demo, in which a file is old after a second.
 HURRIED = """
 from simswap.demo.process import retention
 retention.MAX_AGE = retention.INTERVAL = 1
 import app
-
-pytestmark = pytest.mark.slow
 app.main()
 """
 META = {"meta": {"_type": "gradio.FileData"}}

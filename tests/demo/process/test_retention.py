@@ -237,8 +237,8 @@ def test_a_link_to_a_folder_is_not_followed(tmp_path):
 
 def test_temporary_files_lie_in_the_folder_and_not_among_uploads(tmp_path):
     script = (
-        "import os, subprocess, tempfile;"
-        "from simswap.demo.process import retention; tempfile.gettempdir();"
+        "import os, subprocess, tempfile; from simswap.demo.process import retention;"
+        "tempfile.gettempdir();"
         "os.environ.update(retention.variables(retention.private_folder()));"
         "print(tempfile.mkdtemp()); print(tempfile.NamedTemporaryFile().name, flush=True);"
         "subprocess.run(['mktemp'], check=True)"

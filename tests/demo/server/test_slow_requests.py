@@ -10,14 +10,14 @@ from tests.support.demo.demo_server import running_demo
 from tests.support.demo.raw_requests import JSON, answer, ask, connect, form, head, sentence
 from tests.support.examples import ROOT
 
+pytestmark = pytest.mark.slow
+
 # The demo, which waits for a second where it would for longer.
 IMPATIENT = f"""
 import sys
 sys.path.insert(0, {str(ROOT)!r})
 import app
 from simswap.demo.server import request_bodies, timed_connections
-
-pytestmark = pytest.mark.slow
 request_bodies.PATIENCE = timed_connections.SECONDS = 1.0
 app.main()
 """

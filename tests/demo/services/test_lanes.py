@@ -12,14 +12,13 @@ from simswap.demo.services import photos, video_limits
 from tests.support.examples import ROOT
 from tests.support.media.video_files import make_video
 
+pytestmark = pytest.mark.slow
 PHOTO_LANE = "swap"
 
 
 # In a process of its own: app.py moves a process's temporary files into the demo's folder.
 TELL_LANES = """
 import json, app
-
-pytestmark = pytest.mark.slow
 functions = [one for one in app.queued_page().fns.values() if one.fn is not None]
 print(json.dumps({
     f"{one.fn.__module__}.{one.fn.__name__}": [one.concurrency_id, one.concurrency_limit]
