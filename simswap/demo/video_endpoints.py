@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from contextlib import closing
+from dataclasses import replace
 
 import gradio as gr
 
@@ -58,29 +59,23 @@ def swap_video(  # noqa: D417 (progress is no argument of callers)
         frames_done, frames_total, frames_per_second, eta_seconds.
     """
     check_said(consent)
-    choices = VideoChoices(
-        faces=faces,
-        start=start,
-        end=end,
-        format=format,
-        crf=crf,
-        detect_every=detect_every,
-        match_colour=match_colour,
-        mask_softness=mask_softness,
-        model=model,
+    choices = VideoChoices(faces=faces, start=start, end=end, format=format, crf=crf, model=model)
+    choices = replace(
+        choices, detect_every=detect_every, match_colour=match_colour, mask_softness=mask_softness
     )
-    with closing(videos.swap_uploads(source or [], target, choices)) as steps:
+    yield from _answers(videos.swap_uploads(source or [], target, choices), progress)
+
+
+def _answers(
+    steps: Generator[VideoProgress | Outcome, None, None], progress: gr.Progress
+) -> Iterator[tuple[str | None, dict[str, object]]]:
+    with closing(steps):
         for step in steps:
-            yield _answer(step, progress)
-
-
-def _answer(
-    step: VideoProgress | Outcome, progress: gr.Progress
-) -> tuple[str | None, dict[str, object]]:
-    if not isinstance(step, VideoProgress):
-        return step.path, _summary(step.report)
-    progress((step.frames_done, step.frames_total), desc="Swapping", unit="frames")
-    return None, _how_far(step)
+            if isinstance(step, VideoProgress):
+                progress((step.frames_done, step.frames_total), desc="Swapping", unit="frames")
+                yield None, _how_far(step)
+            else:
+                yield step.path, _summary(step.report)
 
 
 def _how_far(step: VideoProgress) -> dict[str, object]:

@@ -132,8 +132,6 @@ def test_a_shard_that_is_cut_off_is_named(tmp_path, refusal):
     [
         (("--resume",), "No checkpoint in"),
         (("--resume", "nowhere"), "nowhere is no checkpoint"),
-        (("--learning-rat", "1"), "Did you mean --learning-rate?"),
-        (("--learning-rate", "fast"), "learning_rate='fast' does not fit"),
         (("--teachers", "nowhere.pt"), "teacher nowhere.pt is neither"),
         (("--identity-model", "nowhere"), "nowhere is neither a model folder"),
         (("--push-to-hub",), "--hub-model-id"),
@@ -144,10 +142,6 @@ def test_a_shard_that_is_cut_off_is_named(tmp_path, refusal):
 )
 def test_a_setting_that_cannot_be_met_is_told(data, refusal, flags, message):
     assert message in refusal(data, *flags)
-
-
-def test_an_unknown_setting_in_the_file_suggests_the_nearest(data, refusal):
-    assert "Did you mean accumulation?" in refusal(data, extra="acumulation = 2\n")
 
 
 def test_an_output_that_is_a_file_is_told(data, tmp_path, refusal):

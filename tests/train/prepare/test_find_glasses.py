@@ -143,4 +143,4 @@ def test_the_command_refuses_a_file_that_it_cannot_write_before_it_reads_photos(
     files = {"--output": tmp_path / "glasses.safetensors", flag: tmp_path / "file" / "glasses.png"}
     arguments = [str(value) for pair in files.items() for value in pair]
     with pytest.raises(SimSwapError, match=r"file cannot be made .*Choose another"):
-        main(["--data", str(tmp_path / "nowhere"), *arguments])
+        main(["--data", str(tmp_path / "nowhere"), "--teachers", "none", *arguments])
