@@ -14,13 +14,12 @@ import cv2
 import numpy as np
 
 from simswap.errors import ModelError
-from simswap.faces.nms import Candidates, concatenate, overlaps
+from simswap.faces.nms import Candidates, concatenate, overlaps, to_faces
 from simswap.types import Face
 
 SIDE = 640  # px; frames are enlarged or shrunk to this, as insightface does
 STRIDES, ANCHORS_PER_CELL = (8, 16, 32), 2
 NUM_OUTPUTS = 9
-MAX_FOUND = 256  # faces of a frame, the largest
 MAX_OVERLAP = 0.4  # intersection over union above which the lower score is a double
 
 
@@ -48,12 +47,7 @@ class Scrfd:
         found = []
         for frame in frames:
             seen = _suppress_doubles(self.candidates(frame, min_score))
-            seen = seen.select(seen.sides.min(axis=1) >= min_face)
-            faces = [
-                Face(box.astype(np.float32), landmarks.astype(np.float32), float(score))
-                for score, box, landmarks in zip(*seen[:3], strict=True)
-            ]
-            found.append(sorted(faces, key=lambda face: -face.area)[:MAX_FOUND])
+            found.append(to_faces(seen.select(seen.sides.min(axis=1) >= min_face)))
         return found
 
     def candidates(self, frame: np.ndarray, min_score: float, side: int = SIDE) -> Candidates:
