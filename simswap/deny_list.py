@@ -14,7 +14,7 @@ import numpy as np
 
 from simswap.errors import NoFaceFoundError, OptionError, RefusedFaceError
 from simswap.media.photos import read_photo
-from simswap.types import Assignment, Identity, Source
+from simswap.types import Assignment, Identity
 
 VARIABLE = "SIMSWAP_DENY_LIST"
 
@@ -28,20 +28,18 @@ Embed = Callable[[np.ndarray], np.ndarray]
 class DenyList:
     """Embeddings of listed faces; nothing else of their photos is kept."""
 
-    def __init__(self, embeddings: Sequence[np.ndarray] = ()) -> None:
-        """embeddings: [512] float32 unit norm, one for each photo."""
+    def __init__(self, embeddings: Sequence[np.ndarray]) -> None:
+        """embeddings: [512] float32 unit norm, one for each of at least one photo."""
         self._embeddings = np.array(embeddings, np.float32)  # [N, 512]
 
     @classmethod
-    def of_folder(cls, folder: Path | None, embed: Embed) -> DenyList:
-        """Read the photos of a folder; None: an empty list.
+    def of_folder(cls, folder: Path, embed: Embed) -> DenyList:
+        """Read the photos of a folder.
 
         embed: from a photo ([H, W, 3] uint8 RGB) to the [512] embedding of its largest face.
         Raises OptionError if the folder or a photo in it is of no use: a list with gaps would let
         somebody through who is on it.
         """
-        if folder is None:
-            return cls()
         try:
             files = sorted(path for path in folder.iterdir() if not path.name.startswith("."))
         except OSError as error:
@@ -56,7 +54,7 @@ class DenyList:
     def check(self, source: Identity | Sequence[Assignment]) -> None:
         """Raise RefusedFaceError if an identity that would be swapped in is a listed face's."""
         given = [source] if isinstance(source, Identity) else [item.identity for item in source]
-        for identity in given if len(self._embeddings) else ():
+        for identity in given:
             nearest = (self._embeddings @ identity.embedding).max()
             if not nearest < SAME_FACE_COSINE:  # NaN is not, and refused
                 raise RefusedFaceError(
@@ -68,21 +66,3 @@ class DenyList:
 def configured_folder() -> Path | None:
     """The folder that SIMSWAP_DENY_LIST names, if it names one."""
     return Path(os.environ[VARIABLE]) if os.environ.get(VARIABLE) else None
-
-
-def checked_source(source: Source, deny_list: DenyList) -> Source:
-    """The source. Whatever is swapped in, in photos, videos and streams, passes here.
-
-    Raises OptionError if it is neither an Identity nor a list of Assignment, RefusedFaceError if
-    one of its identities is on the list.
-    """
-    if not isinstance(source, Identity):
-        assignments = list(source) if isinstance(source, Sequence) else []
-        if not assignments or not all(isinstance(item, Assignment) for item in assignments):
-            raise OptionError(
-                f"source must be an Identity (see identity_of) or a list of Assignment, "
-                f"not {type(source).__name__}."
-            )
-        source = assignments
-    deny_list.check(source)
-    return source

@@ -157,7 +157,7 @@ def warp_to_crop(
     smaller, so nothing aliases.
     """
     crop_to_frame = invert(frame_to_crop)
-    x0, y0, x1, y1 = _region(crop_to_frame, size, frame.shape, margin=2)
+    x0, y0, x1, y1 = crop_region(crop_to_frame, size, frame.shape, margin=2)
     if x1 <= x0 or y1 <= y0:
         return np.zeros((size, size, frame.shape[2]), frame.dtype)
     region = frame[y0:y1, x0:x1]
@@ -188,14 +188,13 @@ def resize_transform(factor: float) -> np.ndarray:
     return np.array([[factor, 0, offset], [0, factor, offset]])
 
 
-def crop_region(frame_to_crop: np.ndarray, size: int, shape: tuple[int, ...]) -> tuple[int, ...]:
-    """Smallest x0, y0, x1, y1 (integers, end exclusive) of a [H, W, ...] frame holding the crop."""
-    return _region(invert(frame_to_crop), size, shape, margin=0)
-
-
-def _region(
-    crop_to_frame: np.ndarray, size: int, shape: tuple[int, ...], margin: int
+def crop_region(
+    crop_to_frame: np.ndarray, size: int, shape: tuple[int, ...], margin: int = 0
 ) -> tuple[int, ...]:
+    """Smallest x0, y0, x1, y1 (integers, end exclusive) of a [H, W, ...] frame holding the crop.
+
+    margin: px more on each side, as far as the frame reaches.
+    """
     corners = np.array([(0, 0), (size - 1, 0), (size - 1, size - 1), (0, size - 1)], float)
     points = apply(crop_to_frame, corners)
     low = np.floor(points.min(0)).astype(int) - margin

@@ -4,11 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
-
-from simswap.errors import MediaError
 
 OUT_OF_MEMORY = (
     "There is not enough memory for this. Close other programs, or give a smaller photo or video."
@@ -38,19 +34,6 @@ def resident_bytes(process: int | str = "self") -> int:
     except (OSError, IndexError, ValueError):
         return 0
     return pages * os.sysconf("SC_PAGE_SIZE")
-
-
-@contextmanager
-def naming_memory() -> Iterator[None]:
-    """Turns what libraries say when memory runs out, in the block, into a MediaError."""
-    try:
-        yield
-    except Exception as error:
-        if not is_out_of_memory(error):
-            raise
-        raise MediaError(
-            "There is not enough memory for this picture. Use a smaller one, or try again later."
-        ) from error
 
 
 def is_out_of_memory(error: BaseException | None) -> bool:

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from simswap.deny_list import DenyList, checked_source, configured_folder
+from simswap.deny_list import DenyList, configured_folder
 from simswap.errors import NoFaceFoundError, OptionError
 from simswap.swap import selection
 from simswap.swap.pipeline import (
@@ -21,11 +21,10 @@ from simswap.swap.pipeline import (
     no_face,
 )
 from simswap.swap.stream import StreamOptions
-from simswap.types import Identity, Source, SwapOptions, SwapResult
+from simswap.types import Assignment, Identity, Source, SwapOptions, SwapResult
 from simswap.video.job import VideoJob
 from simswap.video.options import OnProgress, VideoOptions, VideoReport
-from simswap.video.progress import run_job
-from simswap.watermark.reading import MarkReading, read_faces
+from simswap.video.progress import run_here
 from simswap.weights.bundle import Bundle, load_bundle
 
 DEFAULT_VIDEO = VideoOptions()
@@ -46,13 +45,14 @@ class FaceSwapper(Pipeline):
     ) -> None:
         """Take over a bundle, as Pipeline does.
 
-        deny_list: a folder of photos whose faces are never swapped in; None: an empty list.
+        deny_list: a folder of photos whose faces are never swapped in; None: all may be.
         """
         super().__init__(bundle, device, detector)
-        self._deny_list = DenyList()  # empty, while the list's own photos are looked at
-        self._deny_list = DenyList.of_folder(
-            deny_list, lambda photo: self.identity_of(photo).embedding
-        )
+        self._deny_list: DenyList | None = None  # none while its own photos are looked at
+        if deny_list is not None:
+            self._deny_list = DenyList.of_folder(
+                deny_list, lambda photo: self.identity_of(photo).embedding
+            )
 
     @classmethod
     def from_pretrained(
@@ -101,8 +101,7 @@ class FaceSwapper(Pipeline):
         mean = np.mean(embeddings, axis=0)
         notices += selection.odd_ones_out(np.stack(embeddings))
         identity = Identity(mean / np.linalg.norm(mean), len(photos), tuple(notices))
-        self._deny_list.check(identity)
-        return identity
+        return self._checked(identity)
 
     def swap_image(
         self, photo: np.ndarray, source: Source, options: SwapOptions = DEFAULT_OPTIONS
@@ -119,11 +118,12 @@ class FaceSwapper(Pipeline):
             OptionError: options name a face that the photo does not have.
         """
         frame = checked_frame(photo)
-        checked = checked_source(source, self._deny_list)
+        checked = self._checked(source)
         plan = self.plan(frame, self.detect_batch([frame], options)[0], checked, options)
         if not plan.faces:
             raise no_face("The target photo", photo, options)
-        selection.check_face_numbers(options, len(plan.faces))
+        if not isinstance(options.faces, str):
+            selection.check_face_numbers(options.faces, len(plan.faces))
         if not plan.identities:
             raise NoFaceFoundError(
                 "No chosen face of the target photo resembles a reference person. "
@@ -141,7 +141,7 @@ class FaceSwapper(Pipeline):
         stream: StreamOptions = EVERY_FRAME_BY_ITSELF,
     ) -> Iterator[SwapResult]:
         """Swap frame after frame, see Pipeline.swap_frames. Raises RefusedFaceError."""
-        checked = checked_source(source, self._deny_list)
+        checked = self._checked(source)
         return super().swap_frames(frames, checked, options, batch_size=batch_size, stream=stream)
 
     def swap_live(
@@ -153,7 +153,7 @@ class FaceSwapper(Pipeline):
         detect_every: int = LIVE_DETECT_EVERY,
     ) -> Iterator[SwapResult]:
         """Swap a camera's frames, see Pipeline.swap_live. Raises RefusedFaceError."""
-        checked = checked_source(source, self._deny_list)
+        checked = self._checked(source)
         return super().swap_live(frames, checked, options, detect_every=detect_every)
 
     def swap_video(
@@ -184,10 +184,24 @@ class FaceSwapper(Pipeline):
             MediaError: the video cannot be read, or the output not be written.
             OptionError: a trim outside the video, or an unfinished job of other settings.
         """
-        source = checked_source(source, self._deny_list)
+        source = self._checked(source)
         job = VideoJob.plan(self, target, output, source, options, video, job_folder)
-        return run_job(job, self, on_progress, resume)
+        return run_here(job, self, on_progress, resume)
 
-    def read_marks(self, photo: np.ndarray) -> list[MarkReading]:
-        """Invisible marks on the faces of a photo ([H, W, 3] uint8 RGB); empty if none has one."""
-        return read_faces(checked_frame(photo), self.detect(photo)[: selection.MAX_FACES])
+    def _checked(self, source: Source) -> Source:
+        """The source. Whoever is swapped in, in photos, videos and streams, passes here.
+
+        Raises OptionError if it is neither an Identity nor a list of Assignment, RefusedFaceError
+        if one of its identities is on the deny list.
+        """
+        if not isinstance(source, Identity):
+            assignments = list(source) if isinstance(source, Sequence) else []
+            if not assignments or not all(isinstance(item, Assignment) for item in assignments):
+                raise OptionError(
+                    f"source must be an Identity (see identity_of) or a list of Assignment, "
+                    f"not {type(source).__name__}."
+                )
+            source = assignments
+        if self._deny_list is not None:
+            self._deny_list.check(source)
+        return source

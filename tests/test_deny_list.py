@@ -98,10 +98,6 @@ def test_the_threshold_decides(cosine, is_refused):
         DenyList([first]).check(near)
 
 
-def test_a_list_of_nobody_refuses_nobody(identity):
-    DenyList().check(identity)
-
-
 def test_the_shell_obeys_the_operators_folder(listed, tmp_path, monkeypatch, capsys):
     monkeypatch.setenv(VARIABLE, str(listed))
     files = ["--target", str(ASTRONAUT), "--output", str(tmp_path / "out.png")]

@@ -109,7 +109,7 @@ def test_a_crop_far_outside_the_frame_is_black():
 @pytest.mark.parametrize("transform", TRANSFORMS)
 def test_crop_region_holds_the_whole_crop_inside_the_frame(transform):
     size, shape = 64, (480, 640, 3)
-    x0, y0, x1, y1 = geometry.crop_region(transform, size, shape)
+    x0, y0, x1, y1 = geometry.crop_region(geometry.invert(transform), size, shape)
     assert 0 <= x0 <= x1 <= 640
     assert 0 <= y0 <= y1 <= 480
     y, x = np.mgrid[:480, :640]

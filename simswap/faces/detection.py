@@ -1,22 +1,22 @@
 """Frames to faces: a pass of the detector over each frame, then a second look at some faces.
 
 The pass finds faces, heads rolled by any angle among them, in the frame shrunk to a working size.
-Faces that it saw rolled, shrunk, or at an unfavourable size are looked at again (second_look.py).
+Faces that it saw rolled, shrunk, or at an unfavourable size are looked at again (rolled.py).
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 
 import cv2
 import numpy as np
 import torch
 from torch import Tensor
 
-from simswap.faces.nms import Candidates, concatenate, from_detections, suppress_doubles
+from simswap.faces.nms import Candidates, concatenate, from_detections, suppress_doubles, to_faces
 from simswap.faces.rolled import lean_of, look_again
 from simswap.geometry import invert
-from simswap.models.detector import SIZE_MULTIPLE, FaceDetector, decode
+from simswap.models.detector import SIZE_MULTIPLE, FaceDetector, decode, network_input
 from simswap.types import Face
 
 WORKING_SIZE = 640  # px, long side of the pass; smaller frames are taken as they are
@@ -25,7 +25,6 @@ FINE_FACE = 100.0  # px; that pass adds no larger faces: it takes their parts fo
 ROLLED_SCORE = 0.6  # enough for a rolled head to be looked at again, which decides
 CLEAR_FACE = (60.0, 170.0)  # px, long side of faces that need no second look...
 MAX_LOOKS = 64  # second looks at a frame, at its largest faces
-MAX_FOUND = 256  # faces of a frame, the largest
 MAX_CANDIDATES = 5000  # cells of a frame, the surest
 CLEAR_LEAN = 12.0  # ...if they are upright within these degrees, and the frame was not shrunk
 
@@ -37,7 +36,7 @@ def detect_faces(
     min_score: float = 0.7,
     min_face: float = 16.0,
 ) -> list[list[Face]]:
-    """Faces of each frame, largest first, at most MAX_FOUND; heads may be rolled by any angle.
+    """Faces of each frame, largest first, at most nms.MAX_FOUND; heads may be rolled by any angle.
 
     Args:
         detector: in evaluation mode, on any device.
@@ -62,7 +61,7 @@ def detect_faces(
         seen = look_again(detector, alike, seen, [_unclear(faces, shape) for faces in seen])
         for i, faces in zip(indices, seen, strict=True):
             faces = suppress_doubles(faces.select(faces.scores >= min_score))
-            found[i] = _to_faces(faces.select(faces.sides.min(axis=1) >= min_face))
+            found[i] = to_faces(faces.select(faces.sides.min(axis=1) >= min_face))
     return found
 
 
@@ -70,9 +69,14 @@ def _search(
     detector: FaceDetector, frames: Sequence[np.ndarray], min_score: float
 ) -> list[Candidates]:
     """The pass over frames of one size; rolled heads are not settled yet."""
-    passes, least = [], min(ROLLED_SCORE, min_score)
-    for long_side, largest_face in _passes(max(frames[0].shape[:2])):
-        images, frame_to_image = letterbox(frames, long_side)
+    long_side, least = max(frames[0].shape[:2]), min(ROLLED_SCORE, min_score)
+    # Working size of each pass, and the largest face in its pixels that it may add.
+    sizes = [(min(long_side, WORKING_SIZE), np.inf)]
+    if long_side > FINE_SIZE:
+        sizes.append((FINE_SIZE, FINE_FACE))
+    passes = []
+    for size, largest_face in sizes:
+        images, frame_to_image = letterbox(frames, size)
         image_to_frame = invert(frame_to_image)
         with torch.inference_mode():
             images = images.to(next(detector.parameters()).device)
@@ -87,13 +91,6 @@ def _search(
             per_frame.append(seen.moved(image_to_frame))
         passes.append(per_frame)
     return [suppress_doubles(concatenate(parts)) for parts in zip(*passes, strict=True)]
-
-
-def _passes(long_side: int) -> Iterator[tuple[int, float]]:
-    """Working size of each pass, and the largest face in its pixels that it may add."""
-    yield min(long_side, WORKING_SIZE), np.inf
-    if long_side > FINE_SIZE:
-        yield FINE_SIZE, FINE_FACE
 
 
 def letterbox(frames: Sequence[np.ndarray], long_side: int) -> tuple[Tensor, np.ndarray]:
@@ -114,8 +111,7 @@ def letterbox(frames: Sequence[np.ndarray], long_side: int) -> tuple[Tensor, np.
     scale_x, scale_y = inner[0] / width, inner[1] / height
     # Pixel 0 has its middle at 0, so scaling moves it by half of what it grows.
     frame_to_image = np.array([[scale_x, 0, (scale_x - 1) / 2], [0, scale_y, (scale_y - 1) / 2]])
-    # The permuted view is channels_last in memory, which depthwise convolutions want.
-    return torch.from_numpy(images).permute(0, 3, 1, 2).float() / 255, frame_to_image
+    return network_input(torch.from_numpy(images)), frame_to_image
 
 
 def _unclear(seen: Candidates, shape: tuple[int, ...]) -> np.ndarray:
@@ -133,11 +129,3 @@ def _unclear(seen: Candidates, shape: tuple[int, ...]) -> np.ndarray:
     is_clear = (long_sides >= CLEAR_FACE[0]) & (long_sides <= CLEAR_FACE[1]) & ~seen.may_be_rolled
     is_clear &= np.abs(leans) <= CLEAR_LEAN
     return largest[~is_clear[largest]]
-
-
-def _to_faces(seen: Candidates) -> list[Face]:
-    faces = [
-        Face(box.astype(np.float32), landmarks.astype(np.float32), float(score))
-        for score, box, landmarks in zip(*seen[:3], strict=True)
-    ]
-    return sorted(faces, key=lambda face: -face.area)[:MAX_FOUND]

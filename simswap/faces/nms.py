@@ -8,10 +8,12 @@ import numpy as np
 
 from simswap.geometry import apply
 from simswap.models.detector import Detections
+from simswap.types import Face
 
 MAX_OVERLAP = 0.3  # intersection over union above which the lower score is a double
 MAX_COVER = 0.7  # likewise intersection over the smaller box: a part of a face
 SAME_FACE = 0.5  # intersection over union above which two cells read the same face
+MAX_FOUND = 256  # faces of a frame, the largest
 
 
 class Candidates(NamedTuple):
@@ -55,6 +57,14 @@ def from_detections(detections: Detections) -> Candidates:
 def concatenate(parts: list[Candidates]) -> Candidates:
     """All candidates of the parts, in order."""
     return Candidates(*(np.concatenate(values) for values in zip(*parts, strict=True)))
+
+
+def to_faces(seen: Candidates) -> list[Face]:
+    """The MAX_FOUND largest, largest first."""
+    boxes, landmarks = seen.boxes.astype(np.float32), seen.landmarks.astype(np.float32)
+    areas = (boxes[:, 2:] - boxes[:, :2]).clip(min=0).prod(axis=1)
+    largest = np.argsort(-areas, kind="stable")[:MAX_FOUND]
+    return [Face(boxes[i], landmarks[i], float(seen.scores[i])) for i in largest]
 
 
 def suppress_doubles(seen: Candidates) -> Candidates:

@@ -24,7 +24,7 @@ from simswap.geometry import (
     similarity_transform,
     warp_to_crop,
 )
-from simswap.models.detector import FaceDetector, decode_upright
+from simswap.models.detector import FaceDetector, decode_upright, network_input
 
 CROP_SIZE = 128  # px
 COARSE_SIZE = 64  # px; enough to tell in which of its turns a head stands, at a quarter of the cost
@@ -126,9 +126,13 @@ def _surest(
         to_crop = [
             _frame_to_crop(found[look.frame].boxes[look.face], look.roll, size) for look in batch
         ]
-        crops = _crops(frames, batch, to_crop, size)
-        for look, transform, seen in zip(batch, to_crop, _read(detector, crops), strict=True):
-            face = _central_face(seen, size)
+        crops = torch.from_numpy(np.stack(_crops(frames, batch, to_crop, size)))
+        with torch.inference_mode():
+            images = network_input(crops.to(next(detector.parameters()).device))
+            maps = detector.upright(detector.features(images))
+            answers = decode_upright(maps, LEAST_SCORE)
+        for look, transform, seen in zip(batch, to_crop, answers, strict=True):
+            face = _central_face(from_detections(seen), size)
             where = look.frame, look.face
             if face is not None and (where not in best or face.scores > best[where][0].scores):
                 best[where] = face.moved(invert(transform)), look.roll
@@ -148,24 +152,15 @@ def _crops(
     for look, transform in zip(looks, to_crop, strict=True):
         image, where = frames[look.frame], (look.frame, look.face)
         if turns[where] > 1:
-            if where not in views:
-                views[where] = _view_for_turns(image, transform, size)
-            image, frame_to_view = views[where]
-            transform = compose(invert(frame_to_view), transform)
+            if where not in views:  # of the same scale, and holding every turn
+                side, linear = int(size * np.sqrt(2)) + 4, scale_of(transform) * np.eye(2)
+                middle = apply(invert(transform), np.full(2, (size - 1) / 2))
+                to_view = np.column_stack([linear, (side - 1) / 2 - linear @ middle])
+                views[where] = warp_to_crop(image, to_view, side), to_view
+            image, to_view = views[where]
+            transform = compose(invert(to_view), transform)
         crops.append(warp_to_crop(image, transform, size))
     return crops
-
-
-def _view_for_turns(
-    frame: np.ndarray, frame_to_crop: np.ndarray, size: int
-) -> tuple[np.ndarray, np.ndarray]:
-    """A crop of the same scale that holds all turns of another, and its [2, 3] from the frame."""
-    side = int(size * np.sqrt(2)) + 4
-    scale = scale_of(frame_to_crop)
-    middle = apply(invert(frame_to_crop), np.full(2, (size - 1) / 2))
-    linear = scale * np.eye(2)
-    frame_to_view = np.column_stack([linear, (side - 1) / 2 - linear @ middle])
-    return warp_to_crop(frame, frame_to_view, side), frame_to_view
 
 
 def _frame_to_crop(box: np.ndarray, roll: float, size: int) -> np.ndarray:
@@ -175,14 +170,6 @@ def _frame_to_crop(box: np.ndarray, roll: float, size: int) -> np.ndarray:
     linear = np.array([[cosine, sine], [-sine, cosine]])
     shift = (size - 1) / 2 - linear @ ((box[:2] + box[2:]) / 2)
     return np.column_stack([linear, shift])
-
-
-def _read(detector: FaceDetector, crops: Sequence[np.ndarray]) -> list[Candidates]:
-    device = next(detector.parameters()).device
-    images = torch.from_numpy(np.stack(crops)).to(device).permute(0, 3, 1, 2).float() / 255
-    with torch.inference_mode():
-        maps = detector.upright(detector.features(images))
-        return [from_detections(seen) for seen in decode_upright(maps, LEAST_SCORE)]
 
 
 def _central_face(seen: Candidates, size: int) -> Candidates | None:

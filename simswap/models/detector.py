@@ -104,13 +104,13 @@ class Branch(nn.Module):
         coarse = self.neck[0](self.stages[2](F.max_pool2d(middle, 2)))
         middle = self.neck[1](middle + F.interpolate(coarse, scale_factor=2, mode="nearest"))
         fine = self.neck[2](fine + F.interpolate(middle, scale_factor=2, mode="nearest"))
-        return tuple(self._maps(i, level) for i, level in enumerate((fine, middle, coarse)))
-
-    def _maps(self, i: int, level: Tensor) -> LevelMaps:
-        return LevelMaps(
-            torch.cat([self.face_heads[i](level), self.fit_heads[i](level)], dim=1),
-            self.box_heads[i](level),
-            self.landmark_heads[i](level) if self.landmark_heads is not None else None,
+        return tuple(
+            LevelMaps(
+                torch.cat([self.face_heads[i](level), self.fit_heads[i](level)], dim=1),
+                self.box_heads[i](level),
+                self.landmark_heads[i](level) if self.landmark_heads is not None else None,
+            )
+            for i, level in enumerate((fine, middle, coarse))
         )
 
 
@@ -157,6 +157,14 @@ class FaceDetector(nn.Module):
         return self.stem(images * 255)  # the published weights take bytes
 
 
+def network_input(images: Tensor) -> Tensor:
+    """Bytes as all our networks take them: [B, H, W, 3] uint8 -> [B, 3, H, W] float32 in [0, 1].
+
+    Channels last in memory, which depthwise convolutions want.
+    """
+    return images.permute(0, 3, 1, 2).float().div_(255)
+
+
 def decode(maps: DetectorMaps, min_score: float = 0.0) -> list[Detections]:
     """Both branches' maps -> of each image the cells that score at least min_score.
 
@@ -190,7 +198,13 @@ def _of_cells(
     min_score: float,
 ) -> list[Detections]:
     """Boxes from the branch that is believed, landmarks from the upright one; chosen cells only."""
-    cells, strides = _cells(upright)
+    cells, strides = [], []  # [N, 2] column and row of each cell, [N] its stride
+    for maps, stride in zip(upright, STRIDES, strict=True):
+        height, width = maps.boxes.shape[-2:]
+        numbers = torch.arange(height * width, device=maps.boxes.device)
+        cells.append(torch.stack([numbers % width, numbers // width], dim=1))
+        strides.append(torch.full_like(numbers, stride))
+    cells, strides = torch.cat(cells).to(upright[0].boxes.dtype), torch.cat(strides)
     # [B, N, values]; views of maps that are channels_last cost next to nothing.
     landmarks = torch.cat([maps.landmarks.flatten(2) for maps in upright], dim=2).mT
     upright_boxes, rolled_boxes = (
@@ -207,14 +221,3 @@ def _of_cells(
         boxes = torch.cat([centre - half, centre + half], dim=1)
         found.append(Detections(row[chosen], boxes, points, turned))
     return found
-
-
-def _cells(levels: tuple[LevelMaps, ...]) -> tuple[Tensor, Tensor]:
-    """[N, 2] column and row of each cell, and [N] its stride."""
-    cells, strides = [], []
-    for maps, stride in zip(levels, STRIDES, strict=True):
-        height, width = maps.boxes.shape[-2:]
-        numbers = torch.arange(height * width, device=maps.boxes.device)
-        cells.append(torch.stack([numbers % width, numbers // width], dim=1))
-        strides.append(torch.full_like(numbers, stride))
-    return torch.cat(cells).to(levels[0].boxes.dtype), torch.cat(strides)

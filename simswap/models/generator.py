@@ -188,7 +188,17 @@ class Generator(nn.Module):
         embeddings: [B, 512] unit norm, guided ones of any -> [B, 3, S, S] float32 RGB in [0, 1].
         Raises ValueError for other shapes.
         """
-        self._check(crops, embeddings)
+        multiple = 2 ** len(self._down_names)
+        if crops.ndim != 4 or crops.shape[1] != 3 or crops.shape[2] % multiple:
+            raise ValueError(
+                f"crops must be [B, 3, S, S] with S a multiple of {multiple}, got "
+                f"{list(crops.shape)}."
+            )
+        if embeddings.shape != (len(crops), self.config.embedding_size):
+            raise ValueError(
+                f"embeddings must be [{len(crops)}, {self.config.embedding_size}], got "
+                f"{list(embeddings.shape)}."
+            )
         is_imagenet = self.config.pixel_range == "imagenet"
         pixels = (crops - self.mean) / self.std if is_imagenet else crops
         features = self._features(pixels, embeddings)
@@ -227,19 +237,6 @@ class Generator(nn.Module):
             if i < len(blocks):
                 features = blocks[i](features, embeddings)
         return features
-
-    def _check(self, crops: Tensor, embeddings: Tensor) -> None:
-        multiple = 2**self.config.num_halvings
-        if crops.ndim != 4 or crops.shape[1] != 3 or crops.shape[2] % multiple:
-            raise ValueError(
-                f"crops must be [B, 3, S, S] with S a multiple of {multiple}, got "
-                f"{list(crops.shape)}."
-            )
-        if embeddings.shape != (len(crops), self.config.embedding_size):
-            raise ValueError(
-                f"embeddings must be [{len(crops)}, {self.config.embedding_size}], got "
-                f"{list(embeddings.shape)}."
-            )
 
 
 def _style_without_effect(embedding_size: int, channels: int) -> IdentityStyle:

@@ -1,4 +1,4 @@
-"""Fits a swapped crop to its frame: its colours, its fine detail, and its pixels in place.
+"""Fits a swapped crop to its frame: a soft mask, its colours, its fine detail, its pixels in place.
 
 A crop of 128 px, enlarged, is blurred against its surroundings. What the crop cannot hold (pores,
 lashes, single hairs) is the target's, so it is put back where the swap left the face's structure as
@@ -7,12 +7,31 @@ it was, and left out where it drew something else.
 
 from __future__ import annotations
 
+from functools import lru_cache
+
 import cv2
 import numpy as np
 
 from simswap import geometry
-from simswap.swap import alignment
-from simswap.swap.alignment import AlignedFace
+
+# Face outline around the five landmarks, in units of the eye-to-mouth distance; read off aligned
+# crops of frontal to profile heads, a little outside the skin so that the fade happens on it.
+FOREHEAD = 1.05  # above the eyes
+CHIN = 0.85  # below the mouth
+CHEEK = 1.2  # to either side of a frontal face
+NEAR_CHEEK_LOSS = 1.6  # the side a turned head's nose points to ends sooner ...
+FAR_CHEEK_GAIN = 0.4  # ... the other reaches further, both per unit of nose offset
+NEAR_CHEEK_MIN = 0.55
+FAR_CHEEK_MAX = 1.3
+# In a profile, where the nose stands out beyond the near eye, that side ends at the silhouette.
+PROFILE_FROM, PROFILE_TO = -0.14, 0.08
+# Of brow, eye, nose, mouth and chin: the landmark that tells (near eye, nose, corner of the mouth),
+# and how far beyond it the mask ends; read off two photos.
+SILHOUETTE = ((0, -0.08), (0, 0.07), (1, 0.1), (2, 0.16), (2, 0.02))
+BROW, CHIN_TIP = 0.7, 0.5  # above the eye, below the mouth
+SILHOUETTE_MIN = 0.2  # for landmarks of no face
+BORDER_FADE = 0.05  # of the side: the crop's edge cuts a long chin off softly, yet keeps most of it
+ROUNDNESS = 2.5  # exponent of the superellipse; 2 is an ellipse, more is squarer
 
 # Surroundings that colours are matched over, as a share of the crop's side. Lightness carries the
 # new features, so it is matched over wide areas only; hue carries hardly any.
@@ -22,11 +41,81 @@ MATCH_SHRINK = 4  # they are matched on a crop so many times smaller
 MAX_LIGHTNESS_SHIFT = 15.0  # CIE L*, of 100
 MAX_COLOUR_SHIFT = 20.0  # CIE a*, b*
 
-ENLARGED_FROM = 1.25  # times the crop's side, in the frame; there its blur begins to be seen
-LARGEST_CROP = 512  # px; what is beyond that stays a little soft, and costs no more time
+
 STRUCTURE_SIGMA = 3.0  # px of the crop; coarser differences are light, and hide no detail
 REACH_SIGMA = 2.0  # px of the crop around a change in structure
 TOLERANCE = 0.07  # of [0, 1]; the change in structure at which half of the detail is left
+
+
+def face_mask(landmarks: np.ndarray, size: int, softness: float) -> np.ndarray:
+    """Soft mask of a face in its aligned crop, forehead to chin, narrower where a head turns away.
+
+    landmarks: [5, 2] (x, y) in crop pixels; softness: width of the fade as a share of the crop's
+    side -> [size, size] float32 in [0, 1], exactly 0 on the crop's border. A fixed outline per
+    crop would be cheaper, but on turned heads it covers background beyond the nose.
+    """
+    x, y, border_distance = _crop_grid(size)
+    landmarks = np.asarray(landmarks, np.float64) / (size - 1)
+    centre_x, to_left, to_right, top, bottom = _outline(landmarks, y)
+    half_width = np.where(x < centre_x, to_left, to_right)  # [size, size]
+    half_height = (bottom - top) / 2
+    across = np.abs((x - centre_x) / half_width) ** ROUNDNESS  # [size, size]
+    along = np.abs((y - (top + bottom) / 2) / half_height) ** ROUNDNESS  # [size, 1]
+    inside = (1 - (across + along) ** (1 / ROUNDNESS)) * np.minimum(
+        half_height, (to_left + to_right) / 2
+    )
+    fade = max(softness, 1 / size)  # softness 0 still needs one pixel
+    at_border = _smoothstep(border_distance / min(fade, BORDER_FADE))
+    mask = _smoothstep(inside / fade) * at_border
+    return mask.astype(np.float32)
+
+
+def _outline(
+    landmarks: np.ndarray, y: np.ndarray
+) -> tuple[float, np.ndarray, np.ndarray, float, float]:
+    """Centre, widths to the left and right, top and bottom of the face, on a unit square.
+
+    landmarks: [5, 2]; y: the rows that widths are asked for, [size, 1] -> widths [size, 1].
+    """
+    eyes, mouth = landmarks[:2].mean(0), landmarks[3:].mean(0)
+    height = float(np.clip(mouth[1] - eyes[1], 0.2, 0.5))  # a turned or odd face stays sane
+    centre_x = float(np.clip((eyes[0] + mouth[0]) / 2, 0.35, 0.65))
+    nose_offset = float(landmarks[2, 0] - centre_x) / height
+    near = max(CHEEK - NEAR_CHEEK_LOSS * abs(nose_offset), NEAR_CHEEK_MIN)
+    far = min(CHEEK + FAR_CHEEK_GAIN * abs(nose_offset), FAR_CHEEK_MAX)
+    turned_to = landmarks[[0, 2, 3] if nose_offset < 0 else [1, 2, 4]]  # eye, nose, mouth corner
+    reach = np.abs(turned_to[:, 0] - centre_x) / height
+    stands_out = (reach[1] - reach[0] - PROFILE_FROM) / (PROFILE_TO - PROFILE_FROM)
+    silhouette = _silhouette(reach, turned_to[:, 1] / height, y / height)
+    near = near + _smoothstep(stands_out) * np.minimum(silhouette - near, 0)
+    far = np.full_like(near, far)
+    to_left, to_right = (near, far) if nose_offset < 0 else (far, near)
+    top, bottom = eyes[1] - FOREHEAD * height, mouth[1] + CHIN * height
+    return centre_x, to_left * height, to_right * height, float(top), float(bottom)
+
+
+def _silhouette(reach: np.ndarray, rows: np.ndarray, y: np.ndarray) -> np.ndarray:
+    """How far a profile reaches from the centre in the rows y.
+
+    reach, rows: [3], of eye, nose and corner of the mouth -> as y; all in eye-to-mouth distances.
+    """
+    eye, nose, mouth = np.maximum.accumulate(rows)  # of an odd face, too, from top to bottom
+    knots = [eye - BROW, eye, nose, mouth, mouth + CHIN_TIP]
+    widths = [reach[landmark] + beyond for landmark, beyond in SILHOUETTE]
+    return np.maximum(np.interp(y, knots, widths), SILHOUETTE_MIN)
+
+
+@lru_cache(maxsize=8)
+def _crop_grid(size: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Of each pixel: x [1, size], y [size, 1], distance to the border; on a unit square."""
+    position = np.arange(size, dtype=np.float64) / (size - 1)
+    to_border = np.minimum(position, 1 - position)
+    return position[None, :], position[:, None], np.minimum(to_border[None, :], to_border[:, None])
+
+
+def _smoothstep(ramp: np.ndarray) -> np.ndarray:
+    ramp = np.clip(ramp, 0, 1)
+    return ramp * ramp * (3 - 2 * ramp)
 
 
 def match_colour(swapped_crop: np.ndarray, target_crop: np.ndarray, mask: np.ndarray) -> np.ndarray:
@@ -58,22 +147,6 @@ def match_colour(swapped_crop: np.ndarray, target_crop: np.ndarray, mask: np.nda
     return np.clip(swapped_crop + shift, 0, 1)
 
 
-def restore_detail(
-    frame: np.ndarray, face: AlignedFace, crop: np.ndarray
-) -> tuple[AlignedFace, np.ndarray]:
-    """A face and its swapped crop at the size that it has in its frame, with the frame's detail.
-
-    crop: [S, S, 3] float32 RGB in [0, 1]. A face that is hardly larger than its crop comes back as
-    it is.
-    """
-    size = len(face.crop)
-    side = min(round(size / geometry.scale_of(face.frame_to_crop)), LARGEST_CROP)
-    if side < ENLARGED_FROM * size:
-        return face, crop
-    larger = alignment.enlarged(frame, face, side)
-    return larger, with_detail(crop, face.crop, larger.crop)
-
-
 def with_detail(swapped: np.ndarray, given: np.ndarray, target: np.ndarray) -> np.ndarray:
     """A swapped crop, enlarged, with the target's fine detail: [L, L, 3] float32 RGB in [0, 1].
 
@@ -96,32 +169,14 @@ def paste_into(
     float32, 0 on its border; frame_to_crop: [2, 3]. Pixels where the warped mask is 0 stay as they
     are, to the bit.
     """
-    x0, y0, x1, y1 = geometry.crop_region(frame_to_crop, len(mask), frame.shape)
+    size = len(mask)
+    crop_to_frame = geometry.invert(frame_to_crop)
+    x0, y0, x1, y1 = geometry.crop_region(crop_to_frame, size, frame.shape)
     if x1 <= x0 or y1 <= y0:
         return
-    crop_to_region = geometry.compose(
-        geometry.invert(frame_to_crop), np.array([[1.0, 0, -x0], [0, 1, -y0]])
-    )
-    warped = _warp_to_region(swapped_crop, mask, crop_to_region, (x1 - x0, y1 - y0))
-    region = np.ascontiguousarray(frame[y0:y1, x0:x1])
-    weight = warped[..., 3].astype(np.float32) / 255
-    frame[y0:y1, x0:x1] = cv2.blendLinear(
-        np.ascontiguousarray(warped[..., :3]), region, weight, 1 - weight
-    )
-
-
-def _warp_to_region(
-    swapped_crop: np.ndarray,
-    mask: np.ndarray,
-    crop_to_region: np.ndarray,
-    region_size: tuple[int, int],
-) -> np.ndarray:
-    """Crop and mask as [h, w, 4] uint8 on the pixels of a (w, h) region of the frame.
-
-    First a resize to the face's own size: it averages where the crop shrinks (a warp would pick
-    single pixels), and where it grows a cubic resize is far cheaper than a cubic warp.
-    """
-    size, scale = len(mask), geometry.scale_of(crop_to_region)
+    # First a resize to the face's own size: it averages where the crop shrinks (a warp would pick
+    # single pixels), and where it grows a cubic resize is far cheaper than a cubic warp.
+    scale = geometry.scale_of(crop_to_frame)
     resized_size = max(round(size * scale), 1)
     pixels = cv2.resize(
         np.rint(np.dstack([swapped_crop, mask]) * 255).astype(np.uint8),
@@ -129,14 +184,19 @@ def _warp_to_region(
         interpolation=cv2.INTER_AREA if scale < 1 else cv2.INTER_CUBIC,
     )
     pixels[[0, -1], :, 3] = pixels[:, [0, -1], 3] = 0  # the resize reached in from the border
-    resized_to_crop = geometry.resize_transform(size / resized_size)
-    return cv2.warpAffine(
+    crop_to_region = geometry.compose(crop_to_frame, np.array([[1.0, 0, -x0], [0, 1, -y0]]))
+    warped = cv2.warpAffine(
         pixels,
-        geometry.compose(resized_to_crop, crop_to_region),
-        region_size,
+        geometry.compose(geometry.resize_transform(size / resized_size), crop_to_region),
+        (x1 - x0, y1 - y0),
         # Linear blurs detail of single pixels, which a much enlarged crop does not have.
         flags=cv2.INTER_LINEAR if scale > 2 else cv2.INTER_CUBIC,
         borderMode=cv2.BORDER_REPLICATE,  # repeats the mask's 0, and keeps dark fringes out
+    )
+    region = np.ascontiguousarray(frame[y0:y1, x0:x1])
+    weight = warped[..., 3].astype(np.float32) / 255
+    frame[y0:y1, x0:x1] = cv2.blendLinear(
+        np.ascontiguousarray(warped[..., :3]), region, weight, 1 - weight
     )
 
 

@@ -3,25 +3,30 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from functools import partial
+from itertools import chain
 
 import numpy as np
 import torch
 
 from simswap import geometry
-from simswap.errors import NoFaceFoundError, OptionError
+from simswap.errors import MediaError, NoFaceFoundError, OptionError, SimSwapError
 from simswap.faces.detection import detect_faces
 from simswap.faces.packs import open_detector
 from simswap.faces.tracking import Embed, HeldEmbeddings, LiveFollower
-from simswap.memory import naming_memory
-from simswap.models.inference import prepare_for_inference
+from simswap.memory import is_out_of_memory
+from simswap.models.identity import INPUT_SIZE, embed_identity
+from simswap.models.inference import for_rendering, prepare_for_inference
 from simswap.swap import selection
-from simswap.swap.inference import embed_faces, for_rendering
-from simswap.swap.rendering import render
+from simswap.swap.label import with_label
+from simswap.swap.rendering import align_face, crop_batches, finite, generate, paste_faces
 from simswap.swap.selection import SwapPlan
 from simswap.swap.stream import FrameStream, StreamOptions, check_range
 from simswap.types import Face, Identity, Source, SwapOptions, SwapResult
-from simswap.watermark.code import mark_id
+from simswap.watermark.code import mark_id, symbols_of
+from simswap.watermark.embedding import too_small
+from simswap.watermark.reading import MarkReading, read_faces
 from simswap.weights.bundle import Bundle
 
 # Frames held at once. On a CPU batches gain nothing (measured: the detector takes twice as long per
@@ -32,13 +37,26 @@ EVERY_FRAME_BY_ITSELF = StreamOptions()
 LIVE_DETECT_EVERY = 6  # frames; detecting costs more than all else in a camera's frame
 
 
+@contextmanager
+def naming_memory() -> Iterator[None]:
+    """Turns what libraries say when memory runs out, in the block, into a MediaError."""
+    try:
+        yield
+    except Exception as error:
+        if isinstance(error, SimSwapError) or not is_out_of_memory(error):
+            raise
+        raise MediaError(
+            "There is not enough memory for this picture. Use a smaller one, or try again later."
+        ) from error
+
+
 class Pipeline:
     """A loaded model. Immutable, and safe to share between threads: the source is an argument.
 
     generator: [B, 3, S, S] RGB [0, 1], [B, 512] unit norm -> [B, 3, S, S] RGB [0, 1].
     identity_network: [B, 3, S, S] RGB [0, 1] -> [B, 512], not normalised.
     detector: the network behind `detect`.
-    mark_id: 32 bits that name the model in the watermark.
+    mark_id: 32 bits that name the model in the watermark; mark_symbols: [10], the same as symbols.
     """
 
     def __init__(
@@ -55,6 +73,7 @@ class Pipeline:
         self.device = resolve_device(device)
         self.name = bundle.name
         self.mark_id = mark_id(bundle.name)
+        self.mark_symbols = symbols_of(self.mark_id)
         self.alignment = bundle.config.alignment
         self.generator = prepare_for_inference(bundle.generator, self.device)
         self._rendering_generator = for_rendering(self.generator, self.device)
@@ -76,10 +95,17 @@ class Pipeline:
         return detect_faces(self.detector, frames, **limits)
 
     @naming_memory()
+    @torch.inference_mode()
     def embed(self, frame: np.ndarray, faces: Sequence[Face]) -> np.ndarray:
         """Identity embeddings of at least one face of a frame: [N, 512] float32, unit norm."""
         template = self.alignment.identity_template
-        return embed_faces(self.identity_network, frame, faces, template)
+        crops = [align_face(frame, face, template, INPUT_SIZE).crop for face in faces]
+        batches = crop_batches(crops, self.device)
+        return finite([embed_identity(self.identity_network, batch) for batch in batches])
+
+    def read_marks(self, photo: np.ndarray) -> list[MarkReading]:
+        """Watermarks on the faces of a photo ([H, W, 3] uint8 RGB); empty if none has one."""
+        return read_faces(checked_frame(photo), self.detect(photo)[: selection.MAX_FACES])
 
     def swap_frames(
         self,
@@ -153,7 +179,7 @@ class Pipeline:
         embed: what gives the embeddings of a frame's faces; None: each is taken by itself.
         """
         chosen = selection.choose_faces(faces, options)
-        too_many = selection.left_out(faces, options)
+        too_many = selection.left_out(faces, options) if len(faces) > selection.MAX_FACES else ()
         guidance = self.generator.config.identity_guidance
         if not chosen or (isinstance(source, Identity) and not guidance):
             return SwapPlan(tuple(faces), dict.fromkeys(chosen, source), too_many)
@@ -172,9 +198,35 @@ class Pipeline:
     def render(
         self, frames: Sequence[np.ndarray], plans: Sequence[SwapPlan], options: SwapOptions
     ) -> list[SwapResult]:
-        """Carry out the plans: one generator batch for the faces of all frames, then paste."""
-        generator, alignment = self._rendering_generator, self.alignment
-        return render(frames, plans, generator, alignment, options, self.mark_id)
+        """Carry out the plans: one generator batch for the faces of all frames, then paste.
+
+        frames: [H, W, 3] uint8 RGB each, one for each plan.
+        """
+        template, size = self.alignment.crop_template, self.alignment.crop_size
+        aligned = [
+            [align_face(frame, plan.faces[i], template, size) for i in plan.identities]
+            for frame, plan in zip(frames, plans, strict=True)
+        ]
+        embeddings = [one.embedding for plan in plans for one in plan.identities.values()]
+        if embeddings:
+            every_face = list(chain.from_iterable(aligned))
+            crops = iter(generate(self._rendering_generator, every_face, np.stack(embeddings)))
+        results = []
+        for frame, plan, faces in zip(frames, plans, aligned, strict=True):
+            if not faces:
+                results.append(SwapResult(frame, plan.faces, (), plan.notices))
+                continue
+            swapped, notices = tuple(plan.identities), plan.notices
+            symbols = self.mark_symbols if options.mark else None
+            own = [next(crops) for _ in faces]
+            image, marked = paste_faces(frame, faces, own, options, symbols)
+            if options.mark and len(marked) < len(faces):
+                notices += (too_small(len(faces) - len(marked)),)
+            if options.label:
+                image = with_label(image)
+            marks = tuple(swapped[i] for i in marked)
+            results.append(SwapResult(image, plan.faces, swapped, notices, marks))
+        return results
 
 
 def checked_frame(frame: np.ndarray) -> np.ndarray:

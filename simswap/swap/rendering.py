@@ -1,57 +1,87 @@
-"""Carries out what was planned for frames: align, generate, blend, watermark, paste."""
+"""Faces to crops, the generator, and swapped crops back into their frame."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from itertools import chain, islice
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 
+import cv2
 import numpy as np
-from torch import nn
+import torch
+from torch import Tensor, nn
 
 from simswap import geometry
-from simswap.swap.alignment import AlignedFace, align_face
-from simswap.swap.blending import match_colour, paste_into, restore_detail
-from simswap.swap.inference import generate
-from simswap.swap.label import with_label
-from simswap.swap.masks import face_mask
-from simswap.swap.selection import SwapPlan
-from simswap.types import SwapOptions, SwapResult
-from simswap.watermark.embedding import (
-    SMALLEST,
-    FaceCrop,
-    mark_crop,
-    side_in_frame,
-    told_if_unmarked,
-)
-from simswap.weights.bundle_config import Alignment
+from simswap.errors import ModelError
+from simswap.models.detector import network_input
+from simswap.swap.blending import face_mask, match_colour, paste_into, with_detail
+from simswap.types import Face, SwapOptions
+from simswap.watermark.embedding import SMALLEST, FaceCrop, mark_crop, side_in_frame
+
+FACE_BATCH = 16  # crops per network call, so that a crowd does not take memory without bound
+ENLARGED_FROM = 1.25  # times the crop's side, in the frame; there its blur begins to be seen
+LARGEST_CROP = 512  # px; what is beyond that stays a little soft, and costs no more time
 
 
-def render(
-    frames: Sequence[np.ndarray],
-    plans: Sequence[SwapPlan],
-    generator: nn.Module,
-    alignment: Alignment,
-    options: SwapOptions,
-    mark_id: int,
-) -> list[SwapResult]:
-    """One result per frame ([H, W, 3] uint8 RGB); one generator batch for the faces of all.
+@dataclass(frozen=True, eq=False)
+class AlignedFace:
+    """A face cut out for the generator.
 
-    generator: as inference.for_rendering gives it. mark_id: what the watermark says.
+    crop: [S, S, 3] uint8 RGB; frame_to_crop: [2, 3]; landmarks: [5, 2] in crop pixels.
     """
-    aligned = [
-        [
-            align_face(frame, plan.faces[i], alignment.crop_template, alignment.crop_size)
-            for i in plan.identities
-        ]
-        for frame, plan in zip(frames, plans, strict=True)
-    ]
-    embeddings = [one.embedding for plan in plans for one in plan.identities.values()]
-    every_face = list(chain.from_iterable(aligned))
-    crops = iter(generate(generator, every_face, np.stack(embeddings)) if every_face else ())
-    return [
-        _finish(frame, plan, faces, list(islice(crops, len(faces))), options, mark_id)
-        for frame, plan, faces in zip(frames, plans, aligned, strict=True)
-    ]
+
+    crop: np.ndarray
+    frame_to_crop: np.ndarray
+    landmarks: np.ndarray
+
+
+def align_face(frame: np.ndarray, face: Face, template: str, size: int) -> AlignedFace:
+    """Cut a face out of a frame; `template` is one of geometry.template_names()."""
+    frame_to_crop = geometry.frame_to_crop_transform(face.landmarks, template, size)
+    return AlignedFace(
+        crop=geometry.warp_to_crop(frame, frame_to_crop, size),
+        frame_to_crop=frame_to_crop,
+        landmarks=geometry.apply(frame_to_crop, face.landmarks),
+    )
+
+
+def crop_batches(crops: Sequence[np.ndarray], device: torch.device) -> Iterator[Tensor]:
+    """[S, S, 3] uint8 crops -> [B, 3, S, S] float32 in [0, 1] each, B at most FACE_BATCH."""
+    for start in range(0, len(crops), FACE_BATCH):
+        pixels = torch.from_numpy(np.stack(crops[start : start + FACE_BATCH]))
+        yield network_input(pixels.to(device))
+
+
+def finite(values: Sequence[Tensor]) -> np.ndarray:
+    """What a network gave, batch after batch, as one array.
+
+    Raises ModelError for NaN or infinity: weights that are sound one by one may overflow together.
+    """
+    joined = torch.cat(values).cpu().numpy()
+    if not np.isfinite(joined).all():
+        raise ModelError("The model gives numbers that are not finite. Fetch it again, or another.")
+    return joined
+
+
+@torch.inference_mode()
+def generate(
+    generator: nn.Module, aligned: Sequence[AlignedFace], embeddings: np.ndarray
+) -> np.ndarray:
+    """Swapped crops of at least one face: [N, S, S, 3] float32 RGB in [0, 1].
+
+    generator: as `for_rendering` gives it, or in float32.
+    embeddings: [N, 512] float32: the identity that each face gets, guided or of unit norm.
+    """
+    weights = next(generator.parameters())
+    device, dtype = weights.device, weights.dtype
+    identities = torch.from_numpy(embeddings).to(device).split(FACE_BATCH)
+    batches = crop_batches([face.crop for face in aligned], device)
+    swapped = []
+    is_reduced = dtype is not torch.float32
+    with torch.autocast(device.type, dtype if is_reduced else None, enabled=is_reduced):
+        for crops, sources in zip(batches, identities, strict=True):
+            output = generator(crops, sources)
+            swapped.append(output.float().permute(0, 2, 3, 1).contiguous().cpu())
+    return finite(swapped)
 
 
 def paste_faces(
@@ -59,11 +89,11 @@ def paste_faces(
     faces: Sequence[AlignedFace],
     crops: Sequence[np.ndarray],
     options: SwapOptions,
-    mark_id: int | None = None,
+    symbols: np.ndarray | None = None,
 ) -> tuple[np.ndarray, list[int]]:
     """A copy of a frame with the swapped crops of its faces (largest first) blended in.
 
-    crops: [S, S, 3] float32 RGB in [0, 1] each. mark_id: what the watermark says, see
+    crops: [S, S, 3] float32 RGB in [0, 1] each. symbols: what the watermark says, see
     watermark.code; None: none is written. Also gives the positions in `faces` of those that carry
     it: the others are too small.
     """
@@ -72,8 +102,8 @@ def paste_faces(
     for i in reversed(range(len(faces))):
         face, fitted = fit_crop(frame, faces[i], crops[i], options)
         crop = fitted.swapped
-        if mark_id is not None and fitted.side >= SMALLEST:
-            crop = mark_crop(fitted, mark_id)
+        if symbols is not None and fitted.side >= SMALLEST:
+            crop = mark_crop(fitted, symbols)
             marked.append(i)
         paste_into(pasted, crop, fitted.mask, face.frame_to_crop)
     return pasted, sorted(marked)
@@ -82,35 +112,30 @@ def paste_faces(
 def fit_crop(
     frame: np.ndarray, face: AlignedFace, crop: np.ndarray, options: SwapOptions
 ) -> tuple[AlignedFace, FaceCrop]:
-    """A face at the size that it has in its frame, and its swapped crop in its colours and detail.
+    """A face and its swapped crop, in the target's colours, as they are pasted.
 
-    crop: [S, S, 3] float32 RGB in [0, 1].
+    crop: [S, S, 3] float32 RGB in [0, 1]. A face that is much larger in its frame is cut out anew
+    at that size, and its crop enlarged, with the frame's fine detail.
     """
-    mask = face_mask(face.landmarks, len(face.crop), options.mask_softness)
+    size = len(face.crop)
+    mask = face_mask(face.landmarks, size, options.mask_softness)
     if options.match_colour:
         crop = match_colour(crop, face.crop, mask)
-    fitted, crop = restore_detail(frame, face, crop)
-    if fitted is not face:
-        mask = face_mask(fitted.landmarks, len(fitted.crop), options.mask_softness)
-    in_frame = geometry.apply(geometry.invert(fitted.frame_to_crop), fitted.landmarks)
-    side = side_in_frame(in_frame)
-    return fitted, FaceCrop(crop, fitted.crop, mask, fitted.landmarks, side)
+    side = min(round(size / geometry.scale_of(face.frame_to_crop)), LARGEST_CROP)
+    if side >= ENLARGED_FROM * size:
+        larger = _enlarged(frame, face, side)
+        crop, face = with_detail(crop, face.crop, larger.crop), larger
+        mask = face_mask(face.landmarks, side, options.mask_softness)
+    in_frame = geometry.apply(geometry.invert(face.frame_to_crop), face.landmarks)
+    return face, FaceCrop(crop, face.crop, mask, face.landmarks, side_in_frame(in_frame))
 
 
-def _finish(
-    frame: np.ndarray,
-    plan: SwapPlan,
-    faces: Sequence[AlignedFace],
-    crops: Sequence[np.ndarray],
-    options: SwapOptions,
-    mark_id: int,
-) -> SwapResult:
-    if not faces:
-        return SwapResult(frame, plan.faces, (), plan.notices)
-    swapped, notices = tuple(plan.identities), plan.notices
-    image, marked = paste_faces(frame, faces, crops, options, mark_id if options.mark else None)
-    if options.mark:
-        notices += told_if_unmarked(len(faces) - len(marked))
-    if options.label:
-        image = with_label(image)
-    return SwapResult(image, plan.faces, swapped, notices, tuple(swapped[i] for i in marked))
+def _enlarged(frame: np.ndarray, face: AlignedFace, side: int) -> AlignedFace:
+    """The same face, cut out of its frame at `side` pixels a side."""
+    to_enlarged = geometry.resize_transform(side / len(face.crop))
+    frame_to_crop = geometry.compose(face.frame_to_crop, to_enlarged)
+    return AlignedFace(
+        crop=geometry.warp_to_crop(frame, frame_to_crop, side, cv2.INTER_CUBIC),
+        frame_to_crop=frame_to_crop,
+        landmarks=geometry.apply(to_enlarged, face.landmarks),
+    )

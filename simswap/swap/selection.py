@@ -51,13 +51,11 @@ def left_out(faces: Sequence[Face], options: SwapOptions) -> tuple[str, ...]:
     return (f"Of {num_wanted} faces found the {MAX_FACES} largest are swapped.",)
 
 
-def check_face_numbers(options: SwapOptions, num_faces: int) -> None:
-    """Raise OptionError if `options.faces` names no face, or one that a photo does not have."""
-    if isinstance(options.faces, str):
-        return
-    if not options.faces:
+def check_face_numbers(numbers: Sequence[int], num_faces: int) -> None:
+    """Raise OptionError if there is no number, or one of a face that a photo does not have."""
+    if not numbers:
         raise OptionError("faces=() picks no face. Use 'all', 'largest', or face numbers.")
-    missing = [index for index in options.faces if index >= num_faces]
+    missing = [index for index in numbers if index >= num_faces]
     if missing:
         raise OptionError(
             f"There is no face number {missing[0]}: the photo shows {num_faces}, numbered from 0, "

@@ -6,6 +6,7 @@ import os
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from simswap.errors import CostlyVideoError, MediaError, SigningError
 from simswap.files import printable
@@ -13,9 +14,12 @@ from simswap.provenance.credentials import Credentials, read_credentials
 from simswap.provenance.metadata import Mark, quoted, read_mark
 from simswap.provenance.signer import Signer, find_signer
 from simswap.verify.credential_words import about_credentials, with_model
-from simswap.verify.watermark import MarkReader, PixelMark, find_mark, never
+from simswap.verify.watermark import PixelMark, find_mark, never
 from simswap.video.label import read_video_mark
 from simswap.video.source.limits import VERIFY_LIMITS, VideoLimits
+
+if TYPE_CHECKING:  # it brings torch
+    from simswap.swap.pipeline import Pipeline
 
 
 @dataclass(frozen=True)
@@ -77,20 +81,20 @@ def verify(path: str | os.PathLike[str], limits: VideoLimits = VERIFY_LIMITS) ->
 def look_for_pixel_mark(
     report: Report,
     path: str | os.PathLike[str],
-    reader: MarkReader,
+    pipeline: Pipeline,
     models: Iterable[str] = (),
     limits: VideoLimits = VERIFY_LIMITS,
     is_over: Callable[[], bool] = never,
 ) -> Report:
-    """The report, with what the pixels of the file say; see mark_search. Needs the networks.
+    """The report, with what the pixels of the file say; see find_mark. Needs the networks.
 
-    models: names that a mark may also tell, beside the reader's own and those that the file says.
+    models: names that a mark may also tell, beside the pipeline's own and those that the file says.
     is_over: whether the time for it is used up; what was looked at until then is told.
     """
     told = (report.credentials, report.mark)
     names = [*(found.model for found in told if found is not None and found.model), *models]
     try:
-        found = find_mark(Path(path), report.kind, reader, names, limits, is_over)
+        found = find_mark(Path(path), report.kind, pipeline, names, limits, is_over)
         return replace(report, pixel_mark=found)
     except MediaError as error:
         return replace(report, damage=report.damage or str(error))

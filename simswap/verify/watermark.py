@@ -6,7 +6,7 @@ import math
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -17,21 +17,15 @@ from simswap.video.source.reading import read_chosen
 from simswap.watermark.code import mark_id
 from simswap.watermark.reading import MarkReading, combine_readings
 
+if TYPE_CHECKING:  # it brings torch
+    from simswap.swap.pipeline import Pipeline
+
 MAX_FRAMES = 12  # of a video or an animation that are looked at, evenly spread
 
 
 def never() -> bool:
     """The time is not up: of a search that may take any."""
     return False
-
-
-class MarkReader(Protocol):
-    """What is needed of a FaceSwapper."""
-
-    name: str
-
-    def read_marks(self, photo: np.ndarray) -> Sequence[MarkReading]:
-        """Marks on the faces of a photo ([H, W, 3] uint8 RGB)."""
 
 
 @dataclass(frozen=True)
@@ -66,37 +60,37 @@ class PixelMark:
 def find_mark(
     path: Path,
     kind: str,
-    reader: MarkReader,
+    pipeline: Pipeline,
     names: Iterable[str],
     limits: VideoLimits = VERIFY_LIMITS,
     is_over: Callable[[], bool] = never,
 ) -> PixelMark:
     """Look for the mark in a "photo" or "video".
 
-    names: of models that may have made it, beside the reader's own. limits: of a video.
+    names: of models that may have made it, beside the pipeline's own. limits: of a video.
     is_over: whether the time for it is used up. It is asked after each picture, and in a video
     between them too; at least one picture is looked at.
     Raises MediaError if the pictures cannot be decoded.
     """
-    seconds, count, frames = _look_at(path, kind, reader, limits, is_over)
+    seconds, count, frames = _look_at(path, kind, pipeline, limits, is_over)
     marks = combine_readings(frames)
     is_marked = tuple(bool(readings) for readings in frames)
     if not marks:
         return PixelMark(seconds, count, is_marked, None, None, 1.0)
-    known = {mark_id(name): name for name in (*names, reader.name)}
+    known = {mark_id(name): name for name in (*names, pipeline.name)}
     best = marks[0]
     model = known.get(best.bundle_id)
     return PixelMark(seconds, count, is_marked, f"{best.bundle_id:08x}", model, best.false_positive)
 
 
 def _look_at(
-    path: Path, kind: str, reader: MarkReader, limits: VideoLimits, is_over: Callable[[], bool]
+    path: Path, kind: str, pipeline: Pipeline, limits: VideoLimits, is_over: Callable[[], bool]
 ) -> tuple[tuple[float, ...], int, list[Sequence[MarkReading]]]:
     """Times of the pictures that were looked at, how many the file has, and what they say."""
     if kind == "photo":
         looked = []
         for picture, count in read_pictures(path, MAX_FRAMES):
-            looked.append((reader.read_marks(picture), count))
+            looked.append((pipeline.read_marks(picture), count))
             if is_over():
                 break
         return (0.0,) * len(looked), looked[0][1], [readings for readings, _ in looked]
@@ -106,7 +100,7 @@ def _look_at(
         numbers = [*numbers[::4], *numbers[2::4], *numbers[1::2]]
     readings = []
     for frame in read_chosen(info, numbers, lambda: bool(readings) and is_over()):
-        readings.append(reader.read_marks(frame))
+        readings.append(pipeline.read_marks(frame))
     looked = sorted(zip(numbers, readings, strict=False), key=lambda it: it[0])
     seconds = tuple(round(info.seconds(number), 3) for number, _ in looked)
     return seconds, info.num_frames, [found for _, found in looked]

@@ -10,16 +10,17 @@ import numpy as np
 
 from simswap.media.frames import FrameFolder
 from simswap.media.photos import Photo, read_photo, write_photo
+from simswap.swap.pipeline import Pipeline
 from simswap.swap.stream import StreamOptions, workers_for
 from simswap.swap.threads import made_ahead
-from simswap.types import Source, SwapOptions
-from simswap.video.job import QUEUE_DEPTH, Swapper
+from simswap.types import Source, SwapOptions, SwapResult
+from simswap.video.job import QUEUE_DEPTH
 from simswap.video.options import OnProgress, VideoOptions, VideoReport
-from simswap.video.progress import Meter
+from simswap.video.progress import Meter, now_and_then
 
 
 def swap_folder(
-    swapper: Swapper,
+    pipeline: Pipeline,
     folder: FrameFolder,
     source: Source,
     options: SwapOptions,
@@ -35,30 +36,44 @@ def swap_folder(
     every = video.detect_every
     first = folder.num_done() // every * every if resume else 0
     context = min(every if video.steady else 0, first)
-    stream = StreamOptions(every, video.steady, workers_for(swapper.device), num_before=context)
+    stream = StreamOptions(every, video.steady, workers_for(pipeline.device), num_before=context)
     photos: deque[Photo] = deque()  # what a picture's file holds besides its pixels
     total = len(folder.inputs)
-    meter, swapped, without_face = Meter(on_progress, first, total), 0, 0
+    meter, swapped, without_face = Meter(first, total), 0, 0
     notices: dict[str, None] = {}  # each once, in order
 
-    def read() -> Iterator[np.ndarray]:
-        for number in range(first - context, total):
-            photo = read_photo(folder.inputs[number])
-            if number >= first:
-                photos.append(photo)
-            yield photo.image
-
-    with (
-        made_ahead(read(), QUEUE_DEPTH) as frames,
-        closing(swapper.swap_frames(frames, source, options, stream=stream)) as results,
-    ):
+    def written(results: Iterator[SwapResult]) -> Iterator[SwapResult]:
+        nonlocal swapped, without_face
         for output, result in zip(folder.outputs[first:], results, strict=True):
             like = photos.popleft()
-            model = swapper.name if result.swapped else None
-            notices |= dict.fromkeys(write_photo(output, result.image, like=like, model=model))
+            model = pipeline.name if result.swapped else None
+            notices.update(dict.fromkeys(write_photo(output, result.image, like=like, model=model)))
             swapped += len(result.swapped)
             without_face += not result.faces
-            meter.count(result)
-    meter.tell()
+            yield result
+
+    with (
+        made_ahead(_read(folder, first, context, photos), QUEUE_DEPTH) as frames,
+        closing(pipeline.swap_frames(frames, source, options, stream=stream)) as results,
+    ):
+        for progress in meter.followed(now_and_then(written(results)), total - first):
+            if on_progress is not None:
+                on_progress(progress)
+    if on_progress is not None:
+        on_progress(meter.progress())
     speed = meter.seconds, meter.frames_per_second
     return VideoReport(total, swapped, without_face, *speed, tuple(notices), first)
+
+
+def _read(
+    folder: FrameFolder, first: int, context: int, photos: deque[Photo]
+) -> Iterator[np.ndarray]:
+    """The pixels of pictures, from `context` before the first on.
+
+    photos: takes what the files hold besides, from the first on.
+    """
+    for number in range(first - context, len(folder.inputs)):
+        photo = read_photo(folder.inputs[number])
+        if number >= first:
+            photos.append(photo)
+        yield photo.image

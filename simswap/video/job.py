@@ -11,22 +11,22 @@ import hashlib
 import logging
 import os
 import time
-from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
+from collections.abc import Generator, Iterator, Mapping
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Protocol
 
 import torch
 
 from simswap.errors import MediaError, SimSwapError
-from simswap.files import lasting_beside
+from simswap.files import lasting_beside, sha256_of
 from simswap.media.photos import check_writable
 from simswap.provenance.signing import sign_video
+from simswap.swap.pipeline import Pipeline
 from simswap.swap.stream import StreamOptions, workers_for
 from simswap.swap.threads import made_ahead, taken_away
-from simswap.types import Assignment, Identity, SwapOptions, SwapResult
+from simswap.types import Identity, Source, SwapOptions, SwapResult
 from simswap.video.job_folder import JobFolder, SegmentRecord, Setting
 from simswap.video.joining import join_segments
 from simswap.video.label import video_metadata
@@ -44,28 +44,6 @@ SECONDS_TO_START = 10.0
 SECONDS_PER_MEGAPIXEL = 0.05  # of each frame: decode, detect, encode
 SECONDS_PER_FACE = 0.05
 SAFETY = 2.0  # times what the finished segments took
-
-OnResult = Callable[[SwapResult], None]
-
-
-class Swapper(Protocol):
-    """What a job needs of a FaceSwapper."""
-
-    name: str
-    device: torch.device
-    generator: torch.nn.Module
-    identity_network: torch.nn.Module
-    detector: torch.nn.Module
-
-    def swap_frames(
-        self,
-        frames: Iterator,
-        source: Identity | Sequence[Assignment],
-        options: SwapOptions,
-        *,
-        stream: StreamOptions,
-    ) -> Iterator[SwapResult]:
-        """Swap frame after frame."""
 
 
 @dataclass(frozen=True)
@@ -87,7 +65,7 @@ class VideoJob:
 
     info: VideoInfo
     output: Path
-    source: Identity | Sequence[Assignment]
+    source: Source
     options: SwapOptions
     video: VideoOptions
     folder: JobFolder
@@ -99,10 +77,10 @@ class VideoJob:
     @classmethod
     def plan(
         cls,
-        swapper: Swapper,
+        pipeline: Pipeline,
         target: str | os.PathLike[str],
         output: str | os.PathLike[str],
-        source: Identity | Sequence[Assignment],
+        source: Source,
         options: SwapOptions,
         video: VideoOptions,
         job_folder: str | os.PathLike[str] | None = None,
@@ -121,9 +99,9 @@ class VideoJob:
             raise MediaError("The output would overwrite the video itself. Choose another name.")
         first, end = trim(info, video.start, video.end)
         settings = {
-            "input": _hash_of_file(info.path),
-            "model": _hash_of_networks(swapper),
-            "device": swapper.device.type,
+            "input": sha256_of(info.path),
+            "model": _hash_of_networks(pipeline),
+            "device": pipeline.device.type,
             "identity": _hash_of_source(source),
             "swap options": repr(options),
             "encoding": repr(encoding),
@@ -134,7 +112,9 @@ class VideoJob:
             "frames of a segment": video.frames_per_segment(float(info.frame_rate)),
         }
         folder = JobFolder(Path(job_folder or lasting_beside(output, "job")))
-        return cls(info, output, source, options, video, folder, first, end, swapper.name, settings)
+        return cls(
+            info, output, source, options, video, folder, first, end, pipeline.name, settings
+        )
 
     @property
     def num_frames(self) -> int:
@@ -162,29 +142,15 @@ class VideoJob:
         records = {segment.number: self.folder.record(segment.number) for segment in self.segments}
         return {number: record for number, record in records.items() if record is not None}
 
-    def run_segment(
-        self, swapper: Swapper, number: int, on_result: OnResult | None = None
-    ) -> SegmentRecord:
-        """Make one segment.
-
-        on_result: called with each swapped frame, in order; what it raises ends the segment.
-        Raises what decoding, swapping and encoding raise, with the segment's time.
-        """
-        with closing(self.segment_results(swapper, number)) as results:
-            for result in results:
-                if on_result is not None:
-                    on_result(result)
-        return self.folder.record(number)
-
-    def segment_results(self, swapper: Swapper, number: int) -> Generator[SwapResult, None, None]:
-        """Make one segment, what one call on a borrowed GPU does: its swapped frames, in order.
+    def segment_results(self, pipeline: Pipeline, number: int) -> Generator[SwapResult, None, None]:
+        """Make one segment, what one call on a lent GPU does: its swapped frames, in order.
 
         The segment is finished when all of them have been taken; closed before, it leaves nothing.
         Raises what decoding, swapping and encoding raise, with the segment's time.
         """
         segment = self.segments[number]
         try:
-            record = yield from self._make(swapper, segment)
+            record = yield from self._make(pipeline, segment)
             self.folder.keep(number, record)
         except SimSwapError as error:
             raise type(error)(f"{self._span(segment)}: {error}") from error
@@ -228,7 +194,7 @@ class VideoJob:
         return f"Between {start:.2f} s and {end:.2f} s"
 
     def _make(
-        self, swapper: Swapper, segment: Segment
+        self, pipeline: Pipeline, segment: Segment
     ) -> Generator[SwapResult, None, SegmentRecord]:
         started = time.perf_counter()
         # Neighbours of the first and last frame steady those; whole groups, as in one long run.
@@ -238,7 +204,7 @@ class VideoJob:
         stream = StreamOptions(
             detect_every=self.video.detect_every,
             steady=self.video.steady,
-            workers=workers_for(swapper.device),
+            workers=workers_for(pipeline.device),
             num_before=segment.first - start,
             num_wanted=segment.end - segment.first,
         )
@@ -253,7 +219,7 @@ class VideoJob:
             ) as writer,
             taken_away(writer.write, QUEUE_DEPTH) as write,
             closing(
-                swapper.swap_frames(frames, self.source, self.options, stream=stream)
+                pipeline.swap_frames(frames, self.source, self.options, stream=stream)
             ) as results,
         ):
             for result in results:
@@ -270,21 +236,16 @@ class VideoJob:
         )
 
 
-def _hash_of_file(path: Path) -> str:
-    with path.open("rb") as stream:
-        return hashlib.file_digest(stream, "sha256").hexdigest()
-
-
-def _hash_of_networks(swapper: Swapper) -> str:
+def _hash_of_networks(pipeline: Pipeline) -> str:
     digest = hashlib.sha256()
-    for network in (swapper.generator, swapper.identity_network, swapper.detector):
+    for network in (pipeline.generator, pipeline.identity_network, pipeline.detector):
         for name, tensor in network.state_dict().items():
             digest.update(name.encode())
             digest.update(tensor.detach().cpu().contiguous().reshape(-1).view(torch.uint8).numpy())
     return digest.hexdigest()
 
 
-def _hash_of_source(source: Identity | Sequence[Assignment]) -> str:
+def _hash_of_source(source: Source) -> str:
     digest = hashlib.sha256()
     identities = (
         [source]

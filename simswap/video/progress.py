@@ -3,30 +3,35 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable
+from collections.abc import Callable, Generator, Iterable, Iterator
+from contextlib import closing
 
 import cv2
 import numpy as np
 
 from simswap.errors import JobCancelledError
+from simswap.swap.pipeline import Pipeline
 from simswap.types import SwapResult
-from simswap.video.job import Swapper, VideoJob
+from simswap.video.job import VideoJob
 from simswap.video.job_folder import SegmentRecord
 from simswap.video.options import OnProgress, VideoProgress, VideoReport
 
 REPORT_SECONDS = 0.2  # between two reports of progress
 THUMBNAIL_SIDE = 320  # px
 
+# Of frames in a row: how many are done, and the newest as a thumbnail.
+Steps = Iterator[tuple[int, np.ndarray]]
+MakeSegment = Callable[[int], Steps]
+
 
 class Meter:
-    """Counts swapped frames and tells of them now and then."""
+    """How far a run is, and how fast."""
 
-    def __init__(self, on_progress: OnProgress | None, num_resumed: int, num_total: int) -> None:
+    def __init__(self, num_resumed: int, num_total: int) -> None:
         self.num_done = self.num_resumed = num_resumed
-        self._num_total, self._on_progress = num_total, on_progress
+        self._num_total = num_total
         self._started = time.perf_counter()
-        self._told = -np.inf
-        self.thumbnail: np.ndarray | None = None
+        self._thumbnail: np.ndarray | None = None
 
     @property
     def seconds(self) -> float:
@@ -38,51 +43,79 @@ class Meter:
         """Of this run."""
         return (self.num_done - self.num_resumed) / max(self.seconds, 1e-6)
 
-    def count(self, result: SwapResult) -> None:
-        """One more frame is done."""
-        self.num_done += 1
-        if self._on_progress is not None and self.seconds - self._told >= REPORT_SECONDS:
-            self.thumbnail = thumbnail(result.image)
-            self.tell()
-
-    def tell(self) -> None:
-        """Report now."""
-        if self._on_progress is not None:
-            self._told = self.seconds
-            self._on_progress(self.progress())
+    def followed(self, steps: Steps, num_frames: int) -> Iterator[VideoProgress]:
+        """The progress at each of the steps of `num_frames` more frames, which are then done."""
+        before = self.num_done
+        for count, self._thumbnail in steps:
+            self.num_done = before + count
+            yield self.progress()
+        self.num_done = before + num_frames
 
     def progress(self) -> VideoProgress:
         """How far it has come."""
         speed = self.frames_per_second
         eta = (self._num_total - self.num_done) / speed if speed else None
-        return VideoProgress(self.num_done, self._num_total, speed, eta, self.thumbnail)
+        return VideoProgress(self.num_done, self._num_total, speed, eta, self._thumbnail)
 
 
-def run_job(
-    job: VideoJob, swapper: Swapper, on_progress: OnProgress | None, resume: bool
-) -> VideoReport:
-    """Run what is left of a job and join it.
+def now_and_then(results: Iterable[SwapResult]) -> Steps:
+    """Takes all results; some times a second it yields how many have come, and the newest."""
+    told = time.monotonic()
+    for count, result in enumerate(results, start=1):
+        if time.monotonic() - told >= REPORT_SECONDS:
+            told = time.monotonic()
+            yield count, thumbnail(result.image)
 
-    If `on_progress` raises JobCancelledError, nothing is left behind; any other error, and an
-    interrupt, leave the finished segments for the next run.
+
+def run(
+    job: VideoJob, make_segment: MakeSegment, *, resume: bool = True
+) -> Generator[VideoProgress, None, VideoReport]:
+    """Make what is left of a job and join it; yields how far it is, some times a second.
+
+    make_segment: makes one segment, by its number; see segment_steps.
+    If JobCancelledError is thrown into it, nothing is left behind; any other error, an interrupt,
+    and closing it leave the finished segments for the next run.
     """
     with job.opened(resume):
         finished = job.finished()
-        num_resumed = sum(record.num_frames for record in finished.values())
-        meter = Meter(on_progress, num_resumed, job.num_frames)
+        meter = Meter(sum(record.num_frames for record in finished.values()), job.num_frames)
         try:
-            meter.tell()
+            yield meter.progress()
             for segment in job.segments:
                 if segment.number not in finished:
-                    finished[segment.number] = job.run_segment(swapper, segment.number, meter.count)
+                    with closing(make_segment(segment.number)) as steps:
+                        yield from meter.followed(steps, segment.end - segment.first)
+            records = job.finished().values()
             joined = job.finish()
         except JobCancelledError:
             job.cancel()
             raise
-        report = summary(job, finished.values(), joined, meter)
-    if meter.num_done > num_resumed or num_resumed == job.num_frames:
-        meter.tell()
+        report = summary(job, records, joined, meter)
+    yield meter.progress()
     return report
+
+
+def segment_steps(job: VideoJob, pipeline: Pipeline, number: int) -> Steps:
+    """Make one segment, see VideoJob.segment_results; yields as `now_and_then`."""
+    with closing(job.segment_results(pipeline, number)) as results:
+        yield from now_and_then(results)
+
+
+def run_here(
+    job: VideoJob, pipeline: Pipeline, on_progress: OnProgress | None, resume: bool
+) -> VideoReport:
+    """Run a job in this process; what on_progress raises ends it, see `run`."""
+    steps = run(job, lambda number: segment_steps(job, pipeline, number), resume=resume)
+    while True:
+        try:
+            progress = next(steps)
+        except StopIteration as end:
+            return end.value
+        try:
+            if on_progress is not None:
+                on_progress(progress)
+        except BaseException as error:
+            steps.throw(error)
 
 
 def summary(

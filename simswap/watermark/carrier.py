@@ -63,11 +63,7 @@ class Carrier:
     sync_signs: np.ndarray
     patterns: np.ndarray
     sync: np.ndarray
-
-    @property
-    def sync_norm(self) -> float:
-        """Length of sync_signs."""
-        return float(np.linalg.norm(self.sync_signs)) or 1.0
+    sync_norm: float
 
     def correlate(self, whitened: np.ndarray) -> tuple[np.ndarray, float]:
         """How strongly a whitened plane [S, S] shows each pattern [10, 128], and the sync."""
@@ -89,20 +85,15 @@ def detail(luma: np.ndarray) -> np.ndarray:
     return luma - cv2.GaussianBlur(luma, (0, 0), DETAIL_SIGMA)
 
 
-def evening(fine: np.ndarray) -> np.ndarray:
+def contrast_gain(fine: np.ndarray) -> np.ndarray:
     """Gain that evens out the local contrast of fine structure."""
     return 1 / (np.sqrt(cv2.GaussianBlur(fine * fine, (0, 0), CONTRAST_SIGMA)) + CONTRAST_FLOOR)
 
 
-def clipped(whitened: np.ndarray) -> np.ndarray:
-    """Whitened structure without outliers."""
-    return np.clip(whitened, -CLIP, CLIP)
-
-
 def whiten(luma: np.ndarray) -> np.ndarray:
-    """Fine structure of a float32 luma picture, 0 to 255, with its local contrast evened out."""
+    """Fine structure of a float32 luma picture, 0 to 255: its contrast evened out, outliers cut."""
     fine = detail(luma)
-    return clipped(fine * evening(fine))
+    return np.clip(fine * contrast_gain(fine), -CLIP, CLIP)
 
 
 @cache
@@ -134,12 +125,8 @@ def carrier(plane: int = PLANE) -> Carrier:
         sync_signs=sync_signs,
         patterns=_hadamard(NUM_PATTERNS),
         sync=sync / (float(np.linalg.norm(sync)) or 1.0),
+        sync_norm=float(np.linalg.norm(sync_signs)) or 1.0,
     )
-
-
-def value_patterns(values: np.ndarray) -> np.ndarray:
-    """Patterns that mean each value: [..., 2] numbers of patterns."""
-    return np.stack([values, values + NUM_VALUES], axis=-1)
 
 
 def value_strengths(correlations: np.ndarray) -> np.ndarray:

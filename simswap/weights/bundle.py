@@ -18,7 +18,7 @@ from safetensors.torch import save
 from torch import nn
 
 from simswap.errors import ModelError
-from simswap.files import write_whole
+from simswap.files import sha256_of, write_whole
 from simswap.models.detector import FaceDetector
 from simswap.models.generator import Generator
 from simswap.weights.bundle_config import CONFIG_FILE as CONFIG_FILE
@@ -28,7 +28,6 @@ from simswap.weights.bundle_config import BundleConfig as BundleConfig
 from simswap.weights.bundle_config import read_config as read_config
 from simswap.weights.bundle_networks import WEIGHT_FILES as WEIGHT_FILES
 from simswap.weights.bundle_networks import load_network as load_network
-from simswap.weights.bundle_networks import sha256_of
 
 logger = logging.getLogger(__name__)
 

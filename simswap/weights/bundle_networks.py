@@ -6,7 +6,6 @@ fit the file.
 
 from __future__ import annotations
 
-import hashlib
 import math
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
@@ -18,6 +17,7 @@ from safetensors.torch import load_file
 from torch import Tensor, nn
 
 from simswap.errors import ModelError
+from simswap.files import sha256_of
 from simswap.models.detector import FaceDetector
 from simswap.models.generator import Generator
 from simswap.models.graph import GraphNetwork
@@ -217,9 +217,3 @@ def _verify(path: Path, checksums: object, most: int) -> None:
             f"{path} is damaged: its sha256 is {found[:12]}..., {CONFIG_FILE} says "
             f"{expected[:12]}... ({path.stat().st_size} bytes). Fetch it again."
         )
-
-
-def sha256_of(path: Path) -> str:
-    """The checksum by which config.json knows a file."""
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,6 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from simswap.errors import ModelError, OptionError
+from simswap.files import sha256_of
 from simswap.models.generator import Generator
 from simswap.models.identity import IdentityConfig, build_identity_network
 from simswap.weights.bundle import (
@@ -182,8 +182,7 @@ def _filled(network: nn.Module, state: Mapping[str, Tensor], path: Path) -> nn.M
 def _facts(generator: Path, identity: Path, found: Recognised) -> dict[str, object]:
     facts: dict[str, object] = {"variant": found.called}
     for part, path in (("generator", generator), ("identity", identity)):
-        with path.open("rb") as file:
-            facts[f"{part}_sha256"] = hashlib.file_digest(file, "sha256").hexdigest()
+        facts[f"{part}_sha256"] = sha256_of(path)
     return facts
 
 

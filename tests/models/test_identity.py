@@ -9,12 +9,13 @@ import pytest
 import torch
 
 from simswap.models.identity import (
+    ConvLayer,
     IdentityConfig,
     build_identity_network,
     embed_identity,
     ir_se_config_from_state,
 )
-from simswap.models.mobilefacenet import ConvLayer, fold_batch_norm
+from simswap.models.inference import fold_batch_norms
 from tests.models.test_generator import seeded_state
 from train.checks.identity import balanced_pairs, verification_accuracy
 from train.distill.identity import TRUNK_TEACHER, augment, load_teacher_trunk
@@ -75,13 +76,13 @@ def test_folding_batch_norm_keeps_the_output():
     crops = torch.rand(2, 3, 112, 112)
     with torch.inference_mode():
         expected = network(crops)
-        fold_batch_norm(network)
+        fold_batch_norms(network)
         torch.testing.assert_close(network(crops), expected, rtol=1e-3, atol=1e-5)
 
 
 def test_folded_network_loads_into_the_default_config():
     network = build_identity_network(IdentityConfig(batch_norm=True))
-    fold_batch_norm(network)
+    fold_batch_norms(network.eval())
     build_identity_network(IdentityConfig()).load_state_dict(network.state_dict(), strict=True)
 
 

@@ -4,7 +4,7 @@ import pytest
 
 from simswap import geometry
 from simswap.swap import blending
-from simswap.swap.masks import face_mask
+from simswap.swap.blending import face_mask
 
 SIZE = 128
 FRONTAL = geometry.TEMPLATES["simswap_frontal"] * SIZE

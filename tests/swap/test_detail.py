@@ -5,9 +5,8 @@ import numpy as np
 import pytest
 
 from simswap import geometry
-from simswap.swap.alignment import AlignedFace, align_face
-from simswap.swap.blending import restore_detail, with_detail
-from simswap.swap.rendering import paste_faces
+from simswap.swap.blending import with_detail
+from simswap.swap.rendering import AlignedFace, align_face, fit_crop, paste_faces
 from simswap.types import Face, SwapOptions
 
 SIZE, SIDE = 128, 320
@@ -61,8 +60,9 @@ def a_face(scale: float) -> tuple[np.ndarray, AlignedFace]:
 @pytest.mark.parametrize(("scale", "side"), [(1.0, 128), (1.2, 128), (1.5, 192), (6.0, 512)])
 def test_crops_are_enlarged_to_the_size_of_the_face_and_no_further(scale, side):
     frame, face = a_face(scale)
-    enlarged, crop = restore_detail(frame, face, face.crop.astype(np.float32) / 255)
-    assert len(crop) == len(enlarged.crop) == side
+    kept = face.crop.astype(np.float32) / 255
+    enlarged, fitted = fit_crop(frame, face, kept, SwapOptions())
+    assert len(fitted.swapped) == len(fitted.mask) == len(enlarged.crop) == side
     in_frame = [
         geometry.apply(geometry.invert(one.frame_to_crop), one.landmarks)
         for one in (face, enlarged)

@@ -7,8 +7,8 @@ import torch
 
 from simswap import SwapOptions
 from simswap.errors import MediaError
-from simswap.faces import detection
-from simswap.memory import naming_memory
+from simswap.faces import detection, nms
+from simswap.swap.pipeline import naming_memory
 from simswap.swap.selection import MAX_FACES, choose_faces, left_out
 from simswap.types import Face
 
@@ -35,7 +35,7 @@ def test_of_a_crowd_the_largest_faces_get_a_second_look(swapper, crowd, monkeypa
 
 
 def test_no_more_faces_come_out_than_are_worth_listing(swapper, crowd, monkeypatch):
-    monkeypatch.setattr(detection, "MAX_FOUND", 70)
+    monkeypatch.setattr(nms, "MAX_FOUND", 70)
     faces = swapper.detect(crowd)
     assert len(faces) == 70
 

@@ -9,8 +9,9 @@ import torch
 
 from simswap import Face, FaceSwapper, geometry
 from simswap.cli.benchmark import photo as photo_benchmark
-from simswap.swap import inference
-from simswap.swap.alignment import AlignedFace
+from simswap.models import inference
+from simswap.swap import rendering
+from simswap.swap.rendering import AlignedFace
 from tests.support.weights.tiny_bundle import make_bundle
 
 CPU = torch.device("cpu")
@@ -82,8 +83,8 @@ def test_what_is_rendered_in_bfloat16_is_close_to_float32(monkeypatch, aligned, 
     monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: {"avx512_bf16": True})
     generator = FaceSwapper(make_bundle(), "cpu").generator
     embeddings = np.repeat(identity.embedding[None], len(aligned), axis=0)
-    exact = inference.generate(generator, aligned, embeddings)
-    reduced = inference.generate(inference.for_rendering(generator, CPU), aligned, embeddings)
+    exact = rendering.generate(generator, aligned, embeddings)
+    reduced = rendering.generate(inference.for_rendering(generator, CPU), aligned, embeddings)
     assert reduced.dtype == np.float32
     difference = np.abs(reduced - exact)
     assert 0 < difference.max() < 0.05

@@ -2,9 +2,8 @@ import numpy as np
 import pytest
 
 from simswap import Face, SwapOptions, geometry
-from simswap.swap import inference
-from simswap.swap.alignment import AlignedFace, align_face
-from simswap.swap.rendering import paste_faces
+from simswap.swap import rendering
+from simswap.swap.rendering import AlignedFace, align_face, paste_faces
 
 SIZE = 32
 
@@ -39,23 +38,23 @@ def test_aligned_landmarks_lie_on_the_template(frame):
 
 def test_embeddings_have_unit_length_and_tell_crops_apart(tiny_swapper, frame):
     faces = [a_face(20, 10, 60), a_face(80, 40, 50)]
-    embedded = inference.embed_faces(tiny_swapper.identity_network, frame, faces, "arcface")
+    embedded = tiny_swapper.embed(frame, faces)
     np.testing.assert_allclose(np.linalg.norm(embedded, axis=1), 1, atol=1e-5)
     assert not np.allclose(embedded[0], embedded[1])
 
 
 def test_a_crowd_larger_than_a_batch_gives_what_single_faces_give(tiny_swapper, frame, embeddings):
-    aligned = [align(frame, a_face(5 * i, 2 * i, 40 + i)) for i in range(inference.FACE_BATCH + 4)]
-    crowd = inference.generate(tiny_swapper.generator, aligned, embeddings)
-    for number in (0, inference.FACE_BATCH - 1, inference.FACE_BATCH, len(aligned) - 1):
-        alone = inference.generate(
+    aligned = [align(frame, a_face(5 * i, 2 * i, 40 + i)) for i in range(rendering.FACE_BATCH + 4)]
+    crowd = rendering.generate(tiny_swapper.generator, aligned, embeddings)
+    for number in (0, rendering.FACE_BATCH - 1, rendering.FACE_BATCH, len(aligned) - 1):
+        alone = rendering.generate(
             tiny_swapper.generator, [aligned[number]], embeddings[number : number + 1]
         )
         np.testing.assert_allclose(crowd[number], alone[0], atol=1e-5)
 
 
 def test_generated_crops_are_rgb_pixels_last(tiny_swapper, frame, embeddings):
-    crops = inference.generate(
+    crops = rendering.generate(
         tiny_swapper.generator, [align(frame, a_face(9, 9, 70))], embeddings[:1]
     )
     assert crops.shape == (1, SIZE, SIZE, 3)

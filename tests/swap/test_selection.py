@@ -38,12 +38,12 @@ def test_largest_of_no_faces_is_none():
 
 def test_a_face_number_not_there_says_how_many_there_are():
     with pytest.raises(OptionError, match="no face number 3: the photo shows 3"):
-        check_face_numbers(SwapOptions(faces=(0, 3)), len(FACES))
+        check_face_numbers((0, 3), len(FACES))
 
 
 def test_an_empty_choice_is_refused():
     with pytest.raises(OptionError, match="picks no face"):
-        check_face_numbers(SwapOptions(faces=()), len(FACES))
+        check_face_numbers((), len(FACES))
 
 
 def test_each_reference_finds_its_person_whatever_the_order():

@@ -115,7 +115,7 @@ def test_a_jobs_frames_are_those_of_swap_frames(
     made = []
     with job.opened():
         for segment in job.segments:
-            job.run_segment(swapper, segment.number, lambda result: made.append(result.image))
+            made += [result.image for result in job.segment_results(swapper, segment.number)]
     stream = StreamOptions(detect_every=every, steady=steady)
     expected = swapper.swap_frames(decoded(face_clip), identity, stream=stream)
     for number, (image, result) in enumerate(zip(made, expected, strict=True)):

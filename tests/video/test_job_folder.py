@@ -26,13 +26,18 @@ def plan(swapper: FaceSwapper, clip: Path, output: Path, identity: Identity) -> 
     return VideoJob.plan(swapper, clip, output, identity, SwapOptions(), SHORT_SEGMENTS)
 
 
+def make(job: VideoJob, number: int, swapper: FaceSwapper) -> None:
+    for _ in job.segment_results(swapper, number):
+        pass
+
+
 def test_a_job_of_other_settings_is_refused_and_can_be_begun_anew(
     swapper, face_clip, identity, whole, tmp_path
 ):
     output = tmp_path / "out.mp4"
     job = plan(swapper, face_clip, output, identity)
     with job.opened():
-        job.run_segment(swapper, 0)
+        make(job, 0, swapper)
     other = replace(SHORT_SEGMENTS, crf=30)
     with pytest.raises(OptionError, match=r"other settings \(encoding\).*restart"):
         swapper.swap_video(face_clip, output, identity, video=other)
@@ -48,7 +53,7 @@ def test_another_face_or_another_video_is_not_mixed_in(
     output = tmp_path / "out.mp4"
     job = plan(swapper, face_clip, output, identity)
     with job.opened():
-        job.run_segment(swapper, 0)
+        make(job, 0, swapper)
     with pytest.raises(OptionError, match=r"\(identity\)"):
         swapper.swap_video(face_clip, output, swapper.identity_of(astronaut), video=SHORT_SEGMENTS)
     copy = make_face_video(tmp_path / "copy.mp4", astronaut, num_frames=NUM_FRAMES - 1)
@@ -59,7 +64,7 @@ def test_another_face_or_another_video_is_not_mixed_in(
 def test_the_manifest_tells_no_face_and_no_name(swapper, face_clip, identity, tmp_path):
     job = plan(swapper, face_clip, tmp_path / "out.mp4", identity)
     with job.opened():
-        job.run_segment(swapper, 0)
+        make(job, 0, swapper)
     said = "".join(file.read_text() for file in job.folder.path.glob("*.json"))
     assert face_clip.name not in said
     assert str(face_clip.parent) not in said
@@ -70,8 +75,8 @@ def test_a_damaged_segment_is_made_again(swapper, face_clip, identity, whole, tm
     output = tmp_path / "out.mp4"
     job = plan(swapper, face_clip, output, identity)
     with job.opened():
-        job.run_segment(swapper, 0)
-        job.run_segment(swapper, 1)
+        make(job, 0, swapper)
+        make(job, 1, swapper)
     segment = job.folder.segment(1)
     segment.write_bytes(segment.read_bytes()[:-10])
     assert (
@@ -88,7 +93,7 @@ def test_segments_may_be_made_elsewhere_and_in_any_order(
     sent = pickle.loads(pickle.dumps(job))
     with job.opened():
         for segment in reversed(job.segments):
-            sent.run_segment(swapper, segment.number)
+            make(sent, segment.number, swapper)
         job.finish()
     assert same_but_for_the_signature(job.output, whole)
 
@@ -116,8 +121,8 @@ def test_the_time_a_segment_may_take_follows_its_frames_and_faces(
     short, long = job.estimated_seconds(3), job.estimated_seconds(0)
     assert short < long < job.estimated_seconds(0, faces_per_frame=5)
     with job.opened():
-        record = job.run_segment(swapper, 0)
-        assert job.estimated_seconds(1) > record.seconds
+        make(job, 0, swapper)
+        assert job.estimated_seconds(1) > job.finished()[0].seconds
 
 
 def test_the_output_may_not_be_the_video(swapper, face_clip, identity):

@@ -5,8 +5,7 @@ import pytest
 from PIL import Image
 
 from simswap import SwapOptions, geometry
-from simswap.swap.blending import paste_into
-from simswap.swap.masks import face_mask
+from simswap.swap.blending import face_mask, paste_into
 from simswap.watermark import embedding
 from simswap.watermark.code import mark_id
 from simswap.watermark.reading import read_faces

@@ -10,8 +10,8 @@ import pytest
 from PIL import Image
 
 from simswap import Face, geometry
-from simswap.swap.masks import face_mask
-from simswap.watermark import embedding, grain
+from simswap.swap.blending import face_mask
+from simswap.watermark import embedding
 from simswap.watermark.carrier import PLANES
 from simswap.watermark.code import REDUNDANT_BITS, bundle_id_of, symbols_of
 from simswap.watermark.reading import NUM_READINGS, combine_readings, likeliest_sets, read_faces
@@ -64,7 +64,7 @@ def test_the_grain_is_weaker_on_smooth_skin_than_where_it_hides():
     right_half = np.linspace(-1, 1, SIZE)[None, :, None] > 0
     rough = np.random.default_rng(1).normal(0, 0.06, (SIZE, SIZE, 1)).astype(np.float32)
     crop = replace(crop, swapped=np.clip(crop.swapped + rough * right_half, 0, 1))
-    marked = embedding.mark_crop(crop, IDS[2])
+    marked = embedding.mark_crop(crop, symbols_of(IDS[2]))
     change = ((marked - crop.swapped)[..., 0] * crop.mask) ** 2
     smooth, hidden = change[:, : SIZE // 2].mean(), change[:, SIZE // 2 :].mean()
     assert smooth < 0.7 * hidden
@@ -91,7 +91,7 @@ def test_an_id_of_more_than_32_bits_is_refused():
 @pytest.mark.parametrize("bundle_id", IDS)
 def test_a_marked_crop_reads_as_its_id(bundle_id):
     face = a_crop(1)
-    marked = embedding.mark_crop(face, bundle_id)
+    marked = embedding.mark_crop(face, symbols_of(bundle_id))
     assert ids_in(as_frame(marked), face.landmarks) == [bundle_id]
 
 
@@ -99,7 +99,7 @@ def test_a_marked_crop_reads_as_its_id(bundle_id):
 @pytest.mark.parametrize("plane", PLANES)
 def test_the_mark_is_read_although_landmarks_are_off(plane):
     face = a_crop(2, plane)
-    marked = embedding.mark_crop(face, IDS[2])
+    marked = embedding.mark_crop(face, symbols_of(IDS[2]))
     middle = face.landmarks.mean(axis=0)
     off = (face.landmarks - middle) * 1.06 + middle + np.array([3.0, -4.0]) * plane / SIZE
     assert ids_in(as_frame(marked), off) == [IDS[2]]
@@ -109,7 +109,7 @@ def test_the_mark_is_read_although_landmarks_are_off(plane):
 @pytest.mark.parametrize("plane", PLANES)
 def test_the_mark_is_read_although_landmarks_are_turned(plane):
     face = a_crop(2, plane)
-    marked = embedding.mark_crop(face, IDS[2])
+    marked = embedding.mark_crop(face, symbols_of(IDS[2]))
     middle, angle = face.landmarks.mean(axis=0), np.radians(11)
     turn = np.array([[np.cos(angle), -np.sin(angle)], [np.sin(angle), np.cos(angle)]])
     turned = (face.landmarks - middle) @ turn.T + middle
@@ -126,25 +126,25 @@ def test_a_blank_crop_reads_as_nothing():
 
 
 def psnr_of(face: embedding.FaceCrop) -> float:
-    marked = embedding.mark_crop(face, IDS[2])
+    marked = embedding.mark_crop(face, symbols_of(IDS[2]))
     error = np.mean((255 * (marked - face.swapped) * face.mask[..., None]) ** 2)
     return 10 * np.log10(255**2 / error)
 
 
 @pytest.mark.parametrize("plane", PLANES)
 def test_no_mark_is_stronger_than_is_allowed(plane, monkeypatch):
-    monkeypatch.setitem(grain.AHEAD, plane, 100.0)  # a trial that nothing outlives
-    monkeypatch.setattr(grain, "SYNC_AHEAD", 100.0)
+    monkeypatch.setitem(embedding.AHEAD, plane, 100.0)  # a trial that nothing outlives
+    monkeypatch.setattr(embedding, "SYNC_AHEAD", 100.0)
     sync = 0.0 if plane == SIZE else 3.1  # dB: two grains, each as strong
     for seed in range(3):
-        assert psnr_of(a_crop(seed, plane)) > grain.STRONGEST - sync - 0.02
+        assert psnr_of(a_crop(seed, plane)) > embedding.STRONGEST - sync - 0.02
 
 
 @pytest.mark.parametrize("plane", PLANES)
 def test_a_mark_is_as_weak_as_its_trial_allows(plane, monkeypatch):
     strengths = []
     for ahead in (0.5, 1.5, 5.0):
-        monkeypatch.setitem(grain.AHEAD, plane, ahead)
+        monkeypatch.setitem(embedding.AHEAD, plane, ahead)
         strengths.append(psnr_of(a_crop(1, plane)))
     assert strengths[0] + 0.01 > strengths[1] > strengths[2] - 0.01
     assert strengths[0] > strengths[2] + 0.5
@@ -157,7 +157,7 @@ def test_the_larger_a_face_is_in_its_frame_the_finer_its_mark():
     shares = []
     for plane in PLANES:
         face = a_crop(1, plane)
-        marked = embedding.mark_crop(face, IDS[2])
+        marked = embedding.mark_crop(face, symbols_of(IDS[2]))
         power = np.abs(np.fft.rfft2((marked - face.swapped)[..., 0])) ** 2
         cycles = np.hypot(*np.meshgrid(np.fft.rfftfreq(plane), np.fft.fftfreq(plane))) * plane
         shares.append(power[cycles > 32].sum() / power.sum())
@@ -167,8 +167,8 @@ def test_the_larger_a_face_is_in_its_frame_the_finer_its_mark():
 def test_a_sliver_of_a_mask_is_not_marked_more_strongly_than_a_face():
     face = a_crop(1)
     mask = face.mask * (np.arange(SIZE) < 30)
-    marked = embedding.mark_crop(replace(face, mask=mask.astype(np.float32)), IDS[2])
-    whole = embedding.mark_crop(face, IDS[2])
+    marked = embedding.mark_crop(replace(face, mask=mask.astype(np.float32)), symbols_of(IDS[2]))
+    whole = embedding.mark_crop(face, symbols_of(IDS[2]))
     assert np.abs(marked - face.swapped).max() <= 2 * np.abs(whole - face.swapped).max()
 
 
@@ -180,7 +180,7 @@ def test_crops_of_other_sizes_and_alignments_carry_the_same_mark():
     mask = np.ones((300, 300), np.float32)
     side = embedding.side_in_frame(landmarks)
     crop = embedding.FaceCrop(large.astype(np.float32) / 255, large, mask, landmarks, side)
-    marked = embedding.mark_crop(crop, IDS[2])
+    marked = embedding.mark_crop(crop, symbols_of(IDS[2]))
     assert ids_in(as_frame(marked), landmarks) == [IDS[2]]
 
 
@@ -201,7 +201,7 @@ def test_the_likeliest_sets_of_symbols_come_once_and_in_order():
 
 def test_frames_agree_on_the_surest_reading():
     face = a_crop(7)
-    marked = embedding.mark_crop(face, IDS[2])
+    marked = embedding.mark_crop(face, symbols_of(IDS[2]))
     readings = read_faces(as_frame(marked), [on_crop(face.landmarks)])
     (mark,) = combine_readings([readings, [], readings])
     assert (mark.bundle_id, mark.num_marked, mark.num_frames) == (IDS[2], 2, 3)

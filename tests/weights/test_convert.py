@@ -6,12 +6,12 @@ import numpy as np
 import pytest
 import torch
 from safetensors.torch import load_file, save_file
-from simswap.swap.stages import AlignedFace, generate
 
 from simswap import FaceSwapper, ModelError
 from simswap.__main__ import main
 from simswap.errors import OptionError
 from simswap.models.generator import Generator, GeneratorConfig
+from simswap.swap.rendering import AlignedFace, generate
 from simswap.weights.bundle import load_bundle, read_config
 from simswap.weights.convert import convert
 from simswap.weights.official import VARIANTS, recognise_generator, recognise_identity

@@ -17,7 +17,6 @@ from pathlib import Path
 
 import numpy as np
 import onnx
-import onnxruntime
 import torch
 import torch.nn.functional as F
 from onnx import numpy_helper
@@ -26,6 +25,7 @@ from torch import Tensor
 
 from simswap.models.detector import STRIDES, DetectorConfig, FaceDetector, LevelMaps
 from train.distill.scenes import PhotoStore, SceneBatch, SceneMaker, TurnedTargets, turn_targets
+from train.evaluate.judges import open_onnx
 
 logger = logging.getLogger(__name__)
 
@@ -61,7 +61,7 @@ def load_teacher(path: Path) -> FaceDetector:
 
 @torch.inference_mode()
 def _check_parity(detector: FaceDetector, path: Path) -> None:
-    session = onnxruntime.InferenceSession(path, providers=["CPUExecutionProvider"])
+    session = open_onnx(path)
     images = torch.from_numpy(np.random.RandomState(0).rand(1, 3, 640, 640).astype(np.float32))
     names = [output.name for output in session.get_outputs()]
     expected = dict(

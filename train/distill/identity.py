@@ -27,10 +27,15 @@ import torch.nn.functional as F
 from safetensors.torch import save_file
 from torch import Tensor, nn
 
-from simswap.models.identity import IdentityConfig, build_identity_network, embed_identity
-from simswap.models.mobilefacenet import MobileFaceNet, fold_batch_norm
+from simswap.models.detector import network_input
+from simswap.models.identity import (
+    IdentityConfig,
+    MobileFaceNet,
+    build_identity_network,
+    embed_identity,
+)
+from simswap.models.inference import fold_batch_norms
 from train.checks.identity import verification_accuracy
-from train.pairing.alignment import to_tensor
 from train.pairing.identity_crops import embed_all, load_identity_crops
 
 logger = logging.getLogger(__name__)
@@ -76,7 +81,7 @@ class Lessons:
 
     def images(self, chosen: Tensor) -> Tensor:
         """Photos `chosen` (numbers in `crops`) as [B, 3, 112, 112] float32 in [0, 1]."""
-        return to_tensor(torch.from_numpy(self.crops[chosen.numpy()]))
+        return network_input(torch.from_numpy(self.crops[chosen.numpy()]))
 
 
 def load_lessons(data: Path, teachers: Path, cache: Path) -> Lessons:
@@ -229,7 +234,7 @@ def main() -> None:
     fit_head(student, training, num_photos=6000, ridge=1e-3)
     report(student, held_out, "head fitted")
     train(student, training, arguments.steps, arguments.batch_size, arguments.learning_rate)
-    fold_batch_norm(student)
+    fold_batch_norms(student.eval())
     report(student, held_out, "trained and folded")
     arguments.output.parent.mkdir(parents=True, exist_ok=True)
     weights = {name: value.contiguous() for name, value in student.state_dict().items()}

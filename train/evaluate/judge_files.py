@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from simswap.files import sha256_of
 from train.errors import TrainingError
 
 IDENTITY_FILE = "judge_mobilefacenet_y1.pt"
@@ -98,7 +98,7 @@ def refuse_teachers(judges: Sequence[Path], teachers: Sequence[str]) -> None:
     for judge in judges:
         for teacher in teachers:
             same_content = any(
-                _sha256(path) == _sha256(judge) for path in _files_of(teacher, judge.parent)
+                sha256_of(path) == sha256_of(judge) for path in _files_of(teacher, judge.parent)
             )
             if same_content or _stem(teacher) == _stem(judge.name):
                 raise TrainingError(
@@ -118,8 +118,3 @@ def _stem(name: str) -> str:
     """The file name less a network's suffix; a dot elsewhere, as in `v1.5`, belongs to the name."""
     path = Path(name)
     return path.stem if path.suffix in NETWORK_SUFFIXES else path.name
-
-
-def _sha256(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()

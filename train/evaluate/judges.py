@@ -17,6 +17,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from simswap import geometry
+from simswap.models.detector import network_input
 from simswap.weights.bundle import DEFAULT_BUNDLE, load_network, read_config
 from train.errors import TrainingError
 from train.evaluate.judge_files import JudgeFiles, refuse_teachers
@@ -67,7 +68,7 @@ class IdentityJudge:
                 for photo, points in zip(photos, landmarks, strict=True)
             ]
         )
-        return self._run(_to_tensor(crops)).cpu().numpy()
+        return self._run(network_input(torch.from_numpy(crops))).cpu().numpy()
 
     @torch.inference_mode()
     def _run(self, crops: Tensor) -> Tensor:
@@ -147,7 +148,8 @@ class FeatureSpace:
     def features(self, photos: Sequence[np.ndarray], landmarks: np.ndarray) -> np.ndarray:
         """[N, 64] float32 of the face at `landmarks` [5, 2] in each of N photos."""
         crops = [aligned_crop(photo, landmarks, FEATURE_TEMPLATE, FEATURE_CROP) for photo in photos]
-        maps = self.network.features(_to_tensor(np.stack(crops)).to(self.device))
+        images = network_input(torch.from_numpy(np.stack(crops)).to(self.device))
+        maps = self.network.features(images)
         return (FEATURE_SCALE * maps.mean(dim=(2, 3))).cpu().numpy()
 
 
@@ -200,11 +202,6 @@ def upright_square(landmarks: np.ndarray, side: float, size: int) -> np.ndarray:
     scale = size / (side * unit)
     shift = (size - 1) / 2 - scale * (eyes + mouth) / 2
     return np.array([[scale, 0, shift[0]], [0, scale, shift[1]]])
-
-
-def _to_tensor(crops: np.ndarray) -> Tensor:
-    """[B, S, S, 3] uint8 -> [B, 3, S, S] float32 in [0, 1]."""
-    return torch.from_numpy(crops).permute(0, 3, 1, 2).float().div_(255)
 
 
 def open_onnx(path: Path) -> InferenceSession:

@@ -9,8 +9,7 @@ from functools import cached_property
 import numpy as np
 
 from simswap.errors import NoFaceFoundError
-from simswap.swap.alignment import align_face
-from simswap.swap.rendering import paste_faces
+from simswap.swap.rendering import align_face, paste_faces
 from simswap.swapper import FaceSwapper
 from simswap.types import Face, SwapOptions
 

@@ -9,6 +9,7 @@ import torch
 from accelerate import Accelerator
 from torch import Tensor
 
+from simswap.models.detector import network_input
 from train.config import TrainConfig
 from train.loop.losses import (
     colour_loss,
@@ -23,7 +24,6 @@ from train.loop.losses import (
     weak_feature_matching_loss,
 )
 from train.networks.trained import FrozenNetworks, Networks
-from train.pairing.alignment import to_tensor
 from train.pairing.pairs import PairBatch
 
 # Losses of all batches that a weight of the same name switches on.
@@ -48,7 +48,7 @@ class Pairs:
     def of(cls, batch: PairBatch, device: torch.device) -> Pairs:
         """A loader's batch on the device; the pixels travel as bytes."""
         targets, sources, inputs = (
-            None if crops is None else to_tensor(crops.to(device, non_blocking=True))
+            None if crops is None else network_input(crops.to(device, non_blocking=True))
             for crops in (batch.targets, batch.sources, batch.inputs)
         )
         return cls(targets, sources, batch.same, inputs)

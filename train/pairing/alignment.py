@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import numpy as np
-from torch import Tensor
 
 from simswap.geometry import (
     apply,
@@ -62,11 +61,6 @@ def coverage(shape: tuple[int, ...], landmarks: np.ndarray, template: str) -> fl
     points = apply(invert(frame_to_crop_transform(landmarks, template, 1)), grid)
     inside = (points >= 0) & (points < [shape[1], shape[0]])
     return float(inside.all(-1).mean())
-
-
-def to_tensor(images: Tensor) -> Tensor:
-    """[B, H, W, 3] uint8 -> [B, 3, H, W] float32 in [0, 1], channels_last in memory."""
-    return images.permute(0, 3, 1, 2).float().div_(255)
 
 
 def _maybe_mirrored(

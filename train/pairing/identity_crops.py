@@ -13,9 +13,10 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from simswap.models.detector import network_input
 from train.data.shards import PhotoRow, PhotoShards, decode_photo, open_photos
 from train.errors import CorruptPhotoError, TrainingError
-from train.pairing.alignment import IDENTITY_CROP, align_source, to_tensor
+from train.pairing.alignment import IDENTITY_CROP, align_source
 
 logger = logging.getLogger(__name__)
 
@@ -74,7 +75,7 @@ def embed_crops(
     parts = []
     for start in range(0, len(crops), batch_size):
         images = torch.from_numpy(np.array(crops[start : start + batch_size])).to(device)
-        vectors = network(to_tensor(images)).float().cpu()
+        vectors = network(network_input(images)).float().cpu()
         parts.append(torch.nn.functional.normalize(vectors, dim=1))
     return torch.cat(parts)
 

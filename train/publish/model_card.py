@@ -5,7 +5,6 @@ Facts are given, none are invented: what a run does not know of itself is left o
 
 from __future__ import annotations
 
-import copy
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -14,11 +13,11 @@ from pathlib import Path
 import torch
 from huggingface_hub import ModelCardData
 from jinja2 import Environment
-from torch import Tensor, nn
-from torch.utils.flop_counter import FlopCounterMode
+from torch import nn
 
 from simswap.models.generator import Generator
 from simswap.models.identity import IdentityConfig
+from simswap.models.inference import count_macs
 from simswap.weights.bundle import WEIGHT_FILES, Bundle
 from train.config import Ramp
 from train.errors import TrainingError
@@ -106,13 +105,13 @@ def describe_networks(
             + ", decoder blocks" * config.decoder_blocks
             + ", soft mask" * config.soft_mask,
             _num_parameters(generator),
-            _gmac(generator, crops, embeddings),
+            count_macs(generator, crops, embeddings) / 1e9,
         ),
         NetworkFacts(
             WEIGHT_FILES["identity"],
             f"{_kind_of(identity)}, {identity.embedding_size} numbers a face",
             _num_parameters(base.identity_network),
-            _gmac(base.identity_network, identity_crops),
+            count_macs(base.identity_network, identity_crops) / 1e9,
         ),
         NetworkFacts(
             WEIGHT_FILES["detector"],
@@ -182,11 +181,3 @@ def _kind_of(identity: IdentityConfig) -> str:
 
 def _num_parameters(network: nn.Module) -> int:
     return sum(weights.numel() for weights in network.parameters())
-
-
-def _gmac(network: nn.Module, *inputs: Tensor) -> float:
-    """1e9 multiply-adds; nothing is computed, on the meta device only shapes are."""
-    shapes = copy.deepcopy(network).to("meta").eval()
-    with torch.inference_mode(), FlopCounterMode(display=False) as counter:
-        shapes(*inputs)
-    return counter.get_total_flops() / 2e9

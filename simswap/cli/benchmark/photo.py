@@ -19,15 +19,13 @@ import cv2
 import numpy as np
 import torch
 from PIL import Image
-from torch.utils.flop_counter import FlopCounterMode
 
 from simswap import __version__
 from simswap.errors import NoFaceFoundError, SimSwapError
 from simswap.media.photos import read_photo, write_photo
+from simswap.models.inference import count_macs, for_rendering
 from simswap.provenance.signing import sign_photo
-from simswap.swap.alignment import AlignedFace, align_face
-from simswap.swap.inference import for_rendering, generate
-from simswap.swap.rendering import fit_crop, paste_faces
+from simswap.swap.rendering import AlignedFace, align_face, fit_crop, generate, paste_faces
 from simswap.swapper import FaceSwapper
 from simswap.types import Face, SwapOptions
 from simswap.watermark.embedding import mark_crop
@@ -189,7 +187,7 @@ def _time_stages(
     unmarked = [fit_crop(photo, face, crop, options)[1] for face, crop in pairs]
 
     def mark() -> list[np.ndarray]:
-        return [mark_crop(face, swapper.mark_id) for face in unmarked]
+        return [mark_crop(face, swapper.mark_symbols) for face in unmarked]
 
     steps: dict[str, Callable[[], object]] = {
         "detect": lambda: swapper.detect(photo),
@@ -265,12 +263,11 @@ def _cold_start(photo: np.ndarray, model: str | None, detector: str) -> tuple[fl
 
 
 def _count_macs(swapper: FaceSwapper) -> int:
-    size = swapper.alignment.crop_size
-    crops = torch.zeros(1, 3, size, size, device=swapper.device)
-    embeddings = torch.zeros(1, swapper.generator.config.embedding_size, device=swapper.device)
-    with torch.inference_mode(), FlopCounterMode(display=False) as counter:
-        swapper.generator(crops, embeddings)
-    return counter.get_total_flops() // 2
+    size, generator = swapper.alignment.crop_size, swapper.generator
+    crops = torch.empty(1, 3, size, size, device="meta")
+    return count_macs(
+        generator, crops, torch.empty(1, generator.config.embedding_size, device="meta")
+    )
 
 
 def _count(number: int, thing: str) -> str:

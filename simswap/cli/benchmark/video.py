@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import tempfile
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
@@ -16,6 +16,7 @@ from simswap.errors import NoFaceFoundError
 from simswap.faces.nms import overlaps
 from simswap.swapper import FaceSwapper
 from simswap.types import Face, Identity, SwapOptions
+from simswap.video import progress
 from simswap.video.job import VideoJob
 from simswap.video.options import VideoOptions
 from simswap.video.source.info import VideoInfo, probe_video
@@ -152,10 +153,13 @@ def _time_job(
     clock = _Clock()
     video = replace(VideoOptions(), detect_every=every, steady=steady)
     job = VideoJob.plan(swapper, info.path, output, identity, SwapOptions(), video)
-    with job.opened():
-        for segment in job.segments:
-            job.run_segment(swapper, segment.number, lambda result: faces.append(result.faces))
-        job.finish()
+
+    def make_segment(number: int) -> Iterator:
+        faces.extend(result.faces for result in job.segment_results(swapper, number))
+        yield from ()  # no progress
+
+    for _ in progress.run(job, make_segment):
+        pass
     speed = clock.per_frame(info.num_frames)
     errors, num_missed = _compare(each, faces)
     num_faces = sum(map(len, each))

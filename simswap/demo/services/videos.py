@@ -9,10 +9,9 @@ from __future__ import annotations
 import os
 import shutil
 import tempfile
-import time
 from collections.abc import Generator, Iterator
 from contextlib import closing, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import gradio as gr
@@ -27,8 +26,8 @@ from simswap.demo.choices import VideoChoices
 from simswap.demo.services import photos as service
 from simswap.demo.services import video_limits
 from simswap.demo.services.uploads import upload_folder, uploaded_file
+from simswap.video import progress
 from simswap.video.job import VideoJob
-from simswap.video.progress import REPORT_SECONDS, Meter, summary, thumbnail
 from simswap.video.source.info import VideoInfo, probe_video, trim
 from simswap.video.source.reading import read_frames
 
@@ -105,28 +104,24 @@ def swap_uploads(
     with _job_folder() as folder:
         output = folder / f"simswap.{choices.format}"
         job = VideoJob.plan(swapper, info.path, output, identity, options, video)
-        meter = Meter(None, 0, job.num_frames)
-        with job.opened():
-            yield meter.progress()
-            for segment in job.segments:
-                for count, picture in _segment_progress(job, segment.number, faces_per_frame):
-                    meter.num_done, meter.thumbnail = segment.first - job.first + count, picture
-                    yield meter.progress()
-                meter.num_done = segment.end - job.first
-                _keep_alive(folder, info.path)
-            records = job.finished().values()
-            report = summary(job, records, (*read_notices, *identity.notices, *job.finish()), meter)
-    yield Outcome(str(output), report)
+
+        def make_segment(number: int) -> Iterator[tuple[int, np.ndarray]]:
+            yield from _segment_steps(job, number, faces_per_frame)
+            _keep_alive(folder, info.path)
+
+        report = yield from progress.run(job, make_segment)
+    notices = (*read_notices, *identity.notices, *report.notices)
+    yield Outcome(str(output), replace(report, notices=notices))
 
 
-def _segment_progress(
+def _segment_steps(
     job: VideoJob, number: int, faces_per_frame: float
 ) -> Iterator[tuple[int, np.ndarray]]:
     """A segment on a lent GPU; where the time it was lent for did not do, once more with longer."""
     for attempt in range(MAX_TRIES):
         try:
-            with closing(_swap_segment(job, number, faces_per_frame, 2**attempt)) as progress:
-                yield from progress
+            with closing(_swap_segment(job, number, faces_per_frame, 2**attempt)) as steps:
+                yield from steps
             return
         except gr.Error as error:
             if getattr(error, "title", None) != GPU_ERROR or attempt == MAX_TRIES - 1:
@@ -142,12 +137,8 @@ def _swap_segment(
     job: VideoJob, number: int, faces_per_frame: float, generosity: int
 ) -> Generator[tuple[int, np.ndarray], None, None]:
     """Make a segment: yields how many of its frames are done, with the newest as a thumbnail."""
-    told, swapper = time.monotonic(), models.by_name(job.model)
-    with readable_errors(), closing(job.segment_results(swapper, number)) as results:
-        for count, result in enumerate(results, start=1):
-            if time.monotonic() - told >= REPORT_SECONDS:
-                told = time.monotonic()
-                yield count, thumbnail(result.image)
+    with readable_errors():
+        yield from progress.segment_steps(job, models.by_name(job.model), number)
 
 
 @spaces.GPU(duration=20)

@@ -8,7 +8,8 @@ import torch
 pytest.importorskip("datasets", reason="needs the train extra")
 
 from simswap.geometry import TEMPLATES
-from train.pairing.alignment import align_source, align_target, coverage, to_tensor
+from simswap.models.detector import network_input
+from train.pairing.alignment import align_source, align_target, coverage
 from train.pairing.augmentation import Augmentation
 
 LANDMARKS = TEMPLATES["arcface"] * 80 + 60
@@ -72,7 +73,7 @@ def test_coverage_of_a_face_at_the_border_is_what_lies_inside():
     assert coverage((200, 200, 3), half_outside, "arcface") == pytest.approx(0.5, abs=0.06)
 
 
-def test_to_tensor_keeps_colour_order_and_scales_to_one():
+def test_network_input_keeps_colour_order_and_scales_to_one():
     image = torch.zeros(1, 2, 2, 3, dtype=torch.uint8)
     image[..., 0] = 255
-    assert torch.equal(to_tensor(image)[0, :, 0, 0], torch.tensor([1.0, 0.0, 0.0]))
+    assert torch.equal(network_input(image)[0, :, 0, 0], torch.tensor([1.0, 0.0, 0.0]))
