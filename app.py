@@ -23,11 +23,12 @@ import gradio as gr
 
 from simswap import SimSwapError
 from simswap.demo import models, photo_endpoints, verify_endpoint, video_endpoints
-from simswap.demo.calls import addresses, mcp_tools, waiting_line
+from simswap.demo.calls import addresses, mcp_tools, sessions, waiting_line
 from simswap.demo.calls.page import Page
 from simswap.demo.look import theme as look
 from simswap.demo.process import quiet_log
-from simswap.demo.server import door, timed_connections, webcam_socket
+from simswap.demo.server import door, timed_connections, upload_limits, webcam_socket
+from simswap.demo.server.visitors import Proxies
 from simswap.demo.services import live, photos
 from simswap.demo.tabs import image, shared, verify, video, webcam
 from simswap.media.photos import MAX_FILE_BYTES
@@ -74,8 +75,9 @@ def main() -> None:
     """Serve the page until the process ends; ends it if a setting is wrong."""
     addresses.refuse_addresses()
     mcp_tools.install()
-    timed_connections.time_connections()
+    upload_limits.bound_progress()
     try:
+        timed_connections.time_connections(Proxies())
         page = queued_page()
         application = door.Application([webcam_socket.route(live.sessions)])
         port = own_address.free_port()
@@ -87,6 +89,7 @@ def main() -> None:
         css_paths=look.PAGE_CSS,
         js=look.PAGE_JS,
         max_file_size=MAX_FILE_BYTES,
+        state_session_capacity=sessions.CAPACITY,
         footer_links=["api"],
         ssr_mode=False,
         mcp_server=True,

@@ -10,7 +10,8 @@ from __future__ import annotations
 import math
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from contextlib import suppress
+from dataclasses import dataclass, field
 
 import gradio as gr
 from gradio.block_function import BlockFunction
@@ -21,6 +22,7 @@ from simswap import OptionError
 from simswap.demo.services.uploads import OneOrMoreFiles, uploaded_file
 
 MAX_TEXT = 2000  # characters
+MAX_NUMBERS = 1000  # of one list
 UPLOADED = {"_type": "gradio.FileData"}  # how Gradio marks a file among other objects
 HOW_TO_UPLOAD = (
     "Upload the file first and pass what the upload gave: in Python handle_file(path), in JSON "
@@ -52,8 +54,11 @@ class Argument(ABC):
     def _read(self, name: str, value: object) -> object: ...
 
 
+@dataclass(frozen=True)
 class Text(Argument):
-    """A text."""
+    """A text. max_length: in characters."""
+
+    max_length: int = MAX_TEXT
 
     def _component(self) -> Component:
         return gr.Textbox(self.default, label=self.label)
@@ -61,8 +66,10 @@ class Text(Argument):
     def _read(self, name: str, value: object) -> str:
         if not isinstance(value, str):
             raise OptionError(f"{name} is {kind(value)}. Give a text.")
-        if len(value) > MAX_TEXT:
-            raise OptionError(f"{name} has {len(value)} characters; give at most {MAX_TEXT}.")
+        if len(value) > self.max_length:
+            raise OptionError(
+                f"{name} has {len(value)} characters; give at most {self.max_length}."
+            )
         return value
 
 
@@ -130,6 +137,39 @@ class Pictures(Argument):
             raise OptionError(f"{name} is {kind(value)}. Give a list of pictures.")
         pictures = [item.get("image") if isinstance(item, dict) else item for item in value]
         return [{"image": checked_upload(name, picture)} for picture in pictures]
+
+
+class Numbers(Argument):
+    """A list of numbers."""
+
+    def _component(self) -> Component:
+        return gr.JSON(label=self.label)
+
+    def _read(self, name: str, value: object) -> list[float]:
+        if not isinstance(value, list) or len(value) > MAX_NUMBERS:
+            raise OptionError(f"{name} is no list of up to {MAX_NUMBERS} numbers.")
+        return [Number().checked(name, number) for number in value]
+
+
+@dataclass(frozen=True)
+class Parts(Argument):
+    """An object of the page's own scripts.
+
+    parts: what is read of it. All else, and a part that does not fit, is left out: only the
+    function knows what to say of a part that is missing.
+    """
+
+    parts: Mapping[str, Argument] = field(default_factory=dict)
+
+    def _component(self) -> Component:
+        return gr.JSON(label=self.label)
+
+    def _read(self, name: str, value: object) -> dict[str, object]:
+        given, read = value if isinstance(value, dict) else {}, {}
+        for part in self.parts.keys() & given.keys():
+            with suppress(OptionError):
+                read[part] = self.parts[part].checked(f"{name}.{part}", given[part])
+        return read
 
 
 def kind(value: object) -> str:

@@ -13,9 +13,9 @@ from starlette.requests import HTTPConnection
 from starlette.types import Scope
 
 from simswap.demo.calls import addresses, arguments
-from simswap.demo.calls.failures import readable_errors, readable_misfits
+from simswap.demo.calls.failures import UNREADABLE, readable_errors, readable_misfits
 from simswap.demo.server.upload_limits import Room
-from simswap.demo.services.uploads import upload_folder
+from simswap.demo.services.uploads import new_folders, upload_folder
 
 CLOCK_STEP = 0.05  # seconds by which a file may seem older than it is
 
@@ -40,8 +40,8 @@ class Page(gr.Blocks):
             return await super().preprocess_data(block_fn, inputs, *more, **named)
 
     async def process_api(self, *given: Any, **named: Any) -> dict[str, Any]:
-        """Call a function, or let it go on. What it stores counts for its visitor."""
-        with readable_errors():
+        """Call a function, or let it go on. What it stores counts, or is removed if it fails."""
+        with readable_errors(), new_folders() as made:
             if self.room is None:
                 return await super().process_api(*given, **named)
             scope = _scope_of(named.get("request"))
@@ -49,7 +49,7 @@ class Page(gr.Blocks):
                 await self.room.check(scope)
             started = time.time() - CLOCK_STEP
             answer = await super().process_api(*given, **named)
-            self.room.note(scope, _stored_bytes(answer.get("data"), started))
+            self.room.note(scope, _stored_bytes(answer.get("data"), made, started))
             return answer
 
 
@@ -66,16 +66,21 @@ def _begins_a_job(named: dict[str, Any]) -> bool:
 
 
 def _scope_of(request: object) -> Scope:
-    """Of the request by which a function was called: Gradio's kind, or MCP's."""
+    """Of the request by which a function was called: Gradio's kind, or MCP's.
+
+    Raises gr.Error for any other: who says that a call is one of a batch makes a list of it.
+    """
     if isinstance(request, gr.Request):
         request = request.request
-    return request.scope if isinstance(request, HTTPConnection) else {}
+    if not isinstance(request, HTTPConnection):
+        raise gr.Error(UNREADABLE, print_exception=False)
+    return request.scope
 
 
-def _stored_bytes(data: object, since: float) -> int:
-    """Size of the files that an answer names and that were not there before."""
+def _stored_bytes(data: object, made: list[Path], since: float) -> int:
+    """Size of the files in folders that a call made, and of others that only its answer names."""
     root = f"{upload_folder()}{os.sep}"
-    names, parts = set(), [data]
+    names, parts = {str(path) for folder in made for path in folder.rglob("*")}, [data]
     while parts:
         part = parts.pop()
         if isinstance(part, dict):

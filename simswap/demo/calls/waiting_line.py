@@ -1,12 +1,15 @@
-"""Queue length, and the message when it is full."""
+"""Queue length, whose turn it is, and the message when it is full."""
 
 from __future__ import annotations
 
+import itertools
 import re
 from functools import wraps
+from typing import Any
 
 from gradio.data_classes import PredictBodyInternal
 from gradio.queueing import Event, Queue
+from gradio.utils import LRUCache
 from starlette.requests import Request
 from starlette.types import ASGIApp, Receive, Scope, Send
 
@@ -18,6 +21,7 @@ from simswap.demo.settings import whole_number
 SETTING, SHARE_SETTING = "SIMSWAP_QUEUE_SIZE", "SIMSWAP_JOBS_PER_ADDRESS"
 DEFAULT_SIZE = 32  # jobs, not counting those at work
 SHARE = 4  # one address may have one place in so many, counting jobs at work
+MAX_ADDRESSES = 10_000  # remembered at once
 MIN_JOBS = 4  # of one address; the page of one visitor may have three at once
 SESSION = re.compile(r"[\w-]{1,64}", re.ASCII)  # as Gradio's page and clients name theirs
 ASKED = re.compile(r"/gradio_api/(queue/data|call/(v2/)?[^/]+/([^/]+))")
@@ -64,6 +68,29 @@ def keep_in_order(queue: Queue) -> None:
         return is_taken, answer, state
 
     queue.push = push_or_tell
+    _take_turns(queue)
+
+
+def _take_turns(queue: Queue) -> None:
+    """In each lane, let the address have the next turn that had its last one longest ago."""
+    get_events, count = queue.get_events, itertools.count(1)
+    turns: LRUCache[tuple[str, str], int] = LRUCache(MAX_ADDRESSES)  # of a lane and an address
+
+    @wraps(get_events)
+    def get_next() -> Any:
+        for lane, line in queue.event_queue_per_concurrency_id.items():
+            is_full = line.current_concurrency == line.concurrency_limit
+            if len(line.queue) > 1 and not is_full:
+                event = min(line.queue, key=lambda one: turns.get((lane, _address(one)), 0))
+                line.queue.remove(event)
+                line.queue.insert(0, event)
+        picked = get_events()
+        if picked is not None:
+            (event, *_), _, lane = picked
+            turns[lane, _address(event)] = next(count)
+        return picked
+
+    queue.get_events = get_next
 
 
 class KnownSessions:

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import logging
+import time
 import traceback
 from pathlib import Path
 
+MINUTE = 60.0  # seconds
 OWN = ("simswap", "__main__")  # loggers whose messages were written with this in mind
 
 
@@ -14,6 +16,22 @@ def place(error: BaseException) -> str:
     frames = traceback.extract_tb(error.__traceback__)
     where = f" at {Path(frames[-1].filename).name}:{frames[-1].lineno}" if frames else ""
     return type(error).__name__ + where
+
+
+class OnceAMinute(logging.Filter):
+    """Lets a message pass that has not come for a minute: one fault may come a thousand times."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._told: dict[str, float] = {}
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        """Whether a message of a place (see `keep_inputs_out`) is news."""
+        now = time.monotonic()
+        is_news = now - self._told.get(record.getMessage(), -MINUTE) >= MINUTE
+        if is_news:
+            self._told[record.getMessage()] = now
+        return is_news
 
 
 def keep_inputs_out() -> None:
@@ -34,3 +52,4 @@ def keep_inputs_out() -> None:
         return record
 
     logging.setLogRecordFactory(make_quiet)
+    logging.getLogger("asyncio").addFilter(OnceAMinute())  # also of each connection refused

@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
-from starlette.datastructures import Headers
+from starlette.datastructures import Headers, QueryParams
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from simswap.demo.calls import addresses
@@ -20,6 +20,7 @@ from simswap.media.photos import MAX_FILE_BYTES
 
 API = "/gradio_api/"
 NAME = r"\w[\w-]{0,199}"
+UPLOAD_NAME = re.compile(r"[\w-]{1,64}", re.ASCII)  # as the page names its own
 READ, SEEN, SEND = ("GET",), ("GET", "HEAD"), ("POST",)
 KILOBYTE, MEGABYTE = 1_000, 1_000_000
 CALL_BYTES = 8 * MEGABYTE  # of a call's JSON; a photo of 300 faces makes the page send 3 MB
@@ -30,6 +31,7 @@ FOREIGN = (
     "Requests from pages of other web sites are not taken. Open this demo's own page, or call it "
     "from a program."
 )
+NO_UPLOAD = "An upload is named by up to 64 letters, digits, - and _."
 NO_FILE = "This is no file that was uploaded to this server, or it has been deleted since."
 
 
@@ -96,6 +98,10 @@ def check(scope: Scope) -> None:
     is_counted = method not in SEEN and visitor_of(scope).is_counted
     if is_counted and origins.is_foreign_page(Headers(scope=scope)):
         raise refused(scope, 403, FOREIGN)
+    query = scope.get("query_string", b"")
+    name = QueryParams(query).get("upload_id") if b"upload_id" in query else None
+    if name is not None and not UPLOAD_NAME.fullmatch(name):
+        raise refused(scope, 404, NO_UPLOAD)
     if route is FILE and addresses.path_of_upload(own_path(scope).partition("=")[2]) is None:
         raise refused(scope, 403, NO_FILE)
 

@@ -10,6 +10,8 @@ from gradio.routes import App, ORJSONResponse
 from starlette.routing import BaseRoute
 from starlette.types import ASGIApp
 
+from simswap.demo.calls.documents import Documents
+from simswap.demo.calls.sessions import Sessions
 from simswap.demo.calls.waiting_line import UNKNOWN, KnownSessions
 from simswap.demo.server.allowed_routes import AllowedRoutes
 from simswap.demo.server.open_connections import OpenRequests
@@ -43,6 +45,7 @@ class Application(App):
                 ),
             },
         )
+        self.state_holder = Sessions()
         # Read now, so that a wrong one ends the program before it serves.
         self._proxies, self._room = Proxies(), Room(upload_folder())
         self._requests_a_minute = configured_limit()
@@ -52,6 +55,7 @@ class Application(App):
         blocks = self.get_blocks()
         blocks.room = self._room  # of the page, whose calls store results
         app = KnownSessions(super().build_middleware_stack(), blocks._queue)
+        app = Documents(app)
         app = UploadLimits(app, self._room)
         app = RequestBodies(app)
         app = RateLimit(app, self._requests_a_minute)

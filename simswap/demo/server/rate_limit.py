@@ -1,4 +1,4 @@
-"""A limit on how many jobs one visitor's address may start in a minute."""
+"""A limit on the jobs and requests of one visitor's address in a minute."""
 
 from __future__ import annotations
 
@@ -18,7 +18,8 @@ DEFAULT_LIMIT = 120  # jobs and uploads in a minute; a busy visitor of the page 
 MAX_FRAMES = 4 * 30 * 60
 WINDOW = 60.0  # seconds
 MAX_ADDRESSES = 10_000  # remembered at once
-FREE = ("GET", "HEAD", "OPTIONS")  # which start nothing
+READING = ("GET", "HEAD", "OPTIONS")  # requests that start nothing
+READS = 25  # of them for each of the others; a page that opens asks for some 100 things
 KEY = "simswap.rate_limit"  # in a request's scope
 TOO_MANY = "More than {limit} requests a minute came from your address. Wait a minute, then go on."
 
@@ -27,17 +28,17 @@ class Counter:
     """What each address has started in the last minute."""
 
     def __init__(self, limit: int) -> None:
-        self._limit = limit
+        self.limit = limit
         self._times: OrderedDict[str, deque[float]] = OrderedDict()
 
     def take(self, address: str) -> bool:
         """Whether one more fits; it is counted only then."""
         now = time.monotonic()
-        times = self._times.setdefault(address, deque(maxlen=self._limit))
+        times = self._times.setdefault(address, deque(maxlen=self.limit))
         self._times.move_to_end(address)
         if len(self._times) > MAX_ADDRESSES:
             self._times.popitem(last=False)
-        if len(times) == self._limit and now - times[0] < WINDOW:
+        if len(times) == self.limit and now - times[0] < WINDOW:
             return False
         times.append(now)
         return True
@@ -51,20 +52,28 @@ class RateLimit:
         self._app = app
         self._limit = limit or configured_limit()
         self._requests, self._frames = Counter(self._limit), Counter(MAX_FRAMES)
+        self._reads = Counter(READS * self._limit)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Pass a request on, or refuse it."""
-        if scope["type"] == "http" and scope["method"] not in FREE:
-            self.count(scope)
+        if scope["type"] == "http":
             scope[KEY] = self
+            self._count(scope, self._counter(scope))
         await self._app(scope, receive, send)
 
     def count(self, scope: Scope) -> None:
-        """Count one for a request's visitor. Raises Refused if that is one too many."""
+        """Count one more for a request's visitor. Raises Refused if that is one too many."""
+        self._count(scope, self._requests)
+
+    def _counter(self, scope: Scope) -> Counter:
+        if scope["method"] in READING:
+            return self._reads
+        return self._frames if route_of(scope) is FRAME else self._requests
+
+    def _count(self, scope: Scope, counter: Counter) -> None:
         visitor = visitor_of(scope)
-        counter = self._frames if route_of(scope) is FRAME else self._requests
         if visitor.is_counted and not counter.take(visitor.address):
-            raise refused(scope, 429, TOO_MANY.format(limit=self._limit), retry_after="60")
+            raise refused(scope, 429, TOO_MANY.format(limit=counter.limit), retry_after="60")
 
 
 def configured_limit() -> int:
@@ -76,6 +85,6 @@ def configured_limit() -> int:
 
 
 def count_one_more(scope: Scope) -> None:
-    """Count a file beyond a request's first. Raises Refused if that is one too many."""
+    """Count what a request asks for beyond itself. Raises Refused if that is one too many."""
     if limit := scope.get(KEY):
         limit.count(scope)

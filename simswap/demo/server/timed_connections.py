@@ -1,4 +1,6 @@
-"""Connections are ended on which no request comes, or more by a WebSocket than frames need.
+"""Each address has so many connections; those end on which no request comes.
+
+So do those on which more comes by a WebSocket than frames need.
 
 By itself uvicorn waits for a request's headers without end, and unpacks messages of 16 MB.
 """
@@ -6,6 +8,7 @@ By itself uvicorn waits for a request's headers without end, and unpacks message
 from __future__ import annotations
 
 import asyncio
+from contextlib import ExitStack
 
 from h11 import Request
 from uvicorn import config
@@ -14,8 +17,12 @@ from uvicorn.config import Config
 from uvicorn.protocols.http.h11_impl import H11Protocol
 from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
 
+from simswap.demo.server.open_connections import MAX_REQUESTS_PER_ADDRESS, OpenConnections
+from simswap.demo.server.visitors import Proxies
 from simswap.demo.services.live_sessions import MAX_FRAME_BYTES
 
+# Systems often allow a process 1,024 in all. An address may have 64 beside those at work.
+MAX_CONNECTIONS, MAX_PER_ADDRESS = 900, MAX_REQUESTS_PER_ADDRESS + 64
 SECONDS = 15.0  # for a request's headers, from the first byte or the answer before them
 MAX_MESSAGE_BYTES = MAX_FRAME_BYTES + 1000  # a little more gets a sentence, the rest a close code
 MAX_PARTS = 64  # of one message; a browser sends one
@@ -24,18 +31,31 @@ CLOSE_SECONDS = 1.0  # for the other end to close as well
 
 
 class TimedProtocol(H11Protocol):
-    """Uvicorn's protocol; a connection is closed if a request's headers do not come in time."""
+    """Uvicorn's protocol; a connection is closed if a request's headers do not come in time.
 
+    One beyond its address's share is closed at once. A proxy's are not its own.
+    """
+
+    proxies = Proxies("")
+    connections_by_address = OpenConnections(MAX_CONNECTIONS, MAX_PER_ADDRESS)
     _timer: asyncio.TimerHandle | None = None
 
     def connection_made(self, transport: asyncio.Transport) -> None:
         """Begin to wait."""
         super().connection_made(transport)
+        self._place = ExitStack()
+        address = self.proxies.counted_peer((self.client or ("unknown", 0))[0])
+        if address is not None:
+            place = self.connections_by_address.one_more(address)
+            if not self._place.enter_context(place):
+                transport.abort()
+                return
         self._wait()
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Wait no more."""
         self._stop()
+        self._place.close()
         super().connection_lost(exc)
 
     def handle_events(self) -> None:
@@ -48,6 +68,7 @@ class TimedProtocol(H11Protocol):
     def handle_websocket_upgrade(self, event: Request) -> None:
         """Wait no more: another protocol takes over."""
         self._stop()
+        self._place.close()
         super().handle_websocket_upgrade(event)
 
     def on_response_complete(self) -> None:
@@ -89,7 +110,8 @@ class BoundedSocket(WebSocketsSansIOProtocol):
         self.handshake_complete = self.handshake_complete or self.close_sent
 
 
-def time_connections() -> None:
+def time_connections(proxies: Proxies) -> None:
     """Have each server that starts from now on treat its connections so."""
+    TimedProtocol.proxies = proxies
     config.HTTP_PROTOCOLS["auto"] = f"{__name__}:{TimedProtocol.__name__}"
     config.WS_PROTOCOLS["auto"] = f"{__name__}:{BoundedSocket.__name__}"

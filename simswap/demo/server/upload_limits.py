@@ -12,6 +12,8 @@ import time
 from collections import OrderedDict, deque
 from pathlib import Path
 
+from gradio import routes
+from gradio.route_utils import FileUploadProgress
 from python_multipart.exceptions import FormParserError
 from python_multipart.multipart import MultipartParser, parse_options_header
 from starlette.datastructures import Headers
@@ -28,6 +30,7 @@ from simswap.errors import OptionError
 SETTING = "SIMSWAP_DISK_GB"
 DEFAULT_GIGABYTES = 10.0  # for what all visitors have sent, and the results
 SHARE = 5  # of which one address may send one part in so many, in an hour
+MAX_TRACKED = 1000  # uploads of which one may ask how far they are
 MAX_FILES = 16  # in a request; the page sends 8 at most
 MAX_ADDRESSES = 10_000  # remembered at once
 KEPT_FREE = 1_000_000_000  # bytes of the disk, or that share of it if that is less
@@ -37,6 +40,35 @@ TOO_MUCH = (
     "{gigabytes:g} GB an hour are taken from one address, results included; yours has had as much. "
     "Try again later."
 )
+
+
+class UploadProgress(FileUploadProgress):
+    """Gradio's, which remembers by itself each name that anybody has asked for."""
+
+    def track(self, upload_id: str) -> None:
+        """As Gradio's; remember that there is an upload of this name."""
+        super().track(upload_id)
+        while len(self._statuses) > MAX_TRACKED:
+            oldest = next(iter(self._statuses))
+            self.stop_tracking(oldest)
+
+    async def is_tracked(self, upload_id: str) -> bool:
+        """As Gradio's; wait for an upload to begin."""
+        try:
+            return await super().is_tracked(upload_id)
+        finally:
+            if upload_id not in self._statuses:
+                self._signals.pop(upload_id, None)
+
+    def stop_tracking(self, upload_id: str) -> None:
+        """As Gradio's; forget an upload."""
+        super().stop_tracking(upload_id)
+        self._signals.pop(upload_id, None)
+
+
+def bound_progress() -> None:
+    """Take it for Gradio's own."""
+    routes.file_upload_statuses = UploadProgress()
 
 
 class Room:

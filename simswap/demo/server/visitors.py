@@ -83,6 +83,13 @@ class Proxies:
             known = said
         return _counted_as(known)
 
+    def counted_peer(self, peer: str) -> str | None:
+        """As whose the connections from an address count; None for a proxy's."""
+        known = _parsed(peer)
+        if known is None:
+            return peer
+        return None if self._are_trusted(known) else _counted_as(known)
+
     def _are_trusted(self, address: IPv4Address | IPv6Address) -> bool:
         return any(address in network for network in self._networks)
 

@@ -7,7 +7,6 @@ That process passes on no error but Gradio's own, so what runs there makes its e
 from __future__ import annotations
 
 import logging
-import tempfile
 import time
 from dataclasses import replace
 from pathlib import Path
@@ -21,7 +20,7 @@ from simswap import Face, OptionError, SigningError, SwapOptions, SwapResult
 from simswap.demo import models
 from simswap.demo.calls.failures import readable_errors, thrifty
 from simswap.demo.choices import Choices
-from simswap.demo.services.uploads import read_upload, upload_folder, uploaded_file
+from simswap.demo.services.uploads import new_folder, read_upload, uploaded_file
 from simswap.demo.services.video_limits import LOOK_SECONDS, VERIFY_LIMITS
 from simswap.media.decoding import MIN_SIDE
 from simswap.media.photos import Photo, write_photo
@@ -76,7 +75,7 @@ def swap_uploads(
 ) -> tuple[str, dict[str, object]]:
     """Swap in uploaded files. Returns the path of the marked result, and a summary."""
     model = models.by_name(choices.model).name
-    options, suffix = choices.swap_options(), _suffix_of(choices.format)
+    options, suffix = choices.swap_options(), suffix_of(choices.format)
     photos = read_sources(sources)
     if target is None:
         raise OptionError("There is no target photo yet. Add the photo to put the face into.")
@@ -115,7 +114,7 @@ def _read_source(path: str) -> Photo:
 def convert_result(path: str, format: str, model: str) -> str:
     """Write a result that a model made once more, as `format`; returns the new path."""
     result = read_upload(path)
-    path, _ = write_result(result.image, result, _suffix_of(format), model)
+    path, _ = write_result(result.image, result, suffix_of(format), model)
     return path
 
 
@@ -128,7 +127,7 @@ def write_result(
 
     Returns its path, and notices.
     """
-    path = Path(tempfile.mkdtemp(dir=upload_folder())) / f"simswap{suffix}"
+    path = new_folder() / f"simswap{suffix}"
     notices = write_photo(path, image, like=like, model=model)
     return str(path), notices
 
@@ -179,7 +178,8 @@ def machine() -> str:
     return f"CPU, {threads} thread{'s' if threads > 1 else ''}"
 
 
-def _suffix_of(format: str) -> str:
+def suffix_of(format: str) -> str:
+    """Of a photo's file. Raises OptionError for a format that is not written."""
     if format not in SUFFIXES:
         raise OptionError(f"format={format!r} is not known. Use 'png' or 'jpeg'.")
     return SUFFIXES[format]

@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
+import shutil
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +15,9 @@ from gradio.data_classes import ListFiles
 
 from simswap.errors import MediaError
 from simswap.media.photos import Photo, read_photo
+
+# Of the call at work: the folders that it has made.
+_made: ContextVar[list[Path] | None] = ContextVar("made", default=None)
 
 
 class OneOrMoreFiles(ListFiles):
@@ -33,6 +41,29 @@ def upload_folder() -> Path:
     folder = Path(gr.utils.get_upload_folder()).absolute()
     folder.mkdir(parents=True, exist_ok=True)
     return folder
+
+
+def new_folder() -> Path:
+    """A new folder among the uploads, for what a call makes."""
+    folder = Path(tempfile.mkdtemp(dir=upload_folder()))
+    if (made := _made.get()) is not None:
+        made.append(folder)
+    return folder
+
+
+@contextmanager
+def new_folders() -> Iterator[list[Path]]:
+    """The folders that the call in this block makes; removed if it fails, with all in them."""
+    made: list[Path] = []
+    before = _made.set(made)
+    try:
+        yield made
+    except BaseException:
+        for folder in made:
+            shutil.rmtree(folder, ignore_errors=True)
+        raise
+    finally:
+        _made.reset(before)
 
 
 def uploaded_file(path: str | None) -> Path:

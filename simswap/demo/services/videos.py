@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import os
 import shutil
-import tempfile
 from collections.abc import Generator, Iterator
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, replace
@@ -25,7 +24,7 @@ from simswap.demo.calls.failures import readable_errors
 from simswap.demo.choices import VideoChoices
 from simswap.demo.services import photos as service
 from simswap.demo.services import video_limits
-from simswap.demo.services.uploads import upload_folder, uploaded_file
+from simswap.demo.services.uploads import new_folder, uploaded_file
 from simswap.video import progress
 from simswap.video.job import VideoJob
 from simswap.video.source.info import VideoInfo, probe_video, trim
@@ -71,11 +70,11 @@ def preview(sources: list[str], target: str | None, number: int, choices: VideoC
     options, model = choices.swap_options(), models.by_name(choices.model).name
     number = min(max(int(number), 0), info.num_frames - 1)
     frame = _frame(info, number)
-    seconds, folder = info.seconds(number), Path(tempfile.mkdtemp(dir=upload_folder()))
+    photos = service.read_sources(sources) if sources else []
+    seconds, folder = info.seconds(number), new_folder()
     before = _write_picture(folder / "before.jpg", frame)
-    if not sources:
+    if not photos:
         return Preview(before, None, seconds)
-    photos = service.read_sources(sources)
     images = [photo.image for photo in photos]
     image, num_faces, num_swapped = _swap_frame(images, frame, options, model)
     after = _write_picture(folder / "after.jpg", image)
@@ -178,7 +177,7 @@ def _frame(info: VideoInfo, number: int) -> np.ndarray:
 @contextmanager
 def _job_folder() -> Iterator[Path]:
     """A folder for one job and its result; removed if the block is left by anything but its end."""
-    folder = Path(tempfile.mkdtemp(dir=upload_folder()))
+    folder = new_folder()
     try:
         yield folder
     except BaseException:

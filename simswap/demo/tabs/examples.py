@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import shutil
-import tempfile
 from pathlib import Path
 
 from PIL import Image
 
 from simswap import OptionError
 from simswap.demo.look.pictures import data_uri
-from simswap.demo.services.uploads import upload_folder
+from simswap.demo.services.uploads import new_folder
 
 FOLDER = Path(__file__).parents[3] / "assets" / "examples"
 PAIRS = (
@@ -54,7 +53,7 @@ def copies(number: object) -> tuple[list[str], str]:
     """
     if type(number) is not int or not 0 <= number < len(PAIRS):
         raise OptionError(f"There is no such example; they are numbered 0 to {len(PAIRS) - 1}.")
-    folder = Path(tempfile.mkdtemp(dir=upload_folder()))
+    folder = new_folder()
     source, target, _ = PAIRS[number]
     for name in (source, target):
         shutil.copyfile(FOLDER / name, folder / name)

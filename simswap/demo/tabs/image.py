@@ -7,7 +7,7 @@ from dataclasses import replace
 import gradio as gr
 
 from simswap.demo import consent, models
-from simswap.demo.calls.arguments import File, Flag, Number, Text, declare
+from simswap.demo.calls.arguments import File, Flag, Number, Numbers, Parts, Text, declare
 from simswap.demo.calls.failures import readable_errors, thrifty
 from simswap.demo.choices import DEFAULTS, Choices
 from simswap.demo.look import theme
@@ -66,6 +66,7 @@ def swap_on_page(
     choices = Choices(model=model, **dict(zip(SETTINGS, settings, strict=True)))
     if choices.faces == "picked":
         choices = replace(choices, faces=face_strip.picked(strip))
+    photos.suffix_of(choices.format)  # refused before the work
     path = target and target["path"]
     lossless = replace(choices, format="png")  # what is compared; the download may be another
     swapped, summary = photos.swap_uploads(shared.paths(source), path, lossless)
@@ -98,6 +99,7 @@ def build(above: Shared) -> None:
                 js_on_load=face_strip.JS,
                 elem_id="faces",
             )
+            declare(strip, "strip", Parts(parts={"picked": Numbers()}))
             choice = gr.Radio(CHOICES, value="all", label="Faces to swap")
             colour, softness = build_settings()
             swap = gr.Button("Swap", variant="primary", size="lg")

@@ -16,7 +16,7 @@ import gradio as gr
 from simswap import MediaError, OptionError, SimSwapError
 from simswap.demo import consent
 from simswap.demo.calls import waiting_line
-from simswap.demo.calls.arguments import Text, declare
+from simswap.demo.calls.arguments import Number, Parts, Text, declare
 from simswap.demo.calls.failures import readable_errors
 from simswap.demo.choices import Choices
 from simswap.demo.look import theme
@@ -33,6 +33,7 @@ VIEW_HTML = LOOK.with_name("webcam_view.html").read_text(encoding="utf-8")
 VIEW_JS = LOOK.with_name("webcam_view.js").read_text(encoding="utf-8")
 STREAM_SECONDS = 300  # of one run of `.stream`; the page then begins another
 DATA_URI = "data:image/jpeg;base64,"
+MAX_URI = 1_000_000  # characters of a frame
 
 
 # Callbacks of the page. What the view's value holds is said in webcam_view.js.
@@ -127,6 +128,8 @@ def build(above: Shared) -> None:
         with gr.Column(scale=6, elem_classes="half"):
             gr.HTML(theme.heading("Camera", "You see yourself as in a mirror."))
             view = gr.HTML({}, html_template=VIEW_HTML, js_on_load=VIEW_JS, elem_id="webcam")
+            sent = {"token": Text(), "number": Number(), "frame": Text(max_length=MAX_URI)}
+            declare(view, "view", Parts(parts=sent))
             snapshot = gr.Image(
                 label="Snapshot",
                 type="filepath",

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from simswap.demo.calls.failures import UNREADABLE
 from simswap.demo.server.refusals import DISK_FULL
 from tests.support.demo.demo_server import running_demo
 from tests.support.demo.raw_requests import JSON, ask, form
@@ -62,6 +63,42 @@ def test_swaps_of_one_address_end_when_its_share_is_taken_and_others_go_on(small
     assert TOLD in told
     assert stored(folder) <= SHARE + one
     assert "event: complete" in swapped(url, "9.9.9.2", photo)
+
+
+def swapped_on_page(url: str, photo: dict, session: str, **changed: object) -> str:
+    """The events that answer the page's own Swap; changed: parts of its call."""
+    functions = json.loads(ask(url, "GET", "/config")[1])["dependencies"]
+    (number,) = (
+        one["id"]
+        for one in functions
+        if one["api_name"] == "swap_on_page"
+        and len(one["outputs"]) == 4
+        and len(one["inputs"]) == 9
+    )
+    strip, format = {"faces": [], "picked": []}, changed.pop("format", "png")
+    data = [True, [{"image": photo}], photo, strip, None, "all", format, True, 0.08]
+    call = {"data": data, "fn_index": number, "session_hash": session, **changed}
+    headers = {**JSON, "X-Forwarded-For": "9.9.8.1"}
+    status, said = ask(url, "POST", "/gradio_api/queue/join", json.dumps(call).encode(), headers)
+    assert status == 200, said
+    return ask(url, "GET", f"/gradio_api/queue/data?session_hash={session}")[1].decode()
+
+
+def test_a_format_that_is_not_known_is_refused_before_anything_is_stored(small):
+    url, folder = small
+    photo = sent(url, "9.9.8.1")
+    before = stored(folder)
+    assert "is not known" in swapped_on_page(url, photo, "one", format="bogus")
+    assert stored(folder) == before
+
+
+def test_who_says_that_a_call_is_of_a_batch_gets_nothing_past_the_count(small):
+    url, folder = small
+    photo = sent(url, "9.9.8.1")
+    before = stored(folder)
+    assert UNREADABLE in swapped_on_page(url, photo, "two", batched=True)
+    assert stored(folder) == before
+    assert '"success":true' in swapped_on_page(url, photo, "three")
 
 
 def test_swaps_end_when_the_room_for_all_is_taken(small):

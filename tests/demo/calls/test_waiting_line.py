@@ -9,10 +9,13 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
 
+import gradio as gr
 import pytest
+from gradio.queueing import Event
 from gradio_client import Client, handle_file
 from gradio_client.utils import QueueError
 from PIL import Image
+from starlette.requests import Request
 
 from simswap.demo.calls import waiting_line
 from simswap.errors import OptionError
@@ -92,6 +95,30 @@ def test_who_calls_without_gradios_client_is_told_how_long_to_wait(busy_url, lon
     assert caught.value.code == 503
     sentence = json.load(caught.value)["detail"]
     assert sentence == "The queue is full: 1 jobs are waiting. Try again in a minute."
+
+
+def test_addresses_take_turns_whoever_has_sent_more():
+    with gr.Blocks() as page:
+        gr.Button().click(lambda: None)
+    page.queue()
+    waiting_line.keep_in_order(queue := page._queue)
+    function = page.fns[0]
+    queue.create_event_queue_for_fn(function)
+    (line,) = queue.event_queue_per_concurrency_id.values()
+
+    def send(address: str) -> None:
+        request = Request({"type": "http", "client": (address, 1)})
+        line.queue.append(Event(None, function, request, None))
+
+    def served() -> str:
+        ((event,), _, _) = queue.get_events()
+        return event.request.scope["client"][0]
+
+    for address in "aaaabc":
+        send(address)
+    order = [served() for _ in range(3)]
+    send("b")  # who has had a turn meanwhile waits for another's
+    assert [*order, *(served() for _ in range(4))] == list("abcabaa")
 
 
 @pytest.mark.parametrize("text", ["0", "-3", "many", "1.5"])

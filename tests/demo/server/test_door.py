@@ -5,6 +5,7 @@ import os
 
 import pytest
 
+from simswap.demo.server.allowed_routes import NO_UPLOAD
 from tests.support.demo.demo_server import running_demo
 from tests.support.demo.raw_requests import JSON, answer, ask, connect, form, head, sentence
 
@@ -193,6 +194,24 @@ def test_an_upload_of_a_field_is_refused(demo_url):
     )
     headers = {"Content-Type": "multipart/form-data; boundary=b"}
     assert ask(demo_url, "POST", UPLOAD, body, headers)[0] == 400
+
+
+@pytest.mark.parametrize("name", ["x" * 65, "../x", "", "x%00"])
+@pytest.mark.parametrize("path", ["upload", "upload_progress"])
+def test_an_upload_has_a_short_name(demo_url, path, name):
+    body, headers = form(("a.txt", b"x")) if path == "upload" else (b"", {})
+    method = "POST" if path == "upload" else "GET"
+    asked = f"/gradio_api/{path}?upload_id={name}"
+    status, said = ask(demo_url, method, asked, body, headers)
+    assert (status, sentence(said)) == (404, NO_UPLOAD)
+
+
+def test_how_far_an_upload_is_can_be_asked(demo_url):
+    body, headers = form(("a.txt", b"x"))
+    assert ask(demo_url, "POST", f"{UPLOAD}?upload_id=mine", body, headers)[0] == 200
+    status, said = ask(demo_url, "GET", "/gradio_api/upload_progress?upload_id=mine")
+    assert status == 200
+    assert b'"msg": "done"' in said
 
 
 @pytest.fixture(scope="module")

@@ -62,6 +62,16 @@ def test_after_a_minute_requests_are_taken_again(app, monkeypatch):
     assert busy.post(JOIN).status_code == 200
 
 
+def test_who_reads_again_and_again_is_refused_and_may_still_send(app, monkeypatch):
+    monkeypatch.setattr(rate_limit, "READS", 1)
+    busy = client_at("10.0.0.1", app)
+    answers = [busy.get("/gradio_api/queue/status").status_code for _ in range(DEFAULT_LIMIT + 1)]
+    assert answers == [200] * DEFAULT_LIMIT + [429]
+    assert busy.head("/").status_code == 429
+    assert busy.post(JOIN).status_code == 200
+    assert client_at("10.0.0.2", app).get("/").status_code == 200
+
+
 @pytest.mark.parametrize(
     "path", ["cancel", "reset", "stream/abc/close", "component_server", "/queue//join", "new/route"]
 )

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from simswap.demo.server.timed_connections import MAX_PER_ADDRESS
 from tests.support.demo.demo_server import running_demo
 from tests.support.demo.raw_requests import JSON, answer, ask, connect, form, head, sentence
 from tests.support.examples import ROOT
@@ -17,7 +18,8 @@ IMPATIENT = f"""
 import sys
 sys.path.insert(0, {str(ROOT)!r})
 import app
-from simswap.demo.server import request_bodies, timed_connections
+from simswap.demo.server import open_connections, request_bodies, timed_connections
+open_connections.MAX_REQUESTS_PER_ADDRESS = 1000  # so that connections are what is too many
 request_bodies.PATIENCE = timed_connections.SECONDS = 1.0
 app.main()
 """
@@ -102,11 +104,26 @@ def test_of_an_upload_that_is_cut_off_nothing_is_kept(impatient):
 
 def test_three_hundred_half_requests_keep_nobody_from_the_page(impatient):
     url, _ = impatient
-    held = [connect(url) for _ in range(300)]
+    held = [connect(url, source) for source in ("127.0.0.3", "127.0.0.4") for _ in range(150)]
     for connection in held:
         connection.sendall(b"GET / HTTP/1.1\r\nHost: x\r\n")
     assert ask(url, "GET", "/robots.txt")[0] == 200
     assert {answer(connection) for connection in held} == {(0, b"")}
+
+
+def test_connections_beyond_an_addresss_share_are_closed_and_others_are_served(impatient):
+    url, source = impatient[0], "127.0.0.5"
+    held = [connect(url, source) for _ in range(MAX_PER_ADDRESS)]
+    for connection in held:
+        connection.sendall(head("GET", "/gradio_api/heartbeat/abc", {}))
+        assert connection.recv(12) == b"HTTP/1.1 200"
+    with connect(url, source) as one_more:
+        assert answer(one_more) == (0, b"")
+    assert ask(url, "GET", "/robots.txt")[0] == 200
+    for connection in held:
+        connection.close()
+    while ask(url, "GET", "/robots.txt", source=source)[0] != 200:
+        time.sleep(0.01)
 
 
 def test_the_log_holds_nothing_of_it(impatient):
