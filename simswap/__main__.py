@@ -29,6 +29,7 @@ from simswap.media.photos import Photo, check_output, read_photo, write_photo
 from simswap.memory import OUT_OF_MEMORY, is_out_of_memory
 from simswap.types import Face
 from simswap.verify.report import details, headline, look_for_pixel_mark, verify
+from simswap.video.words import told
 
 if TYPE_CHECKING:
     from simswap.swapper import FaceSwapper
@@ -136,7 +137,7 @@ def _video(arguments: Namespace) -> int:
         raise
     bar.end()
     _notes(report.notices)
-    _say(video_command.told(report))
+    _say(told(report))
     print(os.fsencode(arguments.output).decode(errors="backslashreplace"))
     return 0
 

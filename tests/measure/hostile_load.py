@@ -37,6 +37,7 @@ from tests.support.hostile.hostile_videos import HOSTILE_VIDEOS
 HEAD_START = 0.3  # s that the attack has before the ordinary swap
 SETTLE = 2.0  # s after which memory is looked at again
 GIVEN_UP = 90.0  # s for an answer
+OTHER = "192.0.2.1"  # the visitor whose ordinary swap comes a moment after an attack
 Attack = Callable[[str], str]
 LINE = "{:58} {:>6} {:>6} {:>7} {:>6} {:>6}  {}"
 HEAD = ("attack", "s", "cpu s", "peak MB", "after", "swap s", "answer")
@@ -73,7 +74,8 @@ class Demo:
         if self._running is None:
             before = set(psutil.Process().children())
             self._folder = tempfile.TemporaryDirectory()
-            running = running_demo(Path(self._folder.name))
+            proxy = {"SIMSWAP_TRUSTED_PROXIES": "127.0.0.1", "SIMSWAP_JOBS_PER_ADDRESS": ""}
+            running = running_demo(Path(self._folder.name), **proxy)
             self._url, self._running = running.__enter__(), running
             self._process = next(iter(set(psutil.Process().children()) - before))
             for _ in range(2):
@@ -90,11 +92,11 @@ class Demo:
 
 
 def ordinary_swap(url: str) -> float | None:
-    """Seconds of a /swap_image like any other; None if it failed."""
+    """Seconds of another visitor's /swap_image; None if it failed."""
     started = time.monotonic()
     try:
-        target = upload(url, "target.jpg", (EXAMPLES / "astronaut.jpg").read_bytes())
-        answer = swap_image(url, target, GIVEN_UP)
+        target = upload(url, "target.jpg", (EXAMPLES / "astronaut.jpg").read_bytes(), OTHER)
+        answer = swap_image(url, target, GIVEN_UP, OTHER)
     except OSError:
         return None
     return time.monotonic() - started if "event: complete" in answer else None

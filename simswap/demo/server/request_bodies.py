@@ -14,9 +14,9 @@ from simswap.demo.server.refusals import refused
 READING = ("GET", "HEAD", "OPTIONS")  # requests that have no body
 PATIENCE = 30.0  # seconds that a body may take in any case
 SLOWEST = 10_000  # bytes a second that it must bring on top
-# Lists, objects and commas in a call: to read a million of them holds the server for seconds. A
-# photo of 300 faces makes the page send some 10,000.
-MAX_PARTS = 100_000
+# Lists, objects and commas in a call: a file has five and costs the server a millisecond. A photo
+# of 64 faces makes the page send some 2,000.
+MAX_PARTS = 10_000
 PARTS = (b"[", b"{", b",")
 
 

@@ -13,10 +13,18 @@ PATIENCE = 120.0  # s
 
 
 def ask(
-    url: str, body: bytes | None = None, kind: str = "application/json", patience: float = PATIENCE
+    url: str,
+    body: bytes | None = None,
+    kind: str = "application/json",
+    patience: float = PATIENCE,
+    sender: str | None = None,
 ) -> tuple[int, bytes]:
-    """Status and body of the answer, also of one that refuses. With a body it is a POST."""
-    request = urllib.request.Request(url, body, {"Content-Type": kind})
+    """Status and body of the answer, also of one that refuses. With a body it is a POST.
+
+    sender: the visitor's address, as a proxy would hand it on.
+    """
+    headers = {"Content-Type": kind} | ({"X-Forwarded-For": sender} if sender else {})
+    request = urllib.request.Request(url, body, headers)
     try:
         with urllib.request.urlopen(request, timeout=patience) as answer:
             return answer.status, answer.read()
@@ -37,29 +45,39 @@ def multipart(*files: tuple[str, bytes]) -> tuple[bytes, str]:
     return b"".join(parts) + f"--{edge}--\r\n".encode(), f"multipart/form-data; boundary={edge}"
 
 
-def upload(url: str, name: str, content: bytes) -> dict[str, object]:
+def upload(url: str, name: str, content: bytes, sender: str | None = None) -> dict[str, object]:
     """Upload a file; what it is called as an argument. Raises OSError if it is not taken."""
-    status, answer = ask(f"{url}/gradio_api/upload", *multipart((name, content)))
+    files = multipart((name, content))
+    status, answer = ask(f"{url}/gradio_api/upload", *files, sender=sender)
     if status != 200:
         raise OSError(f"upload: {status} {answer[:80]!r}")
     return {"path": json.loads(answer)[0], "meta": {"_type": "gradio.FileData"}}
 
 
-def call(url: str, endpoint: str, *data: object, patience: float = PATIENCE) -> str:
+def call(
+    url: str,
+    endpoint: str,
+    *data: object,
+    patience: float = PATIENCE,
+    sender: str | None = None,
+) -> str:
     """The events that answer a call, as the server streams them."""
-    address = f"{url}/gradio_api/call/{endpoint}"
-    status, answer = ask(address, json.dumps({"data": data}).encode(), patience=patience)
+    address, body = f"{url}/gradio_api/call/{endpoint}", json.dumps({"data": data}).encode()
+    status, answer = ask(address, body, patience=patience, sender=sender)
     if status != 200:
         return f"{status} {answer[:200].decode(errors='replace')}"
-    events = ask(f"{address}/{json.loads(answer)['event_id']}", patience=patience)[1]
+    event = json.loads(answer)["event_id"]
+    events = ask(f"{address}/{event}", patience=patience, sender=sender)[1]
     return events.decode(errors="replace")
 
 
-def swap_image(url: str, target: dict[str, object], patience: float = PATIENCE) -> str:
+def swap_image(
+    url: str, target: dict[str, object], patience: float = PATIENCE, sender: str | None = None
+) -> str:
     """The answer to an ordinary call of /swap_image with this target."""
-    source = upload(url, "source.jpg", (EXAMPLES / "grace_hopper.jpg").read_bytes())
-    options = ("all", "png", True, 0.08, True, None)
-    return call(url, "swap_image", [source], target, *options, patience=patience)
+    source = upload(url, "source.jpg", (EXAMPLES / "grace_hopper.jpg").read_bytes(), sender)
+    data = [source], target, "all", "png", True, 0.08, True, None
+    return call(url, "swap_image", *data, patience=patience, sender=sender)
 
 
 def swap_video(url: str, target: dict[str, object], patience: float = PATIENCE) -> str:
