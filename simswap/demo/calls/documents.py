@@ -1,13 +1,13 @@
-"""The page, and what describes it: each is made once for each address that visitors know it by.
+"""The page, what describes it, and its parts are made once, not for each request.
 
-Gradio makes them anew for every request, which takes it up to 60 ms, while others wait.
+Gradio makes documents anew for each, which takes up to 60 ms, and compresses the page's scripts
+anew, which takes up to 190 ms; others wait meanwhile.
 """
 
 from __future__ import annotations
 
 import asyncio
 import re
-from collections.abc import Hashable
 
 from gradio.utils import LRUCache
 from starlette.datastructures import Headers
@@ -17,50 +17,63 @@ from simswap.demo.server.allowed_routes import API, SEEN, own_path
 from simswap.demo.server.rate_limit import count_one_more
 
 DOCUMENT = re.compile(rf"/|/config/?|/theme\.css|{API}(info/?|openapi\.json|mcp/schema)")
+PART = re.compile(r"/(assets|static)/.+", re.DOTALL)
+PLAIN_PART = re.compile(r"/(assets|static)(/\w[\w.@-]*)+", re.ASCII)  # a file has one such path
 # Of a request, what a document depends on; beside its path, and whether it may be compressed.
 HEADERS = ("host", "x-forwarded-host", "x-forwarded-proto")
 ENCODINGS = ("br", "gzip")
-MAX_KEPT = 32  # documents, of up to half a megabyte
+MAX_DOCUMENTS = 32  # of up to half a megabyte
+MAX_PARTS = 2000  # more than there are; in all they have some 20 MB
+Kept = LRUCache[tuple[object, ...], list[Message]]
 
 
 class Documents:
-    """ASGI middleware that answers with a document that was made before, if there is one."""
+    """ASGI middleware that answers with what was made before, if it was."""
 
     def __init__(self, app: ASGIApp) -> None:
         self._app = app
-        self._kept: LRUCache[Hashable, list[Message]] = LRUCache(MAX_KEPT)
+        self._documents, self._parts = Kept(MAX_DOCUMENTS), Kept(MAX_PARTS)
         self._is_making = asyncio.Lock()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Pass a request on, or answer it."""
-        is_document = scope["type"] == "http" and DOCUMENT.fullmatch(own_path(scope))
-        if not is_document or scope["method"] not in SEEN:
+        """Pass a request on, or answer it. A document yet to be made counts as another request."""
+        path = own_path(scope) if scope["type"] == "http" and scope["method"] in SEEN else ""
+        if DOCUMENT.fullmatch(path):
+            messages = await self._answer(self._documents, scope, _reduced(scope, HEADERS))
+        elif PLAIN_PART.fullmatch(path) and _encoding(scope) and not _is_of_a_range(scope):
+            messages = await self._answer(self._parts, scope, _reduced(scope))
+        else:
+            if PART.fullmatch(path):  # what is not kept is not compressed
+                rest = [pair for pair in scope["headers"] if pair[0] != b"accept-encoding"]
+                scope = {**scope, "headers": rest}
             await self._app(scope, receive, send)
             return
-        for message in await self._document(scope):
+        for message in messages:
             await send(message)
 
-    async def _document(self, scope: Scope) -> list[Message]:
-        """The messages of an answer. One that is yet to be made counts as another request."""
-        plain = _reduced(scope)
-        headers = tuple(plain["headers"])
-        key = (plain["scheme"], plain.get("root_path", ""), plain["path"], headers)
-        if key not in self._kept:
-            count_one_more(scope)
+    async def _answer(self, kept: Kept, scope: Scope, plain: Scope) -> list[Message]:
+        """Of those that are kept, or a new one. plain: the request without what is ignored."""
+        key = (plain["scheme"], plain.get("root_path", ""), plain["path"], *plain["headers"])
+        if key not in kept:
+            if kept is self._documents:
+                count_one_more(scope)
             async with self._is_making:
-                if key not in self._kept:
+                if key not in kept:
                     messages = await self._made(plain)
                     if messages[0]["status"] != 200:
                         return messages
-                    self._kept[key] = messages
-        self._kept.move_to_end(key)
-        return self._kept[key]
+                    kept[key] = messages
+        kept.move_to_end(key)
+        return kept[key]
 
     async def _made(self, scope: Scope) -> list[Message]:
         messages: list[Message] = []
+        requests = iter([{"type": "http.request", "body": b"", "more_body": False}])
 
         async def receive() -> Message:
-            return {"type": "http.request", "body": b"", "more_body": False}
+            if (request := next(requests, None)) is None:  # what comes then is nobody's leaving
+                await asyncio.Event().wait()
+            return request
 
         async def keep(message: Message) -> None:
             messages.append(message)
@@ -69,10 +82,19 @@ class Documents:
         return messages
 
 
-def _reduced(scope: Scope) -> Scope:
-    """A request for a document, without all that makes no difference to it."""
-    given = Headers(scope=scope)
-    headers = [(name.encode(), given[name].encode("latin-1")) for name in HEADERS if name in given]
-    accepted = given.get("accept-encoding", "")
-    headers += [(b"accept-encoding", each.encode()) for each in ENCODINGS if each in accepted][:1]
+def _reduced(scope: Scope, names: tuple[str, ...] = ()) -> Scope:
+    """A request to read something, of whose headers only these matter, and what is accepted."""
+    given, encoding = Headers(scope=scope), _encoding(scope)
+    headers = [(name.encode(), given[name].encode("latin-1")) for name in names if name in given]
+    headers += [(b"accept-encoding", encoding.encode())] if encoding else []
     return {**scope, "method": "GET", "query_string": b"", "headers": headers}
+
+
+def _encoding(scope: Scope) -> str:
+    """The first of ENCODINGS that a request accepts; "" for none."""
+    accepted = Headers(scope=scope).get("accept-encoding", "")
+    return next((encoding for encoding in ENCODINGS if encoding in accepted), "")
+
+
+def _is_of_a_range(scope: Scope) -> bool:
+    return "range" in Headers(scope=scope)

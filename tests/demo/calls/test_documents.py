@@ -1,5 +1,8 @@
-"""The page is made once for each address that it is known by, and looks the same to everybody."""
+"""The page and its parts are made once, and look the same to everybody."""
 
+import re
+
+import httpx
 import pytest
 from starlette.applications import Starlette
 from starlette.middleware import Middleware
@@ -24,9 +27,16 @@ def made() -> list[str]:
 
 
 @pytest.fixture
-def client(made) -> TestClient:
+def encodings() -> list[str | None]:
+    """What the requests for them accepted."""
+    return []
+
+
+@pytest.fixture
+def client(made, encodings) -> TestClient:
     async def make(request: Request) -> PlainTextResponse:
         made.append(str(request.url))
+        encodings.append(request.headers.get("accept-encoding"))
         return PlainTextResponse(made[-1], 500 if "broken" in made[-1] else 200)
 
     limits = [Middleware(Refusals), Middleware(RateLimit, MADE_A_MINUTE), Middleware(Documents)]
@@ -58,6 +68,26 @@ def test_documents_that_must_be_made_count_as_jobs_do(client):
     assert client.get("/", headers={"host": "0"}).status_code == 200
 
 
+PART = "/assets/script.js"
+
+
+@pytest.mark.parametrize("accepted", ["br, gzip", "gzip;q=0.5"])
+def test_a_part_of_the_page_is_compressed_once_for_all(client, made, accepted):
+    for name in ("one", "two"):
+        client.get(f"{PART}?v={name}", headers={"host": name, "accept-encoding": accepted})
+    assert len(made) == 1
+
+
+@pytest.mark.parametrize(
+    ("path", "headers"),
+    [(PART, {"range": "bytes=0-9"}), ("/assets/a%2F..%2Fscript.js", {}), ("/assets/.x.js", {})],
+)
+def test_a_part_that_is_not_kept_is_not_compressed(client, encodings, path, headers):
+    for _ in range(2):
+        client.get(path, headers={**headers, "accept-encoding": "br"})
+    assert encodings == [None, None]
+
+
 def test_other_answers_are_not_kept(client, made):
     for _ in range(2):
         client.get("/gradio_api/queue/status")
@@ -76,3 +106,14 @@ def test_the_demos_page_knows_by_what_name_it_was_asked(demo_url):
     for name in ("one.example", "two.example"):
         page = ask(demo_url, "GET", "/", headers={"X-Forwarded-Host": name})[1].decode()
         assert f"http://{name}" in page
+
+
+@pytest.mark.parametrize("accepted", ["br", "gzip"])
+def test_the_demos_scripts_are_compressed_and_whole(demo_url, accepted):
+    name = re.search(r'src="\./(assets/[\w-]+\.js)"', ask(demo_url, "GET", "/")[1].decode())[1]
+    plain = ask(demo_url, "GET", f"/{name}")[1]
+    for _ in range(2):
+        answer = httpx.get(f"{demo_url}/{name}", headers={"accept-encoding": accepted})
+        assert answer.headers["content-encoding"] == accepted
+        assert answer.num_bytes_downloaded < len(plain) / 2
+        assert answer.content == plain
