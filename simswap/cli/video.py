@@ -71,7 +71,7 @@ def add_options(parser: ArgumentParser) -> None:
 
 def run(arguments: Namespace) -> int:
     """Swap, and show how far it is; the model is loaded once all files have been found sound."""
-    from simswap.video.words import told
+    from simswap.video import words
 
     how, video = options.swap_options(arguments), video_options(arguments)
     swap = (_plan_pictures if arguments.frames else _plan_video)(arguments, video)
@@ -90,7 +90,7 @@ def run(arguments: Namespace) -> int:
         raise
     bar.end()
     say_notes(report.notices)
-    say(told(report))
+    say(words.told(report))
     give_path(arguments.output)
     return 0
 
@@ -173,7 +173,7 @@ class ProgressBar:
     def __init__(self) -> None:
         self.newest: VideoProgress | None = None
         self._is_terminal = sys.stderr.isatty()
-        self._told = -LINE_SECONDS
+        self._last_line = -LINE_SECONDS
 
     def show(self, progress: VideoProgress) -> None:
         """Take note of progress."""
@@ -190,8 +190,8 @@ class ProgressBar:
             filled = round(share * BAR_WIDTH)
             bar = "#" * filled + "." * (BAR_WIDTH - filled)
             sys.stderr.write(f"\r[{bar}] {line}\033[K")
-        elif time.monotonic() - self._told >= LINE_SECONDS:
-            self._told = time.monotonic()
+        elif time.monotonic() - self._last_line >= LINE_SECONDS:
+            self._last_line = time.monotonic()
             sys.stderr.write(f"{line}\n")
         sys.stderr.flush()
 

@@ -1,4 +1,4 @@
-"""What a visitor is told when something fails, and what the log keeps of it: never their data.
+"""The sentence a visitor gets when something fails, and what the log keeps: never their data.
 
 A mistake comes back as its own sentence. Anything else is ours to mend: the visitor gets a sentence
 of this file, and the log the kind of error and the lines of our own code it came through. Neither
@@ -42,7 +42,14 @@ ROOT = THIS_FILE.parents[3]
 OUR_FOLDERS = (ROOT / "simswap",)
 GRADIOS_TITLE = "Error"  # of an error that Gradio raises itself
 # What Gradio raises for a value that does not fit its component; pydantic's is a ValueError.
-MISFITS = (*(ValueError, TypeError, LookupError, AttributeError, ArithmeticError, RecursionError),)
+MISFITS = (
+    ValueError,
+    TypeError,
+    LookupError,
+    AttributeError,
+    ArithmeticError,
+    RecursionError,
+)
 
 
 @contextmanager
@@ -54,10 +61,10 @@ def readable_errors() -> Iterator[None]:
         sentence = without_paths(str(error))
         if sentence != str(error):
             logger.error("%s %s", _kind(error), _our_lines(error))
-        raise _told(sentence) from error
+        raise _error(sentence) from error
     except gr.Error as error:
         if error.print_exception and error.title == GRADIOS_TITLE:  # its text repeats a value
-            raise _told(UNREADABLE) from None
+            raise _error(UNREADABLE) from None
         error.print_exception = False  # one with a title of its own is a lent GPU's, for people
         if error.message == OUT_OF_MEMORY:
             give_memory_back(error)
@@ -67,7 +74,7 @@ def readable_errors() -> Iterator[None]:
         logger.error("%s %s", _kind(error), _our_lines(error))
         if sentence == OUT_OF_MEMORY:
             give_memory_back(error)
-        raise _told(sentence) from None
+        raise _error(sentence) from None
 
 
 @contextmanager
@@ -80,7 +87,7 @@ def readable_misfits() -> Iterator[None]:
     except MISFITS as error:
         if is_out_of_memory(error):
             raise
-        raise _told(UNREADABLE) from None
+        raise _error(UNREADABLE) from None
 
 
 def without_paths(sentence: str) -> str:
@@ -111,7 +118,7 @@ def thrifty(function: Callable[Given, Result]) -> Callable[Given, Result]:
     """
 
     @wraps(function)
-    def called(*given: Given.args, **named: Given.kwargs) -> Result:
+    def wrapper(*given: Given.args, **named: Given.kwargs) -> Result:
         before = resident_bytes()
         try:
             return function(*given, **named)
@@ -119,10 +126,10 @@ def thrifty(function: Callable[Given, Result]) -> Callable[Given, Result]:
             if resident_bytes() - before > LARGE:
                 give_memory_back(None)
 
-    return called
+    return wrapper
 
 
-def _told(sentence: str) -> gr.Error:
+def _error(sentence: str) -> gr.Error:
     return gr.Error(sentence, print_exception=False)
 
 

@@ -1,4 +1,4 @@
-"""How many jobs may wait for their turn, and what one is told that is not taken."""
+"""Queue length, and the message when it is full."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ def keep_in_order(queue: Queue) -> None:
         if body.session_hash is not None and not SESSION.fullmatch(body.session_hash):
             return False, NO_SESSION, "error"
         if _num_jobs(queue, request) >= share:
-            return False, told(share), "queue_full"
+            return False, share_is_used(share), "queue_full"
         is_taken, answer, state = await push(body=body, request=request, username=username)
         if state == "queue_full":
             answer = f"The queue is full: {len(queue)} jobs are waiting. Try again in a minute."
@@ -92,8 +92,8 @@ class KnownSessions:
         )
 
 
-def told(share: int) -> str:
-    """What an address is told that has as many jobs as it may."""
+def share_is_used(share: int) -> str:
+    """The message to an address that has as many jobs as it may."""
     return (
         f"{share} jobs of your address are waiting or at work, which is the most that one may "
         "have. Try again when one has ended."

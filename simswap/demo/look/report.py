@@ -9,8 +9,12 @@ from simswap.verify.report import Report, details, headline
 
 # What a glance shows of each verdict; the words beside it say the same.
 SIGNS = {
-    **{"marked": "✓", "signed": "i", "altered": "!"},
-    **{"unchecked": "?", "unmarked": "?", "error": "!"},
+    "marked": "✓",
+    "signed": "i",
+    "altered": "!",
+    "unchecked": "?",
+    "unmarked": "?",
+    "error": "!",
 }
 
 

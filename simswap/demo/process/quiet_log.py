@@ -28,8 +28,8 @@ def keep_inputs_out() -> None:
         if record.name.partition(".")[0] in OWN:
             return record
         error = record.exc_info[1] if record.exc_info else None
-        told = f": {place(error)}" if error else ""
-        record.msg = f"{record.levelname.lower()} at {record.filename}:{record.lineno}{told}"
+        cause = f": {place(error)}" if error else ""
+        record.msg = f"{record.levelname.lower()} at {record.filename}:{record.lineno}{cause}"
         record.args, record.exc_info, record.exc_text, record.stack_info = None, None, None, None
         return record
 

@@ -1,4 +1,4 @@
-"""A limit on how many jobs one visitor's address may start in a minute, told in plain words."""
+"""A limit on how many jobs one visitor's address may start in a minute."""
 
 from __future__ import annotations
 

@@ -82,7 +82,7 @@ def change_model(
 
 
 def refuse() -> dict[str, object]:
-    """The view when what it asked for was not taken; other refusals it is told in answer."""
+    """The view when its request was not taken by the queue; other refusals come as answers."""
     return {"refused": waiting_line.BUSY}
 
 

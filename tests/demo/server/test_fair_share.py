@@ -45,7 +45,7 @@ def test_one_address_cannot_fill_the_line_for_others(proxied_url, long_face_clip
         for n in range(12)
     ]
     assert [status for status, _ in answers] == [200] * 8 + [503] * 4
-    assert sentence(answers[-1][1]) == waiting_line.told(8)
+    assert sentence(answers[-1][1]) == waiting_line.share_is_used(8)
     status, body = submit(proxied_url, "detect_faces", [photo, 0.7, None], "9.9.9.9")
     assert status == 200
     with ExitStack() as listeners:  # who leaves ends their jobs
