@@ -52,6 +52,7 @@ def build_page() -> Page:
             for name, tab in TABS.items():
                 with gr.Tab(name):
                     tab.build(above)
+        above.join_consents(page)
         gr.HTML(look.fine_print(photos.machine(), models.names(), photos.signing()))
         with gr.Row(visible=False):
             for endpoints in ENDPOINTS:

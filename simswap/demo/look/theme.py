@@ -9,7 +9,8 @@ from typing import Any
 
 import gradio as gr
 
-PAGE_CSS = Path(__file__).with_name("page.css")
+FOLDER = Path(__file__).parent
+PAGE_CSS = FOLDER / "page.css"
 
 SYSTEM_FONTS = ("system-ui", "-apple-system", "Segoe UI", "Roboto", "sans-serif")
 SYSTEM_MONO_FONTS = ("ui-monospace", "SFMono-Regular", "Menlo", "Consolas", "monospace")
@@ -31,6 +32,12 @@ site that strips metadata, loses that note; an invisible mark on larger faces mo
 Verify tab reads both. {signing}</p>
 </div>
 """
+
+NO_FACE = "No face found in this photo. Try a larger, sharper, front-facing one."
+MISSING_PHOTO = {
+    "source": "There is no source photo yet. Add one of the person to put in.",
+    "target": "There is no target photo yet. Add the photo to put the face into.",
+}
 
 WEBCAM_HINTS = (
     "Add a photo of the person whose face you want, then start the camera. Your browser asks you "
@@ -89,14 +96,16 @@ def build_message() -> gr.HTML:
     return gr.HTML(elem_classes="message", js_on_load=LIVE_REGION_JS)
 
 
-def build_comparison(elem_id: str, max_height: int) -> gr.ImageSlider:
-    """A picture before and after, with a handle between; heights in px."""
-    return gr.ImageSlider(
-        show_label=False,
-        type="filepath",
-        interactive=False,
-        buttons=["fullscreen"],
-        max_height=max_height,
+def build_comparison(elem_id: str, hint: str) -> gr.HTML:
+    """A picture before and after, whole at first; hint: what stands there before the first.
+
+    comparison.js says what its value holds.
+    """
+    return gr.HTML(
+        {},
+        html_template=(FOLDER / "comparison.html").read_text(encoding="utf-8"),
+        js_on_load=(FOLDER / "comparison.js").read_text(encoding="utf-8"),
+        hint=hint,
         elem_id=elem_id,
     )
 
@@ -104,14 +113,6 @@ def build_comparison(elem_id: str, max_height: int) -> gr.ImageSlider:
 def message(*lines: str) -> str:
     """Lines for the visitor, as HTML; they may hold names of uploads."""
     return "".join(f"<p>{html.escape(line)}</p>" for line in lines)
-
-
-def count(num_faces: int) -> str:
-    """What was found in the target photo."""
-    if num_faces == 0:
-        return "No face found in this photo. Try a larger, sharper, front-facing one."
-    advice = " Click one to leave it out." if num_faces > 1 else ""
-    return f"{num_faces} {_faces(num_faces)} found.{advice}"
 
 
 def summary(facts: Mapping[str, Any]) -> list[str]:

@@ -70,11 +70,19 @@ def swap_faces(
     return result, summary
 
 
-@thrifty
 def swap_uploads(
     sources: list[str], target: str | None, choices: Choices
 ) -> tuple[str, dict[str, object]]:
     """Swap in uploaded files. Returns the path of the marked result, and a summary."""
+    path, summary, _ = swap_and_locate(sources, target, choices)
+    return path, summary
+
+
+@thrifty
+def swap_and_locate(
+    sources: list[str], target: str | None, choices: Choices
+) -> tuple[str, dict[str, object], list[list[float]]]:
+    """As `swap_uploads`, and the boxes of the swapped faces (xyxy, shares of width and height)."""
     model = models.by_name(choices.model).name
     options, suffix = choices.swap_options(), _suffix_of(choices.format)
     photos = read_sources(sources)
@@ -88,7 +96,13 @@ def swap_uploads(
     read_notices = [notice for photo in (*photos, target_photo) for notice in photo.notices]
     path, written = write_result(result.image, target_photo, suffix, model)
     summary["notices"] = [*read_notices, *summary["notices"], *written]
-    return path, summary
+    return path, summary, _shares(result)
+
+
+def _shares(result: SwapResult) -> list[list[float]]:
+    height, width = result.image.shape[:2]
+    boxes = [result.faces[number].box for number in result.swapped]
+    return [(box / (width, height, width, height)).round(4).tolist() for box in boxes]
 
 
 def read_sources(paths: list[str]) -> list[Photo]:

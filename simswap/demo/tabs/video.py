@@ -76,7 +76,7 @@ def show_frame(
     number: int,
     model: str,
     *settings: object,
-) -> tuple[tuple[str, str] | None, str]:
+) -> tuple[dict[str, object] | None, str]:
     """A frame before and after (the same without consent), and what is in it."""
     if target is None:
         return None, ""
@@ -86,7 +86,8 @@ def show_frame(
             preview = videos.preview(sources, target["path"], number, _choices(model, settings))
     except gr.Error as error:
         return None, theme.message(error.message)
-    return (preview.before, preview.after or preview.before), video.previewed(preview)
+    shown = {"before": preview.before, "after": preview.after, "faces": []}
+    return shown, video.previewed(preview)
 
 
 def swap_on_page(
@@ -156,6 +157,7 @@ def build(above: Shared) -> None:
             source, target = _build_inputs()
             found = theme.build_message()
             settings = _build_settings()
+            agreed = above.build_consent("video-consent")
             with gr.Row():
                 swap = gr.Button("Swap the video", variant="primary", size="lg", scale=2)
                 cancel = gr.Button("Cancel", size="lg", interactive=False, min_width=90)
@@ -166,7 +168,7 @@ def build(above: Shared) -> None:
     at_once = {"api_visibility": "private", "queue": False, "show_progress": "hidden"}
     shown = {**private, "concurrency_id": "preview", "trigger_mode": "always_last"}
     faces, start, stop, format, crf, *_ = settings
-    given = [above.consent, source, target, above.model, *settings]
+    given = [agreed, source, target, above.model, *settings]
     target.change(
         show_video,
         given,
@@ -174,8 +176,8 @@ def build(above: Shared) -> None:
         **shown,
     )
     format.input(show_quality, format, crf, **at_once)
-    framed = [above.consent, source, target, slider, above.model, *settings]
-    events = (source.change, slider.release, faces.input, above.consent.input, above.model.input)
+    framed = [agreed, source, target, slider, above.model, *settings]
+    events = (source.change, slider.release, faces.input, agreed.change, above.model.input)
     for changed in events:
         changed(show_frame, framed, [frame, seen], **shown)
     outputs = [progress, player, download, said]
@@ -240,9 +242,9 @@ def _build_settings() -> tuple[gr.components.Component, ...]:
     return settings
 
 
-def _build_preview() -> tuple[gr.Slider, gr.ImageSlider, gr.HTML]:
-    gr.HTML(theme.heading("Preview", "Any frame, swapped. Drag the handle to compare."))
-    frame = theme.build_comparison("video-preview", max_height=420)
+def _build_preview() -> tuple[gr.Slider, gr.HTML, gr.HTML]:
+    gr.HTML(theme.heading("Preview", "Any frame, swapped."))
+    frame = theme.build_comparison("video-preview", "A frame of the video appears here.")
     slider = gr.Slider(0, 1, 0, step=1, label="Frame", visible=False, elem_id="video-frame")
     declare(slider, "frame", Number(default=0))
     return slider, frame, theme.build_message()

@@ -123,6 +123,7 @@ def build(above: Shared) -> None:
             source = shared.build_sources("webcam-source")
             faces = gr.Radio(CHOICES, value="all", label="Faces to swap")
             declare(faces, "faces", Text(default="all"))
+            agreed = above.build_consent("webcam-consent")
             gr.HTML(theme.message(*theme.WEBCAM_HINTS), elem_classes="message")
         with gr.Column(scale=6, elem_classes="half"):
             gr.HTML(theme.heading("Camera", "You see yourself as in a mirror."))
@@ -136,7 +137,7 @@ def build(above: Shared) -> None:
                 elem_id="snapshot",
             )
     private = {"api_visibility": "private", "show_progress": "hidden"}
-    asked = [above.consent, source, faces, above.model, view]
+    asked = [agreed, source, faces, above.model, view]
     # In turn. A change during the beginning does not know the session's token yet.
     opening = {"preprocess": False, "concurrency_id": "camera", "concurrency_limit": 1}
     begun = view.begin(begin, asked, view, **opening, **private)
