@@ -25,6 +25,7 @@ from simswap import SimSwapError
 from simswap.demo import models, photo_endpoints, verify_endpoint, video_endpoints
 from simswap.demo.calls import addresses, mcp_tools, waiting_line
 from simswap.demo.calls.page import Page
+from simswap.demo.look import link_preview
 from simswap.demo.look import theme as look
 from simswap.demo.process import quiet_log
 from simswap.demo.server import door, timed_connections, webcam_socket
@@ -75,6 +76,7 @@ def main() -> None:
     """Serve the page until the process ends; ends it if a setting is wrong."""
     addresses.refuse_addresses()
     mcp_tools.install()
+    link_preview.install()
     timed_connections.time_connections()
     try:
         page = queued_page()
@@ -87,6 +89,7 @@ def main() -> None:
         theme=look.theme(),
         css_paths=look.PAGE_CSS,
         js=look.PAGE_JS,
+        favicon_path=link_preview.PICTURE,
         max_file_size=MAX_FILE_BYTES,
         footer_links=["api"],
         ssr_mode=False,

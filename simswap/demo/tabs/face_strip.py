@@ -113,6 +113,14 @@ def picked(strip: object, path: str) -> str:
     return ",".join(map(str, numbers))
 
 
+def picked_one(strip: object, paths: list[str]) -> int | None:
+    """The face that a visitor has picked in the only source photo; None without such a choice."""
+    values = strip if isinstance(strip, dict) else {}
+    numbers = values.get("picked")
+    is_choice = _are_numbers(numbers) and len(numbers) == 1 and paths == [values.get("of")]
+    return numbers[0] if is_choice else None
+
+
 def _are_numbers(value: object) -> bool:
     return isinstance(value, list) and all(type(number) is int for number in value)
 

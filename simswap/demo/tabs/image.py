@@ -67,10 +67,30 @@ def show_faces(target: dict | None, model: str) -> tuple[dict, str]:
     return strip, "" if faces else theme.message(theme.NO_FACE)
 
 
+@thrifty
+def check_sources(source: list[dict] | None, model: str) -> tuple[dict, str]:
+    """The strip to pick one of several people in a single photo, and which photo has no face."""
+    paths = shared.paths(source)
+    try:
+        with readable_errors():
+            found = []
+            for photo in photos.read_sources(paths) if paths else []:
+                found.append((photo, photos.find_faces(photo.image, DEFAULTS.min_score, model)))
+    except gr.Error as error:
+        return face_strip.EMPTY, theme.message(error.message)
+    bad = [number for number, (_, faces) in enumerate(found, start=1) if not faces]
+    said = theme.message(*(theme.NO_SOURCE_FACE.format(number=number) for number in bad))
+    if len(found) == 1 and len(found[0][1]) > 1:
+        photo, faces = found[0]
+        return face_strip.show(photo.image, faces, paths[0], only=0), said
+    return face_strip.EMPTY, said
+
+
 def swap_on_page(
     shown: object,
     is_agreed: bool,
     source: list[dict] | None,
+    source_strip: dict,
     target: dict | None,
     strip: dict,
     model: str,
@@ -94,7 +114,9 @@ def swap_on_page(
             choices = Choices(model=model, faces=faces, **values)
             # What is compared is lossless; the download may be of another kind.
             lossless = replace(choices, format="png")
-            swapped, summary, boxes = photos.swap_and_locate(sources, path, lossless)
+            swapped, summary, boxes = photos.swap_and_locate(
+                sources, path, lossless, face_strip.picked_one(source_strip, sources)
+            )
             result = (swapped, model)
             download = offer(result, choices.format)
     except gr.Error as error:
@@ -127,6 +149,8 @@ def build(above: Shared) -> None:
                 agreed = above.build_consent("consent")
                 swap = gr.Button("Swap", variant="primary", size="lg", elem_id="swap")
             said = theme.build_message()
+            checked = theme.build_message()
+            source_strip = face_strip.build("source-faces", face_strip.OF_SOURCE)
             found, strip = theme.build_message(), face_strip.build("faces", face_strip.OF_TARGET)
             colour, softness = build_settings()
         with gr.Column(scale=6, elem_classes="half"):
@@ -139,7 +163,7 @@ def build(above: Shared) -> None:
     result = gr.State()
     private = {"api_visibility": "private", "preprocess": False, "show_progress": "hidden"}
     in_browser = {"fn": None, "api_visibility": "private"}
-    given = [shown, agreed, source, target, strip, above.model, *settings]
+    given = [shown, agreed, source, source_strip, target, strip, above.model, *settings]
     run = shown.again(
         swap_on_page,
         given,
@@ -150,8 +174,8 @@ def build(above: Shared) -> None:
     )
     run.failure(js=REFUSED_JS, inputs=shown, outputs=[shown, said], **in_browser)
     marking = {"inputs": [shown, source, target], "outputs": [shown, download, said]}
-    changes = (target.change, source.change, strip.input, colour.input, softness.release)
-    for changed in (*changes, agreed.change, above.model.input):
+    changes = (target.change, source.change, source_strip.input, strip.input, agreed.change)
+    for changed in (*changes, colour.input, softness.release, above.model.input):
         changed(js=CHANGED_JS % "false", cancels=run, **marking, **in_browser)
     filled = example.select(
         load_example, outputs=[source, target], api_visibility="private", show_progress="hidden"
@@ -160,6 +184,8 @@ def build(above: Shared) -> None:
         asked(js=CHANGED_JS % "true", cancels=run, **marking, **in_browser)
     for changed in (target.change, above.model.input):
         changed(show_faces, [target, above.model], [strip, found], **private)
+    for changed in (source.change, above.model.input):
+        changed(check_sources, [source, above.model], [source_strip, checked], **private)
     format.input(offer, [result, format], download, **private)
 
 

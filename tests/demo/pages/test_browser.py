@@ -125,6 +125,24 @@ def test_faces_picked_in_the_strip_are_swapped_by_themselves(page):
     expect(page.get_by_text("Swapped 1 of 2 faces in")).to_be_visible(timeout=PATIENCE)
 
 
+def test_of_two_people_in_the_source_photo_one_is_picked(page):
+    swap(page, "two_portraits.jpg", "astronaut.jpg")
+    strip = page.get_by_role("group", name="Faces in the source photo")
+    expect(strip.get_by_role("button")).to_have_count(2, timeout=PATIENCE)
+    first = page.locator("#result .compare-after").get_attribute("src")
+    strip.locator("[aria-pressed=false]").click()
+    expect(page.locator("#result .compare-after")).not_to_have_attribute(
+        "src", first, timeout=PATIENCE
+    )
+    expect(comparison(page, ":not(.stale)")).to_be_visible(timeout=PATIENCE)
+
+
+def test_a_source_photo_without_a_face_is_told_at_once(page, tmp_path: Path):
+    Image.new("RGB", (200, 200), "teal").save(tmp_path / "teal.png")
+    upload(page, "source", tmp_path / "teal.png")
+    expect(page.get_by_text("No face found in source photo 1")).to_be_visible(timeout=PATIENCE)
+
+
 def test_without_a_picked_face_nothing_is_swapped(page):
     swap(page, "grace_hopper.jpg", "two_portraits.jpg")
     page.get_by_role("button", name="None").click()
