@@ -25,6 +25,7 @@ from simswap import SimSwapError
 from simswap.demo import models, photo_endpoints, verify_endpoint, video_endpoints
 from simswap.demo.calls import addresses, mcp_tools, sessions, waiting_line
 from simswap.demo.calls.page import Page
+from simswap.demo.look import link_preview
 from simswap.demo.look import theme as look
 from simswap.demo.process import quiet_log
 from simswap.demo.server import door, timed_connections, upload_limits, webcam_socket
@@ -53,6 +54,7 @@ def build_page() -> Page:
             for name, tab in TABS.items():
                 with gr.Tab(name):
                     tab.build(above)
+        above.join_consents(page)
         gr.HTML(look.fine_print(photos.machine(), models.names(), photos.signing()))
         with gr.Row(visible=False):
             for endpoints in ENDPOINTS:
@@ -76,6 +78,7 @@ def main() -> None:
     addresses.refuse_addresses()
     mcp_tools.install()
     upload_limits.bound_progress()
+    link_preview.install()
     try:
         timed_connections.time_connections(Proxies())
         page = queued_page()
@@ -88,6 +91,7 @@ def main() -> None:
         theme=look.theme(),
         css_paths=look.PAGE_CSS,
         js=look.PAGE_JS,
+        favicon_path=link_preview.PICTURE,
         max_file_size=MAX_FILE_BYTES,
         state_session_capacity=sessions.CAPACITY,
         footer_links=["api"],

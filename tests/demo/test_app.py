@@ -250,7 +250,7 @@ def test_face_picture_stays_inside_the_photo():
     image = np.zeros((40, 60, 3), np.uint8)
     landmarks = np.zeros((5, 2), np.float32)
     faces = [Face(np.array([-9, -9, 30, 30], np.float32), landmarks, 0.9)] * 2
-    strip = face_strip.show(image, faces, "largest")
+    strip = face_strip.show(image, faces, "photo.jpg", only=0)
     assert all(uri.startswith("data:image/jpeg;base64,") for uri in strip["faces"])
     assert (len(strip["faces"]), strip["picked"]) == (2, [0])
 

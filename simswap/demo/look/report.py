@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import html
 from collections.abc import Sequence
+from pathlib import Path
+from urllib.parse import quote
 
 from simswap.verify.report import Report, details, headline
 
 # What a glance shows of each verdict; the words beside it say the same.
 SIGNS = {
-    "marked": "✓",
+    "marked": "AI",
     "signed": "i",
     "altered": "!",
     "unchecked": "?",
@@ -18,9 +20,17 @@ SIGNS = {
 }
 
 
-def show(report: Report) -> str:
-    """A report."""
-    return _card(report.verdict, headline(report), details(report), _timeline(report))
+WORKING = "<p>Looking at the file…</p>"
+# Kinds of photos that every browser shows.
+SHOWN = {".png", ".jpg", ".jpeg", ".webp", ".gif"}
+
+
+def show(report: Report, path: str | None = None) -> str:
+    """A report; path: the uploaded file, shown beside it if it is a photo of a usual kind."""
+    shown = ""
+    if path and report.kind == "photo" and Path(path).suffix.lower() in SHOWN:
+        shown = f'<img src="gradio_api/file={quote(path)}" alt="The photo that was looked at">'
+    return _card(report.verdict, headline(report), details(report), _timeline(report) + shown)
 
 
 def show_error(message: str) -> str:
@@ -30,10 +40,10 @@ def show_error(message: str) -> str:
 
 def _card(verdict: str, title: str, lines: Sequence[str], more: str = "") -> str:
     items = "".join(f"<li>{html.escape(line)}</li>" for line in lines)
-    details = f"<ul>{items}</ul>" if lines else ""
+    details = f"<details><summary>Details</summary><ul>{items}</ul></details>" if lines else ""
     return (
         f'<div class="report {verdict}"><span aria-hidden="true">{SIGNS[verdict]}</span>'
-        f"<div><p>{html.escape(title)}</p>{details}{more}</div></div>"
+        f"<div><p>{html.escape(title)}</p>{more}{details}</div></div>"
     )
 
 

@@ -3,34 +3,60 @@
 from __future__ import annotations
 
 import html
+import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 import gradio as gr
 
-PAGE_CSS = Path(__file__).with_name("page.css")
+FOLDER = Path(__file__).parent
+PAGE_CSS = FOLDER / "page.css"
 
 SYSTEM_FONTS = ("system-ui", "-apple-system", "Segoe UI", "Roboto", "sans-serif")
 SYSTEM_MONO_FONTS = ("ui-monospace", "SFMono-Regular", "Menlo", "Consolas", "monospace")
 
 HEADER = """
 <header>
-  <h1>SimSwap</h1>
-  <p>Put one person's face into a photo of another, who keeps pose, expression, light and hair.</p>
+  <svg viewBox="0 0 48 48" width="44" height="44" aria-hidden="true">
+    <rect width="48" height="48" rx="12" fill="#115e59"/>
+    <circle cx="19" cy="24" r="11" fill="#5eead4"/>
+    <circle cx="29" cy="24" r="11" fill="#fdba74" fill-opacity="0.85"/>
+  </svg>
+  <div>
+    <h1>SimSwap</h1>
+    <p>Any face, in any photo: the new face keeps the old one's pose, expression and light.</p>
+  </div>
 </header>
 """
 
 FINE_PRINT = """
 <div class="fine-print">
-<p>Runs on {machine} with {models}. Photos and results are deleted from this server after
-about an hour and are used for nothing else.</p>
-<p>For research only: use photos of people who have agreed to it, and say that a result is synthetic
-when you show it. Each result says in its metadata that a trained model made it. A screenshot, or a
-site that strips metadata, loses that note; an invisible mark on larger faces mostly stays, and the
-Verify tab reads both. {signing}</p>
+<p>Runs on {machine} with {models}. Photos and results are deleted after about an hour and used for
+nothing else. Use photos of people who have agreed, and say that a result is synthetic: each one is
+marked as such, and the Verify tab reads the marks.</p>
+<p class="links">{links}</p>
+<details><summary>How results are marked</summary><p>Each result says in its metadata that a trained
+model made it; larger faces also carry an invisible mark, which mostly outlives a screenshot.
+{signing}</p></details>
 </div>
 """
+
+# Beside the paper, all are files of this repository: on a Space they lie beside the page.
+PAPER = "https://arxiv.org/abs/2106.06340"
+PAGES = {
+    "Model card": "assets/models/simswap-lite-128/README.md",
+    "Licence": "LICENSE",
+    "Responsible use": "README.md#responsible-use",
+}
+
+NO_FACE = "No face found in this photo. Try a larger, sharper, front-facing one."
+NO_SOURCE_FACE = "No face found in source photo {number}. Try a larger, sharper, front-facing one."
+MISSING_PHOTO = {
+    "source": "There is no source photo yet. Add one of the person to put in.",
+    "target": "There is no target photo yet. Add the photo to put the face into.",
+}
 
 WEBCAM_HINTS = (
     "Add a photo of the person whose face you want, then start the camera. Your browser asks you "
@@ -89,14 +115,16 @@ def build_message() -> gr.HTML:
     return gr.HTML(elem_classes="message", js_on_load=LIVE_REGION_JS)
 
 
-def build_comparison(elem_id: str, max_height: int) -> gr.ImageSlider:
-    """A picture before and after, with a handle between; heights in px."""
-    return gr.ImageSlider(
-        show_label=False,
-        type="filepath",
-        interactive=False,
-        buttons=["fullscreen"],
-        max_height=max_height,
+def build_comparison(elem_id: str, hint: str) -> gr.HTML:
+    """A picture before and after, whole at first; hint: what stands there before the first.
+
+    comparison.js says what its value holds.
+    """
+    return gr.HTML(
+        {},
+        html_template=(FOLDER / "comparison.html").read_text(encoding="utf-8"),
+        js_on_load=(FOLDER / "comparison.js").read_text(encoding="utf-8"),
+        hint=hint,
         elem_id=elem_id,
     )
 
@@ -104,14 +132,6 @@ def build_comparison(elem_id: str, max_height: int) -> gr.ImageSlider:
 def message(*lines: str) -> str:
     """Lines for the visitor, as HTML; they may hold names of uploads."""
     return "".join(f"<p>{html.escape(line)}</p>" for line in lines)
-
-
-def count(num_faces: int) -> str:
-    """What was found in the target photo."""
-    if num_faces == 0:
-        return "No face found in this photo. Try a larger, sharper, front-facing one."
-    advice = " Click one to leave it out." if num_faces > 1 else ""
-    return f"{num_faces} {_faces(num_faces)} found.{advice}"
 
 
 def summary(facts: Mapping[str, Any]) -> list[str]:
@@ -123,10 +143,23 @@ def summary(facts: Mapping[str, Any]) -> list[str]:
 
 
 def fine_print(machine: str, models: Sequence[str], signing: str) -> str:
-    """What the page runs on, what to use it for, and who signs."""
+    """What the page runs on, what to use it for, what to read, and who signs."""
     named = f"the model{'s' if len(models) > 1 else ''} {', '.join(models)}"
     texts = {"machine": machine, "models": named, "signing": signing}
-    return FINE_PRINT.format(**{name: html.escape(text) for name, text in texts.items()})
+    safe = {name: html.escape(text) for name, text in texts.items()}
+    return FINE_PRINT.format(links=_links(), **safe)
+
+
+def _links() -> str:
+    """To the paper; and to this code's own pages, where it runs as a Space that has them."""
+    links = {"Paper": PAPER}
+    if space := os.environ.get("SPACE_ID"):
+        place = f"https://huggingface.co/spaces/{quote(space)}/blob/main/"
+        links |= {name: place + file for name, file in PAGES.items()}
+    return " · ".join(
+        f'<a href="{address}" target="_blank" rel="noopener">{name}</a>'
+        for name, address in links.items()
+    )
 
 
 def _faces(number: int) -> str:

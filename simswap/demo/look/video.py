@@ -8,6 +8,7 @@ from PIL import Image
 
 from simswap import VideoProgress, VideoReport
 from simswap.demo.look import pictures, theme
+from simswap.demo.services import video_limits
 from simswap.demo.services.videos import Preview
 from simswap.video.source.info import VideoInfo
 from simswap.video.words import clock, told
@@ -49,16 +50,18 @@ def found(info: VideoInfo) -> str:
     """What a video holds, for its visitor."""
     kind = f"{info.width}x{info.height}, {float(info.frame_rate):.4g} frames/s"
     frames = "1 frame" if info.num_frames == 1 else f"{info.num_frames} frames"
-    return theme.message(f"{clock(info.duration)} min, {kind}, {frames}.", *info.notices)
+    length = f"{info.duration:.3g} s" if info.duration < 60 else f"{clock(info.duration)} min"
+    allowed = video_limits.allowed_seconds()
+    part = f"Up to {allowed:g} s are swapped at a time: choose the part below."
+    notices = [*info.notices, *([part] if info.duration > allowed else [])]
+    return theme.message(f"{length}, {kind}, {frames}.", *notices)
 
 
 def previewed(frame: Preview) -> str:
     """What the previewed frame shows."""
     place = f"At {frame.seconds:.2f} s: "
     if frame.after is None:
-        return theme.message(
-            place + "as it is. To see it swapped, add a source and tick the box above."
-        )
+        return theme.message(place + "as it is. To see it swapped, add a source and tick the box.")
     if not frame.num_faces:
         return theme.message(place + "no face; such frames stay as they are.")
     faces = "face" if frame.num_faces == 1 else "faces"

@@ -149,6 +149,7 @@ function noticeFrames(mine) {
 function send() {
   const now = performance.now();
   const isLost = !socket && sentAt !== null && now - sentAt > PATIENCE;
+  if (element.offsetParent === null) return; // another tab of the page is open
   if (state !== "on" || !hasNewFrame || (sentAt !== null && !isLost) || undrawn > 1) return;
   if (socket && socket.readyState !== WebSocket.OPEN) return;
   const scale = Math.min(1, LONG_SIDE / Math.max(video.videoWidth, video.videoHeight));
@@ -227,7 +228,7 @@ function showFigures() {
   const fps = (lags.length * 1000) / passed;
   const way = socket ? "" : ", by Gradio's stream";
   part(".camera-figures").textContent =
-    `${fps.toFixed(0)} pictures a second, ${middle.toFixed(0)} ms behind${way}`;
+    `${fps.toFixed(0)} per second, ${(middle / 1000).toFixed(2)} s behind${way}`;
   figuresAt = performance.now();
   lags = [];
 }

@@ -27,6 +27,7 @@ def open_session(last: object, sources: list[str], choices: Choices) -> LiveSess
     last: the token of the page's last session, which then ends.
     """
     session = LiveSession(*_way_to_swap(sources, choices))
+    session.made_of = (sources, choices)
     with suppress(OptionError):
         sessions.end(sessions.shown(last))
     sessions.open(session.token, session)
@@ -35,7 +36,9 @@ def open_session(last: object, sources: list[str], choices: Choices) -> LiveSess
 
 def change_session(session: LiveSession, sources: list[str], choices: Choices) -> None:
     """Let a session, which keeps its token, go on as a new one would begin."""
-    session.change(*_way_to_swap(sources, choices))
+    if (sources, choices) != session.made_of:
+        session.change(*_way_to_swap(sources, choices))
+        session.made_of = (sources, choices)
 
 
 def _way_to_swap(sources: list[str], choices: Choices) -> tuple[SwapStream, str]:

@@ -48,12 +48,14 @@ class LiveSession:
     Attributes:
         token: proves to the socket that the page which asks is the one that opened the session.
         model: name of the model at work, which each frame's synthetic mark tells.
+        made_of: what the swap was made of, for whoever made it; two that are equal swap alike.
         newest: the last frame that it answered, [H, W, 3] uint8 RGB; None before the first.
     """
 
     def __init__(self, swap: SwapStream, model: str) -> None:
         """Begin a session; see `change`."""
         self.token = secrets.token_urlsafe(24)
+        self.made_of: object = None
         self.last_used = time.monotonic()
         self._frame = np.empty(0)
         self._busy = threading.Lock()

@@ -69,11 +69,23 @@ def swap_faces(
     return result, summary
 
 
-@thrifty
 def swap_uploads(
     sources: list[str], target: str | None, choices: Choices
 ) -> tuple[str, dict[str, object]]:
     """Swap in uploaded files. Returns the path of the marked result, and a summary."""
+    path, summary, _ = swap_and_locate(sources, target, choices)
+    return path, summary
+
+
+@thrifty
+def swap_and_locate(
+    sources: list[str], target: str | None, choices: Choices, source_face: int | None = None
+) -> tuple[str, dict[str, object], list[list[float]]]:
+    """As `swap_uploads`, and the boxes of the swapped faces (xyxy, shares of width and height).
+
+    source_face: which one of the first source photo is meant, numbered as detection does it; None
+    is the largest.
+    """
     model = models.by_name(choices.model).name
     options, suffix = choices.swap_options(), suffix_of(choices.format)
     photos = read_sources(sources)
@@ -81,13 +93,42 @@ def swap_uploads(
         raise OptionError("There is no target photo yet. Add the photo to put the face into.")
     target_photo = read_upload(target)
     images = [photo.image for photo in photos]
+    if source_face is not None:
+        images[0] = _without_others(images[0], source_face, model)
     result, summary = swap_faces(images, target_photo.image, options, model)
     del images
     target_photo = replace(target_photo, image=result.image)  # lets go of the photo's own pixels
     read_notices = [notice for photo in (*photos, target_photo) for notice in photo.notices]
     path, written = write_result(result.image, target_photo, suffix, model)
     summary["notices"] = [*read_notices, *summary["notices"], *written]
-    return path, summary
+    return path, summary, _shares(result)
+
+
+def _without_others(image: np.ndarray, number: int, model: str) -> np.ndarray:
+    """A photo ([H, W, 3] uint8 RGB) of which one face is left, by its number."""
+    faces = find_faces(image, SwapOptions().min_score, model)
+    if not 0 <= number < len(faces):
+        raise OptionError(
+            f"There is no face number {number}: the source photo shows {len(faces)}. Choose again."
+        )
+    painted = image.copy()
+    for face in faces:
+        painted[_inside(face, image)] = 0
+    kept = _inside(faces[number], image)
+    painted[kept] = image[kept]
+    return painted
+
+
+def _inside(face: Face, image: np.ndarray) -> tuple[slice, slice]:
+    """The part of a photo that is a face's box."""
+    x0, y0, x1, y1 = np.maximum(face.box, 0).astype(int)
+    return slice(y0, y1 + 1), slice(x0, x1 + 1)
+
+
+def _shares(result: SwapResult) -> list[list[float]]:
+    height, width = result.image.shape[:2]
+    boxes = [result.faces[number].box for number in result.swapped]
+    return [(box / (width, height, width, height)).round(4).tolist() for box in boxes]
 
 
 def read_sources(paths: list[str]) -> list[Photo]:

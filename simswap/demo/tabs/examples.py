@@ -1,30 +1,39 @@
-"""The example photos, as a row of buttons that show a source and a target each."""
+"""The examples, as cards that show what comes of a tap: two photos and the swap."""
 
 from __future__ import annotations
 
-import shutil
-from pathlib import Path
-
+import numpy as np
 from PIL import Image
+from spaces.config import Config
 
-from simswap import OptionError
+from simswap import SimSwapError
+from simswap.demo import models
 from simswap.demo.look.pictures import data_uri
-from simswap.demo.services.uploads import new_folder
+from simswap.demo.services.shipped import FOLDER, PAIRS, copies
 
-FOLDER = Path(__file__).parents[3] / "assets" / "examples"
-PAIRS = (
-    ("grace_hopper.jpg", "astronaut.jpg", "Grace Hopper's face in a portrait of Eileen Collins"),
-    ("astronaut.jpg", "grace_hopper.jpg", "Eileen Collins' face in a portrait of Grace Hopper"),
-    ("astronaut.jpg", "two_portraits.jpg", "Eileen Collins' face in a picture of two people"),
+__all__ = ["HTML", "JS", "copies", "show"]
+
+# What is shown of a photo: left, top, right, bottom, in pixels.
+CROPS = {
+    "grace_hopper.jpg": (110, 50, 430, 370),
+    "astronaut.jpg": (90, 0, 360, 270),
+    "two_portraits.jpg": (90, 0, 960, 435),
+}
+NAMES = (
+    ("Grace Hopper", "Eileen Collins", "Grace Hopper's face in a portrait of Eileen Collins"),
+    ("Grace Hopper", "Two people", "Grace Hopper's face in a picture of two people"),
 )
+SIDE = 240  # px of a card's pictures, twice what the page shows
 
 HTML = """
-<p class="label">Or start from an example</p>
 <div class="examples">
 ${value.map((example, number) => `
-  <button type="button" data-example="${number}" aria-label="${example.name}">
-    <img src="${example.source}" alt=""><span aria-hidden="true">&rarr;</span>
-    <img src="${example.target}" alt="">
+  <button type="button" data-example="${number}" aria-label="Try: ${example.name}">
+    <span><img src="${example.source}" alt=""><small>${example.source_name}</small></span>
+    <b aria-hidden="true">+</b>
+    <span><img src="${example.target}" alt=""><small>${example.target_name}</small></span>
+    <b aria-hidden="true">=</b>
+    <span class="outcome"><img src="${example.result}" alt=""><small>${example.word}</small></span>
   </button>
 `).join("")}
 </div>
@@ -39,27 +48,41 @@ element.addEventListener("click", (event) => {
 
 
 def show() -> list[dict[str, str]]:
-    """What the row shows."""
-    return [
-        {"source": _picture(source), "target": _picture(target), "name": name}
-        for source, target, name in PAIRS
-    ]
+    """What the cards show."""
+    return [_card(*pair, *names) for pair, names in zip(PAIRS, NAMES, strict=True)]
 
 
-def copies(number: object) -> tuple[list[str], str]:
-    """The source photos and the target photo of an example, copied to where uploads are.
+def _card(
+    source: str, target: str, source_name: str, target_name: str, name: str
+) -> dict[str, str]:
+    photos = {part: _read(part) for part in (source, target)}
+    result = _swapped(photos[source], photos[target])
+    return {
+        "source": _picture(source, photos[source]),
+        "target": _picture(target, photos[target]),
+        "result": _picture(target, photos[target] if result is None else result),
+        "word": "Try it" if result is None else "Swapped: try it",
+        "source_name": source_name,
+        "target_name": target_name,
+        "name": name,
+    }
 
-    Raises OptionError if there is no such example.
-    """
-    if type(number) is not int or not 0 <= number < len(PAIRS):
-        raise OptionError(f"There is no such example; they are numbered 0 to {len(PAIRS) - 1}.")
-    folder = new_folder()
-    source, target, _ = PAIRS[number]
-    for name in (source, target):
-        shutil.copyfile(FOLDER / name, folder / name)
-    return [str(folder / source)], str(folder / target)
+
+def _read(name: str) -> np.ndarray:
+    with Image.open(FOLDER / name) as photo:
+        return np.array(photo.convert("RGB"))
 
 
-def _picture(name: str) -> str:
-    with Image.open(FOLDER / name) as picture:
-        return data_uri(picture)
+def _swapped(source: np.ndarray, target: np.ndarray) -> np.ndarray | None:
+    """The swap, made when the page is built: none is shipped. None where it cannot be made."""
+    if Config.zero_gpu:  # lent to visitors' calls only
+        return None
+    swapper = models.by_name(None)
+    try:
+        return swapper.swap_image(target, swapper.identity_of(source)).image
+    except SimSwapError:  # a model that finds no face, or an operator who denies this one
+        return None
+
+
+def _picture(name: str, photo: np.ndarray) -> str:
+    return data_uri(Image.fromarray(photo).crop(CROPS[name]), SIDE)

@@ -1,26 +1,36 @@
-"""A row of toggle buttons, one for each face of the target photo.
+"""A row of toggle buttons, one for each face of a photo, left to right as the photo shows them.
 
-Its value is {"faces": [image URIs], "picked": [face numbers]}.
+Its value is {"of": path of the photo, "faces": [image URIs], "numbers": [face numbers, as detection
+counts them], "picked": [face numbers]}; "faces" and "numbers" belong together.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 
+import gradio as gr
 import numpy as np
 from PIL import Image
 
 from simswap import Face, OptionError
 from simswap.demo.look.pictures import data_uri
 
-EMPTY: dict[str, list] = {"faces": [], "picked": []}
+EMPTY: dict[str, object] = {"of": None, "faces": [], "numbers": [], "picked": []}
 MARGIN = 0.25  # of the face's longer side, on each side of it
 
 HTML = """
-<div class="face-strip" role="group" aria-label="Faces in the target photo">
-${value.faces.map((uri, number) => `
-  <button type="button" data-face="${number}" aria-label="Face ${number + 1}"
-    aria-pressed="${value.picked.includes(number)}"><img src="${uri}" alt=""></button>
+<div class="strip-head">
+  <p>${value.faces.length === 1 ? words.one
+    : `${value.picked.length} of ${value.faces.length} ${words.many}`}</p>
+  ${words.all && value.faces.length > 1 ? `
+    <button type="button" data-pick="all">All</button>
+    <button type="button" data-pick="none">None</button>` : ""}
+</div>
+<div class="face-strip" role="group" aria-label="${words.group}">
+${value.faces.map((uri, place) => `
+  <button type="button" data-face="${value.numbers[place]}" aria-label="Face ${place + 1}"
+    aria-pressed="${value.picked.includes(value.numbers[place])}"
+    ><img src="${uri}" alt=""></button>
 `).join("")}
 </div>
 """
@@ -28,53 +38,102 @@ ${value.faces.map((uri, number) => `
 # The template is drawn anew after each change, so the pressed button gets its focus back.
 JS = """
 element.addEventListener("click", (event) => {
-  const button = event.target.closest("[data-face]");
+  const button = event.target.closest("[data-face], [data-pick]");
   if (!button) return;
-  const face = Number(button.dataset.face);
-  const others = props.value.picked.filter((number) => number !== face);
-  const picked = others.length < props.value.picked.length ? others : [...others, face];
-  props.value = { faces: props.value.faces, picked: picked };
+  const value = props.value;
+  const { face, pick } = button.dataset;
+  let picked = pick === "all" ? [...value.numbers] : [];
+  if (face !== undefined) {
+    picked = value.picked.filter((number) => number !== Number(face));
+    if (picked.length === value.picked.length) picked.push(Number(face));
+    if (props.words.single) picked = [Number(face)];
+  }
+  props.value = { ...value, picked: picked };
   trigger("input");
-  requestAnimationFrame(() => element.querySelector(`[data-face="${face}"]`)?.focus());
+  const again = face === undefined ? `[data-pick="${pick}"]` : `[data-face="${face}"]`;
+  requestAnimationFrame(() => element.querySelector(again)?.focus());
 });
 """
 
-# (choice, strip) -> strip: show which faces a choice means.
-PICK_BY_CHOICE_JS = """
-(choice, strip) => {
-  const all = strip.faces.map((_, number) => number);
-  const picked = { all: all, largest: all.slice(0, 1) }[choice] ?? strip.picked;
-  return { faces: strip.faces, picked: picked };
+OF_TARGET = {
+    "group": "Faces in the target photo",
+    "one": "1 face found.",
+    "many": "faces will be swapped. Tap a face to change that.",
+    "all": True,
 }
-"""
+OF_SOURCE = {
+    "group": "Faces in the source photo",
+    "one": "",
+    "many": "faces is used. Tap another to use that.",
+    "single": True,
+}
 
 
-def show(image: np.ndarray, faces: Sequence[Face], choice: str) -> dict[str, list]:
-    """The strip for a photo ([H, W, 3] uint8 RGB) and its faces, all or the largest picked."""
-    picked = list(range(len(faces)))
+def build(elem_id: str, words: dict[str, object]) -> gr.HTML:
+    """A strip, empty as yet; words: what it says, and how many faces may be picked."""
+    return gr.HTML(
+        EMPTY,
+        html_template=HTML,
+        js_on_load=JS,
+        elem_id=elem_id,
+        elem_classes="strip",
+        words=words,
+    )
+
+
+def show(
+    image: np.ndarray, faces: Sequence[Face], path: str, only: int | None = None
+) -> dict[str, object]:
+    """The strip for a photo ([H, W, 3] uint8 RGB) and its faces; all picked, or one (by number)."""
+    numbers = sorted(range(len(faces)), key=lambda number: float(faces[number].box[[0, 2]].sum()))
     return {
-        "faces": [_picture(image, face) for face in faces],
-        "picked": picked[:1] if choice == "largest" else picked,
+        "of": path,
+        "faces": [_picture(image, faces[number]) for number in numbers],
+        "numbers": numbers,
+        "picked": numbers if only is None else [only],
     }
 
 
-def picked(strip: object) -> str:
-    """The faces that a visitor has picked, as `parse_faces` reads them.
+def picked(strip: object, path: str) -> str:
+    """The faces that a visitor has picked in a photo, as `parse_faces` reads them.
 
-    Raises OptionError if the browser sent something else.
+    That is all as long as the strip is of another photo: this one's faces are on their way.
+    Raises OptionError for none, or if the browser sent something else.
     """
-    numbers = strip.get("picked") if isinstance(strip, dict) else None
-    if not isinstance(numbers, list) or not all(type(number) is int for number in numbers):
+    values = strip if isinstance(strip, dict) else {}
+    numbers, found = values.get("picked"), values.get("numbers")
+    if not _are_numbers(numbers) or not _are_numbers(found):
         raise OptionError("Which faces were picked cannot be read. Choose the photo again.")
+    if values.get("of") != path:
+        return "all"
+    if set(numbers) == set(found):
+        return "all"
+    if not numbers:
+        raise OptionError("Pick at least one face to swap.")
     return ",".join(map(str, numbers))
 
 
+def picked_one(strip: object, paths: list[str]) -> int | None:
+    """The face that a visitor has picked in the only source photo; None without such a choice."""
+    values = strip if isinstance(strip, dict) else {}
+    numbers = values.get("picked")
+    is_choice = _are_numbers(numbers) and len(numbers) == 1 and paths == [values.get("of")]
+    return numbers[0] if is_choice else None
+
+
+def _are_numbers(value: object) -> bool:
+    return isinstance(value, list) and all(type(number) is int for number in value)
+
+
 def _picture(image: np.ndarray, face: Face) -> str:
-    """A square around the face, as the data URI of a JPEG."""
+    """A square around the face, as the data URI of a JPEG; black where it leaves the photo."""
     x0, y0, x1, y1 = face.box
     half = (0.5 + MARGIN) * max(x1 - x0, y1 - y0)
     x, y = (x0 + x1) / 2, (y0 + y1) / 2
     height, width = image.shape[:2]
-    left, top = max(int(x - half), 0), max(int(y - half), 0)
-    right, bottom = min(int(x + half) + 1, width), min(int(y + half) + 1, height)
-    return data_uri(Image.fromarray(image[top:bottom, left:right]))
+    square = [int(x - half), int(y - half), int(x + half) + 1, int(y + half) + 1]
+    inside = [max(square[0], 0), max(square[1], 0), min(square[2], width), min(square[3], height)]
+    picture = Image.new("RGB", (square[2] - square[0], square[3] - square[1]))
+    part = Image.fromarray(image[inside[1] : inside[3], inside[0] : inside[2]])
+    picture.paste(part, (inside[0] - square[0], inside[1] - square[1]))
+    return data_uri(picture)

@@ -1,12 +1,18 @@
-"""The Image tab: photos in, a photo out."""
+"""The Image tab: photos in, a photo out.
+
+comparison.js says when to swap: at a click, and by itself once something has changed after that.
+"""
 
 from __future__ import annotations
 
+import json
 from dataclasses import replace
 
 import gradio as gr
 
+from simswap import OptionError
 from simswap.demo import consent, models
+from simswap.demo.calls import waiting_line
 from simswap.demo.calls.arguments import File, Flag, Number, Numbers, Parts, Text, declare
 from simswap.demo.calls.failures import readable_errors, thrifty
 from simswap.demo.choices import DEFAULTS, Choices
@@ -16,15 +22,24 @@ from simswap.demo.services.uploads import read_upload
 from simswap.demo.tabs import examples, face_strip, shared
 from simswap.demo.tabs.shared import Shared
 
-CHOICES = [("All faces", "all"), ("Largest face", "largest"), ("Faces I pick", "picked")]
 FORMATS = [("PNG", "png"), ("JPEG", "jpeg")]
 # Of Choices: what the tab's own components give.
 SETTINGS = {
-    "faces": Text(default="all"),
     "format": Text(default="png"),
     "match_colour": Flag(default=DEFAULTS.match_colour),
     "mask_softness": Number(default=DEFAULTS.mask_softness),
 }
+# (shown, source, target) -> shown, download, said: what was there is out of date.
+CHANGED_JS = """
+(shown, source, target) => [
+  { ...shown, mark: Math.random(), ready: Boolean(source?.length && target), isAsked: %s },
+  { __type__: "update", interactive: false },
+  "",
+]
+"""
+REFUSED_JS = f"""
+(shown) => [{{ mark: shown?.mark, missing: "" }}, {json.dumps(theme.message(waiting_line.BUSY))}]
+"""
 
 
 # Callbacks of the page. They take what the browser sends as it is (preprocess=False), since
@@ -38,40 +53,78 @@ def load_example(event: gr.EventData) -> tuple[list[str], str]:
 
 
 @thrifty
-def show_faces(target: dict | None, choice: str, model: str) -> tuple[dict, str, str]:
-    """The strip of faces, a message, and the choice (picks are gone with their photo)."""
-    choice = "largest" if choice == "largest" else "all"
+def show_faces(target: dict | None, model: str) -> tuple[dict, str]:
+    """The strip of faces, and a message if there is none."""
     if target is None:
-        return face_strip.EMPTY, "", choice
+        return face_strip.EMPTY, ""
     try:
         with readable_errors():
             image = read_upload(target["path"]).image
             faces = photos.find_faces(image, DEFAULTS.min_score, model)
     except gr.Error as error:
-        return face_strip.EMPTY, theme.message(error.message), choice
-    return face_strip.show(image, faces, choice), theme.message(theme.count(len(faces))), choice
+        return face_strip.EMPTY, theme.message(error.message)
+    strip = face_strip.show(image, faces, target["path"])
+    return strip, "" if faces else theme.message(theme.NO_FACE)
+
+
+@thrifty
+def check_sources(source: list[dict] | None, model: str) -> tuple[dict, str]:
+    """The strip to pick one of several people in a single photo, and which photo has no face."""
+    paths = shared.paths(source)
+    try:
+        with readable_errors():
+            found = []
+            for photo in photos.read_sources(paths) if paths else []:
+                found.append((photo, photos.find_faces(photo.image, DEFAULTS.min_score, model)))
+    except gr.Error as error:
+        return face_strip.EMPTY, theme.message(error.message)
+    bad = [number for number, (_, faces) in enumerate(found, start=1) if not faces]
+    said = theme.message(*(theme.NO_SOURCE_FACE.format(number=number) for number in bad))
+    if len(found) == 1 and len(found[0][1]) > 1:
+        photo, faces = found[0]
+        return face_strip.show(photo.image, faces, paths[0], only=0), said
+    return face_strip.EMPTY, said
 
 
 def swap_on_page(
+    shown: object,
     is_agreed: bool,
     source: list[dict] | None,
+    source_strip: dict,
     target: dict | None,
     strip: dict,
     model: str,
     *settings: object,
-) -> tuple[tuple[str, str], tuple[str, str], gr.DownloadButton, str]:
-    """The before/after pair, the result (see `offer`), its download, and what happened."""
-    consent.check_ticked(is_agreed)
-    model = models.by_name(model).name
-    choices = Choices(model=model, **dict(zip(SETTINGS, settings, strict=True)))
-    if choices.faces == "picked":
-        choices = replace(choices, faces=face_strip.picked(strip))
-    photos.suffix_of(choices.format)  # refused before the work
-    path = target and target["path"]
-    lossless = replace(choices, format="png")  # what is compared; the download may be another
-    swapped, summary = photos.swap_uploads(shared.paths(source), path, lossless)
-    result, lines = (swapped, model), theme.summary(summary)
-    return (path, swapped), result, offer(result, choices.format), theme.message(*lines)
+) -> tuple[dict[str, object], tuple[str, str] | None, gr.DownloadButton, str]:
+    """What the comparison shows, the result (see `offer`), its download, and what happened."""
+    mark = {"mark": shown.get("mark") if isinstance(shown, dict) else None}
+    sources, path = shared.paths(source), target and target["path"]
+    missing = ""
+    try:
+        with readable_errors():
+            missing = "target" if sources else "source"
+            if not (sources and path):
+                raise OptionError(theme.MISSING_PHOTO[missing])
+            missing = "consent"
+            consent.check_ticked(is_agreed, [*sources, path])
+            missing = "faces"
+            model, faces = models.by_name(model).name, face_strip.picked(strip, path)
+            missing = ""
+            values = dict(zip(SETTINGS, settings, strict=True))
+            choices = Choices(model=model, faces=faces, **values)
+            photos.suffix_of(choices.format)  # refused before the work
+            # What is compared is lossless; the download may be of another kind.
+            lossless = replace(choices, format="png")
+            swapped, summary, boxes = photos.swap_and_locate(
+                sources, path, lossless, face_strip.picked_one(source_strip, sources)
+            )
+            result = (swapped, model)
+            download = offer(result, choices.format)
+    except gr.Error as error:
+        refusal = {**mark, "missing": missing}
+        return refusal, gr.skip(), gr.skip(), theme.message(error.message)
+    compared = {**mark, "before": path, "after": swapped, "faces": boxes}
+    return compared, result, download, theme.message(*theme.summary(summary))
 
 
 def offer(result: tuple[str, str] | None, format: str) -> gr.DownloadButton:
@@ -89,66 +142,72 @@ def offer(result: tuple[str, str] | None, format: str) -> gr.DownloadButton:
 
 def build(above: Shared) -> None:
     """The tab's components and events; call it inside of its gr.Tab."""
+    example = gr.HTML(examples.show(), html_template=examples.HTML, js_on_load=examples.JS)
     with gr.Row(equal_height=False):
         with gr.Column(scale=5, elem_classes="half"):
             source, target = build_photo_inputs()
-            found = theme.build_message()
-            strip = gr.HTML(
-                face_strip.EMPTY,
-                html_template=face_strip.HTML,
-                js_on_load=face_strip.JS,
-                elem_id="faces",
-            )
-            declare(strip, "strip", Parts(parts={"picked": Numbers()}))
-            choice = gr.Radio(CHOICES, value="all", label="Faces to swap")
-            colour, softness = build_settings()
-            swap = gr.Button("Swap", variant="primary", size="lg")
-        with gr.Column(scale=6, elem_classes="half"):
-            gr.HTML(theme.heading("Result", "Drag the handle to compare."))
-            slider = theme.build_comparison("result", max_height=560)
+            with gr.Group(elem_classes="action"):
+                agreed = above.build_consent("consent")
+                swap = gr.Button("Swap", variant="primary", size="lg", elem_id="swap")
             said = theme.build_message()
-            with gr.Row(elem_id="save"):
-                format = gr.Radio(
-                    FORMATS, value="png", label="File format", show_label=False, container=False
-                )
-                download = gr.DownloadButton("Download PNG", interactive=False, min_width=150)
-            example = gr.HTML(examples.show(), html_template=examples.HTML, js_on_load=examples.JS)
-    settings = (choice, format, colour, softness)
+            checked = theme.build_message()
+            source_strip = face_strip.build("source-faces", face_strip.OF_SOURCE)
+            found, strip = theme.build_message(), face_strip.build("faces", face_strip.OF_TARGET)
+            colour, softness = build_settings()
+        with gr.Column(scale=6, elem_classes="half"):
+            gr.HTML(theme.heading("Result", "The swapped photo, whole."))
+            shown = theme.build_comparison("result", "The swap appears here.")
+            format, download = build_download()
+    settings = (format, colour, softness)
     for component, (name, argument) in zip(settings, SETTINGS.items(), strict=True):
         declare(component, name, argument)
+    sent = Parts(parts={"of": Text(), "numbers": Numbers(), "picked": Numbers()})
+    declare(strip, "strip", sent)
+    declare(source_strip, "source_strip", sent)
+    declare(shown, "shown", Parts(parts={"mark": Number(default=0)}))
     result = gr.State()
-    private = {"api_visibility": "private", "preprocess": False}
+    private = {"api_visibility": "private", "preprocess": False, "show_progress": "hidden"}
     in_browser = {"fn": None, "api_visibility": "private"}
-    example.select(load_example, outputs=[source, target], api_visibility="private")
-    for changed in (target.change, above.model.input):
-        changed(show_faces, [target, choice, above.model], [strip, found, choice], **private)
-    choice.input(
-        js=face_strip.PICK_BY_CHOICE_JS, inputs=[choice, strip], outputs=strip, **in_browser
-    )
-    strip.input(js="() => 'picked'", outputs=choice, **in_browser)
-    swap.click(
+    given = [shown, agreed, source, source_strip, target, strip, above.model, *settings]
+    run = shown.again(
         swap_on_page,
-        [above.consent, source, target, strip, above.model, *settings],
-        [slider, result, download, said],
+        given,
+        [shown, result, download, said],
         concurrency_id="swap",
+        trigger_mode="multiple",  # the one before is cancelled
         **private,
     )
+    run.failure(js=REFUSED_JS, inputs=shown, outputs=[shown, said], **in_browser)
+    marking = {"inputs": [shown, source, target], "outputs": [shown, download, said]}
+    changes = (target.change, source.change, source_strip.input, strip.input, agreed.change)
+    for changed in (*changes, colour.input, softness.release, above.model.input):
+        changed(js=CHANGED_JS % "false", cancels=run, **marking, **in_browser)
+    filled = example.select(
+        load_example, outputs=[source, target], api_visibility="private", show_progress="hidden"
+    )
+    for asked in (swap.click, filled.success):
+        asked(js=CHANGED_JS % "true", cancels=run, **marking, **in_browser)
+    for changed in (target.change, above.model.input):
+        changed(show_faces, [target, above.model], [strip, found], **private)
+    for changed in (source.change, above.model.input):
+        changed(check_sources, [source, above.model], [source_strip, checked], **private)
     format.input(offer, [result, format], download, **private)
 
 
 def build_photo_inputs() -> tuple[gr.Gallery, gr.Image]:
     """Where the source photos and the target photo go."""
-    with gr.Row():
-        with gr.Column(min_width=160):
+    with gr.Row(elem_classes="inputs"):
+        with gr.Column(min_width=140):
             source = shared.build_sources("source")
-        with gr.Column(min_width=160):
-            gr.HTML(theme.heading("Target", "The photo to put the face into."))
+        with gr.Column(min_width=140):
+            gr.HTML(theme.heading("Target", "Into which photo?"))
             target = gr.Image(
                 label="Target photo",
                 show_label=False,
-                sources=["upload", "clipboard"],
-                height=260,
+                sources=["upload"],  # what else stands on a filled one deletes the photo
+                height=230,
                 buttons=[],
+                placeholder="Drop a photo\nor tap to choose",
                 elem_id="target",
             )
             declare(target, "target", File())
@@ -160,6 +219,15 @@ def build_settings() -> tuple[gr.Checkbox, gr.Slider]:
     with gr.Accordion("Settings", open=False):
         colour = gr.Checkbox(DEFAULTS.match_colour, label="Match the face's colours to the photo")
         softness = gr.Slider(
-            0, 0.5, DEFAULTS.mask_softness, step=0.01, label="Softness of its edge"
+            0, 0.5, DEFAULTS.mask_softness, step=0.01, label="Softness of the face's edge"
         )
     return colour, softness
+
+
+def build_download() -> tuple[gr.Radio, gr.DownloadButton]:
+    """How the result is saved."""
+    with gr.Row(elem_id="save"):
+        format = gr.Radio(
+            FORMATS, value="png", label="File format", show_label=False, container=False
+        )
+        return format, gr.DownloadButton("Download PNG", interactive=False, min_width=150)

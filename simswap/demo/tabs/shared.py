@@ -1,8 +1,8 @@
-"""What the tabs share: the parts above them, and the input for source photos that each has."""
+"""What the tabs share: the choice of a model, the consent, and the input for source photos."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import gradio as gr
 
@@ -10,21 +10,45 @@ from simswap.demo import consent, models
 from simswap.demo.calls.arguments import Pictures, Text, declare
 from simswap.demo.look import theme
 
+# The tabs' boxes are one, and the browser remembers it until its own tab is closed. Nothing else of
+# a visit is kept.
+SAY_ALL_JS = """
+(agreed) => {{
+  sessionStorage.setItem("simswap-consent", agreed ? "given" : "");
+  return Array({count}).fill(agreed);
+}}
+"""
+REMEMBER_JS = """
+() => Array({count}).fill(sessionStorage.getItem("simswap-consent") === "given")
+"""
+
 
 @dataclass(frozen=True)
 class Shared:
-    """What stands above the tabs.
+    """model: an input of whatever uses a model, for its name. consents: the boxes of the tabs."""
 
-    consent: an input of whatever swaps. model: an input of whatever uses a model, for its name.
-    """
-
-    consent: gr.Checkbox
     model: gr.Dropdown
+    consents: list[gr.Checkbox] = field(default_factory=list)
+
+    def build_consent(self, elem_id: str) -> gr.Checkbox:
+        """A tab's box, an input of whatever swaps there; `elem_id`: its name on the page."""
+        self.consents.append(consent.build(elem_id))
+        return self.consents[-1]
+
+    def join_consents(self, page: gr.Blocks) -> None:
+        """Let all boxes say the same; call it when the tabs are built."""
+        in_browser = {"fn": None, "api_visibility": "private"}
+        texts = {"count": len(self.consents)}
+        for box in self.consents:
+            box.input(
+                js=SAY_ALL_JS.format(**texts), inputs=box, outputs=self.consents, **in_browser
+            )
+        page.load(js=REMEMBER_JS.format(**texts), outputs=self.consents, **in_browser)
 
 
 def build() -> Shared:
-    """The parts above the tabs; the models are shown where there is more than one to choose."""
-    is_agreed, names = consent.build(), models.names()
+    """The part above the tabs: the models, shown where there is more than one to choose."""
+    names = models.names()
     model = gr.Dropdown(
         names,
         value=names[0],
@@ -34,19 +58,19 @@ def build() -> Shared:
         elem_id="model",
     )
     declare(model, "model", Text())
-    return Shared(is_agreed, model)
+    return Shared(model)
 
 
 def build_sources(elem_id: str) -> gr.Gallery:
     """Where the photos of the person go whose face is put in; `elem_id`: its name on the page."""
-    gr.HTML(theme.heading("Source", "One or more photos of one person."))
+    gr.HTML(theme.heading("Source", "Whose face?"))
     photos = gr.Gallery(
         label="Source photos",
         show_label=False,
         file_types=["image"],
         interactive=True,
         columns=2,
-        height=260,
+        height=230,
         object_fit="contain",  # "cover" cuts the head off a tall portrait
         buttons=[],
         elem_id=elem_id,

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+
 import gradio as gr
 
 from simswap.demo.calls.arguments import File, declare
@@ -21,7 +23,7 @@ def show(file: dict | None) -> str:
             report = photos.verify_upload(file["path"])
     except gr.Error as error:
         return report_card.show_error(error.message)
-    return report_card.show(report)
+    return report_card.show(report, file["path"])
 
 
 def build(above: Shared) -> None:
@@ -40,6 +42,21 @@ def build(above: Shared) -> None:
         with gr.Column(scale=6, elem_classes="half"):
             gr.HTML(theme.heading("Report", "What its signature and its marks say."))
             report = gr.HTML(elem_id="report", js_on_load=theme.LIVE_REGION_JS)
+    # A new file's name does not stand beside the verdict on another.
+    working = json.dumps(report_card.WORKING)
     file.change(
-        show, file, report, api_visibility="private", preprocess=False, concurrency_id="verify"
+        fn=None,
+        js=f"(file) => file ? {working} : ''",
+        inputs=file,
+        outputs=report,
+        api_visibility="private",
+    )
+    file.change(
+        show,
+        file,
+        report,
+        api_visibility="private",
+        preprocess=False,
+        concurrency_id="verify",
+        show_progress="hidden",
     )

@@ -2,20 +2,21 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator, Sequence
 from contextlib import closing
 from dataclasses import replace
 
 import gradio as gr
 
-from simswap import VideoProgress
+from simswap import SimSwapError, VideoProgress
 from simswap.demo import consent
 from simswap.demo.calls import waiting_line
 from simswap.demo.calls.arguments import File, Flag, Number, Text, declare
 from simswap.demo.calls.failures import readable_errors
 from simswap.demo.choices import VideoChoices
 from simswap.demo.look import theme, video
-from simswap.demo.services import videos
+from simswap.demo.services import video_limits, videos
 from simswap.demo.tabs import shared
 from simswap.demo.tabs.shared import Shared
 from simswap.video.writing import Encoding
@@ -36,6 +37,17 @@ SETTINGS = {
     "mask_softness": Number(default=DEFAULTS.mask_softness),
 }
 MAX_CRF = 51
+CANCELLED = theme.message("Cancelled. Nothing was kept.")
+CANCELLED_JS = f"""
+() => ["", {json.dumps(CANCELLED)}, {{ __type__: "update", interactive: true }},
+  {{ __type__: "update", interactive: false }}]
+"""
+REFUSED_JS = f"""
+(said) => said || {json.dumps(theme.message(waiting_line.BUSY))}
+"""
+SHOW_JS = """
+() => document.getElementById("video-result")?.scrollIntoView({ block: "nearest" })
+"""
 
 
 # Callbacks of the page. They take what the browser sends as it is (preprocess=False), since
@@ -59,7 +71,7 @@ def show_video(
     except gr.Error as error:
         return theme.message(error.message), 0, 0, no_slider, None, ""
     slider = gr.Slider(value=0, maximum=max(info.num_frames - 1, 1), visible=info.num_frames > 1)
-    seconds = round(info.duration, 3)
+    seconds = round(min(info.duration, video_limits.allowed_seconds()), 3)
     frame = show_frame(is_agreed, source, target, 0, model, *settings)
     return video.found(info), 0, seconds, slider, *frame
 
@@ -76,17 +88,23 @@ def show_frame(
     number: int,
     model: str,
     *settings: object,
-) -> tuple[tuple[str, str] | None, str]:
-    """A frame before and after (the same without consent), and what is in it."""
+) -> tuple[dict[str, object] | None, str]:
+    """A frame before and after (as it is, without consent), and what is in it."""
     if target is None:
         return None, ""
-    sources = shared.paths(source) if is_agreed is True else []
+    sources = shared.paths(source)
+    try:
+        if not consent.is_given(is_agreed, [*sources, target["path"]]):
+            sources = []
+    except SimSwapError as error:  # an upload that is not there any more
+        return None, theme.message(str(error))
     try:
         with readable_errors():
             preview = videos.preview(sources, target["path"], number, _choices(model, settings))
     except gr.Error as error:
         return None, theme.message(error.message)
-    return (preview.before, preview.after or preview.before), video.previewed(preview)
+    shown = {"before": preview.before, "after": preview.after, "faces": []}
+    return shown, video.previewed(preview)
 
 
 def swap_on_page(
@@ -97,20 +115,22 @@ def swap_on_page(
     *settings: object,
 ) -> Iterator[tuple[object, ...]]:
     """How far it is, then the result, its download, and what happened."""
-    path = target and target["path"]
+    sources, path = shared.paths(source), target and target["path"]
     choices = _choices(model, settings)
     # The field shows 0 until the page has filled in the video's end, and a click may come before.
     choices = replace(choices, end=choices.end or None)
-    steps = videos.swap_uploads(shared.paths(source), path, choices)
+    steps = videos.swap_uploads(sources, path, choices)
     try:
         with readable_errors(), closing(steps):
-            consent.check_ticked(is_agreed)
+            if sources and path:  # what else is missing comes first
+                consent.check_ticked(is_agreed, [*sources, path])
             for step in steps:
                 if isinstance(step, VideoProgress):
                     yield video.progress(step), KEEP, KEEP, KEEP
                 else:
                     download = gr.DownloadButton(value=step.path, interactive=True)
-                    yield "", step.path, download, video.summary(step.report)
+                    player = gr.Video(step.path, visible=True)
+                    yield "", player, download, video.summary(step.report)
     except gr.Error as error:  # raised, it would end the chain that makes the page ready again
         yield "", KEEP, KEEP, theme.message(error.message)
 
@@ -124,7 +144,7 @@ def begin() -> tuple[object, ...]:
     """The page at the start of a job: an old result is gone, and it can be cancelled."""
     return (
         video.waiting(),
-        None,
+        gr.Video(None, visible=False),
         gr.DownloadButton(value=None, interactive=False),
         "",
         gr.Button(interactive=False),
@@ -137,36 +157,25 @@ def end() -> tuple[str, gr.Button, gr.Button]:
     return "", gr.Button(interactive=True), gr.Button(interactive=False)
 
 
-def refused() -> tuple[str, str, gr.Button, gr.Button]:
-    """The page when the job was not taken: what goes wrong in one tells it itself."""
-    progress, *buttons = end()
-    return progress, theme.message(waiting_line.BUSY), *buttons
-
-
-def cancelled() -> tuple[str, str, gr.Button, gr.Button]:
-    """The page when the visitor has cancelled the job."""
-    progress, *buttons = end()
-    return progress, theme.message("Cancelled. Nothing was kept."), *buttons
-
-
 def build(above: Shared) -> None:
     """The tab's components and events; call it inside of its gr.Tab."""
     with gr.Row(equal_height=False):
         with gr.Column(scale=5, elem_classes="half"):
-            source, target = _build_inputs()
-            found = theme.build_message()
-            settings = _build_settings()
+            source, target, found = _build_inputs()
+            agreed = above.build_consent("video-consent")
             with gr.Row():
                 swap = gr.Button("Swap the video", variant="primary", size="lg", scale=2)
                 cancel = gr.Button("Cancel", size="lg", interactive=False, min_width=90)
+            progress, said = gr.HTML(elem_classes="message"), theme.build_message()
+            settings = _build_settings()
         with gr.Column(scale=6, elem_classes="half"):
+            player, download = _build_result()
             slider, frame, seen = _build_preview()
-            progress, player, said, download = _build_result()
     private = {"api_visibility": "private", "preprocess": False}
     at_once = {"api_visibility": "private", "queue": False, "show_progress": "hidden"}
     shown = {**private, "concurrency_id": "preview", "trigger_mode": "always_last"}
-    faces, start, stop, format, crf, *_ = settings
-    given = [above.consent, source, target, above.model, *settings]
+    faces, start, stop, format, crf, _, colour, softness = settings
+    given = [agreed, source, target, above.model, *settings]
     target.change(
         show_video,
         given,
@@ -174,11 +183,26 @@ def build(above: Shared) -> None:
         **shown,
     )
     format.input(show_quality, format, crf, **at_once)
-    framed = [above.consent, source, target, slider, above.model, *settings]
-    events = (source.change, slider.release, faces.input, above.consent.input, above.model.input)
+    framed = [agreed, source, target, slider, above.model, *settings]
+    events = (
+        *(source.change, slider.change, agreed.change, above.model.input),
+        *(faces.input, colour.input, softness.release),
+    )
     for changed in events:
         changed(show_frame, framed, [frame, seen], **shown)
-    outputs = [progress, player, download, said]
+    _join_job(swap, cancel, given, [progress, player, download, said])
+
+
+def _join_job(
+    swap: gr.Button,
+    cancel: gr.Button,
+    given: list[gr.components.Component],
+    outputs: list[gr.components.Component],
+) -> None:
+    """The events of a job, from its start to its end; outputs: of `swap_on_page`."""
+    private = {"api_visibility": "private", "preprocess": False}
+    at_once = {"api_visibility": "private", "queue": False, "show_progress": "hidden"}
+    progress, *_, said = outputs
     run = swap.click(begin, outputs=[*outputs, swap, cancel], **at_once).then(
         swap_on_page,
         given,
@@ -189,26 +213,36 @@ def build(above: Shared) -> None:
         **private,
     )
     run.then(end, outputs=[progress, swap, cancel], **at_once)
-    run.failure(refused, outputs=[progress, said, swap, cancel], **at_once)
-    cancel.click(cancelled, outputs=[progress, said, swap, cancel], cancels=[run], **at_once)
+    # Gradio calls a job that was cancelled a failed one too.
+    run.failure(fn=None, js=REFUSED_JS, inputs=said, outputs=said, api_visibility="private")
+    run.success(fn=None, js=SHOW_JS, api_visibility="private")
+    cancel.click(
+        fn=None,
+        js=CANCELLED_JS,
+        inputs=[swap, cancel],
+        outputs=[progress, said, swap, cancel],
+        cancels=[run],
+        api_visibility="private",
+    )
 
 
-def _build_inputs() -> tuple[gr.Gallery, gr.File]:
-    with gr.Row():
-        with gr.Column(min_width=160):
+def _build_inputs() -> tuple[gr.Gallery, gr.File, gr.HTML]:
+    with gr.Row(elem_classes="inputs"):
+        with gr.Column(min_width=140):
             source = shared.build_sources("video-source")
-        with gr.Column(min_width=160):
-            gr.HTML(theme.heading("Target", "The video to put the face into."))
+        with gr.Column(min_width=140):
+            gr.HTML(theme.heading("Target", "Into which video?"))
             # Not gr.Video: its editor fetches a program from elsewhere, and takes no GIF.
             target = gr.File(
                 label="Target video",
                 show_label=False,
                 file_types=["video", ".gif", ".mkv", ".avi"],
-                height=260,
+                height=230,
                 elem_id="video-target",
             )
             declare(target, "target", File())
-    return source, target
+            found = theme.build_message()
+    return source, target, found
 
 
 def _build_settings() -> tuple[gr.components.Component, ...]:
@@ -225,14 +259,18 @@ def _build_settings() -> tuple[gr.components.Component, ...]:
             MAX_CRF,
             show_quality(DEFAULTS.format),
             step=1,
-            label="Quality (CRF): lower is better and larger",
+            label="Quality: 0 is best, and the largest file",
         )
         every = gr.Slider(
-            1, 10, DEFAULTS.detect_every, step=1, label="Look for faces every n-th frame"
+            1,
+            10,
+            DEFAULTS.detect_every,
+            step=1,
+            label="Look for faces in each n-th frame",
         )
         colour = gr.Checkbox(DEFAULTS.match_colour, label="Match the face's colours to the video")
         softness = gr.Slider(
-            0, 0.5, DEFAULTS.mask_softness, step=0.01, label="Softness of its edge"
+            0, 0.5, DEFAULTS.mask_softness, step=0.01, label="Softness of the face's edge"
         )
     settings = (faces, start, end, format, crf, every, colour, softness)
     for component, (name, argument) in zip(settings, SETTINGS.items(), strict=True):
@@ -240,17 +278,21 @@ def _build_settings() -> tuple[gr.components.Component, ...]:
     return settings
 
 
-def _build_preview() -> tuple[gr.Slider, gr.ImageSlider, gr.HTML]:
-    gr.HTML(theme.heading("Preview", "Any frame, swapped. Drag the handle to compare."))
-    frame = theme.build_comparison("video-preview", max_height=420)
+def _build_preview() -> tuple[gr.Slider, gr.HTML, gr.HTML]:
+    gr.HTML(theme.heading("Preview", "Any frame, swapped."))
+    frame = theme.build_comparison("video-preview", "A frame of the video appears here.")
     slider = gr.Slider(0, 1, 0, step=1, label="Frame", visible=False, elem_id="video-frame")
     declare(slider, "frame", Number(default=0))
     return slider, frame, theme.build_message()
 
 
-def _build_result() -> tuple[gr.HTML, gr.Video, gr.HTML, gr.DownloadButton]:
-    gr.HTML(theme.heading("Result", "The whole video, with its sound."))
-    progress = gr.HTML(elem_classes="message")
-    player = gr.Video(show_label=False, interactive=False, height=360, elem_id="video-result")
-    said = theme.build_message()
-    return progress, player, said, gr.DownloadButton("Download the video", interactive=False)
+def _build_result() -> tuple[gr.Video, gr.DownloadButton]:
+    player = gr.Video(
+        label="Result, with its sound",
+        interactive=False,
+        visible=False,
+        height=360,
+        elem_id="video-result",
+    )
+    download = gr.DownloadButton("Download the video", interactive=False, elem_id="video-download")
+    return player, download

@@ -59,19 +59,17 @@ def begin(
     return {"token": session.token, "socket": path}
 
 
-def change_model(
+def change(
     is_agreed: bool,
     source: list[dict] | None,
     faces: str,
     model: str,
     view: object,
 ) -> dict[str, object]:
-    """Let the camera, if it is on, go on with another model; or end it and say why."""
+    """Let the camera, if it is on, go on with what was chosen; or end it and say why."""
     try:
         session = live.sessions.shown(_token(view))
     except OptionError:
-        return gr.skip()
-    if model == session.model:
         return gr.skip()
     try:
         with readable_errors():
@@ -124,6 +122,7 @@ def build(above: Shared) -> None:
             source = shared.build_sources("webcam-source")
             faces = gr.Radio(CHOICES, value="all", label="Faces to swap")
             declare(faces, "faces", Text(default="all"))
+            agreed = above.build_consent("webcam-consent")
             gr.HTML(theme.message(*theme.WEBCAM_HINTS), elem_classes="message")
         with gr.Column(scale=6, elem_classes="half"):
             gr.HTML(theme.heading("Camera", "You see yourself as in a mirror."))
@@ -139,12 +138,13 @@ def build(above: Shared) -> None:
                 elem_id="snapshot",
             )
     private = {"api_visibility": "private", "show_progress": "hidden"}
-    asked = [above.consent, source, faces, above.model, view]
+    asked = [agreed, source, faces, above.model, view]
     # In turn. A change during the beginning does not know the session's token yet.
     opening = {"preprocess": False, "concurrency_id": "camera", "concurrency_limit": 1}
     begun = view.begin(begin, asked, view, **opening, **private)
-    changes = (begun.success, above.model.input)
-    changed = [event(change_model, asked, view, **opening, **private) for event in changes]
+    changes = (begun.success, source.change, faces.input, agreed.change, above.model.input)
+    last = {"trigger_mode": "always_last"}
+    changed = [event(change, asked, view, **last, **opening, **private) for event in changes]
     for asks in (begun, *changed):
         asks.failure(refuse, outputs=view, queue=False, **private)
     view.stream(

@@ -75,7 +75,7 @@ def test_what_nobody_expected_is_a_sentence_and_a_line_without_values(caplog):
     def function(text):
         from simswap.demo.tabs import face_strip
 
-        face_strip.show(text, [None], "all")  # AttributeError, in our code
+        face_strip.show(text, [None], "photo.jpg")  # AttributeError, in our code
 
     with pytest.raises(gr.Error) as told:
         call(function, SECRET)

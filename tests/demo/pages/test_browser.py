@@ -47,6 +47,16 @@ def swap(page, source: str = "grace_hopper.jpg", target: str = "astronaut.jpg") 
     page.get_by_text(re.compile(r"^Swapped \d")).wait_for()
 
 
+def shown_whole(page) -> bool:
+    """Whether the result is shown, and none of the original over it."""
+    clip = "getComputedStyle(document.querySelector('#result .compare-before')).clipPath"
+    return page.evaluate(clip).startswith("inset(0px 100% 0px 0px")
+
+
+def comparison(page, state: str = ""):
+    return page.locator(f"#result .compare.compared{state}")
+
+
 def saved(page, tmp_path: Path, label: str) -> Path:
     button = page.get_by_role("button", name=label)
     expect(button).to_be_enabled(timeout=PATIENCE)
@@ -60,7 +70,8 @@ def saved(page, tmp_path: Path, label: str) -> Path:
 def test_a_visitor_swaps_compares_and_saves(page, tmp_path: Path):
     swap(page)
     expect(page.get_by_text(re.compile(r"^Swapped 1 face in \d+\.\d\d s\.$"))).to_be_visible()
-    expect(page.locator("#result img")).to_have_count(2)
+    expect(comparison(page)).to_be_visible()
+    assert shown_whole(page)
     path = saved(page, tmp_path, "Download PNG")
     with Image.open(path) as photo:
         assert (photo.format, photo.size) == ("PNG", (512, 512))
@@ -76,30 +87,104 @@ def test_the_result_can_be_saved_as_jpeg_with_its_mark(page, tmp_path: Path):
     assert read_mark(path) is not None
 
 
-def test_faces_picked_in_the_strip_are_the_ones_swapped(page):
-    upload(page, "source", EXAMPLES / "astronaut.jpg")
-    upload(page, "target", EXAMPLES / "two_portraits.jpg")
-    expect(face_buttons(page)).to_have_count(2, timeout=PATIENCE)
+def test_the_original_is_shown_while_its_button_is_held(page):
+    swap(page)
+    button = page.get_by_role("button", name="Hold to see the original")
+    button.focus()
+    page.keyboard.down(" ")
+    assert not shown_whole(page)
+    page.keyboard.up(" ")
+    assert shown_whole(page)
+
+
+def test_the_comparison_is_moved_by_keyboard(page):
+    swap(page)
+    slider = page.get_by_role("slider", name="Compare: share of the original")
+    slider.focus()
+    page.keyboard.press("End")
+    expect(page.locator("#result .compare-tag-before")).to_be_visible()
+    expect(page.locator("#result .compare-tag-after")).to_be_hidden()
+    expect(slider).to_have_attribute("aria-valuetext", "100 % of the original")
+
+
+def test_each_swapped_face_is_shown_close_before_and_after(page):
+    swap(page)
+    faces = page.get_by_role("group", name="The swapped faces, before and after")
+    expect(faces.get_by_role("img")).to_have_count(2, timeout=PATIENCE)
+    pixels = [
+        face.evaluate("canvas => canvas.toDataURL()") for face in faces.get_by_role("img").all()
+    ]
+    assert pixels[0] != pixels[1]
+
+
+def test_faces_picked_in_the_strip_are_swapped_by_themselves(page):
+    swap(page, "grace_hopper.jpg", "two_portraits.jpg")
+    expect(page.get_by_text("2 of 2 faces will be swapped")).to_be_visible(timeout=PATIENCE)
     face_buttons(page).nth(0).click()
     expect(face_buttons(page).nth(0)).to_have_attribute("aria-pressed", "false")
-    expect(page.get_by_label("Faces I pick")).to_be_checked()
-    swap_button(page).click()
     expect(page.get_by_text("Swapped 1 of 2 faces in")).to_be_visible(timeout=PATIENCE)
 
 
-def test_choosing_the_largest_face_shows_in_the_strip(page):
+def test_of_two_people_in_the_source_photo_one_is_picked(page):
+    swap(page, "two_portraits.jpg", "astronaut.jpg")
+    strip = page.get_by_role("group", name="Faces in the source photo")
+    expect(strip.get_by_role("button")).to_have_count(2, timeout=PATIENCE)
+    first = page.locator("#result .compare-after").get_attribute("src")
+    strip.locator("[aria-pressed=false]").click()
+    expect(page.locator("#result .compare-after")).not_to_have_attribute(
+        "src", first, timeout=PATIENCE
+    )
+    expect(comparison(page, ":not(.stale)")).to_be_visible(timeout=PATIENCE)
+
+
+def test_a_source_photo_without_a_face_is_told_at_once(page, tmp_path: Path):
+    Image.new("RGB", (200, 200), "teal").save(tmp_path / "teal.png")
+    upload(page, "source", tmp_path / "teal.png")
+    expect(page.get_by_text("No face found in source photo 1")).to_be_visible(timeout=PATIENCE)
+
+
+def test_without_a_picked_face_nothing_is_swapped(page):
+    swap(page, "grace_hopper.jpg", "two_portraits.jpg")
+    page.get_by_role("button", name="None").click()
+    expect(page.get_by_text("Pick at least one face to swap.")).to_be_visible(timeout=PATIENCE)
+    expect(comparison(page, ".stale")).to_be_visible()
+
+
+def test_a_photo_that_is_taken_away_leaves_no_result_that_looks_new(page):
+    swap(page)
+    page.locator("#target").get_by_role("button", name="Remove Image").click()
+    expect(comparison(page, ".stale")).to_be_visible(timeout=PATIENCE)
+    expect(page.get_by_role("button", name="Download PNG")).to_be_disabled()
+
+
+def test_another_target_is_swapped_by_itself(page):
+    swap(page)
+    first = page.locator("#result .compare-after").get_attribute("src")
+    page.locator("#target").get_by_role("button", name="Remove Image").click()
     upload(page, "target", EXAMPLES / "two_portraits.jpg")
-    face_buttons(page).nth(1).wait_for()
-    page.get_by_label("Largest face").check()
-    expect(face_buttons(page).nth(1)).to_have_attribute("aria-pressed", "false")
-    expect(face_buttons(page).nth(0)).to_have_attribute("aria-pressed", "true")
+    expect(page.get_by_text("Swapped 2 faces in")).to_be_visible(timeout=PATIENCE)
+    expect(comparison(page, ":not(.stale)")).to_be_visible()
+    assert page.locator("#result .compare-after").get_attribute("src") != first
 
 
-def test_an_example_fills_in_both_photos(page):
-    page.get_by_role("button", name="Grace Hopper's face").click()
-    face_buttons(page).first.wait_for()
-    swap_button(page).click()
+@pytest.mark.parametrize("width", [1280, 390])
+def test_one_tap_on_an_example_shows_its_swap_and_asks_nothing(browser, demo_url, width: int):
+    page = open_page(browser, demo_url, width, agrees=False)
+    page.get_by_role("button", name="Grace Hopper's face in a portrait").click()
     expect(page.get_by_text("Swapped 1 face in")).to_be_visible(timeout=PATIENCE)
+    expect(page.locator("#result .compare-after")).to_be_in_viewport()
+    assert shown_whole(page)
+    page.close()
+
+
+def test_the_page_scrolls_with_the_wheel_over_a_result(page):
+    swap(page)
+    page.set_viewport_size({"width": 1280, "height": 500})
+    page.evaluate("scrollTo(0, 100)")
+    page.locator("#result .compare-after").hover()
+    start = page.evaluate("scrollY")
+    page.mouse.wheel(0, 120)
+    page.wait_for_function("start => scrollY > start", arg=start)
 
 
 def test_a_file_that_is_no_photo_is_told_at_once(page, tmp_path: Path):
@@ -109,22 +194,47 @@ def test_a_file_that_is_no_photo_is_told_at_once(page, tmp_path: Path):
     expect(page.get_by_text("letter.jpg is not a photo")).to_be_visible(timeout=PATIENCE)
 
 
-def test_swapping_without_photos_says_what_to_add(page):
-    swap_button(page).click()
-    expect(page.get_by_text("There is no source photo yet")).to_be_visible(timeout=PATIENCE)
+def test_what_is_missing_is_told_in_the_order_of_the_page(browser, demo_url):
+    page = open_page(browser, demo_url, agrees=False)
+    for told, id, name in (
+        ("There is no source photo yet", "source", "grace_hopper.jpg"),
+        ("There is no target photo yet", "target", "two_portraits.jpg"),
+    ):
+        swap_button(page).click()
+        expect(page.get_by_text(told)).to_be_visible(timeout=PATIENCE)
+        expect(page.locator(f"#{id}")).to_have_class(re.compile("wanted"))
+        upload(page, id, EXAMPLES / name)
+    page.close()
 
 
-def test_nothing_is_swapped_before_the_visitor_says_that_they_may(page):
-    consent_box(page).uncheck()
-    upload(page, "source", EXAMPLES / "grace_hopper.jpg")
+def altered(name: str, folder: Path) -> Path:
+    """A shipped photo that is another file: what is asked for is the visitor's own."""
+    with Image.open(EXAMPLES / name) as photo:
+        photo.save(folder / name, quality=90)
+    return folder / name
+
+
+def test_nothing_is_swapped_before_the_visitor_says_that_they_may(browser, demo_url, tmp_path):
+    page = open_page(browser, demo_url, agrees=False)
+    upload(page, "source", altered("grace_hopper.jpg", tmp_path))
     upload(page, "target", EXAMPLES / "astronaut.jpg")
     face_buttons(page).first.wait_for()
     swap_button(page).click()
-    expect(page.get_by_text("Tick the box at the top first")).to_be_visible(timeout=PATIENCE)
-    expect(page.locator("#result img")).to_have_count(0)
+    expect(page.get_by_text("One thing is missing: tick the box")).to_be_visible(timeout=PATIENCE)
+    expect(comparison(page)).to_have_count(0)
+    expect(page.locator("#consent")).to_be_in_viewport()
+    expect(page.locator(".toast-body")).to_have_count(0)
     consent_box(page).check()
-    swap_button(page).click()
     expect(page.get_by_text("Swapped 1 face in")).to_be_visible(timeout=PATIENCE)
+    page.close()
+
+
+def test_consent_is_given_once_a_visit_for_all_tabs(page):
+    page.reload()
+    expect(consent_box(page)).to_be_checked(timeout=PATIENCE)
+    page.get_by_role("tab", name="Video").click()
+    expect(consent_box(page)).to_be_checked(timeout=PATIENCE)
+    assert page.evaluate("localStorage.length") == 0
 
 
 def test_the_page_asks_nothing_of_other_servers(page, demo_url: str):

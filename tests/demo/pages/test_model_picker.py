@@ -206,7 +206,7 @@ def test_the_live_camera_follows_the_choice(browser, two_models, tmp_path, way):
     upload(page, "webcam-source", ADMIRAL)
     page.locator("#webcam-source img").first.wait_for()
     page.get_by_role("button", name="Start camera").click()
-    page.locator(".camera-figures", has_text="pictures a second").wait_for()
+    page.locator(".camera-figures", has_text="per second").wait_for()
     assert ("Gradio's stream" in page.locator(".camera-figures").inner_text()) == (way == "stream")
     told = snapshot_models(page, tmp_path)
     assert next(told) == BUNDLED
@@ -217,7 +217,7 @@ def test_the_live_camera_follows_the_choice(browser, two_models, tmp_path, way):
 
 
 @pytest.mark.browser
-def test_a_model_that_cannot_go_on_with_the_camera_ends_it_and_says_why(browser, two_models):
+def test_a_consent_that_is_taken_back_ends_the_camera_and_says_why(browser, two_models):
     page = open_page(browser, two_models)
     page.get_by_role("tab", name="Webcam").click()
     upload(page, "webcam-source", ADMIRAL)
@@ -225,8 +225,7 @@ def test_a_model_that_cannot_go_on_with_the_camera_ends_it_and_says_why(browser,
     page.get_by_role("button", name="Start camera").click()
     page.locator(".camera-on").wait_for()
     consent_box(page).uncheck()
-    choose(page, SECOND)
-    page.locator(".camera-message", has_text="Tick the box at the top first").wait_for()
+    page.locator(".camera-message", has_text="tick the box").wait_for()
     assert page.locator(".camera-on").count() == 0
     page.close()
 

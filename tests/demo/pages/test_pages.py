@@ -1,5 +1,8 @@
 """Every tab: usable with a screen reader and by keyboard, and no wider than the screen."""
 
+import re
+import urllib.request
+
 import pytest
 
 from tests.support.demo.chromium import PATIENCE, launched
@@ -14,6 +17,16 @@ pytestmark = pytest.mark.browser
 def browser():
     with launched() as chromium:
         yield chromium
+
+
+def test_a_link_to_the_demo_is_shown_with_its_own_title_and_picture(demo_url):
+    with urllib.request.urlopen(demo_url) as answer:
+        text = answer.read().decode()
+    tags = dict(re.findall(r'<meta property="og:(\w+)" content="([^"]*)"', text))
+    assert tags["title"].startswith("SimSwap")
+    assert text.count("og:title") == text.count("og:image") == 1
+    with urllib.request.urlopen(tags["image"]) as answer:
+        assert answer.headers["content-type"] == "image/jpeg"
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])

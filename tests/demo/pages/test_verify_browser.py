@@ -67,6 +67,14 @@ def test_verify_knows_it(page, saved):
     expect(report).to_contain_text("Invisible mark: found, of “simswap-lite-128”")
 
 
+def test_the_verdict_comes_first_with_the_photo_and_the_rest_on_request(page, saved):
+    report = verified(page, saved)
+    expect(report.get_by_role("img", name="The photo that was looked at")).to_be_visible()
+    expect(report.get_by_text("Content Credentials: intact")).to_be_hidden()
+    report.get_by_text("Details").click()
+    expect(report.get_by_text("Content Credentials: intact")).to_be_visible()
+
+
 def test_saved_again_as_jpeg_it_is_still_known_by_its_invisible_mark(page, saved, tmp_path):
     with Image.open(saved) as photo:
         photo.convert("RGB").save(tmp_path / "again.jpg", quality=70)

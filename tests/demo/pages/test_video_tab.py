@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from simswap.demo.calls.waiting_line import BUSY
 from simswap.video.label import read_video_mark
 from simswap.video.source.info import probe_video
 from tests.support.demo.chromium import PATIENCE, consent_box, launched, open_page, upload
@@ -90,7 +91,6 @@ def test_a_visitor_previews_swaps_plays_and_saves(page, face_clip, tmp_path, dem
     frame = page.locator("#video-frame input[type=range]")
     frame.focus()
     frame.press("End")
-    frame.dispatch_event("pointerup")
     expect(page.get_by_text("no face; such frames stay as they are")).to_be_visible(
         timeout=PATIENCE
     )
@@ -134,6 +134,21 @@ def test_cancelling_stops_the_work_and_leaves_nothing(page, long_face_clip, demo
     expect(swap_button(page)).to_be_enabled(timeout=PATIENCE)
     wait_until_gone(folders)
     expect(page.locator(".video-progress")).to_have_count(0, timeout=PATIENCE)
+    expect(page.get_by_text("Cancelled. Nothing was kept.")).to_be_visible()
+    expect(page.get_by_text(BUSY)).to_have_count(0)
+    page.get_by_label("End, in seconds").fill("0.25")
+    swap_button(page).click()
+    expect(page.get_by_text("Swapped 6 faces in 6 frames")).to_be_visible(timeout=PATIENCE)
+
+
+def test_progress_and_mistakes_are_told_right_under_the_button(page, face_clip):
+    swap_button(page).click()
+    told = page.get_by_text("There is no source photo yet")
+    expect(told).to_be_in_viewport(timeout=PATIENCE)
+    fill_in(page, face_clip)
+    swap_button(page).click()
+    expect(page.locator(".video-progress")).to_be_in_viewport(timeout=PATIENCE)
+    expect(page.locator("#video-result video")).to_be_in_viewport(timeout=PATIENCE)
 
 
 def test_closing_the_page_stops_the_work(browser, demo_url, long_face_clip, demo_folder):
@@ -150,7 +165,7 @@ def test_without_consent_nothing_is_swapped(page, face_clip):
     upload(page, "video-target", face_clip)
     expect(page.get_by_text("At 0.00 s: as it is.")).to_be_visible(timeout=PATIENCE)
     swap_button(page).click()
-    expect(page.get_by_text("Tick the box at the top first")).to_be_visible(timeout=PATIENCE)
+    expect(page.get_by_text("One thing is missing: tick the box")).to_be_visible(timeout=PATIENCE)
 
 
 def test_a_file_that_is_no_video_is_told_at_once(page, tmp_path):

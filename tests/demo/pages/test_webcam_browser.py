@@ -52,7 +52,7 @@ def button(page, name: str):
 
 def wait_for_pictures(page):
     expect(page.locator(".camera-on")).to_have_count(1, timeout=PATIENCE)
-    expect(page.locator(".camera-figures")).to_contain_text("pictures a second", timeout=PATIENCE)
+    expect(page.locator(".camera-figures")).to_contain_text("per second", timeout=PATIENCE)
 
 
 def number_shown(page) -> int | None:
@@ -117,6 +117,61 @@ def test_two_visitors_at_once_see_their_own_sources(browser, demo_url):
         page.close()
     ours, theirs = (np.array(face, float) for face in faces)
     assert np.abs(ours - theirs).mean() > 4
+
+
+FACE_JS = """() => Array.from(document.querySelector('.camera-shown').getContext('2d')
+  .getImageData(270, 90, 60, 60).data)"""
+
+
+def test_another_source_photo_changes_the_live_face(browser, demo_url):
+    page = open_tab(browser, demo_url)
+    start(page)
+    wait_for_pictures(page)
+    first = page.evaluate(FACE_JS)
+    upload(page, "webcam-source", EXAMPLES / "astronaut.jpg")
+    page.wait_for_function(
+        f"(first) => {{ const now = ({FACE_JS})(); const off = (value, i) => "
+        "Math.abs(value - first[i]); return now.map(off).reduce((a, b) => a + b) "
+        "> 3 * now.length; }",
+        arg=first,
+    )
+    expect(page.locator(".camera-on")).to_have_count(1)
+    page.close()
+
+
+def test_a_source_photo_that_is_taken_away_ends_the_show(browser, demo_url):
+    page = open_tab(browser, demo_url)
+    start(page)
+    wait_for_pictures(page)
+    page.locator("#webcam-source").get_by_role("button", name="Clear").click()
+    expect(page.locator(".camera-message")).to_contain_text("no source photo", timeout=PATIENCE)
+    expect(page.locator(".camera-on")).to_have_count(0)
+    page.close()
+
+
+def test_no_frame_is_sent_while_another_tab_is_open(browser, demo_url):
+    sent = []
+    page = open_tab(
+        browser,
+        demo_url,
+        lambda page: page.on(
+            "websocket", lambda socket: socket.on("framesent", lambda _: sent.append(1))
+        ),
+    )
+    start(page)
+    wait_for_pictures(page)
+    page.get_by_role("tab", name="Verify").click()
+    page.wait_for_timeout(1500)
+    num_sent = len(sent)
+    page.wait_for_timeout(1500)
+    assert len(sent) == num_sent > 0
+    page.get_by_role("tab", name="Webcam").click()
+    for _ in range(60):
+        page.wait_for_timeout(500)
+        if len(sent) > num_sent:
+            break
+    assert len(sent) > num_sent
+    page.close()
 
 
 def test_starting_without_a_source_photo_says_what_to_add(browser, demo_url):

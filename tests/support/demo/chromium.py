@@ -32,8 +32,8 @@ def launched(flags: Sequence[str] = ()) -> Iterator["playwright.sync_api.Browser
 
 
 def consent_box(page: "playwright.sync_api.Page"):  # noqa: F821
-    """The checkbox without which the demo swaps nothing."""
-    return page.get_by_label("I have the right to use these faces: they are mine")
+    """The checkbox, in the open tab, without which the demo swaps nothing but its examples."""
+    return page.get_by_label("I may use these faces: they are mine").locator("visible=true")
 
 
 def open_page(
@@ -41,14 +41,15 @@ def open_page(
     url: str,
     width: int = 1280,
     scheme: str = "light",
+    agrees: bool = True,
 ):
-    """The demo as a visitor has it who agreed; `requests_seen` lists the addresses it asked for."""
+    """The demo as a visitor has it who `agrees`; `requests_seen` lists what it asked for."""
     page = browser.new_page(viewport={"width": width, "height": 900}, color_scheme=scheme)
     page.set_default_timeout(PATIENCE)
     page.requests_seen = []
     page.on("request", lambda request: page.requests_seen.append(request.url))
     page.goto(url)
-    consent_box(page).check()
+    consent_box(page).set_checked(agrees)
     return page
 
 
