@@ -13,6 +13,7 @@ import numpy as np
 from PIL import Image
 
 from simswap import Face, OptionError
+from simswap.demo.calls.arguments import Numbers, Parts, Text, declare
 from simswap.demo.look.pictures import data_uri
 
 EMPTY: dict[str, object] = {"of": None, "faces": [], "numbers": [], "picked": []}
@@ -71,7 +72,7 @@ OF_SOURCE = {
 
 def build(elem_id: str, words: dict[str, object]) -> gr.HTML:
     """A strip, empty as yet; words: what it says, and how many faces may be picked."""
-    return gr.HTML(
+    strip = gr.HTML(
         EMPTY,
         html_template=HTML,
         js_on_load=JS,
@@ -79,6 +80,8 @@ def build(elem_id: str, words: dict[str, object]) -> gr.HTML:
         elem_classes="strip",
         words=words,
     )
+    declare(strip, elem_id, Parts(parts={"of": Text(), "numbers": Numbers(), "picked": Numbers()}))
+    return strip
 
 
 def show(

@@ -13,7 +13,7 @@ import gradio as gr
 from simswap import OptionError
 from simswap.demo import consent, models
 from simswap.demo.calls import waiting_line
-from simswap.demo.calls.arguments import File, Flag, Number, Numbers, Parts, Text, declare
+from simswap.demo.calls.arguments import File, Flag, Number, Parts, Text, declare
 from simswap.demo.calls.failures import readable_errors, thrifty
 from simswap.demo.choices import DEFAULTS, Choices
 from simswap.demo.look import theme
@@ -161,9 +161,6 @@ def build(above: Shared) -> None:
     settings = (format, colour, softness)
     for component, (name, argument) in zip(settings, SETTINGS.items(), strict=True):
         declare(component, name, argument)
-    sent = Parts(parts={"of": Text(), "numbers": Numbers(), "picked": Numbers()})
-    declare(strip, "strip", sent)
-    declare(source_strip, "source_strip", sent)
     declare(shown, "shown", Parts(parts={"mark": Number(default=0)}))
     result = gr.State()
     private = {"api_visibility": "private", "preprocess": False, "show_progress": "hidden"}
