@@ -137,26 +137,16 @@ def media_type_of(head: bytes) -> str:
     return next(found, UNKNOWN_TYPE)
 
 
-def has_credentials(stream: BinaryIO) -> bool:
-    """Whether a file has Content Credentials that can be read, whatever they are worth."""
-    try:
-        with _reader(stream, context(is_checking=False)) as reader:
-            return reader is not None
-    except MediaError:
-        return False
-
-
 @lru_cache(maxsize=8)
-def context(anchors: str = "", is_checking: bool = True) -> c2pa.Context:
+def context(anchors: str = "") -> c2pa.Context:
     """How files are read and signed: the only place that makes one, so that none asks a server.
 
-    anchors: PEM of the certificates to trust. is_checking: whether what is read is validated.
+    anchors: PEM of the certificates to trust.
     Raises SigningError if the certificates cannot be read.
     """
     import c2pa
 
     settings = SETTINGS | ({"trust": {"trust_anchors": anchors}} if anchors else {})
-    settings["verify"] = settings["verify"] | {"verify_after_reading": is_checking}
     try:
         return c2pa.Context.from_dict(settings)
     except c2pa.C2paError as error:

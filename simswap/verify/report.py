@@ -9,13 +9,23 @@ from pathlib import Path
 
 from simswap.errors import CostlyVideoError, MediaError, SigningError
 from simswap.files import printable
-from simswap.provenance.credentials import Credentials, read_credentials
+from simswap.provenance.credentials import (
+    UNKNOWN_TYPE,
+    Credentials,
+    media_type_of,
+    read_credentials,
+)
 from simswap.provenance.metadata import Mark, quoted, read_mark
 from simswap.provenance.signer import Signer, find_signer
 from simswap.verify.credential_words import about_credentials, with_model
 from simswap.verify.watermark import MarkReader, PixelMark, find_mark, never
 from simswap.video.label import read_video_mark
-from simswap.video.source.limits import VERIFY_LIMITS, VideoLimits
+from simswap.video.source.limits import VERIFY_LIMITS, VideoLimits, check_cost
+
+TRIAL = "simswap.verify.trial"  # reads the credentials first, in a process of its own
+TRIAL_SECONDS = 4.0  # of processor time; an ordinary file takes 0.4, most of it to start
+_BYTES_PER_SECOND = 50_000_000  # more than that are hashed
+_TRIAL_PIXELS = 6_000_000  # memory as for a video of this size: 590 MB
 
 
 @dataclass(frozen=True)
@@ -69,6 +79,7 @@ def verify(path: str | os.PathLike[str], limits: VideoLimits = VERIFY_LIMITS) ->
     path = Path(path)
     mark, kind = _mark_of(path, limits)
     try:
+        _check_parts(path)
         return Report(kind, read_credentials(path, _own_signer()), mark)
     except MediaError as error:
         return Report(kind, None, mark, str(error))
@@ -208,6 +219,21 @@ def _mark_of(path: Path, limits: VideoLimits) -> tuple[Mark | None, str]:
                 f"{printable(path.name)} is neither a PNG, JPEG or WebP photo nor a video that can "
                 "be read, or it is damaged."
             ) from error
+
+
+def _check_parts(path: Path) -> None:
+    """Raise MediaError if looking for Content Credentials in a file takes too much."""
+    with path.open("rb") as stream:
+        if media_type_of(stream.read(12)) == UNKNOWN_TYPE:
+            return
+    seconds = TRIAL_SECONDS + path.stat().st_size / _BYTES_PER_SECOND
+    try:
+        check_cost(path, VideoLimits(max_pixels=_TRIAL_PIXELS, max_work=seconds), TRIAL)
+    except CostlyVideoError as error:
+        raise MediaError(
+            "Content Credentials: the file has too many parts, or too large ones, to be looked "
+            "through. Whether it has any is not known."
+        ) from error
 
 
 def _own_signer() -> Signer | None:

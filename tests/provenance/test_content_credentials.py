@@ -148,6 +148,13 @@ def test_credentials_of_the_target_are_left_out_and_it_says_so(tmp_path, pixels,
     assert edited["parameters"]["simswap.target_credentials"].startswith("left out")
 
 
+def test_a_targets_credentials_are_found_without_parsing_it(tmp_path, pixels, monkeypatch):
+    target = write_signed(tmp_path, pixels, "mp4")
+    monkeypatch.setattr("c2pa.Reader", None)
+    monkeypatch.setattr(signing, "_BLOCK_BYTES", 20)  # what is searched for lies in several blocks
+    assert signing._has_credentials(target)
+
+
 def test_of_a_target_without_credentials_none_are_said_to_be_left_out(tmp_path, pixels):
     manifest = active_manifest(store_of(write_signed(tmp_path, pixels, "png")))
     assert all("simswap.target_credentials" not in str(action) for action in actions_of(manifest))

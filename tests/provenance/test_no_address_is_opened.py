@@ -123,7 +123,7 @@ def test_whatever_reads_or_signs_has_our_settings():
                 assert given["context"] in ("settings", "context()")
                 num_made += 1
             elif re.match(r"c2pa\.(Context|Settings|load_settings)\b", made):
-                assert path.name == "credential_reading.py"
+                assert path.name == "credentials.py"
     assert num_made == 2
 
 

@@ -1,6 +1,7 @@
 """What Verify says of files that are ours, others', changed, stripped, cut off or no photos."""
 
 import json
+import struct
 from pathlib import Path
 
 import numpy as np
@@ -13,6 +14,7 @@ from simswap.media.photos import read_photo, write_photo
 from simswap.provenance.credentials import TRUST
 from simswap.provenance.signer import KEY, OWN_NAME, find_signer
 from simswap.provenance.signing import sign_video
+from simswap.verify import report as report_of_files
 from simswap.verify.report import details, headline, verify
 from simswap.video.label import video_metadata
 from simswap.video.writing import Encoding
@@ -114,6 +116,33 @@ def test_a_cut_off_video_is_told(tmp_path):
     path.write_bytes(path.read_bytes()[:-300])
     assert verify(path).verdict == "altered"
     assert "cut off" in words(path)
+
+
+def with_many_parts(folder: Path, kind: str) -> Path:
+    """A photo or video of very many parts that say nothing."""
+    path, many = folder / f"many.{kind}", 50_000
+    if kind == "mp4":
+        data = make_video(path, num_frames=12).read_bytes()
+        data += struct.pack(">I4s", 8 + 8 * many, b"udta") + struct.pack(">I4s", 8, b"skip") * many
+    else:
+        Image.fromarray(noise()).save(path)
+        data = path.read_bytes()
+        if kind == "webp":
+            data = b"RIFF" + struct.pack("<I", len(data) - 8 + 80 * many) + data[8:]
+            data += b"none\0\0\0\0" * 10 * many
+        else:
+            data = data[:2] + b"\xff\xe0\0\2" * 200 * many + data[2:]
+    path.write_bytes(data)
+    return path
+
+
+@pytest.mark.parametrize("kind", ["mp4", "webp", "jpg"])
+def test_a_file_of_too_many_parts_is_not_called_unsigned(tmp_path, monkeypatch, kind):
+    monkeypatch.setattr(report_of_files, "TRIAL_SECONDS", 1.0)
+    monkeypatch.setattr(report_of_files, "read_credentials", None)  # is not reached
+    said = words(with_many_parts(tmp_path, kind))
+    assert "too many parts, or too large ones, to be looked through" in said
+    assert "Content Credentials: none" not in said
 
 
 def test_a_cut_off_photo_without_a_mark_is_not_called_unsigned(tmp_path):

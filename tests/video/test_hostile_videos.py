@@ -1,7 +1,7 @@
 """Video files that claim more than they hold, or cost more than their pictures do."""
 
 import struct
-from fractions import Fraction
+import tracemalloc
 from pathlib import Path
 
 import av
@@ -12,44 +12,16 @@ from simswap.errors import MediaError
 from simswap.verify.watermark import find_mark
 from simswap.video.label import read_video_mark
 from simswap.video.source import limits as video_guard
+from simswap.video.source import structure
 from simswap.video.source.container import naming_damage, opened
 from simswap.video.source.info import look_through, probe_video
 from simswap.video.source.limits import VideoLimits, check_cost
 from simswap.video.source.reading import read_chosen, read_frames
 from simswap.video.source.structure import MAX_SAMPLES, check_structure
-from tests.support.media.video_files import make_video
+from tests.support.media.mp4_boxes import START, box, groups, samples, sizes, table, track
+from tests.support.media.video_files import growing, make_video
 
 MANY = 20_000_000  # samples; more than a day has
-START = struct.pack(">I4s4sI", 16, b"ftyp", b"isom", 512)
-
-
-def box(kind: bytes, *parts: bytes) -> bytes:
-    body = b"".join(parts)
-    return struct.pack(">I", len(body) + 8) + kind + body
-
-
-def table(kind: bytes, *numbers: int) -> bytes:
-    return box(kind, struct.pack(f">{len(numbers) + 1}I", 0, *numbers))
-
-
-def track(*tables: bytes, kind: bytes = b"vide") -> bytes:
-    handler = box(b"hdlr", bytes(8), kind, bytes(13))
-    return box(b"trak", box(b"mdia", handler, box(b"minf", box(b"stbl", *tables))))
-
-
-def samples(count: int) -> bytes:
-    """Tables of one track whose samples are one byte each."""
-    return track(table(b"stts", 1, count, 1), table(b"stsc", 1, 1, count, 1), sizes(count))
-
-
-def sizes(count: int) -> bytes:
-    return table(b"stsz", 1, count)
-
-
-def groups(count: int) -> bytes:
-    return box(b"sbgp", bytes(4), b"sync", struct.pack(">III", 1, count, 1))
-
-
 PLAIN_SOUND = (table(b"stts", 1, 10, 1), table(b"stsz", 4, 10))
 CLAIMS = {
     "samples of one size": box(b"moov", samples(MANY)),
@@ -90,6 +62,39 @@ def test_verifying_refuses_such_a_file_too(tmp_path):
         read_video_mark(tmp_path / "claim.mp4")
 
 
+def runs(count: int) -> bytes:
+    """What looks like a table of runs of chunks, and takes all that follows for its own."""
+    return b"stsc" + struct.pack(">III", 0, count, 0)
+
+
+NAMES = {
+    "tables that share their bytes": runs(2**28) * 20_000,
+    "groups that share their bytes": (b"sbgp" + struct.pack(">4xIII", 0, 2**28, 0)) * 20_000,
+    "tracks": b"trak" * 100_000,
+    "handlers": b"".join(b"hdlr" + struct.pack(">II", 0, n) for n in range(600_000)),
+}
+
+
+@pytest.mark.parametrize("names", NAMES)
+def test_names_of_tables_cost_no_more_than_the_file_has_bytes(tmp_path, names):
+    path = tmp_path / "names.mp4"
+    path.write_bytes(START + box(b"moov", box(b"free", NAMES[names])))
+    tracemalloc.start()
+    with pytest.raises(MediaError, match="more tables than a video of a day"):
+        check_structure(path)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < 2 * path.stat().st_size + 1_000_000
+
+
+def test_runs_of_sound_are_summed_without_overflow(tmp_path):
+    rows = (1, 2**32 - 1, 1, 2**32 - 1, 2**32 - 1, 1) * 2000
+    sound = track(*PLAIN_SOUND, table(b"stsc", 4000, *rows), kind=b"soun")
+    (tmp_path / "long.mov").write_bytes(START + box(b"moov", sound))
+    with pytest.raises(MediaError, match="claims more"):
+        check_structure(tmp_path / "long.mov")
+
+
 def test_hours_of_plain_sound_are_no_claim(tmp_path):
     count = 10 * 3600 * 48_000
     chunks = table(b"stsc", 1, 1, 48_000, 1), table(b"stco", count // 48_000)
@@ -118,6 +123,15 @@ def test_a_gif_of_many_pictures_on_a_large_canvas_is_refused_undecoded(tmp_path)
     (tmp_path / "many.gif").write_bytes(gif(8192, 4608, 200))
     with pytest.raises(MediaError, match="so many pictures of 8192x4608"):
         check_structure(tmp_path / "many.gif", 3_000_000_000)
+
+
+def test_a_gif_of_very_many_pieces_is_refused(tmp_path, monkeypatch):
+    monkeypatch.setattr(structure, "MAX_GIF_STEPS", 1000)
+    (tmp_path / "pieces.gif").write_bytes(
+        gif(64, 64, 1)[:-1] + b"\x21\xfe" + b"\1a" * 2000 + b"\0;"
+    )
+    with pytest.raises(MediaError, match="takes too long"):
+        check_structure(tmp_path / "pieces.gif", 3_000_000_000)
 
 
 def test_what_is_decoded_to_be_listed_is_counted_in_pixels(tmp_path):
@@ -172,25 +186,6 @@ def test_too_many_frames_are_refused_before_they_are_listed(tmp_path, monkeypatc
         look_through(path, VideoLimits(max_frames=20))
 
 
-def growing(path: Path, codec: str, sizes: tuple[int, ...]) -> Path:
-    """A video whose frames change their size; each of `sizes` is the side of one frame."""
-    with av.open(str(path), "w") as container:
-        stream = container.add_stream(codec, rate=30)
-        stream.width = stream.height = sizes[0]
-        stream.pix_fmt = "yuv420p"
-        for number, side in enumerate(sizes):
-            encoder = av.CodecContext.create(codec, "w")
-            encoder.width = encoder.height = side
-            encoder.pix_fmt, encoder.time_base = "yuv420p", Fraction(1, 30)
-            frame = av.VideoFrame.from_ndarray(np.zeros((side, side, 3), np.uint8))
-            frame.pts = 0
-            for packet in [*encoder.encode(frame), *encoder.encode()]:
-                packet.stream, packet.pts, packet.dts = stream, number, number
-                packet.time_base = Fraction(1, 30)
-                container.mux(packet)
-    return path
-
-
 @pytest.mark.parametrize("codec", ["libvpx", "libvpx-vp9"])
 def test_frames_that_grow_over_the_limit_are_not_decoded(tmp_path, codec):
     path = growing(tmp_path / "grow.webm", codec, (64, 64, 512, 64))
@@ -234,6 +229,16 @@ def test_a_file_that_takes_much_memory_is_refused_by_the_trial_run(tmp_path, mon
     monkeypatch.setattr(video_guard, "_BASE_BYTES", 1_000_000)
     with pytest.raises(MediaError, match="takes too much memory"):
         check_cost(path, VideoLimits(max_pixels=1))
+
+
+def test_a_file_whose_decoder_holds_many_frames_is_refused(tmp_path, monkeypatch):
+    options = {"preset": "ultrafast", "x264-params": "ref=16:keyint=99:scenecut=0:bframes=0"}
+    given = {"pix_fmt": "yuv444p10le", "options": options, "sound": None, "size": (1920, 1088)}
+    black = np.zeros((1088, 1920, 3), np.uint8)
+    path = make_video(tmp_path / "film.mp4", num_frames=20, picture=lambda *_: black, **given)
+    monkeypatch.setattr(video_guard, "_BASE_BYTES", 150_000_000)
+    with pytest.raises(MediaError, match="takes too much memory"):
+        check_cost(path, VideoLimits(max_pixels=1920 * 1088))
 
 
 def test_a_file_that_takes_long_is_refused_by_the_trial_run(tmp_path):

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import json
 import logging
+import math
 import os
 import subprocess
 import sys
@@ -26,7 +27,7 @@ from simswap.memory import resident_bytes
 
 logger = logging.getLogger(__name__)
 
-TRIAL = "simswap.video.source.trial"  # the module that the child runs
+TRIAL = "simswap.video.source.trial"  # the module that the child runs for a video
 OUT_OF_MEMORY, TOO_MANY_TAGS = 3, 4  # exit codes of the child
 MAX_TAGS = 1000  # and chapters; libav's time to read them grows with their number's square
 OPENING_SECONDS = 1.0  # of processor time; a file is opened many times
@@ -79,14 +80,15 @@ class VideoLimits:
 VERIFY_LIMITS = VideoLimits(max_decoded=3_000_000_000, max_work=25.0)
 
 
-def check_cost(path: Path, limits: VideoLimits) -> None:
+def check_cost(path: Path, limits: VideoLimits, trial: str = TRIAL) -> None:
     """Raise CostlyVideoError if looking through a video's file takes too much memory or time.
 
-    One child process per file and limits, of some 0.2 s; its outcome is remembered.
+    trial: the module that looks through it, in one child process per file and limits, of some
+    0.2 s. Its outcome is remembered.
     """
     status = path.stat()
     file = (str(path.absolute()), status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns)
-    problem = _trial(file, limits)
+    problem = _trial(file, limits, trial)
     if problem:
         raise CostlyVideoError(
             f"{printable(path.name)} {problem} when it is looked through: it is damaged, or made "
@@ -95,12 +97,12 @@ def check_cost(path: Path, limits: VideoLimits) -> None:
 
 
 @lru_cache(maxsize=256)
-def _trial(file: tuple[str | int, ...], limits: VideoLimits) -> str:
+def _trial(file: tuple[str | int, ...], limits: VideoLimits, trial: str) -> str:
     """What the file does, in words; empty if the child stayed within bounds."""
     try:
-        child = _start(str(file[0]), limits)
+        child = _start(str(file[0]), limits, trial)
     except OSError as error:
-        logger.warning("Videos are read without a trial run: no process can be started (%s)", error)
+        logger.warning("Files are read without a trial run: no process can be started (%s)", error)
         return ""
     deadline = time.monotonic() + WAITING_FACTOR * limits.max_work
     try:
@@ -118,12 +120,25 @@ def _trial(file: tuple[str | int, ...], limits: VideoLimits) -> str:
             child.wait()
 
 
-def _start(path: str, limits: VideoLimits) -> subprocess.Popen[bytes]:
+def _start(path: str, limits: VideoLimits, trial: str = TRIAL) -> subprocess.Popen[bytes]:
     return subprocess.Popen(
-        [sys.executable, "-m", TRIAL, path, json.dumps(asdict(limits))],
+        [sys.executable, "-m", trial, path, json.dumps(asdict(limits))],
         cwd=Path(__file__).parents[3],
         env={name: os.environ[name] for name in _ENVIRONMENT if name in os.environ},
         stdin=subprocess.DEVNULL,
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
     )
+
+
+def limit_work(limits: VideoLimits) -> None:
+    """What the child does to itself first: its processor time is bounded, where that can be."""
+    try:
+        import resource
+    except ImportError:  # Windows
+        return
+    seconds = math.ceil(limits.max_work)
+    resource.setrlimit(resource.RLIMIT_CPU, (seconds, seconds))
+    # No RLIMIT_AS: a reader that is refused memory may go on without it, as this process's parent
+    # would not. The parent watches what is really held.
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))

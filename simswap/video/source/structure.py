@@ -23,7 +23,9 @@ MAX_SAMPLES = 5_000_000  # of all tracks: pictures and sound of a day
 MAX_FRAGMENTS = 2_000_000  # times tracks
 MAX_BOXES = 1_000_000  # at the top level of an MP4
 MAX_TABLE_BYTES = 200_000_000  # of an MP4 but its media data; a day's tables have half of it
-MAX_GIF_STEPS = 10_000_000  # blocks of a GIF
+MAX_NAMES = 500_000  # of tables in an MP4; fragments of a day have half as many
+MAX_TRACKS = 200  # as many as libav takes
+MAX_GIF_STEPS = 10_000_000  # blocks of a GIF, and pieces of them
 # Nothing but files of these and the kinds below is ever opened: a playlist that calls itself an
 # MP4 could otherwise make the library fetch addresses or read other files.
 _UNCHECKED = "mpegts,mpeg,flv,asf,ogg,nut,m4v,mp3,wav,flac,aac,aiff"  # sound too, to tell it apart
@@ -43,6 +45,7 @@ _MP4_TABLES = {
 }
 _PHOTO_STARTS = (b"\xff\xd8\xff", b"\x89PNG\r\n\x1a\n", b"BM", b"II*\0", b"MM\0*")
 _SAMPLES_PER_PIECE = 1024  # of plain sound, which libav cuts up
+_ROWS_AT_ONCE = 100_000  # of a table
 _FEW_EDITS = 2  # that any camera's file may have
 
 
@@ -86,33 +89,43 @@ class _Track:
     num_chunks: int = 0
     num_edits: int = 0
     num_grouped: int = 0
-    kinds: set[bytes] = field(default_factory=set)
+    kinds: set[bytes] = field(default_factory=set)  # b"vide" or b"soun" or both
     ticks_once: bool = False  # each sample lasts one unit, as those of plain sound do
     is_reordered: bool = False
-    runs: list[np.ndarray] = field(default_factory=list)  # [N, 3] first chunk, samples, format
+    num_pieces: float = 0  # of plain sound, but in the chunks from last_run on
+    last_run: int = 2**32  # the first chunk of the last run of chunks
+    last_pieces: int = 0  # in each chunk of it
 
     @property
-    def num_entries(self) -> int:
+    def num_entries(self) -> float:
         """How many entries libav makes of them."""
         is_sound = b"soun" in self.kinds and b"vide" not in self.kinds
         count = self.num_samples
         if is_sound and self.ticks_once and not self.is_reordered:
-            count = sum(self._pieces(run) for run in self.runs)
+            num_last = max(self.num_chunks + 1 - self.last_run, 0)
+            count = self.num_pieces + num_last * self.last_pieces
         if self.num_edits > _FEW_EDITS:
             count = max(count, count * self.num_edits // 2)
         return count + self.num_grouped
 
-    def _pieces(self, run: np.ndarray) -> int:
-        ends = np.append(run[1:, 0], self.num_chunks + 1)
-        return int(((ends - run[:, 0]).clip(min=0) * -(-run[:, 1] // _SAMPLES_PER_PIECE)).sum())
+    def add_runs(self, runs: np.ndarray) -> None:
+        """Runs of chunks: [N, 3] first chunk, samples in each chunk, format."""
+        for place in range(0, len(runs), _ROWS_AT_ONCE):
+            some = runs[place : place + _ROWS_AT_ONCE + 1].astype(np.float64)
+            counts = np.ceil(some[:, 1] / _SAMPLES_PER_PIECE)
+            self.num_pieces += float((np.diff(some[:, 0]).clip(min=0) * counts[:-1]).sum())
+        if len(runs):  # of several tables, whichever libav takes: the first chunk, all the pieces
+            self.last_run = min(self.last_run, int(runs[-1, 0]))
+            self.last_pieces += -(-int(runs[-1, 1]) // _SAMPLES_PER_PIECE)
 
 
 def _check_mp4(stream: BinaryIO, name: str) -> None:
-    tracks, num_fragments = [_Track()], 0
+    tracks, num_fragments, num_names, room = [_Track()], 0, 0, MAX_TABLE_BYTES
     for tables in _boxes_of_tables(stream, name):
         place = 0
         while found := _TABLES.search(tables, place):
             kind, place = found[0], found.end()
+            num_names += 1
             if kind == b"covr":  # a picture, whose bytes may look like anything
                 place += max(_number(tables, place - 8) - 8, 0)
                 continue
@@ -130,20 +143,25 @@ def _check_mp4(stream: BinaryIO, name: str) -> None:
             elif kind == b"tfra":
                 num_fragments += _number(tables, place + 12)
             else:
-                _note(tracks[-1], kind, tables, place)
-        total = sum(track.num_entries for track in tracks)
-        if total > MAX_SAMPLES or num_fragments * len(tracks) > MAX_FRAGMENTS:
-            raise MediaError(
-                f"{name} claims more than {MAX_SAMPLES // 1_000_000} million pictures and pieces "
-                "of sound. Cut it, or convert it to an ordinary MP4."
-            )
+                room -= _note(tracks[-1], kind, tables, place)
+            if num_names > MAX_NAMES or room < 0 or len(tracks) > MAX_TRACKS + 1:
+                raise _too_many_tables(name)
+    total = sum(track.num_entries for track in tracks)
+    if total > MAX_SAMPLES or num_fragments * len(tracks) > MAX_FRAGMENTS:
+        raise MediaError(
+            f"{name} claims more than {MAX_SAMPLES // 1_000_000} million pictures and pieces "
+            "of sound. Cut it, or convert it to an ordinary MP4."
+        )
 
 
-def _note(track: _Track, kind: bytes, tables: bytes, place: int) -> None:
-    """What one table, whose body begins at `place`, says of its track."""
+def _note(track: _Track, kind: bytes, tables: bytes, place: int) -> int:
+    """What one table, whose body begins at `place`, says of its track.
+
+    Returns how many of its bytes were gone through: what looks like tables may share its bytes.
+    """
     count = _number(tables, place + 4)
     if kind == b"hdlr":
-        track.kinds.add(tables[place + 8 : place + 12])
+        track.kinds |= {tables[place + 8 : place + 12]} & {b"vide", b"soun"}
     elif kind in (b"stsz", b"stz2"):
         track.num_samples = max(track.num_samples, _number(tables, place + 8))
     elif kind == b"trun":
@@ -157,14 +175,27 @@ def _note(track: _Track, kind: bytes, tables: bytes, place: int) -> None:
     elif kind in (b"stco", b"co64"):
         track.num_chunks = max(track.num_chunks, count)
     elif kind == b"stsc":
-        held = tables[place + 8 : place + 8 + 12 * count]
-        run = np.frombuffer(held, ">u4", len(held) // 12 * 3)
-        track.runs.append(run.reshape(-1, 3).astype(np.int64))
+        runs = _rows(tables, place + 8, count, 3)
+        track.add_runs(runs)
+        return runs.nbytes
     elif kind == b"sbgp":
         start = place + (16 if tables[place : place + 1] == b"\1" else 12)
-        held = tables[start : start + 8 * _number(tables, start - 4)]
-        groups = np.frombuffer(held, ">u4", len(held) // 8 * 2).reshape(-1, 2)
-        track.num_grouped += int(groups[:, 0].sum()) // 8
+        groups = _rows(tables, start, _number(tables, start - 4), 2)
+        track.num_grouped += int(groups[:, 0].sum(dtype=np.int64)) // 8
+        return groups.nbytes
+    return 0
+
+
+def _rows(tables: bytes, start: int, count: int, width: int) -> np.ndarray:
+    """[N, width] numbers from `start` on, N at most `count` and what there is; not copied."""
+    count = min(count, max(len(tables) - start, 0) // (4 * width))
+    return np.frombuffer(tables, ">u4", count * width, min(start, len(tables))).reshape(-1, width)
+
+
+def _too_many_tables(name: str) -> MediaError:
+    return MediaError(
+        f"{name} has more tables than a video of a day. Cut it, or convert it to an ordinary MP4."
+    )
 
 
 def _number(data: bytes, place: int, length: int = 4) -> int:
@@ -196,17 +227,17 @@ def _boxes_of_tables(stream: BinaryIO, name: str) -> Iterator[bytes]:
             num_bytes += length
             if num_bytes > MAX_TABLE_BYTES:
                 break
-            yield (head + stream.read(max(length - len(head), 0)))[:length]
+            stream.seek(position)
+            yield stream.read(length)
         position += length
-    raise MediaError(
-        f"{name} has more tables than a video of a day. Cut it, or convert it to an ordinary MP4."
-    )
+    raise _too_many_tables(name)
 
 
 def _check_gif(data: bytes, name: str, max_decoded: int) -> None:
     width, height = struct.unpack_from("<HH", data.ljust(13), 6)
-    position, num_frames = 13 + _colours(data[10:11]), 0
-    for _ in range(MAX_GIF_STEPS):
+    position, num_frames, num_pieces = 13 + _colours(data[10:11]), 0, 0
+    while num_pieces < MAX_GIF_STEPS and num_frames * width * height <= max_decoded:
+        num_pieces += 1
         kind = data[position : position + 1]
         if kind == b"\x2c":
             num_frames += 1
@@ -218,11 +249,10 @@ def _check_gif(data: bytes, name: str, max_decoded: int) -> None:
         else:
             position += 1
             continue
-        while position < len(data) and data[position]:
+        while position < len(data) and data[position] and num_pieces < MAX_GIF_STEPS:
             position += 1 + data[position]
+            num_pieces += 1
         position += 1
-        if num_frames * width * height > max_decoded:
-            break
     raise MediaError(
         f"{name} has so many pictures of {width}x{height} pixels that looking through them takes "
         "too long. Convert it to an MP4, make it smaller, or cut it."

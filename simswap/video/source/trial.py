@@ -7,7 +7,6 @@ of memory (OUT_OF_MEMORY), or that the file has TOO_MANY_TAGS.
 from __future__ import annotations
 
 import json
-import math
 import signal
 import sys
 from pathlib import Path
@@ -21,19 +20,25 @@ from simswap.video.source.limits import (
     OUT_OF_MEMORY,
     TOO_MANY_TAGS,
     VideoLimits,
+    limit_work,
 )
+from simswap.video.source.reading import read_frames
 from simswap.video.source.structure import check_structure
+
+DECODED_FRAMES = 20  # a decoder holds up to 16 that later ones refer to
 
 
 def main(arguments: list[str]) -> int:
     """Look through a file. arguments: its path, and the limits as JSON."""
     path, limits = Path(arguments[0]), VideoLimits(**json.loads(arguments[1]))
-    _limit_work(limits)
+    limit_work(limits)
     try:
         check_structure(path, limits.max_decoded)
         if _num_tags(path, limits) > MAX_TAGS:
             return TOO_MANY_TAGS
-        look_through(path, limits)
+        info = look_through(path, limits)
+        for _ in read_frames(info, 0, min(DECODED_FRAMES, info.num_frames)):
+            pass
     except MediaError as error:
         return OUT_OF_MEMORY if isinstance(error.__cause__, MemoryError) else 0
     return 0
@@ -51,18 +56,6 @@ def _num_tags(path: Path, limits: VideoLimits) -> int:
         holders = [container.metadata, *(stream.metadata for stream in container.streams)]
         holders += [chapter["metadata"] for chapter in chapters]
         return sum(map(len, holders)) + len(chapters)
-
-
-def _limit_work(limits: VideoLimits) -> None:
-    try:
-        import resource
-    except ImportError:  # Windows
-        return
-    seconds = math.ceil(limits.max_work)
-    resource.setrlimit(resource.RLIMIT_CPU, (seconds, seconds))
-    # No RLIMIT_AS: a reader that is refused memory may go on without it, as this process's parent
-    # would not. The parent watches what is really held.
-    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
 
 
 if __name__ == "__main__":

@@ -213,3 +213,22 @@ def rewrite(
             for image in read_frames(info, start, min(start + cut, end)):
                 writer.write(image)
     return join_segments(segments, info, first, end, encoding, output, metadata=metadata or {})
+
+
+def growing(path: Path, codec: str, sizes: tuple[int, ...]) -> Path:
+    """A video whose frames change their size; each of `sizes` is the side of one frame."""
+    with av.open(str(path), "w") as container:
+        stream = container.add_stream(codec, rate=30)
+        stream.width = stream.height = sizes[0]
+        stream.pix_fmt = "yuv420p"
+        for number, side in enumerate(sizes):
+            encoder = av.CodecContext.create(codec, "w")
+            encoder.width = encoder.height = side
+            encoder.pix_fmt, encoder.time_base = "yuv420p", Fraction(1, 30)
+            frame = av.VideoFrame.from_ndarray(np.zeros((side, side, 3), np.uint8))
+            frame.pts = 0
+            for packet in [*encoder.encode(frame), *encoder.encode()]:
+                packet.stream, packet.pts, packet.dts = stream, number, number
+                packet.time_base = Fraction(1, 30)
+                container.mux(packet)
+    return path
