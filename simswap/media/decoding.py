@@ -26,11 +26,10 @@ from PIL.WebPImagePlugin import WebPImageFile
 
 from simswap.errors import MediaError
 from simswap.media.colour_profile import bounded_profile
-from simswap.media.photo_files import Pictures, pictures_in
+from simswap.media.photo_files import MAX_PROFILE_BYTES, Pictures, pictures_in
 from simswap.media.pixels import DECODE_ERRORS, to_rgb
 
 MAX_PIXELS = 50_000_000
-MAX_PROFILE_BYTES = 4_000_000
 MAX_SERIES_PIXELS = 100_000_000  # of a file's pictures up to the last that is looked at
 MAX_CANVAS_PIXELS = 12_000_000  # of an animation, of whose pictures decoders hold several
 MIN_SIDE = 16  # px; no face can be found in less
@@ -102,8 +101,14 @@ def decode_photo(
     Raises MediaError (no photo, damaged, larger than the limits, more than memory holds).
     """
     with readable_damage(name):
-        first = pictures_in(data, name)
-        del data
+        return decode_first(pictures_in(data, name), name, check)
+
+
+def decode_first(
+    first: Pictures, name: str, check: Callable[[tuple[int, int], str], None] = check_size
+) -> Photo:
+    """As decode_photo, once the file's own bytes may be given up: they need much memory, too."""
+    with readable_damage(name):
         decoded = _DECODERS[first.kind](io.BytesIO(first.data))
         check(decoded.size, name)
         _check_kind(decoded.size, first, name)
@@ -123,6 +128,7 @@ def decode_series(data: bytes, name: str, most: int) -> Iterator[tuple[np.ndarra
         return
     with readable_damage(name):
         held = pictures_in(data, name, every=True)
+        del data
         decoded = _DECODERS[held.kind](io.BytesIO(held.data))
         check_size(decoded.size, name)
         _check_kind(decoded.size, held, name)
@@ -157,7 +163,9 @@ def _decode_jpegs(data: bytes, name: str, most: int) -> Iterator[tuple[np.ndarra
 
     for number in _spread(len(starts), most):
         try:
-            image = decode_photo(data[starts[number] :], name, check).image
+            with readable_damage(name):
+                first = pictures_in(data[starts[number] :], name)
+            image = decode_first(first, name, check).image
         except MediaError:
             if not number:
                 raise
@@ -215,8 +223,9 @@ def _to_photo(decoded: ImageFile, first: Pictures, name: str) -> Photo:
     if decoded.mode == "CMYK":
         notices.append(f"{name} is made for print (CMYK): its colours were converted to sRGB.")
     profile = decoded.info.get("icc_profile")
-    if profile and len(profile) > MAX_PROFILE_BYTES:
-        size = f"{len(profile) / 1e6:.0f} MB"
+    num_bytes = first.num_left_out or len(profile or b"")
+    if num_bytes > MAX_PROFILE_BYTES:
+        size = f"{num_bytes / 1e6:.0f} MB"
         notices.append(f"The colour profile in {name} ({size}) is too large and is left out.")
         profile = None
     if profile:

@@ -19,7 +19,9 @@ MAX_SCANS = 100  # of a JPEG; each passes over the whole picture, and programs w
 MAX_PIECES = 100_000  # segments, chunks or blocks that a file is walked through
 MAX_HEADERS = 5_000  # segments before the first scan of a JPEG; a huge colour profile has 255
 MAX_METADATA = 1 << 20  # bytes of EXIF or XMP that the orientation is looked for in
+MAX_PROFILE_BYTES = 4_000_000  # of colours, as the file holds them
 _MAX_WEBP = 30_000_000  # pixels; 16 bytes each at most while it is decoded
+_WEBP_MEMORY = 580_000_000  # bytes, for its pixels and twice its file's bytes
 _MAX_ANIMATION = 25_000_000  # pixels of each picture where all are wanted; they build on another
 _MAX_SCANNED = {3: 46_000_000, 4: 40_000_000}  # pixels of a JPEG of several scans, by channels
 MAX_BMP_RLE = 2_100_000  # pixels; these are decoded one by one
@@ -33,6 +35,7 @@ _JPEG_DROPPED = {0xE1, *range(0xE3, 0xEE), 0xEF, 0xFE}  # APP1, 3 to 13, 15, and
 _GIF_BLOCK = re.compile(rb"[\x21\x2c\x3b]")  # an extension, a picture, the end
 _PNG_KEPT = {b"IHDR", b"PLTE", b"tRNS", b"iCCP", b"IDAT"}
 _PNG_ANIMATED = {b"acTL", b"fcTL", b"fdAT"}
+_PNG_REPEATED = {b"IDAT", b"fcTL", b"fdAT"}
 _PNG_XMP = b"XML:com.adobe.xmp"
 _PNG_TEXTS = {_PNG_XMP, b"Raw profile type exif"}  # unpacked where an orientation may be, once each
 _WEBP_KEPT = {b"VP8X", b"ICCP", b"ANIM", b"ALPH", b"VP8 ", b"VP8L", b"ANMF"}
@@ -44,7 +47,7 @@ class Pictures:
 
     kind: "JPEG", "PNG", "WebP", "GIF", "BMP" or "TIFF". orientation: as EXIF or XMP tell it, 1 to
     8, 1 where they do not. has_more: whether the file has further pictures. max_pixels: how many
-    are taken of a kind whose decoder needs more memory than others do.
+    are taken where decoding needs much memory. num_left_out: bytes of a too large colour profile.
     """
 
     kind: str
@@ -52,6 +55,7 @@ class Pictures:
     orientation: int = 1
     has_more: bool = False
     max_pixels: int | None = None
+    num_left_out: int = 0
 
 
 def pictures_in(data: bytes, name: str, *, every: bool = False) -> Pictures:
@@ -96,7 +100,7 @@ def _orientation(exif: bytes, xmp: bytes) -> int:
 
 
 def _jpeg(data: bytes, name: str) -> Pictures:
-    kept, exif, xmp, frame = [data[:2]], b"", b"", None
+    kept, profile, exif, xmp, frame = [], [], b"", b"", None
     position = 2
     for _ in range(MAX_HEADERS):
         found = _JPEG_MARKER.search(data, position)
@@ -122,9 +126,11 @@ def _jpeg(data: bytes, name: str) -> Pictures:
             exif += body[len(_JPEG_EXIF) :]
         elif body.startswith(_JPEG_XMP):
             xmp = xmp or body
-        is_icc = marker == 0xE2 and body.startswith(b"ICC_PROFILE\0")
-        if is_icc or (marker != 0xE2 and marker not in _JPEG_DROPPED):
-            kept.append(b"\xff" + found[1] + data[start:position])
+        segment = memoryview(data)[start - 2 : position]
+        if marker == 0xE2 and body.startswith(b"ICC_PROFILE\0"):
+            profile.append(segment)
+        elif marker != 0xE2 and marker not in _JPEG_DROPPED:
+            kept.append(segment)
     else:
         raise _too_many(name, "parts before its picture", MAX_HEADERS)
     if frame is None or len(frame[1]) < 6 or not body:
@@ -134,8 +140,10 @@ def _jpeg(data: bytes, name: str) -> Pictures:
     if frame[0] == 0xC2 or body[0] < frame[1][5]:
         end = _end_of_scans(data, position, name)
         most = _MAX_SCANNED.get(frame[1][5])
-    kept.append(b"\xff\xda" + data[start:end])
-    return Pictures("JPEG", b"".join(kept), _orientation(exif, xmp), max_pixels=most)
+    num_bytes = sum(map(len, profile))
+    left_out = num_bytes if num_bytes > MAX_PROFILE_BYTES else 0
+    parts = [data[:2], *([] if left_out else profile), *kept, memoryview(data)[start - 2 : end]]
+    return Pictures("JPEG", b"".join(parts), _orientation(exif, xmp), False, most, left_out)
 
 
 def _end_of_scans(data: bytes, position: int, name: str) -> int:
@@ -153,16 +161,13 @@ def _end_of_scans(data: bytes, position: int, name: str) -> int:
         num_scans += marker == 0xDA
         if num_scans > MAX_SCANS:
             raise _too_many(name, "scans", MAX_SCANS)
-        length = int.from_bytes(data[position : position + 2], "big")
-        position += max(length, 2)
+        position += max(int.from_bytes(data[position : position + 2], "big"), 2)
     raise _too_many(name, "parts", MAX_PIECES)
 
 
 def _png(data: bytes, name: str, every: bool) -> Pictures:
-    wanted, repeated = _PNG_KEPT, {b"IDAT"}
-    if every:
-        wanted, repeated = _PNG_KEPT | _PNG_ANIMATED, {b"IDAT", b"fcTL", b"fdAT"}
-    kept, seen, exif, xmp = [data[:8]], set(), b"", b""
+    wanted = _PNG_KEPT | _PNG_ANIMATED if every else _PNG_KEPT
+    kept, seen, exif, xmp, left_out = [data[:8]], set(), b"", b"", 0
     position = end = 8
     for _ in range(MAX_PIECES):
         if position + 8 > len(data):
@@ -171,8 +176,10 @@ def _png(data: bytes, name: str, every: bool) -> Pictures:
         end = position + 12 + length
         if kind == b"IEND" or end > len(data):
             break  # a chunk that is cut off goes to the decoder, which then tells
-        if kind in wanted and (kind in repeated or kind not in seen):
-            kept.append(data[position:end])
+        if kind == b"iCCP" and length > MAX_PROFILE_BYTES:
+            left_out = length
+        elif kind in wanted and (kind in _PNG_REPEATED or kind not in seen):
+            kept.append(memoryview(data)[position:end])
         elif kind == b"eXIf":
             exif = exif or data[position + 8 : min(end - 4, position + 8 + MAX_METADATA)]
         elif kind in (b"iTXt", b"zTXt", b"tEXt") and length <= MAX_METADATA:
@@ -186,10 +193,10 @@ def _png(data: bytes, name: str, every: bool) -> Pictures:
         position = end
     else:
         raise _too_many(name, "chunks", MAX_PIECES)
-    kept.append(data[position:end])
+    kept.append(memoryview(data)[position:end])
     is_animated = b"fdAT" in seen
     most = _MAX_ANIMATION if every and is_animated else None
-    return Pictures("PNG", b"".join(kept), _orientation(exif, xmp), is_animated, most)
+    return Pictures("PNG", b"".join(kept), _orientation(exif, xmp), is_animated, most, left_out)
 
 
 def _png_text(kind: bytes, body: bytes) -> bytes:
@@ -214,17 +221,19 @@ def _unhexed(text: bytes) -> bytes:
 
 
 def _webp(data: bytes, name: str, every: bool) -> Pictures:
-    kept, seen, exif, xmp, has_more = [], set(), b"", b"", False
+    kept, seen, exif, xmp, has_more, left_out = [], set(), b"", b"", False, 0
     position = 12
     for _ in range(MAX_PIECES):
         if position + 8 > len(data):
             break
         kind, length = struct.unpack_from("<4sI", data, position)
         end = position + 8 + length + length % 2
-        if kind in _WEBP_KEPT and (kind not in seen or (every and kind == b"ANMF")):
-            chunk = data[position:end]
+        if kind == b"ICCP" and length > MAX_PROFILE_BYTES:
+            left_out = length
+        elif kind in _WEBP_KEPT and (kind not in seen or (every and kind == b"ANMF")):
+            chunk = memoryview(data)[position:end]
             if kind == b"VP8X":  # no EXIF, no XMP
-                chunk = chunk[:8] + bytes(flags & ~0x0C for flags in chunk[8:9]) + chunk[9:]
+                chunk = b"".join([chunk[:8], bytes(b & ~0x0C for b in chunk[8:9]), chunk[9:]])
             kept.append(chunk)
         elif kind == b"EXIF":
             exif = exif or data[position + 8 : min(end, position + 8 + MAX_METADATA)]
@@ -235,11 +244,12 @@ def _webp(data: bytes, name: str, every: bool) -> Pictures:
         position = end
     else:
         raise _too_many(name, "chunks", MAX_PIECES)
-    body = b"WEBP" + b"".join(kept)
     missing = max(position - len(data), 0)  # so that the decoder can tell that the file is cut off
-    head = b"RIFF" + struct.pack("<I", len(body) + missing)
+    size = struct.pack("<I", len(b"WEBP") + sum(map(len, kept)) + missing)
+    whole = b"".join([b"RIFF", size, b"WEBP", *kept])
     most = _MAX_ANIMATION if every and has_more else _MAX_WEBP
-    return Pictures("WebP", head + body, _orientation(exif, xmp), has_more, most)
+    most = min(most, (_WEBP_MEMORY - 2 * len(whole)) // 16)
+    return Pictures("WebP", whole, _orientation(exif, xmp), has_more, most, left_out)
 
 
 def _gif(data: bytes, name: str) -> Pictures:
@@ -247,14 +257,11 @@ def _gif(data: bytes, name: str) -> Pictures:
         return 3 << (flags & 7) + 1 if flags & 0x80 else 0
 
     position = 13 + colours(data[10])
-    kept, control, has_more = [data[:position]], b"", False
-    num_blocks = 0
+    kept, control, has_more, num_blocks = [data[:position]], b"", False, 0
     while position < len(data):
         kind, start = data[position], position
-        if kind == 0x2C and len(kept) > 1:
-            has_more = True
-            break
-        if kind == 0x3B:
+        has_more = kind == 0x2C and len(kept) > 1
+        if has_more or kind == 0x3B:
             break
         if kind == 0x2C:
             position += 10 + colours(data[position + 9]) + 1
@@ -271,7 +278,7 @@ def _gif(data: bytes, name: str) -> Pictures:
                 raise _too_many(name, "blocks", 10 * MAX_PIECES)
         position += 1
         if kind == 0x2C:
-            kept += [control, data[start:position]]
+            kept += [control, memoryview(data)[start:position]]
         elif data[start + 1] == 0xF9 and len(kept) == 1:
             control = data[start:position]
     return Pictures("GIF", b"".join(kept) + b";" * (position <= len(data)), 1, has_more)

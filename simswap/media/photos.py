@@ -21,7 +21,8 @@ from PIL.PngImagePlugin import PngInfo
 
 from simswap.errors import MediaError, OptionError
 from simswap.files import printable, replaced, temporary_beside
-from simswap.media.decoding import Photo, decode_photo, decode_series
+from simswap.media.decoding import Photo, decode_first, decode_series, readable_damage
+from simswap.media.photo_files import pictures_in
 from simswap.provenance.metadata import synthetic_xmp
 from simswap.provenance.signing import sign_photo
 
@@ -40,12 +41,18 @@ def read_photo(path: str | os.PathLike[str]) -> Photo:
     """
     path = Path(path)
     data, name = _content(path)
-    return replace(decode_photo(data, name), path=path)
+    with readable_damage(name):
+        first = pictures_in(data, name)
+    del data
+    return replace(decode_first(first, name), path=path)
 
 
 def read_pictures(path: str | os.PathLike[str], most: int) -> Iterator[tuple[np.ndarray, int]]:
     """Up to `most` pictures of an animation or of a photo with several; see decode_series."""
-    yield from decode_series(*_content(Path(path)), most)
+    data, name = _content(Path(path))
+    series = decode_series(data, name, most)
+    del data
+    yield from series
 
 
 def check_output(path: str | os.PathLike[str], size: tuple[int, int] | None = None) -> None:

@@ -92,9 +92,10 @@ def first_page(data: bytes, name: str) -> tuple[bytes, int | None, bool]:
         struct.pack(order + "HHI", entry.tag, entry.type, entry.count) + entry.field
         for entry in kept
     )
-    data += b"\0" * (len(data) % 2)
-    place = struct.pack(order + "I", len(data))
-    return data[:4] + place + data[8:] + directory + bytes(4), orientation, more
+    gap = bytes(len(data) % 2)
+    place = struct.pack(order + "I", len(data) + len(gap))
+    parts = [data[:4], place, memoryview(data)[8:], gap, directory, bytes(4)]
+    return b"".join(parts), orientation, more
 
 
 def _directory(data: bytes) -> tuple[str, list[Entry], bool]:

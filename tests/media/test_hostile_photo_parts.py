@@ -8,9 +8,19 @@ import zlib
 import pytest
 from PIL import Image
 
-from simswap.media import photo_files
+from simswap.media import photo_files, photos
 from simswap.media.decoding import decode_photo
-from tests.media.test_hostile_photos import SIDE, chunk, said_of, tiff, with_chunks
+from simswap.media.photos import read_photo
+from tests.media.test_hostile_photos import (
+    SIDE,
+    after_start,
+    chunk,
+    encoded,
+    said_of,
+    segment,
+    tiff,
+    with_chunks,
+)
 
 # Texts of a PNG
 
@@ -52,6 +62,55 @@ def test_an_orientation_in_a_packed_text_is_found():
     png = stream.getvalue()
     png = png[:33] + packed_text(*TEXTS[0], text) + png[33:]
     assert decode_photo(png, "photo").image.shape == (40, 60, 3)
+
+
+# Colour profiles
+
+
+def with_profile(kind: str, num_bytes: int) -> bytes:
+    profile = bytes(num_bytes)
+    if kind == "PNG":  # packed it would be small
+        return with_chunks(chunk(b"iCCP", b"a\0\0" + profile))
+    if kind == "JPEG":
+        parts = [segment(0xE2, b"ICC_PROFILE\0\1\1" + bytes(60_000))] * (num_bytes // 60_000)
+        return after_start(encoded("JPEG"), *parts)
+    return encoded(kind, icc_profile=profile)
+
+
+@pytest.mark.parametrize("kind", ["PNG", "JPEG", "WEBP"])
+def test_a_huge_colour_profile_never_reaches_the_decoder(kind):
+    data = with_profile(kind, 20_000_000)
+    tracemalloc.start()
+    photo = decode_photo(data, "photo")
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert photo.icc_profile is None
+    assert any("(20 MB) is too large and is left out" in said for said in photo.notices)
+    assert peak < 2_000_000
+
+
+@pytest.mark.parametrize("kind", ["PNG", "JPEG", "WEBP", "GIF", "TIFF"])
+def test_a_files_own_bytes_are_given_up_before_it_is_decoded(tmp_path, monkeypatch, kind):
+    path = tmp_path / "photo"
+    path.write_bytes(encoded(kind) + b"none" + struct.pack("<I", 20_000_000) + bytes(20_000_000))
+    held, decode = [], photos.decode_first
+    monkeypatch.setattr(
+        photos,
+        "decode_first",
+        lambda *it: held.append(tracemalloc.get_traced_memory()[0]) or decode(*it),
+    )
+    tracemalloc.start()
+    read_photo(path)
+    tracemalloc.stop()
+    assert held[0] < 21_000_000
+
+
+def test_a_large_webp_may_have_fewer_pixels_the_more_bytes_it_has():
+    data = encoded("WEBP", lossless=True)
+    assert photo_files.pictures_in(data, "photo").max_pixels == 30_000_000
+    size = struct.unpack_from("<I", data, 16)[0] + 80_000_000
+    padded = data[:16] + struct.pack("<I", size) + data[20:] + bytes(80_000_000)
+    assert photo_files.pictures_in(padded, "photo").max_pixels < 27_000_000
 
 
 # Layout of a TIFF
