@@ -24,6 +24,7 @@ _FLAC_HEADER_BYTES = 34
 _LEAD_SECONDS = 10  # before the first picture
 _TAIL_SECONDS = 1  # after the last
 _PACKETS_PER_SECOND = 1000  # Opus of 2.5 ms has 400, Vorbis' short blocks 750
+_SKIPPED = "skip_samples"  # how much of a packet's sound is not played: numbers only
 TREATMENTS = ("copy", "encode", "drop")  # each for where the one before fails
 _ENCODERS = {"mp4": ("aac", "AAC"), "webm": ("libopus", "Opus")}
 _RATES = {"mp4": {44100, 32000, 24000, 22050, 16000}, "webm": {24000, 16000}}
@@ -166,12 +167,16 @@ def _packets(
 def _copied(
     packets: Iterator[Packet], copy: AudioStream, stream: AudioStream, shift: Fraction
 ) -> Iterator[Packet]:
+    """The packets' sound and times, and nothing else that the file says beside them."""
     offset = round(shift / stream.time_base)
     for packet in packets:
-        packet.stream = copy
-        packet.pts -= offset
-        packet.dts = packet.pts
-        yield packet
+        plain = Packet(bytes(packet))
+        plain.stream, plain.time_base = copy, packet.time_base
+        plain.pts = plain.dts = packet.pts - offset
+        plain.duration, plain.is_keyframe = packet.duration, packet.is_keyframe
+        if packet.has_sidedata(_SKIPPED):
+            plain.set_sidedata(packet.get_sidedata(_SKIPPED))
+        yield plain
 
 
 def _encoded(

@@ -165,3 +165,29 @@ def test_sound_that_is_left_out_is_told(tmp_path: Path):
     path = make_video(tmp_path / "in.mp4", sound=4.0)
     notices = rewrite(path, tmp_path / "out.mp4")
     assert notices == ("The sound ends 1 s after the last picture, where it went on.",)
+
+
+def with_another_header(flv: bytes, text: bytes) -> bytes:
+    """The FLV with the sound's header a second time, in mid-stream, where a text follows it."""
+    place, num_sounds, header = 13, 0, b""
+    while place < len(flv):
+        size = int.from_bytes(flv[place + 1 : place + 4], "big")
+        tag, body = flv[place : place + 11], flv[place + 11 : place + 11 + size]
+        if tag[0] == 8 and body[1] == 0:
+            header = body
+        elif tag[0] == 8:
+            num_sounds += 1
+        if num_sounds == 10:
+            added = header + text
+            added = b"\x08" + len(added).to_bytes(3, "big") + tag[4:] + added
+            return flv[:place] + added + len(added).to_bytes(4, "big") + flv[place:]
+        place += 15 + size
+    raise ValueError("The file has little sound.")
+
+
+def test_a_header_that_comes_later_is_not_copied(tmp_path):
+    path, text = make_video(tmp_path / "in.flv", sound_codec="aac"), b"Anna Karenina, Moscow"
+    path.write_bytes(with_another_header(path.read_bytes(), text))
+    rewrite(path, tmp_path / "out.mp4")
+    assert len(sound_packets(tmp_path / "out.mp4")) > 20
+    assert text not in (tmp_path / "out.mp4").read_bytes()
