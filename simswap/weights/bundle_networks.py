@@ -25,7 +25,9 @@ from simswap.models.identity import INPUT_SIZE, build_identity_network
 from simswap.weights.bundle_config import CONFIG_FILE, BundleConfig, read_json
 
 WEIGHT_FILES = {part: f"{part}.safetensors" for part in ("generator", "identity", "detector")}
-MAX_VALUES = 2**28  # numbers that the layers of a graph give; a ResNet of 100 layers' some 2**25
+MAX_VALUES = (
+    2**28
+)  # numbers that a graph's layers take and give; a ResNet of 100 layers' some 2**26
 # Multiplications for one crop or frame. The published 512 generator takes 0.2e12, a ResNet of 100
 # layers 0.024e12; ten times as much is minutes on a CPU.
 MAX_WORK = {"generator": 2e12, "identity": 2e11, "detector": 2e11}
@@ -122,13 +124,16 @@ def _counted(
 ) -> Iterator[None]:
     """While networks run here, raise ValueError as soon as layers have cost more than `limit`.
 
-    cost: of each number that a layer gives.
+    cost: of each number that a layer gives; each that it takes costs 1.
     """
     spent = 0
 
-    def count(layer: nn.Module, taken: object, given: object) -> None:
+    def size(values: object) -> int:
+        return values.numel() if isinstance(values, Tensor) else 0
+
+    def count(layer: nn.Module, taken: tuple[object, ...], given: object) -> None:
         nonlocal spent
-        spent += cost(layer) * (given.numel() if isinstance(given, Tensor) else 0)
+        spent += cost(layer) * size(given) + sum(map(size, taken))
         if spent > limit:
             raise ValueError(f"its layers take too many {what}")
 

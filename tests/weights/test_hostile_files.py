@@ -82,6 +82,15 @@ def nested_modules(depth: int, *names: str) -> bytes:
     return stream.getvalue()
 
 
+def doubled_list_as_count(depth: int) -> bytes:
+    """A storage whose length is a list that holds a list twice, and so on."""
+    start = b"\x80\x02(" + text("storage") + b"ctorch\nFloatStorage\n" + text("0") + text("cpu")
+    lists = b"".join(
+        b"0](h" + bytes([n]) + b"h" + bytes([n]) + b"eq" + bytes([n + 1]) for n in range(depth)
+    )
+    return start + b"]q\x00" + lists + b"tQ."
+
+
 BOMBS = {
     "a text of 8 GB": lambda: legacy_file(
         b"\x80\x04\x8d" + (2**33).to_bytes(8, "little") + b"abc."
@@ -105,6 +114,15 @@ BOMBS = {
     "a million names for one module": lambda: nested_modules(20, "a", "b"),
     "one long name for many modules": lambda: nested_modules(40, "n" * 2**20),
     "tuples in tuples": lambda: legacy_file(b"\x80\x02" + b")" + b"\x85" * 20_000 + b"."),
+    "a list of 2^40 as a count": lambda: legacy_file(doubled_list_as_count(40)),
+    "a long key of many states": lambda: legacy_file(
+        b"\x80\x03cn\nM\n)\x81}B"
+        + struct.pack("<I", 2**20)
+        + bytes(2**20)
+        + b"Nsq\x00b"
+        + b"h\x00b" * 20_000
+        + b"."
+    ),
     "lists in lists": lambda: legacy_file(b"\x80\x02" + b"]" * 20_000 + b"a" * 19_999 + b"."),
 }
 

@@ -30,6 +30,16 @@ def test_a_graph_of_slow_layers_is_refused(tiny_folder):
         load_bundle(tiny_folder)
 
 
+def test_a_graph_that_reads_much_and_gives_little_is_refused(tiny_folder):
+    wide = CONVOLUTION | {"settings": CONVOLUTION["settings"] | {"out_channels": 4096}}
+    mean = {"kind": "mean_pool", "takes": ["x"], "gives": "y", "settings": {"output_size": [1, 1]}}
+    config = json.loads((tiny_folder / CONFIG_FILE).read_text())
+    config["identity"] |= {"architecture": "graph", "layers": [wide, *[mean] * 1900]}
+    (tiny_folder / CONFIG_FILE).write_text(json.dumps(config))
+    with pytest.raises(ModelError, match="too many numbers"):
+        load_bundle(tiny_folder)
+
+
 @pytest.mark.parametrize("part", ["generator", "detector"])
 def test_a_network_of_much_work_is_refused(tiny_folder, monkeypatch, part):
     load_bundle(tiny_folder)
