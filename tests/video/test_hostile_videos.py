@@ -231,6 +231,16 @@ def test_a_file_that_takes_much_memory_is_refused_by_the_trial_run(tmp_path, mon
         check_cost(path, VideoLimits(max_pixels=1))
 
 
+def test_a_file_whose_decoder_holds_many_frames_is_refused(tmp_path, monkeypatch):
+    options = {"preset": "ultrafast", "x264-params": "ref=16:keyint=99:scenecut=0:bframes=0"}
+    given = {"pix_fmt": "yuv444p10le", "options": options, "sound": None, "size": (1920, 1088)}
+    black = np.zeros((1088, 1920, 3), np.uint8)
+    path = make_video(tmp_path / "film.mp4", num_frames=20, picture=lambda *_: black, **given)
+    monkeypatch.setattr(video_guard, "_BASE_BYTES", 150_000_000)
+    with pytest.raises(MediaError, match="takes too much memory"):
+        check_cost(path, VideoLimits(max_pixels=1920 * 1088))
+
+
 def test_a_file_that_takes_long_is_refused_by_the_trial_run(tmp_path):
     path = make_video(tmp_path / "film.mp4", sound=None)
     with pytest.raises(MediaError, match="takes too much time"):

@@ -29,6 +29,8 @@ from simswap.video.source.info import VideoInfo
 
 logger = logging.getLogger(__name__)
 
+_THREADS = 2  # of a decoder, each of which holds frames: so memory is the same on every machine
+
 
 class _TimeUpError(Exception):
     """Ends the decoding of chosen frames; see `read_chosen`."""
@@ -194,6 +196,7 @@ def _open(info: VideoInfo, stack: ExitStack) -> tuple[InputContainer, VideoStrea
     container = stack.enter_context(opened(info.path, info.max_pixels))
     stream = picture_stream(container, printable(info.path.name))
     stream.thread_type = "AUTO"
+    stream.codec_context.thread_count = _THREADS
     return container, stream
 
 

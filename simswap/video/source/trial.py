@@ -22,7 +22,10 @@ from simswap.video.source.limits import (
     VideoLimits,
     limit_work,
 )
+from simswap.video.source.reading import read_frames
 from simswap.video.source.structure import check_structure
+
+DECODED_FRAMES = 20  # a decoder holds up to 16 that later ones refer to
 
 
 def main(arguments: list[str]) -> int:
@@ -33,7 +36,9 @@ def main(arguments: list[str]) -> int:
         check_structure(path, limits.max_decoded)
         if _num_tags(path, limits) > MAX_TAGS:
             return TOO_MANY_TAGS
-        look_through(path, limits)
+        info = look_through(path, limits)
+        for _ in read_frames(info, 0, min(DECODED_FRAMES, info.num_frames)):
+            pass
     except MediaError as error:
         return OUT_OF_MEMORY if isinstance(error.__cause__, MemoryError) else 0
     return 0
