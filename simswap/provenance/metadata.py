@@ -13,6 +13,7 @@ import xml.etree.ElementTree as ElementTree
 from collections.abc import Iterator
 from dataclasses import dataclass
 from html import escape
+from itertools import islice
 from pathlib import Path
 from typing import BinaryIO
 
@@ -42,6 +43,7 @@ _IPTC_EXTENSION = "http://iptc.org/std/Iptc4xmpExt/2008-02-29/"
 _PNG_KEYWORD = b"XML:com.adobe.xmp\0"
 _JPEG_SIGNATURE = b"http://ns.adobe.com/xap/1.0/\0"
 _MAX_XMP_BYTES = 1 << 20  # real packets are a few kB; some cameras pad theirs
+_MAX_PACKETS = 3  # of XMP that are parsed; files have one
 _MAX_CHUNKS = 100_000  # bounds the walk through a hostile file
 _PACKET = """<?xpacket begin="\ufeff" id="W5M0MpCehiHzreSzNTczkc9d"?>
 <x:xmpmeta xmlns:x="adobe:ns:meta/">
@@ -98,7 +100,7 @@ def read_mark(path: str | os.PathLike[str]) -> Mark | None:
             problem = "is not a file" if path.exists() else "does not exist"
             raise MediaError(f"{name} {problem}. Give the path of a PNG, JPEG or WebP photo.")
         with path.open("rb") as stream:
-            packets = list(_xmp_packets(stream, name))
+            packets = list(islice(_xmp_packets(stream, name), _MAX_PACKETS))
     except (OSError, ValueError) as error:
         reason = getattr(error, "strerror", None) or "not a valid path"
         raise MediaError(f"{name} cannot be opened ({reason}). Check the path.") from error

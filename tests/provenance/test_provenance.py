@@ -8,6 +8,7 @@ from simswap import __version__
 from simswap.errors import MediaError
 from simswap.files import printable
 from simswap.media.photos import write_photo
+from simswap.provenance import metadata
 from simswap.provenance.metadata import (
     COMPOSITE_WITH_MODEL,
     Mark,
@@ -134,6 +135,21 @@ BILLION_LAUGHS = b"""<!DOCTYPE x [<!ENTITY a "ha"><!ENTITY b "&a;&a;&a;&a;&a;&a;
 def test_hostile_packets_are_passed_over(tmp_path, xmp):
     save_with_xmp(tmp_path / "photo.png", xmp)
     assert read_mark(tmp_path / "photo.png") is None
+
+
+@pytest.mark.parametrize("kind", ["png", "jpg"])
+def test_of_very_many_packets_few_are_parsed(tmp_path, monkeypatch, kind):
+    path, parsed = tmp_path / f"many.{kind}", []
+    Image.new("RGB", (32, 32)).save(path)
+    whole, packet = path.read_bytes(), b"http://ns.adobe.com/xap/1.0/\0<a/>"
+    many = (b"\xff\xe1" + struct.pack(">H", len(packet) + 2) + packet) * 50
+    if kind == "png":
+        many = chunk(b"iTXt", b"XML:com.adobe.xmp\0\0\0\0\0<a/>") * 50
+    place = 33 if kind == "png" else 2
+    path.write_bytes(whole[:place] + many + whole[place:])
+    monkeypatch.setattr(metadata, "_parse_mark", parsed.append)
+    assert read_mark(path) is None
+    assert 1 <= len(parsed) <= 3
 
 
 def test_what_a_mark_says_cannot_steer_the_terminal(tmp_path):
