@@ -160,7 +160,6 @@ def test_a_photo_is_swapped_and_converted_in_the_name_of_the_model_that_made_it(
     upload(page, "target", ASTRONAUT)
     page.get_by_role("button", name="Swap", exact=True).click()
     page.get_by_text(re.compile(r"^Swapped 1 face")).wait_for()
-    choose(page, BUNDLED)  # what is there already was made by the other
     page.get_by_label("JPEG").check()
     button = page.get_by_role("button", name="Download JPEG")
     playwright = pytest.importorskip("playwright.sync_api")
