@@ -38,13 +38,13 @@ SETTINGS = {
 }
 MAX_CRF = 51
 CANCELLED = theme.message("Cancelled. Nothing was kept.")
-CANCELLED_JS = f"""
-() => ["", {json.dumps(CANCELLED)}, {{ __type__: "update", interactive: true }},
-  {{ __type__: "update", interactive: false }}]
+# (said) -> progress, said, swap, cancel: as `end` does, which Gradio leaves out in these cases.
+ENDED_JS = """
+(said) => ["", %s, { __type__: "update", interactive: true },
+  { __type__: "update", interactive: false }]
 """
-REFUSED_JS = f"""
-(said) => said || {json.dumps(theme.message(waiting_line.BUSY))}
-"""
+CANCELLED_JS = ENDED_JS % json.dumps(CANCELLED)
+REFUSED_JS = ENDED_JS % f"said || {json.dumps(theme.message(waiting_line.BUSY))}"
 SHOW_JS = """
 () => document.getElementById("video-result")?.scrollIntoView({ block: "nearest" })
 """
@@ -214,16 +214,11 @@ def _join_job(
     )
     run.then(end, outputs=[progress, swap, cancel], **at_once)
     # Gradio calls a job that was cancelled a failed one too.
-    run.failure(fn=None, js=REFUSED_JS, inputs=said, outputs=said, api_visibility="private")
-    run.success(fn=None, js=SHOW_JS, api_visibility="private")
-    cancel.click(
-        fn=None,
-        js=CANCELLED_JS,
-        inputs=[swap, cancel],
-        outputs=[progress, said, swap, cancel],
-        cancels=[run],
-        api_visibility="private",
-    )
+    in_browser = {"fn": None, "api_visibility": "private"}
+    ended = {"inputs": said, "outputs": [progress, said, swap, cancel]}
+    run.failure(js=REFUSED_JS, **ended, **in_browser)
+    run.success(js=SHOW_JS, **in_browser)
+    cancel.click(js=CANCELLED_JS, cancels=[run], **ended, **in_browser)
 
 
 def _build_inputs() -> tuple[gr.Gallery, gr.File, gr.HTML]:

@@ -73,10 +73,11 @@ def swapped_on_page(url: str, photo: dict, session: str, **changed: object) -> s
         for one in functions
         if one["api_name"] == "swap_on_page"
         and len(one["outputs"]) == 4
-        and len(one["inputs"]) == 9
+        and len(one["inputs"]) == 10
     )
-    strip, format = {"faces": [], "picked": []}, changed.pop("format", "png")
-    data = [True, [{"image": photo}], photo, strip, None, "all", format, True, 0.08]
+    strip, format = {"of": "", "numbers": [], "picked": []}, changed.pop("format", "png")
+    photos = [[{"image": photo}], strip, photo, strip]
+    data = [{"mark": 1}, True, *photos, None, format, True, 0.08]
     call = {"data": data, "fn_index": number, "session_hash": session, **changed}
     headers = {**JSON, "X-Forwarded-For": "9.9.8.1"}
     status, said = ask(url, "POST", "/gradio_api/queue/join", json.dumps(call).encode(), headers)

@@ -97,6 +97,7 @@ def test_a_visitor_previews_swaps_plays_and_saves(page, face_clip, tmp_path, dem
     swap_button(page).click()
     told = rf"^Swapped {NUM_SWAPPED} faces in {NUM_FRAMES} frames \({NUM_WITHOUT_FACE} without"
     expect(page.get_by_text(re.compile(told))).to_be_visible(timeout=PATIENCE)
+    page.locator("#video-result video").wait_for()
     assert page.evaluate(IS_PLAYED) == [WIDTH, pytest.approx(NUM_FRAMES / 24, abs=0.1)]
     with page.expect_download() as download:
         page.get_by_role("button", name="Download the video").click()
