@@ -9,7 +9,7 @@ import pytest
 from PIL import Image
 
 from simswap.errors import SigningError
-from simswap.provenance import credentials as credential_reading
+from simswap.provenance import credentials
 from simswap.provenance.credentials import TRUST, read_credentials
 from simswap.provenance.metadata import quoted, synthetic_xmp
 from simswap.verify.report import details, headline, verify
@@ -70,9 +70,9 @@ def test_a_change_is_told_whatever_the_certificate(tmp_path, start, end):
 )
 def test_codes_that_nobody_here_knows_are_neither_a_change_nor_intact(tmp_path, monkeypatch, code):
     path = write_signed(tmp_path / "photo.png")
-    found = credential_reading._codes
+    found = credentials._codes
     monkeypatch.setattr(
-        credential_reading,
+        credentials,
         "_codes",
         lambda store, kind: [*found(store, kind), *([code] if kind == "failure" else [])],
     )
@@ -93,9 +93,9 @@ def test_credentials_that_break_a_rule_are_neither_a_change_nor_intact(tmp_path)
 
 def test_what_was_never_compared_with_the_pixels_is_not_called_intact(tmp_path, monkeypatch):
     path = write_signed(tmp_path / "photo.png")
-    found = credential_reading._codes
+    found = credentials._codes
     monkeypatch.setattr(
-        credential_reading,
+        credentials,
         "_codes",
         lambda store, kind: [code for code in found(store, kind) if "dataHash" not in code],
     )

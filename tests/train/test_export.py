@@ -9,7 +9,7 @@ import torch
 from accelerate import Accelerator
 from safetensors.torch import save_file
 
-from simswap.weights import bundle as bundles
+from simswap.weights import bundle
 from simswap.weights.bundle import Alignment, load_bundle
 from tests.support.weights.tiny_bundle import make_bundle
 from train.errors import TrainingError
@@ -91,7 +91,7 @@ def test_the_bundled_networks_are_written_byte_for_byte(tmp_path):
     for part in ("identity", "detector"):
         name = f"{part}.safetensors"
         assert (tmp_path / "mine" / name).read_bytes() == (
-            bundles.DEFAULT_BUNDLE / name
+            bundle.DEFAULT_BUNDLE / name
         ).read_bytes()
 
 
@@ -125,14 +125,14 @@ def test_a_link_to_a_bundle_stays_a_link(tmp_path):
 def test_a_full_disk_leaves_the_old_bundle(tmp_path, monkeypatch, failing):
     write_bundle(tmp_path / "mine", **parts_of(1))
     before = contents(tmp_path / "mine")
-    write = bundles.write_whole
+    write = bundle.write_whole
 
     def run_full(path: Path, content: bytes) -> None:
         if path.name == failing:
             raise OSError(28, "No space left on device")
         write(path, content)
 
-    monkeypatch.setattr(bundles, "write_whole", run_full)
+    monkeypatch.setattr(bundle, "write_whole", run_full)
     with pytest.raises(TrainingError, match=r"No space left on device.*Free some disk space"):
         write_bundle(tmp_path / "mine", **parts_of(2))
     assert contents(tmp_path / "mine") == before
@@ -200,7 +200,7 @@ def test_the_command_makes_a_bundle_of_a_run_with_weights_only(weights_run, tmp_
 
 def test_networks_and_card_already_in_the_output_folder_are_taken(weights_run, tmp_path):
     base = make_bundle(5)
-    bundles.save_bundle(base, tmp_path / "out", "# Written by hand\n")
+    bundle.save_bundle(base, tmp_path / "out", "# Written by hand\n")
     (tmp_path / "out" / "generator.safetensors").unlink()
     assert run_main("--run", weights_run, "--output", tmp_path / "out") == 0
     loaded = load_bundle(tmp_path / "out")
@@ -210,7 +210,7 @@ def test_networks_and_card_already_in_the_output_folder_are_taken(weights_run, t
 
 
 def test_a_network_distilled_after_its_config_is_taken(bundle_run, tmp_path):
-    bundles.save_bundle(make_bundle(5), tmp_path / "networks", "# Networks\n")
+    bundle.save_bundle(make_bundle(5), tmp_path / "networks", "# Networks\n")
     newer = make_bundle(6).identity_network
     save_file(newer.state_dict(), tmp_path / "networks" / "identity.safetensors")
     options = ("--networks", tmp_path / "networks")

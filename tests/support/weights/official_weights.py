@@ -13,7 +13,7 @@ import torch
 from torch import nn
 
 from simswap.weights import official
-from simswap.weights.onnx import generator as onnx_weights
+from simswap.weights.onnx import generator
 from tests.models.test_generator import DATA, seeded_state
 
 BASES = {
@@ -42,7 +42,7 @@ NARROW_VARIANTS = tuple(
 def know_narrow_networks(monkeypatch: pytest.MonkeyPatch) -> None:
     """Have `convert` take narrow networks for official ones."""
     monkeypatch.setattr(official, "VARIANTS", NARROW_VARIANTS)
-    monkeypatch.setattr(onnx_weights, "VARIANTS", NARROW_VARIANTS)
+    monkeypatch.setattr(generator, "VARIANTS", NARROW_VARIANTS)
 
 
 def official_state(variant: str) -> dict[str, torch.Tensor]:
