@@ -4,7 +4,16 @@ from __future__ import annotations
 
 import gradio as gr
 
-from simswap.demo.calls.arguments import File, Files, Flag, Number, Text, build_endpoint
+from simswap.demo import models
+from simswap.demo.calls.arguments import (
+    Choice,
+    FaceNumbers,
+    File,
+    Files,
+    Flag,
+    Number,
+    build_endpoint,
+)
 from simswap.demo.choices import DEFAULTS, Choices
 from simswap.demo.consent import check_said
 from simswap.demo.services import photos
@@ -29,8 +38,8 @@ def swap_image(
     Args:
         source: One photo of the person whose face goes in, or a list of up to 8.
         target: The photo to change.
-        faces: Which of its faces: "all", "largest", or numbers such as "0,2", in the order of
-            detect_faces (0 is the largest).
+        faces: Which of its faces: "all", "largest", or numbers such as "0,2" or [0, 2], in the
+            order of detect_faces (0 is the largest).
         format: "png" (lossless) or "jpeg".
         match_colour: Match the new face's colours to the photo's light.
         mask_softness: Width of the soft edge, as a share of the face's square, 0 to 0.5.
@@ -81,14 +90,14 @@ def detect_faces(
 
 def build() -> None:
     """The endpoints with components of their own, which no page shows: they name the arguments."""
-    summary, model = gr.JSON(label="Summary"), Text("Model")
+    summary, model = gr.JSON(label="Summary"), Choice("Model", choices=tuple(models.names()))
     build_endpoint(
         swap_image,
         {
             "source": Files("Source photos"),
             "target": File("Photo"),
-            "faces": Text("Faces", "all"),
-            "format": Text("Format", "png"),
+            "faces": FaceNumbers("Faces", "all"),
+            "format": Choice("Format", "png", choices=tuple(photos.SUFFIXES)),
             "match_colour": Flag("Match colours", DEFAULTS.match_colour),
             "mask_softness": Number("Softness of the edge", DEFAULTS.mask_softness),
             "consent": Flag("I have the right to use these faces", False),

@@ -9,11 +9,21 @@ from dataclasses import replace
 import gradio as gr
 
 from simswap import VideoProgress, VideoReport
-from simswap.demo.calls.arguments import File, Files, Flag, Number, Text, build_endpoint
+from simswap.demo import models
+from simswap.demo.calls.arguments import (
+    Choice,
+    FaceNumbers,
+    File,
+    Files,
+    Flag,
+    Number,
+    build_endpoint,
+)
 from simswap.demo.choices import VideoChoices
 from simswap.demo.consent import check_said
 from simswap.demo.services import videos
 from simswap.demo.services.videos import Outcome
+from simswap.video.writing import FORMATS
 
 DEFAULTS = VideoChoices()
 
@@ -106,16 +116,16 @@ def build() -> None:
         {
             "source": Files("Source photos"),
             "target": File("Target video"),
-            "faces": Text("Faces", DEFAULTS.faces),
+            "faces": FaceNumbers("Faces", DEFAULTS.faces),
             "start": Number("Start, in seconds", DEFAULTS.start),
             "end": Number("End, in seconds", DEFAULTS.end),
-            "format": Text("Format", DEFAULTS.format),
+            "format": Choice("Format", DEFAULTS.format, choices=FORMATS),
             "crf": Number("Quality (CRF)", DEFAULTS.crf),
             "detect_every": Number("Frames between two looks for faces", DEFAULTS.detect_every),
             "match_colour": Flag("Match colours", DEFAULTS.match_colour),
             "mask_softness": Number("Softness of the edge", DEFAULTS.mask_softness),
             "consent": Flag("I have the right to use these faces", False),
-            "model": Text("Model", DEFAULTS.model),
+            "model": Choice("Model", DEFAULTS.model, choices=tuple(models.names())),
         },
         [gr.File(label="Result"), gr.JSON(label="Summary")],
         concurrency_id="video",

@@ -10,9 +10,11 @@ import httpx
 import pytest
 from gradio_client import Client, handle_file
 
+from simswap.weights.bundle import DEFAULT_BUNDLE
 from tests.support.examples import EXAMPLES, ROOT
 
 FILE, TEXT, NUMBER, FLAG = "filepath", "str", "float", "bool"
+FACES = "str | list[int]"
 
 # name -> (parameter, type, is required); what comes back. A change here breaks people's programs.
 CONTRACT = {
@@ -20,7 +22,7 @@ CONTRACT = {
         [
             ("source", f"list[{FILE}]", True),
             ("target", FILE, True),
-            ("faces", TEXT, False),
+            ("faces", FACES, False),
             ("format", TEXT, False),
             ("match_colour", FLAG, False),
             ("mask_softness", NUMBER, False),
@@ -33,7 +35,7 @@ CONTRACT = {
         [
             ("source", f"list[{FILE}]", True),
             ("target", FILE, True),
-            ("faces", TEXT, False),
+            ("faces", FACES, False),
             ("start", NUMBER, False),
             ("end", NUMBER, False),
             ("format", TEXT, False),
@@ -86,6 +88,22 @@ def test_every_endpoint_is_pinned_and_documented(endpoints):
     assert [name for name in endpoints if f"`{name}`" not in readme] == []
 
 
+def test_every_argument_is_described_in_whole_sentences_of_our_own(endpoints):
+    for entry in endpoints.values():
+        for told in [parameter["python_type"]["description"] for parameter in entry["parameters"]]:
+            assert re.fullmatch(r'["A-Z].{10,}\.', told)
+        assert "FileData class" not in json.dumps(entry)
+
+
+def test_of_a_few_words_the_documents_name_each(endpoints):
+    allowed = {
+        parameter["parameter_name"]: parameter["type"].get("enum")
+        for parameter in endpoints["/swap_image"]["parameters"]
+    }
+    assert allowed["format"] == ["png", "jpeg"]
+    assert allowed["model"] == [DEFAULT_BUNDLE.name]
+
+
 async def with_mcp(demo_url: str, use):
     client = pytest.importorskip("mcp.client.streamable_http")
     from mcp import ClientSession
@@ -105,7 +123,8 @@ def test_mcp_lists_the_endpoints_as_tools_and_nothing_of_the_page(demo_url):
     for tool in listed.tools:
         assert len(tool.description) > 100
         described = tool.inputSchema["properties"].values()
-        assert all(len(property["description"]) > 10 for property in described)
+        assert all(property["description"].endswith(".") for property in described)
+        assert ",," not in tool.description
 
 
 def as_data_uri(demo_url: str) -> str:
@@ -176,6 +195,13 @@ def test_a_tool_called_over_mcp_finds_two_faces(demo_url, given):
     faces = json.loads(answer.content[0].text.replace("'", '"'))
     assert len(faces) == 2
     assert faces[0]["box"] == [round(value, 1) for value in faces[0]["box"]]
+
+
+@pytest.mark.parametrize("changed", [{"faces": [1]}, {"faces": "1", "format": "JPEG"}])
+def test_numbers_and_words_are_taken_as_people_write_them(demo_url, changed):
+    photo, client = handle_file(EXAMPLES / "two_portraits.jpg"), Client(demo_url, verbose=False)
+    _, summary = client.predict(photo, photo, **changed, api_name="/swap_image")
+    assert summary["swapped"] == [1]
 
 
 def examples_of_readme() -> list[str]:

@@ -44,6 +44,14 @@ class Argument(ABC):
     def _component(self) -> Component:
         """A component that no page shows, by which Gradio knows the argument's type."""
 
+    def schema(self) -> dict[str, object]:
+        """Of its JSON schema, what Gradio does not know."""
+        return {}
+
+    def python_type(self) -> dict[str, str]:
+        """The same in Python's words; empty if Gradio knows all."""
+        return {}
+
     def checked(self, name: str, value: object) -> object:
         """The value if it can be read, made uniform; raises a SimSwapError if not."""
         if value is None and self.default is None:
@@ -71,6 +79,39 @@ class Text(Argument):
                 f"{name} has {len(value)} characters; give at most {self.max_length}."
             )
         return value
+
+
+@dataclass(frozen=True)
+class Choice(Text):
+    """One of a few texts, in capitals or not. One that is not among them is the options' matter."""
+
+    choices: tuple[str, ...] = ()
+
+    def schema(self) -> dict[str, object]:
+        """The choices."""
+        return {"enum": list(self.choices)}
+
+    def _read(self, name: str, value: object) -> str:
+        text = super()._read(name, value)
+        return text.lower() if text.lower() in self.choices else text
+
+
+class FaceNumbers(Text):
+    """Which faces: a text as `parse_faces` reads it, or a list of their numbers."""
+
+    def schema(self) -> dict[str, object]:
+        """Both."""
+        return {"type": ["string", "array"], "items": {"type": "integer"}}
+
+    def python_type(self) -> dict[str, str]:
+        """Both."""
+        return {"type": "str | list[int]"}
+
+    def _read(self, name: str, value: object) -> str:
+        if isinstance(value, list):
+            numbers = Numbers().checked(name, value)
+            return super()._read(name, ",".join(f"{number:g}" for number in numbers))
+        return super()._read(name, value)
 
 
 class Number(Argument):
@@ -148,7 +189,7 @@ class Numbers(Argument):
     def _read(self, name: str, value: object) -> list[float]:
         if not isinstance(value, list) or len(value) > MAX_NUMBERS:
             raise OptionError(f"{name} is no list of up to {MAX_NUMBERS} numbers.")
-        return [Number().checked(name, number) for number in value]
+        return [Number(default=0).checked(name, number) for number in value]
 
 
 @dataclass(frozen=True)

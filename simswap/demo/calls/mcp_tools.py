@@ -8,13 +8,28 @@ from __future__ import annotations
 from typing import Any
 
 import gradio.mcp
+from gradio.block_function import BlockFunction
+
+from simswap.demo.calls.descriptions import description_of
 
 Position = list[str | int]  # of a file among the arguments: "source", or "source", "items"
 PREFIXES = ("data:", "http://", "https://")
+HOW_TO_SEND = (
+    "A file is a text: a data: URI, or the address that an upload to /gradio_api/upload of this "
+    "server has. No other address is fetched."
+)
 
 
 class ToolServer(gradio.mcp.GradioMCPServer):
     """Gradio's, and it takes one file or a list of files, and null where that is the default."""
+
+    def get_fn_description(
+        self, block_fn: BlockFunction, tool_name: str
+    ) -> tuple[str, dict[str, str]]:
+        """As Gradio's: what a tool is told to do, and what each of its arguments is."""
+        told = description_of(block_fn.fn)
+        text = f"{told.summary} {HOW_TO_SEND} Returns: {told.returns}"
+        return text, dict(told.arguments)
 
     def get_input_schema(
         self, tool_name: str, parameters: dict[str, str] | None = None
@@ -23,15 +38,20 @@ class ToolServer(gradio.mcp.GradioMCPServer):
         schema, positions = super().get_input_schema(tool_name, parameters)
         properties = schema["properties"]
         for name, *where in positions:
+            file = properties[name]
             if where == ["items"]:
                 file = properties[name].pop("items")
                 del properties[name]["type"]
                 properties[name]["anyOf"] = [file, {"type": "array", "items": file}]
+            file["format"] = "uri"  # of a text; what it takes besides is of Gradio's class
+            file.pop("required", None)
         endpoint = self.api_info["named_endpoints"][self.tool_to_endpoint[tool_name]]
         for parameter in endpoint["parameters"]:
             if parameter["parameter_has_default"] and parameter["parameter_default"] is None:
                 entry = properties[parameter["parameter_name"]]
                 entry["type"] = [entry["type"], "null"]
+                if "enum" in entry:
+                    entry["enum"] = [*entry["enum"], None]
         return schema, positions
 
     def convert_strings_to_filedata(

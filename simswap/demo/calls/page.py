@@ -13,6 +13,7 @@ from starlette.requests import HTTPConnection
 from starlette.types import Scope
 
 from simswap.demo.calls import addresses, arguments
+from simswap.demo.calls.descriptions import describe
 from simswap.demo.calls.failures import UNREADABLE, readable_errors, readable_misfits
 from simswap.demo.server.upload_limits import Room
 from simswap.demo.services.uploads import new_folders, upload_folder
@@ -30,6 +31,15 @@ class Page(gr.Blocks):
     """
 
     room: Room | None = None
+
+    def get_api_info(self, *given: Any, **named: Any) -> dict[str, Any]:
+        """As Gradio's; of our endpoints with what their docstrings say."""
+        info = super().get_api_info(*given, **named)
+        for function in self.fns.values():
+            endpoint = info["named_endpoints"].get(f"/{function.api_name}")
+            if endpoint is not None and function.api_visibility == "public":
+                describe(endpoint, function)
+        return info
 
     async def preprocess_data(
         self, block_fn: BlockFunction, inputs: list[Any], *more: Any, **named: Any

@@ -74,6 +74,8 @@ def type_of(parameter: dict) -> str:
     """As `WRONG` calls it."""
     schema = parameter["type"]
     is_file = parameter["python_type"]["type"].endswith(("filepath", "filepath]"))
+    if isinstance(schema["type"], list):  # a list as well
+        return schema["type"][0]
     return {"array": "files", "object": "file"}[schema["type"]] if is_file else schema["type"]
 
 
