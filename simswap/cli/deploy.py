@@ -16,6 +16,8 @@ if TYPE_CHECKING:
 CLONE = Path(__file__).parents[2]
 COMMIT_TITLE = "Deploy SimSwap's demo"  # by which a later deployment knows what it may delete
 MAX_NAMED = 5  # files in a line
+# Of a new Space, by the names that people and the Hub use.
+HARDWARE = {"cpu": None, "zerogpu": "zero-a10g"}  # None is the Hub's default: CPU, free
 TOKEN_PAGE = "https://huggingface.co/settings/tokens"
 # What the Space needs, and no more: neither tests nor the trainer.
 TOP_FILES = ("app.py", "requirements.txt", "packages.txt", "README.md", "LICENSE")
@@ -33,6 +35,12 @@ def add_options(parser: ArgumentParser) -> None:
         "--pin",
         action="store_true",
         help="upload nothing, but write constraints.txt anew: what is installed here",
+    )
+    parser.add_argument(
+        "--hardware",
+        choices=HARDWARE,
+        default="cpu",
+        help="what the Space runs on: zerogpu is a GPU lent call by call, with its newest torch",
     )
     parser.add_argument("--private", action="store_true", help="make a new Space private")
     parser.add_argument(
@@ -71,11 +79,11 @@ def run(arguments: Namespace) -> int:
         return 0
     size = sum((CLONE / path).stat().st_size for path in files)
     say(f"Uploading {len(files)} files ({size / 1e6:.0f} MB) to {arguments.space}...")
-    give(upload(arguments.space, files, arguments.private))
+    give(upload(arguments.space, files, arguments.hardware, arguments.private))
     return 0
 
 
-def upload(space: str, files: list[Path], private: bool) -> str:
+def upload(space: str, files: list[Path], hardware: str, private: bool) -> str:
     """Make the Space if need be, commit the files, delete outdated ones; gives its address."""
     from huggingface_hub import CommitOperationAdd, CommitOperationDelete, HfApi, get_token
     from huggingface_hub.errors import HfHubHTTPError, HFValidationError, HTTPError
@@ -88,13 +96,15 @@ def upload(space: str, files: list[Path], private: bool) -> str:
     api = HfApi(library_name="simswap")
     # As text and in POSIX form, whatever machine this is.
     contents = {path.as_posix(): CLONE / path for path in files}
-    contents[REQUIREMENTS.name] = pinned_requirements()  # a Space's build reads no other file
+    # A Space's build reads no other file.
+    contents[REQUIREMENTS.name] = pinned_requirements(for_shared_gpu=hardware == "zerogpu")
     additions = [CommitOperationAdd(name, content) for name, content in contents.items()]
     try:
         api.create_repo(
             space,
             repo_type="space",
             space_sdk="gradio",
+            space_hardware=HARDWARE[hardware],
             private=True if private else None,  # None leaves it to the owner's default
             exist_ok=True,
         )

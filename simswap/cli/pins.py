@@ -24,6 +24,8 @@ HEAD = (
     "# `python -m simswap deploy --pin`; use it as `pip install -r requirements.txt -c "
     "constraints.txt`.\n"
 )
+# The newest torch that a shared GPU (ZeroGPU) is offered with; what the demo uses is in both.
+ZERO_GPU_TORCH = "2.11.0"
 # Builds of torch for a GPU bring these, pinned by torch itself; others must not ask for them.
 _OF_TORCH = re.compile(r"(nvidia|cuda|triton|pytorch-triton)(-.*)?")
 
@@ -67,13 +69,17 @@ def write_pins() -> str:
     return str(CONSTRAINTS)
 
 
-def pinned_requirements() -> bytes:
+def pinned_requirements(for_shared_gpu: bool = False) -> bytes:
     """requirements.txt for a place that reads no other file, as a Space does: with all pins.
 
     Raises OptionError if a file is missing.
     """
     try:
-        return b"".join(path.read_bytes() for path in (REQUIREMENTS, CONSTRAINTS))
+        pinned = b"".join(path.read_bytes() for path in (REQUIREMENTS, CONSTRAINTS))
+        if for_shared_gpu:
+            torch = f"torch=={ZERO_GPU_TORCH}".encode()
+            pinned = re.sub(rb"^torch==\S+$", torch, pinned, flags=re.MULTILINE)
+        return pinned
     except OSError as error:
         raise OptionError(
             f"{error.filename} is missing. Run deploy in a clone of the repository."

@@ -59,6 +59,18 @@ def test_a_space_pins_what_its_requirements_bring_with_them(uploaded):
     assert {"starlette", "uvicorn", "python-multipart", "fastapi", "h11"} <= set(names)
 
 
+def test_a_space_with_a_shared_gpu_is_asked_for_and_gets_the_torch_that_is_offered_there(tmp_path):
+    with running_hub() as hub:
+        done = deploy(hub, tmp_path, OWNER_TOKEN, "--hardware", "zerogpu")
+        assert done.returncode == 0, done.stderr
+        asked = {"type": "space", "sdk": "gradio", "name": SPACE, "hardware": "zero-a10g"}
+        assert hub.created == [asked]
+        lines = hub.repos[SPACE].files["requirements.txt"].decode().splitlines()
+    ours = pins.pinned_requirements().decode().splitlines()
+    assert set(lines) - set(ours) == {f"torch=={pins.ZERO_GPU_TORCH}"}
+    assert len(lines) == len(ours)
+
+
 def test_every_installed_dependency_is_pinned_to_the_version_that_is_installed():
     pinned = dict(
         line.split("==") for line in pins.CONSTRAINTS.read_text().splitlines() if "==" in line

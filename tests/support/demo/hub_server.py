@@ -42,7 +42,7 @@ class Hub:
 
     url: str = ""
     repos: dict[str, Repo] = field(default_factory=dict)
-    created: list[dict[str, str]] = field(default_factory=list)  # type, sdk and name of Spaces
+    created: list[dict[str, str]] = field(default_factory=list)  # what Spaces were asked to be
     objects: dict[str, bytes] = field(default_factory=dict)  # large files by sha256
     requests: list[tuple[str, str]] = field(default_factory=list)  # method and path of each
     failures: list[tuple[int, str]] = field(default_factory=list)  # status for a path's part
@@ -128,7 +128,9 @@ class Handler(BaseHTTPRequestHandler):
         if name in self.hub.repos:
             raise Problem(409, "", f"{self.hub.url}/{name}")
         if asked.get("type") == "space":
-            self.hub.created.append({"type": "space", "sdk": asked["sdk"], "name": name})
+            hardware = {"hardware": asked["hardware"]} if "hardware" in asked else {}
+            made = {"type": "space", "sdk": asked["sdk"], "name": name, **hardware}
+            self.hub.created.append(made)
         self.hub.repos[name] = Repo(asked.get("visibility") == "private", [("initial commit", {})])
         return {"url": f"{self.hub.url}/{name}"}
 
