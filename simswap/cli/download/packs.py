@@ -1,26 +1,18 @@
-"""Fetches packs that the user asked for, whole and checked by their sha256.
+"""Face detectors of others that the user asked for, whole and checked by their sha256.
 
 Not by insightface's own download, which checks nothing and may wait forever.
 """
 
 from __future__ import annotations
 
-import hashlib
 import shutil
 import zipfile
 from dataclasses import dataclass
-from http.client import HTTPException
 from pathlib import Path
-from urllib.error import URLError
-from urllib.request import Request, urlopen
 
-from tqdm import tqdm
-
+from simswap.cli.download.fetching import CHUNK, fetch
 from simswap.errors import ModelError
 from simswap.files import fresh_folder
-
-CHUNK = 2**20  # bytes
-TIMEOUT = 30  # s without a byte
 
 
 @dataclass(frozen=True)
@@ -70,25 +62,8 @@ def fetch_pack(pack: Pack, folder: Path) -> Path:
 
 
 def _fetch(pack: Pack, archive: Path) -> None:
-    request = Request(pack.url, headers={"User-Agent": "simswap"})
-    digest, have = hashlib.sha256(), 0
-    try:
-        with (
-            archive.open("wb") as file,
-            urlopen(request, timeout=TIMEOUT) as answer,
-            tqdm(total=pack.num_bytes, unit="B", unit_scale=True, desc=pack.name) as progress,
-        ):
-            while have <= pack.num_bytes and (chunk := answer.read(CHUNK)):
-                file.write(chunk)
-                digest.update(chunk)
-                have += len(chunk)
-                progress.update(len(chunk))
-    except (HTTPException, TimeoutError, ConnectionError, URLError) as error:
-        raise ModelError(
-            f"{pack.url} could not be fetched ({error or type(error).__name__}). Check the "
-            "network, and try again later."
-        ) from error
-    if digest.hexdigest() != pack.sha256:
+    sha256, have = fetch(pack.url, archive, pack.num_bytes)
+    if sha256 != pack.sha256:
         raise ModelError(
             f"{pack.url} is another file than expected: it has {have} bytes, not "
             f"{pack.num_bytes}, or another sha256 than {pack.sha256[:12]}.... Try again later."
