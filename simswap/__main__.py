@@ -31,7 +31,7 @@ COMMANDS = {
     "faces": "list the faces of a photo, largest first",
     "verify": "tell what a photo's or video's signature and marks say",
     "convert": "make a model folder of official SimSwap weights",
-    "download": "fetch a face detector of others, under its own licence",
+    "download": "fetch a model or a face detector of others, under its own licence",
     "deploy": "upload the demo as a Hugging Face Space",
     "benchmark": "time the stages of a swap on this machine",
 }

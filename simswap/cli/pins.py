@@ -24,8 +24,9 @@ HEAD = (
     "# `python -m simswap deploy --pin`; use it as `pip install -r requirements.txt -c "
     "constraints.txt`.\n"
 )
-# The newest torch that a shared GPU (ZeroGPU) is offered with; what the demo uses is in both.
-ZERO_GPU_TORCH = "2.11.0"
+# In place of our pins where a GPU is lent call by call (ZeroGPU): the newest torch that is offered
+# there, and what it does not go with.
+OF_ZERO_GPU = {"torch": "torch==2.11.0", "setuptools": "setuptools<82"}
 # Builds of torch for a GPU bring these, pinned by torch itself; others must not ask for them.
 _OF_TORCH = re.compile(r"(nvidia|cuda|triton|pytorch-triton)(-.*)?")
 
@@ -76,14 +77,13 @@ def pinned_requirements(for_shared_gpu: bool = False) -> bytes:
     """
     try:
         pinned = b"".join(path.read_bytes() for path in (REQUIREMENTS, CONSTRAINTS))
-        if for_shared_gpu:
-            torch = f"torch=={ZERO_GPU_TORCH}".encode()
-            pinned = re.sub(rb"^torch==\S+$", torch, pinned, flags=re.MULTILINE)
-        return pinned
     except OSError as error:
         raise OptionError(
             f"{error.filename} is missing. Run deploy in a clone of the repository."
         ) from error
+    for name, other in OF_ZERO_GPU.items() if for_shared_gpu else ():
+        pinned = re.sub(rf"^{name}==\S+$".encode(), other.encode(), pinned, flags=re.MULTILINE)
+    return pinned
 
 
 def _requirements() -> list[Requirement]:
