@@ -63,9 +63,9 @@ def add_options(parser: ArgumentParser) -> None:
     again.add_argument(
         "--resume",
         action="store_true",
-        help="go on where the same command was interrupted (the default)",
+        help="go on where the same command was interrupted (for a video the default)",
     )
-    again.add_argument("--restart", action="store_true", help="begin anew instead")
+    again.add_argument("--restart", action="store_true", help="begin the video anew instead")
     options.add_swap(parser)
 
 
@@ -104,6 +104,11 @@ def video_options(arguments: Namespace) -> VideoOptions:
             if getattr(arguments, name) is not None:
                 flag = f"--{name.replace('_', '-')}"
                 arguments.parser.error(f"{flag} is for videos and cannot go with --frames")
+        if arguments.restart:
+            arguments.parser.error(
+                "--restart cannot go with --frames, which overwrites nothing; "
+                "give another output folder"
+            )
     names = ("start", "end", "crf", "preset", "detect_every")
     given = {name: getattr(arguments, name) for name in names}
     given = {name: value for name, value in given.items() if value is not None}
@@ -117,14 +122,14 @@ def _plan_pictures(arguments: Namespace, video: VideoOptions) -> Swap:
     """Check the folders, and return what does the work once the model is loaded."""
     from simswap.media.frames import FrameFolder
 
-    folder = FrameFolder.plan(arguments.target, arguments.output)
+    folder = FrameFolder.plan(arguments.target, arguments.output, arguments.resume)
 
     def swap(
         swapper: FaceSwapper, source: Identity, how: SwapOptions, on_progress: OnProgress
     ) -> VideoReport:
         from simswap.video.frame_folder import swap_folder
 
-        return swap_folder(swapper, folder, source, how, video, on_progress, arguments.resume)
+        return swap_folder(swapper, folder, source, how, video, on_progress)
 
     return swap
 

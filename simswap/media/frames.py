@@ -16,17 +16,28 @@ _READ_SUFFIXES = {*OUTPUT_SUFFIXES, ".bmp", ".tif", ".tiff", ".gif"}
 
 @dataclass(frozen=True)
 class FrameFolder:
-    """Pictures to swap, in order, and where each goes."""
+    """Pictures to swap, in order, and where each goes.
+
+    num_done: how many of the first have their result from an earlier run; the others have none.
+    """
 
     inputs: tuple[Path, ...]
     outputs: tuple[Path, ...]
+    num_done: int = 0
 
     @classmethod
-    def plan(cls, target: str | os.PathLike[str], output: str | os.PathLike[str]) -> FrameFolder:
-        """List the pictures of a folder, `frame_2` before `frame_10`; writes nothing.
+    def plan(
+        cls,
+        target: str | os.PathLike[str],
+        output: str | os.PathLike[str],
+        resume: bool = False,
+    ) -> FrameFolder:
+        """List the pictures of a folder, `frame_2` before `frame_10`; makes the output folder.
 
         A result keeps its picture's name; kinds that are not written here become .png.
-        Raises MediaError if there are none, or the output folder is missing or the same.
+        resume: take the results of the first pictures that are there already as they are.
+        Raises MediaError if there are no pictures, the output folder is the same or cannot be
+        made, or it holds files under names that results would get.
         """
         target, output = Path(target), Path(output)
         name = printable(target.name)
@@ -42,16 +53,33 @@ class FrameFolder:
         doubles = sorted({path.name for path in outputs if outputs.count(path) > 1})
         if doubles:
             raise MediaError(f"Two pictures would both become {printable(doubles[0])}. Rename one.")
+        num_there = _num_there(outputs)
+        done = num_there if resume else 0
+        for path in outputs[done:]:
+            check_is_free(path, can_resume=num_there > done)
         if not output.is_dir():
             check_writable(output)
             output.mkdir()
-        check_writable(outputs[0])
-        return cls(tuple(files), tuple(outputs))
+        check_writable(outputs[-1])
+        return cls(tuple(files), tuple(outputs), done)
 
-    def num_done(self) -> int:
-        """How many pictures, from the first on, have their result."""
-        missing = (i for i, path in enumerate(self.outputs) if not path.exists())
-        return next(missing, len(self.outputs))
+
+def check_is_free(path: Path, can_resume: bool = False) -> None:
+    """Raise MediaError if there is a file, or a link to nothing, where a result is to be written.
+
+    can_resume: whether it may be the result of an earlier run.
+    """
+    if os.path.lexists(path):
+        remedy = "Give another output folder, or an empty one"
+        remedy += ", or --resume if an earlier run made it." if can_resume else "."
+        folder, name = printable(path.parent.name), printable(path.name)
+        raise MediaError(f"The output folder {folder} already holds {name}. {remedy}")
+
+
+def _num_there(outputs: list[Path]) -> int:
+    """How many results there are, from the first on."""
+    missing = (number for number, path in enumerate(outputs) if not path.is_file())
+    return next(missing, len(outputs))
 
 
 def _in_counting_order(name: str) -> list[tuple[int, str]]:

@@ -8,7 +8,7 @@ from contextlib import closing
 
 import numpy as np
 
-from simswap.media.frames import FrameFolder
+from simswap.media.frames import FrameFolder, check_is_free
 from simswap.media.photos import Photo, read_photo, write_photo
 from simswap.swap.pipeline import Pipeline
 from simswap.swap.stream import StreamOptions, workers_for
@@ -26,15 +26,15 @@ def swap_folder(
     options: SwapOptions,
     video: VideoOptions,
     on_progress: OnProgress | None = None,
-    resume: bool = False,
 ) -> VideoReport:
     """Swap the pictures of a folder like a video's frames; each is written as soon as it is done.
 
-    resume: go on behind the results that are there already, which are taken to be of one run.
+    It goes on behind the results that are there already, which are taken to be of one run. No file
+    is overwritten: what has come to lie in a result's place is an error, too.
     Raises MediaError naming the picture that cannot be read or written.
     """
     every = video.detect_every
-    first = folder.num_done() // every * every if resume else 0
+    first = folder.num_done // every * every  # where faces are looked for; the rest is not written
     context = min(every if video.steady else 0, first)
     stream = StreamOptions(every, video.steady, workers_for(pipeline.device), num_before=context)
     photos: deque[Photo] = deque()  # what a picture's file holds besides its pixels
@@ -44,10 +44,14 @@ def swap_folder(
 
     def written(results: Iterator[SwapResult]) -> Iterator[SwapResult]:
         nonlocal swapped, without_face
-        for output, result in zip(folder.outputs[first:], results, strict=True):
+        outputs = enumerate(folder.outputs[first:], start=first)
+        for (number, output), result in zip(outputs, results, strict=True):
             like = photos.popleft()
-            model = pipeline.name if result.swapped else None
-            notices.update(dict.fromkeys(write_photo(output, result.image, like=like, model=model)))
+            if number >= folder.num_done:
+                check_is_free(output)
+                model = pipeline.name if result.swapped else None
+                told = write_photo(output, result.image, like=like, model=model)
+                notices.update(dict.fromkeys(told))
             swapped += len(result.swapped)
             without_face += not result.faces
             yield result

@@ -1,5 +1,6 @@
 import json
 import random
+import shutil
 import signal
 import subprocess
 import sys
@@ -10,9 +11,13 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from simswap import MediaError, SwapOptions
 from simswap.__main__ import main
+from simswap.media.frames import FrameFolder
 from simswap.media.photos import read_photo
 from simswap.provenance.metadata import read_mark
+from simswap.video.frame_folder import swap_folder
+from simswap.video.options import VideoOptions
 from tests.support.examples import EXAMPLES, ROOT
 from tests.support.media.face_videos import (
     NUM_FRAMES,
@@ -98,6 +103,7 @@ def test_video_takes_a_stretch_and_encoder_settings(face_clip, tmp_path):
         (["--resume", "--restart"], "not allowed with"),
         (["--detect-evry", "3"], "did you mean --detect-every"),
         (["--frames", "--start", "3"], "cannot go with --frames"),
+        (["--frames", "--restart"], "cannot go with --frames"),
     ],
 )
 def test_a_wrong_command_line_is_told_with_exit_code_2(
@@ -223,6 +229,65 @@ def test_frames_can_go_on_where_they_were_interrupted(pictures, tmp_path, capsys
     pictures = {path.name: read_photo(path).image.tobytes() for path in output.iterdir()}
     assert pictures == whole
     assert (output / "frame_8.png").stat().st_mtime_ns == kept
+
+
+def contents(folder: Path) -> dict[str, bytes]:
+    return {path.name: path.read_bytes() for path in folder.iterdir()}
+
+
+@pytest.mark.parametrize("how", [[], ["--resume"]])
+def test_frames_overwrites_no_file_that_another_program_made(pictures, tmp_path, capsys, how):
+    output = tmp_path / "out"
+    output.mkdir()
+    (output / "frame_10.png").write_bytes(b"somebody's")
+    assert main(command(pictures, output, "--frames", *how)) == 1
+    assert "folder out already holds frame_10.png. Give another" in capsys.readouterr().err
+    assert contents(output) == {"frame_10.png": b"somebody's"}
+
+
+def test_frames_follows_no_link_to_another_file(pictures, tmp_path, capsys):
+    output = tmp_path / "out"
+    output.mkdir()
+    (output / "frame_9.jpg").symlink_to(tmp_path / "elsewhere.jpg")
+    assert main(command(pictures, output, "--frames")) == 1
+    assert "already holds frame_9.jpg" in capsys.readouterr().err
+    assert not (tmp_path / "elsewhere.jpg").exists()
+
+
+def test_frames_writes_nothing_into_the_folder_of_the_pictures(pictures, tmp_path, capsys):
+    before = contents(pictures)
+    (tmp_path / "link").symlink_to(pictures)
+    for output in (pictures, tmp_path / "link", pictures / ".." / "in"):
+        assert main(command(pictures, output, "--frames", "--resume")) == 1
+        assert "The output folder is the target itself" in capsys.readouterr().err
+    assert contents(pictures) == before
+
+
+def test_frames_names_resume_where_an_earlier_run_may_have_ended(pictures, tmp_path, capsys):
+    output = tmp_path / "out"
+    output.mkdir()
+    (output / "frame_8.png").write_bytes(b"the first result")
+    assert main(command(pictures, output, "--frames")) == 1
+    assert "already holds frame_8.png" in (said := capsys.readouterr().err)
+    assert "or --resume if an earlier run made it." in said
+
+
+def test_frames_goes_on_without_writing_finished_pictures_again(pictures, tmp_path):
+    output = tmp_path / "out"
+    output.mkdir()
+    shutil.copy(pictures / "frame_8.png", output)
+    finished = contents(output)
+    assert main(command(pictures, output, "--frames", "--resume")) == 0
+    assert len(contents(output)) == 4
+    assert finished.items() <= contents(output).items()
+
+
+def test_a_file_that_came_after_the_check_is_not_overwritten(swapper, identity, pictures, tmp_path):
+    folder = FrameFolder.plan(pictures, tmp_path / "out")
+    (tmp_path / "out" / "frame_9.jpg").write_bytes(b"somebody's")
+    with pytest.raises(MediaError, match=r"already holds frame_9\.jpg"):
+        swap_folder(swapper, folder, identity, SwapOptions(), VideoOptions())
+    assert (tmp_path / "out" / "frame_9.jpg").read_bytes() == b"somebody's"
 
 
 def test_a_broken_picture_is_named(pictures, tmp_path, capsys):

@@ -38,6 +38,7 @@ HEAD_START = 0.3  # s that the attack has before the ordinary swap
 SETTLE = 2.0  # s after which memory is looked at again
 GIVEN_UP = 90.0  # s for an answer
 OTHER = "192.0.2.1"  # the visitor whose ordinary swap comes a moment after an attack
+DISK_GB = "100"  # one after the other, all attacks' files are more than one address may store
 Attack = Callable[[str], str]
 LINE = "{:58} {:>6} {:>6} {:>7} {:>6} {:>6}  {}"
 HEAD = ("attack", "s", "cpu s", "peak MB", "after", "swap s", "answer")
@@ -74,8 +75,9 @@ class Demo:
         if self._running is None:
             before = set(psutil.Process().children())
             self._folder = tempfile.TemporaryDirectory()
-            proxy = {"SIMSWAP_TRUSTED_PROXIES": "127.0.0.1", "SIMSWAP_JOBS_PER_ADDRESS": ""}
-            running = running_demo(Path(self._folder.name), **proxy)
+            settings = {"SIMSWAP_TRUSTED_PROXIES": "127.0.0.1", "SIMSWAP_JOBS_PER_ADDRESS": ""}
+            settings["SIMSWAP_DISK_GB"] = DISK_GB
+            running = running_demo(Path(self._folder.name), **settings)
             self._url, self._running = running.__enter__(), running
             self._process = next(iter(set(psutil.Process().children()) - before))
             for _ in range(2):

@@ -19,7 +19,7 @@ from simswap.video.source.limits import VideoLimits, check_cost
 from simswap.video.source.reading import read_chosen, read_frames
 from simswap.video.source.structure import MAX_SAMPLES, check_structure
 from tests.support.media.mp4_boxes import START, box, groups, samples, sizes, table, track
-from tests.support.media.video_files import growing, make_video
+from tests.support.media.video_files import make_video
 
 MANY = 20_000_000  # samples; more than a day has
 PLAIN_SOUND = (table(b"stts", 1, 10, 1), table(b"stsz", 4, 10))
@@ -186,23 +186,6 @@ def test_too_many_frames_are_refused_before_they_are_listed(tmp_path, monkeypatc
         look_through(path, VideoLimits(max_frames=20))
 
 
-@pytest.mark.parametrize("codec", ["libvpx", "libvpx-vp9"])
-def test_frames_that_grow_over_the_limit_are_not_decoded(tmp_path, codec):
-    path = growing(tmp_path / "grow.webm", codec, (64, 64, 512, 64))
-    info = look_through(path, VideoLimits(max_pixels=128 * 128))
-    reader = read_frames(info, 0, info.num_frames)
-    assert [frame.shape for frame in reader] == [(64, 64, 3)] * 4
-    assert reader.num_repeated >= 1
-
-
-def test_frames_that_grow_within_the_limit_are_decoded(tmp_path):
-    path = growing(tmp_path / "grow.webm", "libvpx", (64, 64, 512, 64))
-    info = look_through(path, VideoLimits())
-    reader = read_frames(info, 0, info.num_frames)
-    assert [frame.shape for frame in reader] == [(64, 64, 3)] * 4
-    assert reader.num_repeated == 0
-
-
 @pytest.mark.parametrize(
     ("codec", "pix_fmt"), [("zmbv", "bgr0"), ("snow", "yuv420p"), ("cinepak", "rgb24")]
 )
@@ -236,9 +219,9 @@ def test_a_file_whose_decoder_holds_many_frames_is_refused(tmp_path, monkeypatch
     given = {"pix_fmt": "yuv444p10le", "options": options, "sound": None, "size": (1920, 1088)}
     black = np.zeros((1088, 1920, 3), np.uint8)
     path = make_video(tmp_path / "film.mp4", num_frames=20, picture=lambda *_: black, **given)
-    monkeypatch.setattr(video_guard, "_BASE_BYTES", 150_000_000)
+    monkeypatch.setattr(video_guard, "_BASE_BYTES", 100_000_000)
     with pytest.raises(MediaError, match="takes too much memory"):
-        check_cost(path, VideoLimits(max_pixels=1920 * 1088))
+        check_cost(path, VideoLimits(max_pixels=2 * 1920 * 1088))
 
 
 def test_a_file_that_takes_long_is_refused_by_the_trial_run(tmp_path):

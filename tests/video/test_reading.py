@@ -8,9 +8,17 @@ import numpy as np
 import pytest
 
 from simswap.errors import MediaError
-from simswap.video.source.info import probe_video
+from simswap.video.source.info import look_through, probe_video
+from simswap.video.source.limits import VideoLimits
 from simswap.video.source.reading import read_frames
-from tests.support.media.video_files import decoded, make_video, number_of, numbered_frame
+from tests.support.hostile.hostile_videos import growing_frames
+from tests.support.media.video_files import (
+    decoded,
+    growing,
+    make_video,
+    number_of,
+    numbered_frame,
+)
 
 QUICK_VP9 = {"deadline": "realtime", "cpu-used": "8"}
 SHORT_GROUPS = "log-level=none:pools=1:keyint=10:min-keyint=10:open-gop=1:bframes=4"
@@ -178,3 +186,40 @@ def test_deinterlaced_frames_have_no_combs(tmp_path: Path):
     lines = decoded(path)[4][10:54, 49:53, 1].astype(int)
     combs = np.abs(lines[1:-1] * 2 - lines[:-2] - lines[2:]).mean()
     assert combs < 40  # in the file itself: 360
+
+
+@pytest.mark.parametrize("codec", ["libvpx", "libvpx-vp9"])
+def test_frames_that_grow_over_the_limit_are_not_decoded(tmp_path, codec):
+    path = growing(tmp_path / "grow.webm", codec, (64, 64, 512, 64))
+    info = look_through(path, VideoLimits(max_pixels=128 * 128))
+    reader = read_frames(info, 0, info.num_frames)
+    assert [frame.shape for frame in reader] == [(64, 64, 3)] * 4
+    assert reader.num_repeated >= 1
+
+
+def test_frames_that_grow_within_the_limit_are_decoded(tmp_path):
+    path = growing(tmp_path / "grow.webm", "libvpx", (64, 64, 512, 64))
+    info = look_through(path, VideoLimits())
+    reader = read_frames(info, 0, info.num_frames)
+    assert [frame.shape for frame in reader] == [(64, 64, 3)] * 4
+    assert reader.num_repeated == 0
+
+
+@pytest.mark.parametrize(
+    ("kind", "pix_fmt"), [("matroska", "yuv444p10le"), ("mpegts", "yuv422p10le")]
+)
+def test_decoding_ends_where_frames_get_too_many_bytes_after_the_trial(tmp_path, kind, pix_fmt):
+    path = tmp_path / "grow"
+    path.write_bytes(growing_frames("libx264", kind, 256, 256, 6, num_small=40, pix_fmt=pix_fmt))
+    for max_side, num_repeated in ((256, 6), (512, 0)):
+        info = look_through(path, VideoLimits(max_pixels=max_side**2))
+        reader = read_frames(info, 0, info.num_frames)
+        assert [frame.shape for frame in reader] == [(64, 64, 3)] * 46
+        assert reader.num_repeated == num_repeated
+
+
+def test_a_large_video_of_full_colours_is_told_how_to_become_smaller(tmp_path):
+    path = make_video(tmp_path / "full.mp4", pix_fmt="yuv444p10le", sound=None)
+    info = look_through(path, VideoLimits())
+    with pytest.raises(MediaError, match=r"yuv444p10le.* take too much memory"):
+        look_through(path, VideoLimits(max_pixels=info.width * info.height))

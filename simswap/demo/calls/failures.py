@@ -8,7 +8,6 @@ repeats the error's text, which may hold a path, a file's name or what a request
 from __future__ import annotations
 
 import ctypes
-import errno
 import gc
 import logging
 import os
@@ -24,6 +23,7 @@ from typing import ParamSpec, TypeVar
 import gradio as gr
 
 from simswap import SimSwapError
+from simswap.demo.server.refusals import DISK_FULL, is_disk_full
 from simswap.demo.services.uploads import upload_folder
 from simswap.memory import is_out_of_memory, resident_bytes
 
@@ -33,7 +33,6 @@ Given, Result = ParamSpec("Given"), TypeVar("Result")
 LARGE = 100_000_000  # bytes that a call may leave behind; handing back takes some 0.1 s
 
 OUT_OF_MEMORY = "The server ran out of memory. Try a smaller file, or try again in a minute."
-DISK_FULL = "The server's disk is full. Try again in an hour, when old files have been deleted."
 UNEXPECTED = "Something went wrong on the server, and its log has been told. Try again in a minute."
 UNREADABLE = "The server cannot read what was sent to it. Reload the page and try again."
 
@@ -136,7 +135,7 @@ def _error(sentence: str) -> gr.Error:
 def _sentence(error: Exception) -> str:
     if is_out_of_memory(error):
         return OUT_OF_MEMORY
-    if getattr(error, "errno", None) in (errno.ENOSPC, errno.EDQUOT):
+    if is_disk_full(error):
         return DISK_FULL
     return UNEXPECTED
 

@@ -21,16 +21,17 @@ IS_GPU_LENT = Config.zero_gpu
 sessions = LiveSessions()
 
 
-def open_session(last: object, sources: list[str], choices: Choices) -> LiveSession:
+def open_session(last: object, sources: list[str], choices: Choices, address: str) -> LiveSession:
     """Give a page a session of its own with the person that its uploaded photos show.
 
-    last: the token of the page's last session, which then ends.
+    last: the token of the page's last session, which then ends; address: the visitor's.
+    Raises OptionError if there is no place for it.
     """
     session = LiveSession(*_way_to_swap(sources, choices))
     session.made_of = (sources, choices)
     with suppress(OptionError):
         sessions.end(sessions.shown(last))
-    sessions.open(session.token, session)
+    sessions.open(session, address)
     return session
 
 

@@ -24,6 +24,7 @@ MAX_FRAME_BYTES = 500_000  # a JPEG of the largest frame at high quality has hal
 MAX_FRAME_PIXELS = 1280 * 720
 MIN_FRAME_SIDE = 64  # px
 MAX_SESSIONS = 4  # at once; they take turns, frame by frame
+MAX_SESSIONS_PER_ADDRESS = 2  # so that no visitor has all places
 IDLE_SECONDS = 60.0  # without a frame, after which a session's place is free again
 IDLE_WHERE_OTHERS_WAIT = 10.0  # after which it is, if somebody else wants it
 JPEG_QUALITY = 85
@@ -134,33 +135,20 @@ class LiveSessions:
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
-        self._by_page: dict[str, LiveSession] = {}
+        self._addresses: dict[LiveSession, str] = {}  # of open sessions: where the visitor is
 
-    def open(self, page: str, session: LiveSession) -> None:
-        """Give a page its session, in place of an earlier one.
+    def open(self, session: LiveSession, address: str) -> None:
+        """Give a session one of the places.
 
-        page: any name for it. Raises OptionError if all places are taken.
+        Raises OptionError if all of them are taken, or as many as one address may have.
         """
         with self._lock:
-            self._forget_idle()
-            self._by_page.pop(page, None)
-            if len(self._by_page) >= MAX_SESSIONS:
+            self._forget_idle(IDLE_SECONDS)
+            if self._refusal(address):
                 self._forget_idle(IDLE_WHERE_OTHERS_WAIT)
-            if len(self._by_page) >= MAX_SESSIONS:
-                raise OptionError(
-                    f"All {MAX_SESSIONS} places for live cameras are taken at the moment. Try "
-                    "again in a minute."
-                )
-            self._by_page[page] = session
-
-    def of_page(self, page: str | None) -> LiveSession:
-        """The session of a page. Raises OptionError if it has none (any more)."""
-        with self._lock:
-            self._forget_idle()
-            session = self._by_page.get(page or "")
-        if session is None:
-            raise OptionError(ENDED)
-        return session
+            if refusal := self._refusal(address):
+                raise OptionError(refusal)
+            self._addresses[session] = address
 
     def shown(self, token: object) -> LiveSession:
         """The session of a token. Raises OptionError if it has ended, or there never was one."""
@@ -172,30 +160,40 @@ class LiveSessions:
     def of_token(self, token: str) -> LiveSession | None:
         """The session that a token was given out for, if it is still open."""
         with self._lock:
-            self._forget_idle()
-            sessions = list(self._by_page.values())
+            self._forget_idle(IDLE_SECONDS)
+            sessions = list(self._addresses)
         return next((one for one in sessions if _is_same(one.token, token)), None)
 
-    def close(self, page: str | None) -> None:
-        """Forget a page's session, if it has one."""
-        with self._lock:
-            self._by_page.pop(page or "", None)
-
     def end(self, session: LiveSession) -> None:
-        """Forget a session, if it has not been replaced."""
+        """Forget a session, if that has not happened yet."""
         with self._lock:
-            self._by_page = {page: one for page, one in self._by_page.items() if one is not session}
+            self._addresses.pop(session, None)
 
     def is_open(self, session: LiveSession) -> bool:
-        """Whether a session has not been closed or replaced."""
+        """Whether a session has not ended."""
         with self._lock:
-            return session in self._by_page.values()
+            return session in self._addresses
 
-    def _forget_idle(self, seconds: float | None = None) -> None:
-        now, seconds = time.monotonic(), IDLE_SECONDS if seconds is None else seconds
-        idle = [page for page, one in self._by_page.items() if now - one.last_used > seconds]
-        for page in idle:
-            del self._by_page[page]
+    def _refusal(self, address: str) -> str:
+        """Why an address gets no place; empty if it does."""
+        addresses = list(self._addresses.values())
+        if len(addresses) >= MAX_SESSIONS:
+            return (
+                f"All {MAX_SESSIONS} places for live cameras are taken at the moment. Try again "
+                "in a minute."
+            )
+        if addresses.count(address) >= MAX_SESSIONS_PER_ADDRESS:
+            return (
+                f"{MAX_SESSIONS_PER_ADDRESS} live cameras of your address are on, which is the "
+                "most that one may have. Stop one of them, or try again in a minute."
+            )
+        return ""
+
+    def _forget_idle(self, seconds: float) -> None:
+        now = time.monotonic()
+        for session in list(self._addresses):
+            if now - session.last_used > seconds:
+                del self._addresses[session]
 
 
 def _is_same(token: str, given: str) -> bool:

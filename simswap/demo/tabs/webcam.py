@@ -21,6 +21,7 @@ from simswap.demo.calls.failures import readable_errors
 from simswap.demo.choices import Choices
 from simswap.demo.look import theme
 from simswap.demo.server import webcam_socket
+from simswap.demo.server.visitors import visitor_of
 from simswap.demo.services import live, photos
 from simswap.demo.services.live_sessions import MAX_SESSIONS
 from simswap.demo.tabs import shared
@@ -45,13 +46,15 @@ def begin(
     faces: str,
     model: str,
     view: object,
+    request: gr.Request,
 ) -> dict[str, object]:
     """Open the page's session, in place of its last; the view then asks for the camera."""
+    address = visitor_of(request.request.scope).address
     try:
         with readable_errors():
             consent.check_ticked(is_agreed)
             choices = Choices(faces=faces, model=model)
-            session = live.open_session(_token(view), shared.paths(source), choices)
+            session = live.open_session(_token(view), shared.paths(source), choices, address)
     except gr.Error as error:
         return {"refused": error.message}
     # A GPU that is lent call by call is lent to Gradio's own calls only.

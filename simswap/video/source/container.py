@@ -11,6 +11,7 @@ from av.container import InputContainer
 from av.error import FFmpegError, InvalidDataError
 from av.packet import Packet
 from av.stream import Stream
+from av.video.codeccontext import VideoCodecContext
 from av.video.frame import VideoFrame
 from av.video.stream import VideoStream
 
@@ -35,6 +36,10 @@ _CODECS = f"{_PICTURE_CODECS},{_SOUND_CODECS}"
 _KNOWN_CODECS = frozenset(_CODECS.split(","))
 MAX_STREAMS = 200  # some films have a hundred of subtitles and fonts
 _PIXELS_SLACK = 1.1  # frames are coded in blocks of up to 64 px a side
+# Their decoders hold up to 22 frames, which later ones may refer to, here of 3 bytes a pixel: as
+# many as 10 bits of brightness and of a quarter of the colours take.
+_REFERRING_CODECS = {"h264", "hevc", "vp9", "av1"}
+_BYTES_PER_PIXEL = 3
 KINDS = "H.264, HEVC, VP9, AV1 or MPEG-4 video in MP4, MOV, WebM, MKV or AVI, or an animated GIF"
 
 
@@ -139,6 +144,17 @@ def naming_damage(path: Path) -> Iterator[None]:
 def is_too_large(frame: VideoFrame, max_pixels: int) -> bool:
     """Whether a frame has more pixels than are taken; some files begin with small ones."""
     return frame.width * frame.height > max_pixels
+
+
+def holds_too_much(context: VideoCodecContext, max_pixels: int) -> bool:
+    """Whether a decoder would hold too many bytes of frames such as its last packet made.
+
+    max_pixels: of the largest frame; smaller ones may have more bytes a pixel.
+    """
+    if context.format is None or context.codec.canonical_name not in _REFERRING_CODECS:
+        return False
+    bits = context.width * context.height * context.format.padded_bits_per_pixel
+    return bits > 8 * _BYTES_PER_PIXEL * max_pixels
 
 
 def packets_of(container: InputContainer, stream: Stream) -> Iterator[Packet]:

@@ -20,6 +20,7 @@ from simswap.files import printable
 from simswap.video.source.colour import Colour, colour_of
 from simswap.video.source.container import (
     check_is_file,
+    holds_too_much,
     is_too_large,
     naming_damage,
     opened,
@@ -186,6 +187,13 @@ def _first_frame(
         except FFmpegError:
             num_packets += 1
             continue
+        context = stream.codec_context
+        if holds_too_much(context, max_pixels):
+            raise MediaError(
+                f"{name} has frames of {context.width}x{context.height} whose colours "
+                f"({context.pix_fmt}) take too much memory. Convert it to 8-bit 4:2:0 first, or "
+                "scale it down."
+            )
         if frames and not is_too_large(frames[0], max_pixels):
             return frames[0]
     if num_packets == 0:

@@ -19,6 +19,7 @@ from simswap.errors import MediaError
 from simswap.files import printable
 from simswap.video.source.colour import ColourConverter
 from simswap.video.source.container import (
+    holds_too_much,
     is_too_large,
     naming_damage,
     opened,
@@ -229,7 +230,10 @@ def _until(is_over: Callable[[], bool], packets: Iterator[Packet]) -> Iterator[P
 
 
 def _decode(packets: Iterator[Packet], max_pixels: int) -> Iterator[VideoFrame]:
-    """Frames of packets; those that cannot be decoded, or have grown too large, are left out."""
+    """Frames of packets; those that cannot be decoded, or have grown too large, are left out.
+
+    Ends before a decoder holds too much, which the first frames of a file do not tell.
+    """
     while True:
         try:
             packet = next(packets, None)
@@ -249,6 +253,9 @@ def _decode(packets: Iterator[Packet], max_pixels: int) -> Iterator[VideoFrame]:
         except FFmpegError as error:
             logger.debug("A packet cannot be decoded: %s", error)
             continue
+        if holds_too_much(packet.stream.codec_context, max_pixels):
+            logger.warning("Decoding ends where frames become too large")
+            return
         yield from (frame for frame in frames if not is_too_large(frame, max_pixels))
 
 

@@ -144,7 +144,7 @@ def test_a_full_disk_is_told():
         with open("/dev/full", "w") as disk:
             disk.write(SECRET)
 
-    with pytest.raises(gr.Error, match="disk is full"):
+    with pytest.raises(gr.Error, match="no room for more files"):
         call(function, "")
 
 

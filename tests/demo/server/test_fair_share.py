@@ -8,6 +8,7 @@ import httpx
 import pytest
 
 from simswap.demo.calls import waiting_line
+from simswap.demo.services import live_sessions
 from simswap.errors import OptionError
 from tests.support.demo.demo_server import running_demo
 from tests.support.demo.raw_requests import JSON, ask, sentence
@@ -70,8 +71,10 @@ def test_a_share_that_cannot_be_is_told(monkeypatch, text):
 class Page:
     """A page of the demo, made by hand: whoever knows another's hash may claim to be it."""
 
-    def __init__(self, url: str, session_hash: str) -> None:
+    def __init__(self, url: str, session_hash: str, visitor: str = "1.1.1.1") -> None:
+        """visitor: whom it says to come from, which counts where a proxy is trusted."""
         self.url, self.session_hash = url, session_hash
+        self.headers = {**JSON, "X-Forwarded-For": visitor}
         self.config = json.loads(ask(url, "GET", "/config")[1])
 
     def run(self, event: str, *data: object) -> list:
@@ -86,7 +89,7 @@ class Page:
         path = "queue/join" if is_queued else "run/predict"
         call = {"data": data, "fn_index": number, "session_hash": self.session_hash}
         status, self._answer = ask(
-            self.url, "POST", f"/gradio_api/{path}", json.dumps(call).encode(), JSON
+            self.url, "POST", f"/gradio_api/{path}", json.dumps(call).encode(), self.headers
         )
         assert status == 200
 
@@ -117,3 +120,11 @@ def test_who_knows_a_pages_hash_gets_no_picture_of_its_camera_and_cannot_end_it(
         assert "no swapped picture yet" in json.dumps(page.run("snapshot", {"token": session}))
         page.run("end", {"token": session})
         assert "has ended" in json.dumps(page.run("snapshot", {"token": session}))
+
+
+def test_one_address_leaves_places_for_the_cameras_of_others(proxied_url):
+    most = live_sessions.MAX_SESSIONS_PER_ADDRESS
+    *mine, one_more = [begin(Page(proxied_url, f"mine{n}"), {}) for n in range(most + 1)]
+    assert all("token" in view for view in mine)
+    assert f"{most} live cameras of your address are on" in one_more["refused"]
+    assert "token" in begin(Page(proxied_url, "theirs", visitor="2.2.2.2"), {})

@@ -14,6 +14,7 @@ from simswap.demo.server.webcam_socket import MAX_FPS, PATH, route
 from simswap.demo.services import live_sessions
 from simswap.demo.services.live_sessions import (
     MAX_SESSIONS,
+    MAX_SESSIONS_PER_ADDRESS,
     LiveSession,
     LiveSessions,
     decode_frame,
@@ -86,56 +87,63 @@ def test_an_answer_in_which_no_face_was_swapped_is_not_marked(tmp_path):
     assert session().swap(jpeg()).num_swapped == 1
 
 
-def test_a_page_gets_its_own_session_and_no_other(sessions):
+def test_a_token_opens_its_own_session_and_no_other(sessions):
     mine, theirs = session(), session()
-    sessions.open("mine", mine)
-    sessions.open("theirs", theirs)
-    assert sessions.of_page("mine") is mine
+    sessions.open(mine, "here")
+    sessions.open(theirs, "there")
+    assert sessions.shown(mine.token) is mine
     assert sessions.of_token(theirs.token) is theirs
-    for stranger in ("else", "", None):
+    for stranger in ("else", "", "ünknown", None, 5):
         with pytest.raises(OptionError, match="has ended"):
-            sessions.of_page(stranger)
-    assert sessions.of_token("") is None
-    assert sessions.of_token("ünknown") is None
+            sessions.shown(stranger)
 
 
-def test_starting_anew_replaces_the_session_and_its_token(sessions):
-    first, second = session(), session()
-    sessions.open("page", first)
-    sessions.open("page", second)
-    assert sessions.of_token(first.token) is None
-    assert sessions.of_page("page") is second
+def taken(sessions: LiveSessions) -> list[LiveSession]:
+    """A session of another address in each place."""
+    places = [session() for _ in range(MAX_SESSIONS)]
+    for number, one in enumerate(places):
+        sessions.open(one, str(number))
+    return places
 
 
-def test_no_more_than_so_many_pages_are_live_and_the_next_is_told(sessions):
-    for number in range(MAX_SESSIONS):
-        sessions.open(str(number), session())
+def test_no_more_than_so_many_cameras_are_live_and_the_next_is_told(sessions):
+    first, *_ = taken(sessions)
     with pytest.raises(OptionError, match=f"All {MAX_SESSIONS} places"):
-        sessions.open("one more", session())
-    sessions.close("0")
-    sessions.open("one more", session())
+        sessions.open(session(), "one more")
+    sessions.end(first)
+    sessions.open(session(), "one more")
 
 
-def test_a_place_that_nobody_uses_goes_to_who_wants_it(sessions):
-    for number in range(MAX_SESSIONS):
-        sessions.open(str(number), session())
-    sessions.of_page("2").last_used -= live_sessions.IDLE_WHERE_OTHERS_WAIT + 1
-    sessions.open("one more", session())
-    with pytest.raises(OptionError, match="has ended"):
-        sessions.of_page("2")
+def test_one_address_leaves_places_to_others(sessions):
+    mine = [session() for _ in range(MAX_SESSIONS_PER_ADDRESS)]
+    for one in mine:
+        sessions.open(one, "here")
+    with pytest.raises(OptionError, match=f"{MAX_SESSIONS_PER_ADDRESS} live cameras of your"):
+        sessions.open(session(), "here")
+    sessions.open(session(), "there")
+    sessions.end(mine[0])
+    sessions.open(session(), "here")
+
+
+@pytest.mark.parametrize("address", ["0", "one more"])
+def test_a_place_that_nobody_uses_goes_to_who_wants_it(sessions, address):
+    places = taken(sessions)
+    places[2].last_used -= live_sessions.IDLE_WHERE_OTHERS_WAIT + 1
+    sessions.open(session(), address)
+    assert [sessions.is_open(one) for one in places] == [True, True, False, True]
 
 
 def test_an_idle_session_is_forgotten(sessions, monkeypatch):
-    sessions.open("page", session())
+    mine = session()
+    sessions.open(mine, "here")
     monkeypatch.setattr(live_sessions, "IDLE_SECONDS", -1.0)
-    with pytest.raises(OptionError, match="has ended"):
-        sessions.of_page("page")
+    assert sessions.of_token(mine.token) is None
 
 
 def test_two_sockets_get_the_swaps_of_their_own_sessions(client, sessions):
     mine, theirs = session(50), session(150)
-    sessions.open("mine", mine)
-    sessions.open("theirs", theirs)
+    sessions.open(mine, "here")
+    sessions.open(theirs, "there")
     with client.websocket_connect(PATH) as one, client.websocket_connect(PATH) as two:
         one.send_text(mine.token)
         two.send_text(theirs.token)
@@ -165,7 +173,7 @@ def test_a_socket_without_a_valid_token_is_told_and_closed(client, token):
 
 def refusal(client, sessions, *frames: bytes) -> str:
     mine = session()
-    sessions.open("mine", mine)
+    sessions.open(mine, "here")
     with client.websocket_connect(PATH) as socket:
         socket.send_text(mine.token)
         for frame in frames:
@@ -186,19 +194,19 @@ def test_a_flood_of_frames_ends_the_socket_with_a_sentence(client, sessions, mon
 
 def test_a_session_that_the_page_ended_takes_no_more_frames(client, sessions):
     mine = session()
-    sessions.open("mine", mine)
+    sessions.open(mine, "here")
     with client.websocket_connect(PATH) as socket:
         socket.send_text(mine.token)
         socket.send_bytes(jpeg())
         socket.receive_bytes()
-        sessions.close("mine")
+        sessions.end(mine)
         socket.send_bytes(jpeg())
         assert "has ended" in socket.receive_text()
 
 
 def test_one_session_has_one_socket(client, sessions):
     mine = session()
-    sessions.open("mine", mine)
+    sessions.open(mine, "here")
     with client.websocket_connect(PATH) as one, client.websocket_connect(PATH) as two:
         one.send_text(mine.token)
         one.send_bytes(jpeg())

@@ -22,7 +22,6 @@ from tests.support.demo.raw_http import ANSWER_SECONDS, head, host, is_open, ope
 
 BLOCK = 1_000_000  # bytes sent at a time
 PREFIX = "/gradio_api"
-PAGE = secrets.token_hex(8)  # one for all: each live session takes the place of the one before
 HEAD = b'{"fn_index":1,"session_hash":"abc","event_id":"abc","data":["'
 
 
@@ -173,17 +172,16 @@ def camera_frames(url: str, frame: bytes, count: int = 5) -> str:
 
 
 def _session_token(url: str) -> str:
-    """The token of a new live session, opened as the page does."""
-    source = upload(url, "source.jpg", (EXAMPLES / "grace_hopper.jpg").read_bytes())
+    """The token of a new live session, opened as the page does, by a visitor of its own."""
+    visitor, page = f"2001:db8:{secrets.token_hex(2)}::1", secrets.token_hex(8)
+    source = upload(url, "source.jpg", (EXAMPLES / "grace_hopper.jpg").read_bytes(), visitor)
     config = json.loads(ask(f"{url}/config")[1])
     targets = {d["id"]: [event for _, event in d["targets"]] for d in config["dependencies"]}
     begin = next(number for number, events in targets.items() if "begin" in events)
-    model = next(d for d in config["dependencies"] if d["id"] == begin)["inputs"][-1]
-    names = [c["props"].get("value") for c in config["components"] if c["id"] == model]
-    data = [True, [{"image": source}], "all", names[0]]
-    body = {"fn_index": begin, "session_hash": PAGE, "data": data}
-    ask(f"{url}{PREFIX}/queue/join", json.dumps(body).encode())
-    events = ask(f"{url}{PREFIX}/queue/data?session_hash={PAGE}")[1].decode()
+    data = [True, [{"image": source}], "all", None, {}]
+    body = json.dumps({"fn_index": begin, "session_hash": page, "data": data}).encode()
+    ask(f"{url}{PREFIX}/queue/join", body, sender=visitor)
+    events = ask(f"{url}{PREFIX}/queue/data?session_hash={page}")[1].decode()
     ends = (json.loads(line[5:]) for line in events.splitlines() if line.startswith("data:"))
     done = next(event for event in ends if event["msg"] == "process_completed")
     value = done["output"]["data"][0]

@@ -69,12 +69,22 @@ def mp4_of_boxes(depth: int) -> bytes:
     return _box(b"ftyp", b"isom\0\0\2\0isom") + _box(b"moov", content)
 
 
-def growing_frames(codec: str, kind: str, width: int, height: int, num_frames: int = 2) -> bytes:
-    """Attacks size limits at the start: the first frame is 64 x 64, the next ones are huge.
+def growing_frames(
+    codec: str,
+    kind: str,
+    width: int,
+    height: int,
+    num_frames: int = 2,
+    num_small: int = 1,
+    pix_fmt: str = "yuv420p",
+) -> bytes:
+    """Attacks size limits at the start: the first frames are 64 x 64, the next ones are huge.
 
-    codec, kind: an encoder, and a container that takes its packets as they are.
+    codec, kind: an encoder, and a container that takes its packets as they are. The huge ones are
+    all held for later ones to refer to, as far as the codec has it.
     """
-    packets = [*_encoded(codec, 64, 64, 1), *_encoded(codec, width, height, num_frames)]
+    small = _encoded(codec, 64, 64, num_small)
+    packets = [*small, *_encoded(codec, width, height, num_frames, pix_fmt)]
     stored = io.BytesIO()
     with av.open(stored, "w", format=kind) as container:
         stream = _stream(container, codec, 64, 64)
@@ -82,7 +92,7 @@ def growing_frames(codec: str, kind: str, width: int, height: int, num_frames: i
         for number, data in enumerate(packets):
             packet = av.Packet(data)
             packet.stream, packet.pts, packet.dts = stream, number, number
-            packet.time_base, packet.is_keyframe = Fraction(1, 25), True
+            packet.time_base, packet.is_keyframe = Fraction(1, 25), number in (0, len(small))
             container.mux(packet)
     return stored.getvalue()
 
@@ -222,7 +232,7 @@ def _crc(content: bytes) -> int:
 
 
 def _stream(container, codec: str, width: int, height: int, pix_fmt: str = "yuv420p"):
-    in_band = "repeat-headers=1:keyint=1"
+    in_band = "repeat-headers=1:ref=16:bframes=0:scenecut=0"
     options = {"libx264": {"preset": "ultrafast", "x264-params": in_band}}
     if codec.startswith("libvpx"):
         options[codec] = {"deadline": "realtime", "cpu-used": "8"}
@@ -232,18 +242,19 @@ def _stream(container, codec: str, width: int, height: int, pix_fmt: str = "yuv4
     return stream
 
 
-def _frame(width: int, height: int) -> av.VideoFrame:
+def _frame(width: int, height: int, pix_fmt: str = "yuv420p") -> av.VideoFrame:
     planes = np.full((height * 3 // 2, width), 128, np.uint8)
-    return av.VideoFrame.from_ndarray(planes, format="yuv420p")
+    return av.VideoFrame.from_ndarray(planes, format="yuv420p").reformat(format=pix_fmt)
 
 
-def _encoded(codec: str, width: int, height: int, num_frames: int) -> list[bytes]:
+def _encoded(
+    codec: str, width: int, height: int, num_frames: int, pix_fmt: str = "yuv420p"
+) -> list[bytes]:
     """Packets of frames of one colour, each of which says its own size."""
     with av.open(io.BytesIO(), "w", format="nut") as container:
-        stream = _stream(container, codec, width, height)
-        packets = []
+        stream = _stream(container, codec, width, height, pix_fmt)
+        packets, frame = [], _frame(width, height, pix_fmt)
         for number in range(num_frames):
-            frame = _frame(width, height)
             frame.pts, frame.time_base = number, Fraction(1, 25)
             packets += stream.encode(frame)
         return [bytes(packet) for packet in packets + stream.encode()]
@@ -267,6 +278,13 @@ HOSTILE_VIDEOS: dict[str, Callable[[], bytes]] = {
     "VP9 that grows": partial(growing_frames, "libvpx-vp9", "webm", 5_000, 5_000),
     "H.264 that grows": partial(growing_frames, "libx264", "mpegts", 8_192, 8_192),
     "H.264 that grows, MKV": partial(growing_frames, "libx264", "matroska", 8_192, 8_192),
+    "H.264 that grows at frame 40": partial(
+        growing_frames, "libx264", "matroska", 3840, 2160, 24, 40, "yuv420p10le"
+    ),
+    "H.264 of full colours that grows at frame 40": partial(
+        growing_frames, "libx264", "matroska", 3840, 2160, 24, 40, "yuv444p10le"
+    ),
+    "VP9 that grows at frame 40": partial(growing_frames, "libvpx-vp9", "webm", 3840, 2160, 24, 40),
     "H.264 of 8192 x 4608": partial(large_frames, 8_192, 4_608, 24),
     "MKV that claims a terabyte": partial(mkv_of_claims, 2**40),
     "MKV of 2 M cues": partial(mkv_of_cues, 2_000_000),
