@@ -69,6 +69,7 @@ class SwapOptions:
     faces: FaceChoice = "all"  # or indices into detect()'s order, largest face first
     min_score: float = 0.7  # detections below this confidence are ignored, in (0, 1)
     min_face: float = 16.0  # px; faces whose box is narrower are left alone
+    likeness: float = 1.0  # to the source: 0 is the target's own identity, above 1 is exaggerated
     mask_softness: float = 0.08  # width of the mask's soft border, as a share of the crop's side
     match_colour: bool = True  # pull the swapped face's light and colour to the target's
     mark: bool = True  # write the invisible mark; for measurements to leave out, not for visitors
@@ -85,6 +86,7 @@ class SwapOptions:
         for name, low, high in (
             ("min_score", 0.0, 1.0),
             ("min_face", 0.0, 10_000.0),
+            ("likeness", 0.0, 1.5),
             ("mask_softness", 0.0, 0.5),
         ):
             value = getattr(self, name)

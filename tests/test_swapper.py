@@ -56,6 +56,19 @@ def test_the_image_path_equals_the_frames_path(swapper, astronaut, identity):
 
 
 @pytest.mark.slow
+def test_a_face_looks_more_like_the_source_the_more_likeness_is_asked_for(
+    swapper, astronaut, grace_hopper
+):
+    source = swapper.identity_of(grace_hopper)
+    results = [
+        swapper.swap_image(astronaut, source, SwapOptions(likeness=likeness)).image
+        for likeness in (0.0, 0.5, 1.0)
+    ]
+    cosines = [float(swapper.identity_of(one).embedding @ source.embedding) for one in results]
+    assert cosines == sorted(cosines)
+    assert cosines[0] < 0.3 < cosines[2]
+
+
 def test_a_batch_of_frames_equals_single_frames(swapper, two_faces, identity):
     frames = [two_faces, BLANK, np.ascontiguousarray(two_faces[::-1]), two_faces, two_faces]
     batched = list(swapper.swap_frames(frames, identity, batch_size=4))

@@ -48,6 +48,13 @@ def add_swap(parser: ArgumentParser) -> None:
         "--label", action="store_true", help="write a small visible label into a corner"
     )
     parser.add_argument(
+        "--likeness",
+        type=_likeness,
+        default=SwapOptions.likeness,
+        metavar="X",
+        help="to the source: 0 keeps the target's own identity, up to 1.5 exaggerates (default 1)",
+    )
+    parser.add_argument(
         "--no-colour-match",
         action="store_true",
         help="leave the colours of the swapped face as the model made them",
@@ -104,6 +111,7 @@ def swap_options(arguments: Namespace) -> SwapOptions:
     return SwapOptions(
         faces=arguments.faces,
         min_score=arguments.min_score,
+        likeness=arguments.likeness,
         match_colour=not arguments.no_colour_match,
         label=arguments.label,
     )
@@ -144,8 +152,16 @@ def identify(swapper: FaceSwapper, sources: Sequence[Photo]) -> Identity:
 
 
 def _min_score(text: str) -> float:
+    return _option("min_score", text)
+
+
+def _likeness(text: str) -> float:
+    return _option("likeness", text)
+
+
+def _option(name: str, text: str) -> float:
     try:
-        return SwapOptions(min_score=float(text)).min_score
+        return getattr(SwapOptions(**{name: float(text)}), name)
     except ValueError as error:
         raise argparse.ArgumentTypeError(f"{text!r} is not a number") from error
     except OptionError as error:

@@ -22,6 +22,7 @@ class Choices:
 
     faces: str = "all"
     format: str = "png"
+    likeness: float = DEFAULTS.likeness
     match_colour: bool = DEFAULTS.match_colour
     mask_softness: float = DEFAULTS.mask_softness
     model: str | None = None
@@ -33,6 +34,7 @@ class Choices:
         """
         return SwapOptions(
             faces=parse_faces(self.faces),
+            likeness=self.likeness,
             match_colour=self.match_colour,
             mask_softness=self.mask_softness,
             label=is_public(),

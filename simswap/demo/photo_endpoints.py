@@ -29,6 +29,7 @@ def swap_image(
     mask_softness: float = DEFAULTS.mask_softness,
     consent: bool = False,
     model: str | None = None,
+    likeness: float = DEFAULTS.likeness,
 ) -> tuple[str, dict[str, object]]:
     """Put one person's face into a photo of another; the result is marked as synthetic.
 
@@ -45,6 +46,8 @@ def swap_image(
         mask_softness: Width of the soft edge, as a share of the face's square, 0 to 0.5.
         consent: Say that you have the right to use these faces; a public Space asks for it.
         model: Name of the model, of those that this server offers; null is its default.
+        likeness: To the source, 0 to 1.5: 0 keeps the target's own identity, 1 is the usual one,
+            more exaggerates.
 
     Returns:
         The new photo, and a summary: num_faces (found), swapped (their numbers), seconds (taken),
@@ -57,6 +60,7 @@ def swap_image(
         match_colour=match_colour,
         mask_softness=mask_softness,
         model=model,
+        likeness=likeness,
     )
     return photos.swap_uploads(source or [], target, choices)
 
@@ -102,6 +106,7 @@ def build() -> None:
             "mask_softness": Number("Softness of the edge", DEFAULTS.mask_softness),
             "consent": Flag("I have the right to use these faces", False),
             "model": model,
+            "likeness": Number("Likeness", DEFAULTS.likeness),
         },
         [gr.Image(label="Result"), summary],
         concurrency_id="swap",

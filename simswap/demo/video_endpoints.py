@@ -41,6 +41,7 @@ def swap_video(  # noqa: D417 (progress is no argument of callers)
     mask_softness: float = DEFAULTS.mask_softness,
     consent: bool = False,
     model: str | None = DEFAULTS.model,
+    likeness: float = DEFAULTS.likeness,
     progress: gr.Progress = gr.Progress(),  # noqa: B008 (Gradio finds it by its default)
 ) -> Iterator[tuple[str | None, dict[str, object]]]:
     """Put one person's face into a video; its sound is kept, and it is marked as synthetic.
@@ -62,6 +63,8 @@ def swap_video(  # noqa: D417 (progress is no argument of callers)
         mask_softness: Width of the soft edge, as a share of the face's square, 0 to 0.5.
         consent: Say that you have the right to use these faces; a public Space asks for it.
         model: Name of the model, of those that this server offers; null is its default.
+        likeness: To the source, 0 to 1.5: 0 keeps the target's own identity, 1 is the usual one,
+            more exaggerates.
 
     Returns:
         The new video, and a summary: frames, faces_swapped, frames_without_face, seconds (taken),
@@ -71,7 +74,11 @@ def swap_video(  # noqa: D417 (progress is no argument of callers)
     check_said(consent)
     choices = VideoChoices(faces=faces, start=start, end=end, format=format, crf=crf, model=model)
     choices = replace(
-        choices, detect_every=detect_every, match_colour=match_colour, mask_softness=mask_softness
+        choices,
+        likeness=likeness,
+        detect_every=detect_every,
+        match_colour=match_colour,
+        mask_softness=mask_softness,
     )
     yield from _answers(videos.swap_uploads(source or [], target, choices), progress)
 
@@ -126,6 +133,7 @@ def build() -> None:
             "mask_softness": Number("Softness of the edge", DEFAULTS.mask_softness),
             "consent": Flag("I have the right to use these faces", False),
             "model": Choice("Model", DEFAULTS.model, choices=tuple(models.names())),
+            "likeness": Number("Likeness", DEFAULTS.likeness),
         },
         [gr.File(label="Result"), gr.JSON(label="Summary")],
         concurrency_id="video",

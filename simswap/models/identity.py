@@ -222,7 +222,9 @@ def embed_identity(network: nn.Module, crops: Tensor) -> Tensor:
     return F.normalize(network(crops).float(), dim=1)
 
 
-def push_embeddings_apart(sources: Tensor, targets: Tensor, guidance: float) -> Tensor:
+def push_embeddings_apart(
+    sources: Tensor, targets: Tensor, guidance: float, likeness: float = 1.0
+) -> Tensor:
     """Embeddings moved beyond the sources' own, away from the target faces'; ours, not the paper's.
 
     A small generator leaves a part of the target's identity on the face; asking for more than the
@@ -231,10 +233,12 @@ def push_embeddings_apart(sources: Tensor, targets: Tensor, guidance: float) -> 
     is the source's already, so that the generator need not guess whom to leave alone.
 
     sources, targets: [..., E] unit norm; guidance: in units of the difference.
+    likeness: share of the way from the target to there; 0 has the length 0, above 1 goes beyond.
     """
     differences = sources - targets
     distances = differences.norm(dim=-1, keepdim=True) / 2**0.5
-    return F.normalize(sources + guidance * differences, dim=-1) * distances
+    beyond = guidance + (likeness - 1) * (1 + guidance)  # exactly guidance where likeness is 1
+    return F.normalize(sources + beyond * differences, dim=-1) * distances * min(likeness, 1)
 
 
 def ir_se_config_from_state(state: Mapping[str, Tensor]) -> IdentityConfig:

@@ -181,7 +181,8 @@ class Pipeline:
         chosen = selection.choose_faces(faces, options)
         too_many = selection.left_out(faces, options) if len(faces) > selection.MAX_FACES else ()
         guidance = self.generator.config.identity_guidance
-        if not chosen or (isinstance(source, Identity) and not guidance):
+        is_plain = not guidance and options.likeness == 1
+        if not chosen or (isinstance(source, Identity) and is_plain):
             return SwapPlan(tuple(faces), dict.fromkeys(chosen, source), too_many)
         embeddings = (embed or self.embed)(frame, [faces[index] for index in chosen])
         if isinstance(source, Identity):
@@ -189,7 +190,7 @@ class Pipeline:
         else:
             matched, notices = selection.match_references(embeddings, source)
         identities = {
-            chosen[i]: selection.push_apart(matched[i], embeddings[i], guidance)
+            chosen[i]: selection.push_apart(matched[i], embeddings[i], guidance, options.likeness)
             for i in sorted(matched)
         }
         return SwapPlan(tuple(faces), identities, (*too_many, *notices))

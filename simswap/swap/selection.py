@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
+import torch.nn.functional as F
 
 from simswap.errors import OptionError
 from simswap.models.identity import push_embeddings_apart
@@ -93,16 +94,22 @@ def match_references(
     return identities, notices
 
 
-def push_apart(identity: Identity, target: np.ndarray, guidance: float) -> Identity:
-    """The identity moved away from the target face's own, see push_embeddings_apart; 0: unchanged.
+def push_apart(
+    identity: Identity, target: np.ndarray, guidance: float, likeness: float = 1.0
+) -> Identity:
+    """The identity moved away from the target face's own, see push_embeddings_apart.
 
-    target: [512] unit norm, of the face in the frame. The result's embedding is of any length.
+    target: [512] unit norm, of the face in the frame. guidance: 0 for a generator that was trained
+    without; it takes unit norm only. With guidance the result's embedding is of any length.
     """
-    if not guidance:
-        return identity
     own, other = torch.from_numpy(identity.embedding), torch.from_numpy(target)
-    pushed = push_embeddings_apart(own, other, guidance).numpy()
-    return replace(identity, embedding=pushed)
+    if guidance:
+        pushed = push_embeddings_apart(own, other, guidance, likeness)
+    elif likeness == 1:
+        return identity
+    else:
+        pushed = F.normalize(other + likeness * (own - other), dim=-1)
+    return replace(identity, embedding=pushed.numpy())
 
 
 def odd_ones_out(embeddings: np.ndarray) -> list[str]:

@@ -89,3 +89,25 @@ def test_a_guided_identity_is_as_long_as_there_is_to_go(target, length):
 
 def test_without_guidance_an_identity_stays_as_it_is():
     assert push_apart(ANNA, unit(0.5, 0.75**0.5), 0.0) is ANNA
+
+
+@pytest.mark.parametrize("guidance", [0.0, 0.5, 1.0])
+def test_likeness_goes_from_the_targets_own_identity_to_the_sources_and_beyond(guidance):
+    target = unit(0.5, 0.75**0.5)
+    ways = [
+        push_apart(ANNA, target, guidance, likeness).embedding for likeness in (0.25, 0.75, 1.5)
+    ]
+    cosines = [way @ target / np.linalg.norm(way) for way in ways]
+    assert cosines == sorted(cosines, reverse=True)
+
+
+def test_without_likeness_a_guided_generator_has_nowhere_to_go_and_others_get_the_target():
+    target = unit(0.5, 0.75**0.5)
+    assert np.linalg.norm(push_apart(ANNA, target, 0.5, 0.0).embedding) == 0
+    assert push_apart(ANNA, target, 0.0, 0.0).embedding == pytest.approx(target)
+
+
+def test_the_usual_likeness_changes_no_bit():
+    target = unit(0.5, 0.75**0.5)
+    usual = push_apart(ANNA, target, 1.0).embedding
+    np.testing.assert_array_equal(push_apart(ANNA, target, 1.0, 1.0).embedding, usual)

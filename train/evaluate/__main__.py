@@ -14,6 +14,7 @@ import argparse
 import json
 import sys
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from simswap import FaceSwapper, SimSwapError
@@ -26,6 +27,7 @@ from train.evaluate.evaluation import SWAPPED, Evaluation, evaluate_swapper
 from train.evaluate.figures import pair_figures
 from train.evaluate.judge_files import JudgeFiles, find_judges, models_folder, teachers_of
 from train.evaluate.judges import FEATURE_SPACE, load_judges
+from train.evaluate.methods import OPTIONS
 from train.evaluate.pairs import find_evaluation_folder, load_pairs
 
 PROGRESS_EVERY = 20  # pairs
@@ -36,6 +38,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     arguments = _parse(argv)
     try:
         _check_outputs(arguments)
+        options = replace(OPTIONS, likeness=arguments.likeness)
         folder = find_evaluation_folder(arguments.data)
         pairs = load_pairs(folder, arguments.pairs, arguments.limit)
         models = models_folder(arguments.data, folder)
@@ -45,7 +48,9 @@ def main(argv: Sequence[str] | None = None) -> int:
         swapper = FaceSwapper.from_pretrained(arguments.model, device=arguments.device)
         judges = load_judges(files, teachers, swapper.device)
         _say(f"Judging {len(pairs)} pairs with {config.name} on {swapper.device}...")
-        evaluation = evaluate_swapper(swapper, pairs, judges, on_progress=_say_progress)
+        evaluation = evaluate_swapper(
+            swapper, pairs, judges, options=options, on_progress=_say_progress
+        )
         print(evaluation.to_markdown())
         if not teachers:
             print(
@@ -77,6 +82,7 @@ def _parse(argv: Sequence[str] | None) -> argparse.Namespace:
     add("--landmark-judge", type=Path, help="PFLD with 68 points as ONNX")
     add("--json", type=Path, metavar="FILE", help="write every figure there, also by pair")
     add("--contact-sheet", type=Path, metavar="FILE", help=".png of best, median, worst pairs")
+    add("--likeness", type=float, default=OPTIONS.likeness, help="of the swaps (default 1)")
     add("--device", help="such as cpu or cuda:1 (default: CUDA where there is one)")
     return parser.parse_args(argv)
 

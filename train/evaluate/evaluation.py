@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from simswap import FaceSwapper
+from simswap import FaceSwapper, SwapOptions
 from train.evaluate.figures import SwapFigures, figures_of, table
 from train.evaluate.judges import FEATURE_SPACE, Judges
 from train.evaluate.measurements import Measurements, OnProgress, measure_methods
-from train.evaluate.methods import anchor_methods, swap_method
+from train.evaluate.methods import OPTIONS, anchor_methods, swap_method
 from train.evaluate.pairs import Pair
 
 SWAPPED = "swapped"
@@ -48,6 +48,7 @@ def evaluate_swapper(
     pairs: Sequence[Pair],
     judges: Judges,
     *,
+    options: SwapOptions = OPTIONS,
     full: bool = True,
     on_progress: OnProgress | None = None,
 ) -> Evaluation:
@@ -60,6 +61,7 @@ def evaluate_swapper(
         swapper: the model in its pipeline.
         pairs: at least one.
         judges: from judges.load_judges, which refuses teachers.
+        options: how to swap.
         full: with the anchors "no swap" and "source pasted", which are the same for every model of
             one crop size and detector.
         on_progress: called with the pairs done and their number.
@@ -67,7 +69,7 @@ def evaluate_swapper(
     Raises:
         MediaError: a photo cannot be read.
     """
-    methods = {SWAPPED: swap_method(swapper)} | (anchor_methods(swapper) if full else {})
+    methods = {SWAPPED: swap_method(swapper, options)} | (anchor_methods(swapper) if full else {})
     measurements = measure_methods(swapper, methods, pairs, judges, on_progress)
     figures = {name: figures_of(of_method) for name, of_method in measurements.items()}
     return Evaluation(figures, measurements, judges.notes)

@@ -40,13 +40,13 @@ class SeenPhoto:
 Method = Callable[[SeenPhoto, SeenPhoto], Outcome]  # of a source and a target
 
 
-def swap_method(swapper: FaceSwapper) -> Method:
+def swap_method(swapper: FaceSwapper, options: SwapOptions = OPTIONS) -> Method:
     """The pipeline as users meet it; where it finds no face, the target stays untouched."""
 
     def swap(source: SeenPhoto, target: SeenPhoto) -> Outcome:
         try:
             identity = swapper.identity_of(source.image)
-            result = swapper.swap_image(target.image, identity, OPTIONS)
+            result = swapper.swap_image(target.image, identity, options)
         except NoFaceFoundError:
             return Outcome(target.image, target.faces)
         return Outcome(result.image, result.faces)
