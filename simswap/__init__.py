@@ -12,7 +12,7 @@ from simswap.errors import (
     SigningError,
     SimSwapError,
 )
-from simswap.types import Assignment, Face, Identity, SwapOptions, SwapResult
+from simswap.types import Assignment, Face, FaceTrack, Identity, SwapOptions, SwapResult
 
 if TYPE_CHECKING:
     from simswap.swapper import FaceSwapper
@@ -24,6 +24,7 @@ __all__ = [
     "Assignment",
     "Face",
     "FaceSwapper",
+    "FaceTrack",
     "Identity",
     "JobCancelledError",
     "MediaError",

@@ -29,6 +29,7 @@ COMMANDS = {
     "image": "swap faces in a photo",
     "video": "swap faces in a video, or in a folder of pictures",
     "faces": "list the faces of a photo, largest first",
+    "people": "list the people of a video by their numbers, or draw them",
     "verify": "tell what a photo's or video's signature and marks say",
     "convert": "make a model folder of official SimSwap weights",
     "download": "fetch a model or a face detector of others, under its own licence",

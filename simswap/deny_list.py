@@ -7,14 +7,14 @@ sources. A refusal tells nothing of who is listed, nor how near a face came.
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 
 import numpy as np
 
 from simswap.errors import NoFaceFoundError, OptionError, RefusedFaceError
 from simswap.media.photos import read_photo
-from simswap.types import Assignment, Identity
+from simswap.types import Identity
 
 VARIABLE = "SIMSWAP_DENY_LIST"
 
@@ -51,10 +51,9 @@ class DenyList:
         except NoFaceFoundError as error:
             raise OptionError(f"A photo of the deny list is of no use: {error}") from error
 
-    def check(self, source: Identity | Sequence[Assignment]) -> None:
+    def check(self, identities: Iterable[Identity]) -> None:
         """Raise RefusedFaceError if an identity that would be swapped in is a listed face's."""
-        given = [source] if isinstance(source, Identity) else [item.identity for item in source]
-        for identity in given:
+        for identity in identities:
             nearest = (self._embeddings @ identity.embedding).max()
             if not nearest < SAME_FACE_COSINE:  # NaN is not, and refused
                 raise RefusedFaceError(

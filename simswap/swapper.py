@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -20,10 +20,20 @@ from simswap.swap.pipeline import (
     checked_frame,
     no_face,
 )
+from simswap.swap.selection import Cast
 from simswap.swap.stream import StreamOptions
-from simswap.types import Assignment, Identity, Source, SwapOptions, SwapResult
+from simswap.types import (
+    Assignment,
+    Face,
+    FaceTrack,
+    Identity,
+    Source,
+    SwapOptions,
+    SwapResult,
+)
 from simswap.video.job import VideoJob
 from simswap.video.options import OnProgress, VideoOptions, VideoReport
+from simswap.video.people import people_of_video
 from simswap.video.progress import run_here
 from simswap.weights.bundle import Bundle, load_bundle
 
@@ -115,7 +125,7 @@ class FaceSwapper(Pipeline):
 
         Raises:
             NoFaceFoundError: the photo shows no face, or none that resembles a reference.
-            OptionError: options name a face that the photo does not have.
+            OptionError: options or assignments name a face that the photo does not have.
         """
         frame = checked_frame(photo)
         checked = self._checked(source)
@@ -124,6 +134,9 @@ class FaceSwapper(Pipeline):
             raise no_face("The target photo", photo, options)
         if not isinstance(options.faces, str):
             selection.check_face_numbers(options.faces, len(plan.faces))
+        if not isinstance(checked, Identity):
+            numbers = [one.number for one in checked if one.number is not None]
+            selection.check_face_numbers(numbers or [0], len(plan.faces))
         if not plan.identities:
             raise NoFaceFoundError(
                 "No chosen face of the target photo resembles a reference person. "
@@ -134,15 +147,16 @@ class FaceSwapper(Pipeline):
     def swap_frames(
         self,
         frames: Iterable[np.ndarray],
-        source: Source,
+        source: Source | Cast,
         options: SwapOptions = DEFAULT_OPTIONS,
         *,
         batch_size: int | None = None,
         stream: StreamOptions = EVERY_FRAME_BY_ITSELF,
+        known: Iterable[list[Face]] = (),
     ) -> Iterator[SwapResult]:
         """Swap frame after frame, see Pipeline.swap_frames. Raises RefusedFaceError."""
-        checked = self._checked(source)
-        return super().swap_frames(frames, checked, options, batch_size=batch_size, stream=stream)
+        how = {"batch_size": batch_size, "stream": stream, "known": known}
+        return super().swap_frames(frames, self._checked(source), options, **how)
 
     def swap_live(
         self,
@@ -188,13 +202,33 @@ class FaceSwapper(Pipeline):
         job = VideoJob.plan(self, target, output, source, options, video, job_folder)
         return run_here(job, self, on_progress, resume)
 
-    def _checked(self, source: Source) -> Source:
+    def people_of(
+        self,
+        target: str | os.PathLike[str],
+        options: SwapOptions = DEFAULT_OPTIONS,
+        *,
+        video: VideoOptions = DEFAULT_VIDEO,
+        on_progress: Callable[[int, int], None] | None = None,
+    ) -> tuple[FaceTrack, ...]:
+        """The people of a video in the order of their numbers, as swap_video chooses them.
+
+        options: `faces` is not looked at; video: which part, and how faces are found.
+        on_progress: called with the number of frames looked at, and of all.
+        Raises MediaError if the video cannot be read, OptionError for a trim outside of it.
+        """
+        return people_of_video(self, Path(target), options, video, on_progress)
+
+    def _checked(self, source: Source | Cast) -> Source | Cast:
         """The source. Whoever is swapped in, in photos, videos and streams, passes here.
 
         Raises OptionError if it is neither an Identity nor a list of Assignment, RefusedFaceError
         if one of its identities is on the deny list.
         """
-        if not isinstance(source, Identity):
+        if isinstance(source, Cast):
+            identities = source.identities.values()
+        elif isinstance(source, Identity):
+            identities = [source]
+        else:
             assignments = list(source) if isinstance(source, Sequence) else []
             if not assignments or not all(isinstance(item, Assignment) for item in assignments):
                 raise OptionError(
@@ -202,6 +236,7 @@ class FaceSwapper(Pipeline):
                     f"not {type(source).__name__}."
                 )
             source = assignments
+            identities = [item.identity for item in assignments]
         if self._deny_list is not None:
-            self._deny_list.check(source)
+            self._deny_list.check(identities)
         return source

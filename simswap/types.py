@@ -23,11 +23,13 @@ class Face:
     landmarks: [5, 2] float32 (x, y) in frame pixels: left eye, right eye, nose, left and right
         mouth corner, left and right as the viewer of an upright head sees them.
     score: detection confidence in [0, 1].
+    track: the number of its person in a video or stream, where people are told apart there.
     """
 
     box: np.ndarray
     landmarks: np.ndarray
     score: float
+    track: int | None = None
 
     @property
     def area(self) -> float:
@@ -49,11 +51,41 @@ class Identity:
 
 
 @dataclass(frozen=True, eq=False)
+class FaceTrack:
+    """A person of a video: one number from the first to the last frame, whoever else is there.
+
+    number: counts from 0, in the order of `area`.
+    area: of the person's faces, in square pixels, summed over the frames: the largest has number 0.
+    num_frames: in which the person was seen. first, last: the first and last of them.
+    best_frame, best_box: where the face is largest, and its [4] box xyxy there.
+    """
+
+    number: int
+    area: float
+    num_frames: int
+    first: int
+    last: int
+    best_frame: int
+    best_box: tuple[float, float, float, float]
+
+
+@dataclass(frozen=True, eq=False)
 class Assignment:
-    """`identity` goes to the face of the person that `reference` describes."""
+    """`identity` goes to one person of the target, the others stay as they are.
+
+    Who it is, say either `reference`, a photo's identity; or `number`: a face of a photo, largest
+    first, or a person of a video, see FaceTrack. Raises OptionError unless one of them is given.
+    """
 
     identity: Identity
-    reference: Identity
+    reference: Identity | None = None
+    number: int | None = None
+
+    def __post_init__(self) -> None:
+        if (self.reference is None) == (self.number is None):
+            raise OptionError("An Assignment takes either a reference or a number.")
+        if self.number is not None and not (isinstance(self.number, int) and self.number >= 0):
+            raise OptionError(f"number={self.number!r} of an Assignment must be 0 or more.")
 
 
 Source = Identity | Sequence[Assignment]
@@ -66,7 +98,9 @@ class SwapOptions:
     Raises OptionError for a value outside its range.
     """
 
-    faces: FaceChoice = "all"  # or indices into detect()'s order, largest face first
+    # Or numbers: of a photo's faces in detect()'s order, largest first; of a video's people, in the
+    # order of their face area over the film, which "largest" means there too.
+    faces: FaceChoice = "all"
     min_score: float = 0.7  # detections below this confidence are ignored, in (0, 1)
     min_face: float = 16.0  # px; faces whose box is narrower are left alone
     likeness: float = 1.0  # to the source: 0 is the target's own identity, above 1 is exaggerated

@@ -93,9 +93,9 @@ def test_the_threshold_decides(cosine, is_refused):
     near = Identity(cosine * first + np.sqrt(1 - cosine**2) * second)
     if is_refused:
         with pytest.raises(RefusedFaceError):
-            DenyList([first]).check(near)
+            DenyList([first]).check([near])
     else:
-        DenyList([first]).check(near)
+        DenyList([first]).check([near])
 
 
 def test_the_shell_obeys_the_operators_folder(listed, tmp_path, monkeypatch, capsys):

@@ -35,7 +35,7 @@ def run(arguments: Namespace) -> int:
     if target.alpha is not None and Path(arguments.output).suffix.lower() in (".jpg", ".jpeg"):
         say("Note: a JPEG holds no transparency. Write a .png or .webp to keep the target's.")
     swapper = options.load_swapper(arguments)
-    identity = options.identify(swapper, sources)
+    identity = options.identify(swapper, arguments, sources)
     started = time.perf_counter()
     result = swapper.swap_image(target.image, identity, how)
     seconds = time.perf_counter() - started

@@ -9,13 +9,14 @@ from __future__ import annotations
 import argparse
 import re
 from argparse import ArgumentParser, Namespace
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from simswap.cli.messages import say, say_notes
-from simswap.errors import MediaError, OptionError
-from simswap.types import FaceChoice, Identity, SwapOptions, parse_faces
+from simswap.errors import MediaError, NoFaceFoundError, OptionError
+from simswap.types import Assignment, FaceChoice, Identity, Source, SwapOptions, parse_faces
 
 if TYPE_CHECKING:
     from simswap.media.photos import Photo
@@ -24,12 +25,21 @@ if TYPE_CHECKING:
 
 def add_files(parser: ArgumentParser, kind: str, endings: str) -> None:
     """Source photos, a target and an output; kind: of the target, endings: of the output."""
-    parser.add_argument(
+    who = parser.add_mutually_exclusive_group(required=True)
+    who.add_argument(
         "--source",
-        required=True,
         action="append",
         metavar="PHOTO",
         help="who gives the face; repeat it for several photos of the same person",
+    )
+    who.add_argument(
+        "--assign",
+        action="append",
+        type=_assignment,
+        metavar="PHOTO=WHO",
+        help="who gives the face of one person of the target: a photo of that person "
+        "(a.jpg=ref.jpg) or the number (a.jpg=#2, see `faces` and `people`); repeat it for more "
+        "people, all others stay",
     )
     parser.add_argument("--target", required=True, metavar=kind, help="whose faces are replaced")
     parser.add_argument("--output", required=True, metavar="FILE", help=endings)
@@ -42,7 +52,8 @@ def add_swap(parser: ArgumentParser) -> None:
         type=_face_choice,
         default=SwapOptions.faces,
         metavar="WHICH",
-        help="all (default), largest, or numbers as `faces` lists them, such as 0,2",
+        help="all (default), largest, or numbers such as 0,2: of a photo's faces as `faces` lists "
+        "them, of a video's people as `people` does",
     )
     parser.add_argument(
         "--label", action="store_true", help="write a small visible label into a corner"
@@ -61,6 +72,25 @@ def add_swap(parser: ArgumentParser) -> None:
     )
     add_min_score(parser)
     add_model(parser)
+
+
+def add_part(parser: ArgumentParser) -> None:
+    """Which part of a video, and how faces are found in it."""
+    add = parser.add_argument
+    add("--start", type=_seconds, metavar="TIME", help="seconds or h:mm:ss.fff (default: start)")
+    add("--end", type=_seconds, metavar="TIME", help="the first moment left out (default: end)")
+    add(
+        "--detect-every",
+        type=whole_number(1, 100),
+        metavar="N",
+        help="look for faces in every n-th frame and follow them between: faster (default 3)",
+    )
+
+
+def given(arguments: Namespace, *names: str) -> dict[str, object]:
+    """Those of some arguments that were typed, by name."""
+    values = {name: getattr(arguments, name) for name in names}
+    return {name: value for name, value in values.items() if value is not None}
 
 
 def add_min_score(parser: ArgumentParser) -> None:
@@ -134,21 +164,70 @@ def read_photo(path: str) -> Photo:
     return photo
 
 
-def read_sources(arguments: Namespace) -> list[Photo]:
-    """The source photos. Raises MediaError, also if the output would overwrite an input."""
-    sources = [read_photo(path) for path in arguments.source]
+def read_sources(arguments: Namespace) -> dict[str, Photo]:
+    """The source photos, and those of people of the target, by the paths that were typed.
+
+    Raises MediaError, also if the output would overwrite an input.
+    """
+    named = [name for pair in arguments.assign or () for name in pair if isinstance(name, str)]
+    sources = {
+        path: read_photo(path) for path in dict.fromkeys((*(arguments.source or ()), *named))
+    }
     output = Path(arguments.output)
-    for path in (arguments.target, *arguments.source):
+    for path in (arguments.target, *sources):
         if output.exists() and output.samefile(path):
             raise MediaError(f"The output {output} would overwrite an input. Choose another name.")
     return sources
 
 
-def identify(swapper: FaceSwapper, sources: Sequence[Photo]) -> Identity:
-    """Whom the source photos show. Raises NoFaceFoundError, RefusedFaceError."""
-    identity = swapper.identity_of([photo.image for photo in sources])
-    say_notes(identity.notices)
-    return identity
+def identify(swapper: FaceSwapper, arguments: Namespace, sources: Mapping[str, Photo]) -> Source:
+    """Who gives a face, and to whom. Raises NoFaceFoundError, RefusedFaceError.
+
+    sources: what read_sources has read.
+    """
+    if arguments.source:
+        identity = swapper.identity_of([sources[path].image for path in arguments.source])
+        say_notes(identity.notices)
+        return identity
+
+    @cache
+    def person(path: str) -> Identity:
+        try:
+            identity = swapper.identity_of(sources[path].image)
+        except NoFaceFoundError as error:
+            raise NoFaceFoundError(f"{path}: {error}") from error
+        say_notes(f"{path}: {notice}" for notice in identity.notices)
+        return identity
+
+    return [
+        Assignment(person(path), number=who)
+        if isinstance(who, int)
+        else Assignment(person(path), person(who))
+        for path, who in arguments.assign
+    ]
+
+
+def _assignment(text: str) -> tuple[str, str | int]:
+    """A source photo, and whom it is for: another photo or a number."""
+    path, _, who = text.partition("=")
+    number = re.fullmatch(r"#([0-9]{1,4})", who)
+    if not path or not who or (who.startswith("#") and number is None):
+        raise argparse.ArgumentTypeError(
+            f"{text!r} does not say who gets the face. Write PHOTO=PHOTO or PHOTO=#NUMBER, such as "
+            "a.jpg=ref.jpg or a.jpg=#2"
+        )
+    return path, int(number[1]) if number else who
+
+
+def _seconds(text: str) -> float:
+    """Seconds of "90", "1:30" or "0:01:30.5"."""
+    parts = text.split(":")
+    try:
+        if len(parts) > 3 or not all(part and part[0].isdigit() for part in parts):
+            raise ValueError
+        return sum(float(part) * 60**power for power, part in enumerate(reversed(parts)))
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a time such as 90 or 1:30.5") from error
 
 
 def _min_score(text: str) -> float:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import argparse
 import sys
 from argparse import ArgumentParser, Namespace
 from collections.abc import Callable
@@ -12,7 +11,7 @@ from typing import TYPE_CHECKING
 from simswap.cli import options
 from simswap.cli.messages import give_path, say, say_notes
 from simswap.errors import OptionError, SimSwapError
-from simswap.types import Identity, SwapOptions
+from simswap.types import Source, SwapOptions
 
 if TYPE_CHECKING:
     from tqdm import tqdm
@@ -20,7 +19,7 @@ if TYPE_CHECKING:
     from simswap.swapper import FaceSwapper
     from simswap.video.options import OnProgress, VideoOptions, VideoProgress, VideoReport
 
-    Swap = Callable[[FaceSwapper, Identity, SwapOptions, OnProgress], VideoReport]
+    Swap = Callable[[FaceSwapper, Source, SwapOptions, OnProgress], VideoReport]
 
 LINE_SECONDS = 10.0  # between two lines of progress where there is no terminal
 
@@ -34,8 +33,7 @@ def add_options(parser: ArgumentParser) -> None:
         action="store_true",
         help="target and output are folders of pictures, taken in the order of their names",
     )
-    add("--start", type=_seconds, metavar="TIME", help="seconds or h:mm:ss.fff (default: start)")
-    add("--end", type=_seconds, metavar="TIME", help="the first moment left out (default: end)")
+    options.add_part(parser)
     add(
         "--crf",
         type=options.whole_number(0, 63),
@@ -46,12 +44,6 @@ def add_options(parser: ArgumentParser) -> None:
         "--preset",
         metavar="NAME",
         help="of the encoder, speed against size: ultrafast to veryslow (default veryfast)",
-    )
-    add(
-        "--detect-every",
-        type=options.whole_number(1, 100),
-        metavar="N",
-        help="look for faces in every n-th frame and follow them between: faster (default 3)",
     )
     add(
         "--no-steady",
@@ -77,10 +69,10 @@ def run(arguments: Namespace) -> int:
     swap = (_plan_pictures if arguments.frames else _plan_video)(arguments, video)
     sources = options.read_sources(arguments)
     swapper = options.load_swapper(arguments)
-    identity = options.identify(swapper, sources)
+    source = options.identify(swapper, arguments, sources)
     bar = ProgressBar()
     try:
-        report = swap(swapper, identity, how, bar.show)
+        report = swap(swapper, source, how, bar.show)
     except KeyboardInterrupt:
         bar.end()
         say(how_to_go_on(arguments, bar.newest))
@@ -109,9 +101,7 @@ def video_options(arguments: Namespace) -> VideoOptions:
                 "--restart cannot go with --frames, which overwrites nothing; "
                 "give another output folder"
             )
-    names = ("start", "end", "crf", "preset", "detect_every")
-    given = {name: getattr(arguments, name) for name in names}
-    given = {name: value for name, value in given.items() if value is not None}
+    given = options.given(arguments, "start", "end", "crf", "preset", "detect_every")
     try:
         return VideoOptions(**given, steady=not arguments.no_steady)
     except OptionError as error:
@@ -125,7 +115,7 @@ def _plan_pictures(arguments: Namespace, video: VideoOptions) -> Swap:
     folder = FrameFolder.plan(arguments.target, arguments.output, arguments.resume)
 
     def swap(
-        swapper: FaceSwapper, source: Identity, how: SwapOptions, on_progress: OnProgress
+        swapper: FaceSwapper, source: Source, how: SwapOptions, on_progress: OnProgress
     ) -> VideoReport:
         from simswap.video.frame_folder import swap_folder
 
@@ -145,7 +135,7 @@ def _plan_video(arguments: Namespace, video: VideoOptions) -> Swap:
     check_writable(output)
 
     def swap(
-        swapper: FaceSwapper, source: Identity, how: SwapOptions, on_progress: OnProgress
+        swapper: FaceSwapper, source: Source, how: SwapOptions, on_progress: OnProgress
     ) -> VideoReport:
         return swapper.swap_video(
             arguments.target,
@@ -192,20 +182,12 @@ class ProgressBar:
                 dynamic_ncols=True,
             )
         self.newest = progress
+        looked_at = progress.frames_looked_at
+        told = None if looked_at is None else f"Telling people apart, {looked_at} frames"
+        self._bar.set_description(told, refresh=sys.stderr.isatty())
         self._bar.update(progress.frames_done - self._bar.n)
 
     def end(self) -> None:
         """Leave the line, so that what is said next gets its own."""
         if self._bar is not None:
             self._bar.close()
-
-
-def _seconds(text: str) -> float:
-    """Seconds of "90", "1:30" or "0:01:30.5"."""
-    parts = text.split(":")
-    try:
-        if len(parts) > 3 or not all(part and part[0].isdigit() for part in parts):
-            raise ValueError
-        return sum(float(part) * 60**power for power, part in enumerate(reversed(parts)))
-    except ValueError as error:
-        raise argparse.ArgumentTypeError(f"{text!r} is not a time such as 90 or 1:30.5") from error

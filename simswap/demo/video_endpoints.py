@@ -52,8 +52,8 @@ def swap_video(  # noqa: D417 (progress is no argument of callers)
     Args:
         source: One photo of the person whose face goes in, or a list of up to 8.
         target: The video to change: MP4, MOV, WebM, MKV, AVI or an animated GIF.
-        faces: Which faces of each frame: "all", "largest", or numbers such as "0,2" (0 is the
-            largest).
+        faces: Which people: "all", "largest" (who has the most face area in the whole of it), or
+            numbers such as "0,2" in that order (0 is the largest).
         start: Where to begin, in seconds.
         end: Where to stop, in seconds; null is its end.
         format: "mp4" (H.264) or "webm" (VP9).

@@ -10,6 +10,7 @@ neither drift nor lag: a face is followed from the middle of a group, and only n
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 
 import cv2
 import numpy as np
@@ -174,7 +175,7 @@ def follow(face: Face, frame: np.ndarray, other: np.ndarray) -> Face | None:
     if (middle < 0).any() or (middle >= limits).any():
         return None
     box = np.concatenate([middle - half, middle + half]).astype(np.float32)
-    return Face(box, carried(face.landmarks).astype(np.float32), face.score)
+    return replace(face, box=box, landmarks=carried(face.landmarks).astype(np.float32))
 
 
 def _steadied(frames: Sequence[np.ndarray], faces: Sequence[Sequence[Face]], i: int) -> list[Face]:
@@ -191,7 +192,7 @@ def _steadied(frames: Sequence[np.ndarray], faces: Sequence[Sequence[Face]], i: 
             if overlap.max() >= SAME_FACE:
                 readings[int(overlap.argmax())].append(came.landmarks)
     return [
-        Face(face.box, np.mean(landmarks, axis=0, dtype=np.float32), face.score)
+        replace(face, landmarks=np.mean(landmarks, axis=0, dtype=np.float32))
         for face, landmarks in zip(faces[i], readings, strict=True)
     ]
 

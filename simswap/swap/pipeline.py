@@ -19,9 +19,10 @@ from simswap.memory import is_out_of_memory
 from simswap.models.identity import INPUT_SIZE, embed_identity
 from simswap.models.inference import for_rendering, prepare_for_inference
 from simswap.swap import selection
+from simswap.swap.casting import StreamCast
 from simswap.swap.label import with_label
 from simswap.swap.rendering import align_face, crop_batches, finite, generate, paste_faces
-from simswap.swap.selection import SwapPlan
+from simswap.swap.selection import Cast, SwapPlan
 from simswap.swap.stream import FrameStream, StreamOptions, check_range
 from simswap.types import Face, Identity, Source, SwapOptions, SwapResult
 from simswap.watermark.code import mark_id, symbols_of
@@ -110,32 +111,54 @@ class Pipeline:
     def swap_frames(
         self,
         frames: Iterable[np.ndarray],
-        source: Source,
+        source: Source | Cast,
         options: SwapOptions = DEFAULT_OPTIONS,
         *,
         batch_size: int | None = None,
         stream: StreamOptions = EVERY_FRAME_BY_ITSELF,
+        known: Iterable[list[Face]] = (),
     ) -> Iterator[SwapResult]:
         """Swap frame after frame; one result for each, in order.
 
         frames: [H, W, 3] uint8 RGB each. A frame without a face to swap passes through as it is,
-        with `swapped` empty; face numbers that a frame does not have are skipped.
+        with `swapped` empty.
+        source, options: if not everybody gets one face, people are told apart as the frames come:
+            they are numbered as they appear, and "largest" is who has been so of late. Or a Cast
+            says who of the tracks in `known` becomes whom.
         batch_size: frames held at once; None is 1 on a CPU, 8 on a GPU.
         stream: whether faces are followed and held steady from frame to frame, and by how many
-            workers frames are swapped; the default takes every frame by itself.
+            workers frames are swapped; the default looks for faces in every frame.
+        known: the faces of each frame, where they were found before.
         """
         if batch_size is None:
             batch_size = FRAME_BATCH.get(self.device.type, 1)
         if batch_size < 1:
             raise OptionError(f"batch_size={batch_size} must be at least 1.")
 
-        def swap(batch: Sequence[np.ndarray], faces: Sequence[Sequence[Face]]) -> list[SwapResult]:
-            found = zip(batch, faces, strict=True)
-            plans = [self.plan(frame, ones, source, options) for frame, ones in found]
+        def swap(
+            batch: Sequence[np.ndarray],
+            faces: Sequence[Sequence[Face]],
+            casts: Sequence[Cast | None],
+        ) -> list[SwapResult]:
+            found = zip(batch, faces, casts, strict=True)
+            plans = [self.plan(frame, ones, cast or source, options) for frame, ones, cast in found]
             return self.render(batch, plans, options)
 
-        steps = FrameStream(partial(self.detect_batch, options=options), swap, stream, batch_size)
-        return steps.results(map(checked_frame, frames))
+        cast_next = None
+        if not isinstance(source, Cast) and selection.needs_tracks(source, options):
+            cast_next = StreamCast(self.embed, source, options).next
+        detect = partial(self.detect_batch, options=options)
+        steps = FrameStream(detect, swap, stream, batch_size, cast_next)
+        return steps.results(map(checked_frame, frames), known)
+
+    def find_faces(
+        self, frames: Iterable[np.ndarray], options: SwapOptions, stream: StreamOptions
+    ) -> Iterator[tuple[np.ndarray, list[Face]]]:
+        """Each frame with its faces (largest first), found as swap_frames finds them."""
+        detect = partial(self.detect_batch, options=options)
+        batch_size = FRAME_BATCH.get(self.device.type, 1)
+        steps = FrameStream(detect, lambda *_: [], stream, batch_size)
+        return steps.found(map(checked_frame, frames))
 
     def swap_live(
         self,
@@ -148,13 +171,19 @@ class Pipeline:
         """Swap a camera's frames: each is answered before the next is taken.
 
         frames, source, options: as for swap_frames. detect_every: frames; in those between, faces
-        are followed and their own embeddings held.
+        are followed and their own embeddings held. People are told apart as for swap_frames.
         """
         check_range("detect_every", detect_every, 1, 100)
         follower = LiveFollower(partial(self.detect_batch, options=options), detect_every)
         held = HeldEmbeddings(self.embed, detect_every)
+        people = None
+        if selection.needs_tracks(source, options):
+            people = StreamCast(self.embed, source, options)
         for frame in map(checked_frame, frames):
-            plan = self.plan(frame, follower.faces_in(frame), source, options, held.of)
+            faces, cast = follower.faces_in(frame), source
+            if people is not None:
+                faces, cast = people.next(frame, faces)
+            plan = self.plan(frame, faces, cast, options, held.of)
             yield self.render([frame], [plan], options)[0]
 
     def warm_up(self) -> None:
@@ -170,28 +199,33 @@ class Pipeline:
         self,
         frame: np.ndarray,
         faces: Sequence[Face],
-        source: Source,
+        source: Source | Cast,
         options: SwapOptions,
         embed: Embed | None = None,
     ) -> SwapPlan:
         """Decide which faces of a frame (largest first) get which identity.
 
+        source: a Cast for faces with track numbers; else `options.faces` are numbers in the frame.
         embed: what gives the embeddings of a frame's faces; None: each is taken by itself.
         """
-        chosen = selection.choose_faces(faces, options)
+        cast = source.of_faces(faces) if isinstance(source, Cast) else None
+        chosen = selection.choose_faces(faces, options) if cast is None else tuple(cast)
         too_many = selection.left_out(faces, options) if len(faces) > selection.MAX_FACES else ()
         guidance = self.generator.config.identity_guidance
-        is_plain = not guidance and options.likeness == 1
-        if not chosen or (isinstance(source, Identity) and is_plain):
-            return SwapPlan(tuple(faces), dict.fromkeys(chosen, source), too_many)
-        embeddings = (embed or self.embed)(frame, [faces[index] for index in chosen])
         if isinstance(source, Identity):
-            matched, notices = dict.fromkeys(range(len(chosen)), source), ()
-        else:
-            matched, notices = selection.match_references(embeddings, source)
+            cast = dict.fromkeys(chosen, source)
+        is_plain = not guidance and options.likeness == 1
+        if not chosen or (cast is not None and is_plain):
+            return SwapPlan(tuple(faces), cast or {}, too_many)
+        embeddings = (embed or self.embed)(frame, [faces[index] for index in chosen])
+        notices: tuple[str, ...] = ()
+        if cast is None:
+            matched, notices = selection.match_people(embeddings, chosen, source)
+            cast = {index: source[role].identity for index, role in matched.items()}
         identities = {
-            chosen[i]: selection.push_apart(matched[i], embeddings[i], guidance, options.likeness)
-            for i in sorted(matched)
+            index: selection.push_apart(cast[index], embedding, guidance, options.likeness)
+            for index, embedding in zip(chosen, embeddings, strict=True)
+            if index in cast
         }
         return SwapPlan(tuple(faces), identities, (*too_many, *notices))
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -10,12 +10,10 @@ import torch
 import torch.nn.functional as F
 
 from simswap.errors import OptionError
+from simswap.faces.looks import SAME_PERSON_COSINE
 from simswap.models.identity import push_embeddings_apart
-from simswap.types import Assignment, Face, Identity, SwapOptions
+from simswap.types import Assignment, Face, Identity, Source, SwapOptions
 
-# Cosine of two embeddings above which they are taken for one person. Measured with the bundled
-# identity network on 857 LFW photos: 97.8 % of same-person pairs lie above it, 0.2 % of the others.
-SAME_PERSON_COSINE = 0.3
 # Faces of one frame that are swapped, or searched for a mark, at most: each takes some 0.1 s.
 MAX_FACES = 64
 
@@ -27,6 +25,29 @@ class SwapPlan:
     faces: tuple[Face, ...]
     identities: dict[int, Identity]
     notices: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, eq=False)
+class Cast:
+    """Who becomes whom, in a video or stream: the identity that each person gets, by track number.
+
+    People who are not in it stay as they are.
+    """
+
+    identities: Mapping[int, Identity]
+
+    def of_faces(self, faces: Sequence[Face]) -> dict[int, Identity]:
+        """The identity of each face that gets one, by face number."""
+        return {
+            i: self.identities[face.track]
+            for i, face in enumerate(faces)
+            if face.track in self.identities
+        }
+
+
+def needs_tracks(source: Source | Cast, options: SwapOptions) -> bool:
+    """Whether people must be told apart in a video to know who is swapped."""
+    return not isinstance(source, Identity) or options.faces != "all"
 
 
 def choose_faces(faces: Sequence[Face], options: SwapOptions) -> tuple[int, ...]:
@@ -64,34 +85,44 @@ def check_face_numbers(numbers: Sequence[int], num_faces: int) -> None:
         )
 
 
-def match_references(
-    embeddings: np.ndarray, assignments: Sequence[Assignment]
-) -> tuple[dict[int, Identity], tuple[str, ...]]:
-    """Give each assignment's identity to the face that resembles its reference person most.
+def match_people(
+    embeddings: np.ndarray, numbers: Sequence[int], assignments: Sequence[Assignment]
+) -> tuple[dict[int, int], tuple[str, ...]]:
+    """Which assignment each face gets: that of its number, or of its reference person.
 
-    embeddings: [N, 512] unit norm, one per face. Best pair first; a reference goes to one face
-    and a face gets one identity; pairs below SAME_PERSON_COSINE are left alone.
-    Returns the identity by face number, and a notice for each reference that was not found.
+    embeddings: [N, 512] unit norm, one per face; numbers: of these. Numbers go first. Of references
+    the best pair is first; one goes to one face; pairs below SAME_PERSON_COSINE are left alone.
+    Returns the assignment's index by face number, and a notice for each reference not found.
     """
-    references = np.stack([assignment.reference.embedding for assignment in assignments])
-    cosines = embeddings @ references.T  # [N, assignments]
-    identities: dict[int, Identity] = {}
-    matched: set[int] = set()
+    found = {one.number: i for i, one in enumerate(assignments) if one.number in numbers}
+    sought = [i for i, one in enumerate(assignments) if one.reference is not None]
+    if not sought:
+        return found, ()
+    references = np.stack([assignments[i].reference.embedding for i in sought])
+    cosines = embeddings @ references.T  # [N, references]
     for pair in np.argsort(-cosines, axis=None, kind="stable"):
-        face, reference = (int(i) for i in np.unravel_index(pair, cosines.shape))
-        if cosines[face, reference] < SAME_PERSON_COSINE:
+        row, reference = (int(i) for i in np.unravel_index(pair, cosines.shape))
+        if cosines[row, reference] < SAME_PERSON_COSINE:
             break
-        if face not in identities and reference not in matched:
-            identities[face] = assignments[reference].identity
-            matched.add(reference)
-    notices = tuple(
-        f"No face for reference person {number + 1}: the nearest has a similarity of "
-        f"{cosines[:, number].max(initial=-1):.2f}; {SAME_PERSON_COSINE} is needed, and a face "
-        "serves one reference only."
-        for number in range(len(assignments))
-        if number not in matched
+        if numbers[row] not in found and sought[reference] not in found.values():
+            found[numbers[row]] = sought[reference]
+    nearest = cosines.max(axis=0, initial=-1)
+    return found, tuple(
+        not_found(sought[i], float(nearest[i]))
+        for i in range(len(sought))
+        if sought[i] not in found.values()
     )
-    return identities, notices
+
+
+def not_found(assignment: int, nearest: float) -> str:
+    """The notice on a reference person who was not found.
+
+    assignment: its index; nearest: cosine to whoever resembles the person most.
+    """
+    return (
+        f"No face for reference person {assignment + 1}: the nearest has a similarity of "
+        f"{nearest:.2f}; {SAME_PERSON_COSINE} is needed, and a face serves one reference only."
+    )
 
 
 def push_apart(

@@ -7,7 +7,7 @@ import threading
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Executor, ThreadPoolExecutor
 from contextlib import ExitStack, closing, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from itertools import chain, islice
 
 import numpy as np
@@ -15,13 +15,19 @@ import torch
 
 from simswap.errors import OptionError
 from simswap.faces.tracking import Detect, detect_and_follow, steadied
+from simswap.swap.selection import Cast
 from simswap.swap.threads import mapped_in_order
 from simswap.types import Face, SwapResult
 
 MAX_WORKERS = 8  # more would hold many frames, and wait for each other outside the networks
 CUDA_WORKERS = 2  # one prepares and pastes while the other's batch is on the GPU
 
-Swap = Callable[[Sequence[np.ndarray], Sequence[Sequence[Face]]], list[SwapResult]]
+# Frames, the faces of each, and who becomes whom in each (None: the same in all), to results.
+Swap = Callable[
+    [Sequence[np.ndarray], Sequence[Sequence[Face]], Sequence[Cast | None]], list[SwapResult]
+]
+# The next frame and its faces, to these with track numbers, and who becomes whom.
+CastNext = Callable[[np.ndarray, Sequence[Face]], tuple[list[Face], Cast]]
 
 
 @dataclass(frozen=True)
@@ -51,11 +57,15 @@ def check_range(name: str, value: float, low: float, high: float) -> None:
 
 @dataclass(frozen=True, eq=False)
 class _Batch:
-    """Frames that are detected together; `is_wanted`: results of them are."""
+    """Frames that are detected together; `is_wanted`: results of them are.
+
+    faces: of each frame; empty where they are still to be found.
+    """
 
     frames: list[np.ndarray]
     faces: list[list[Face]]
     is_wanted: bool
+    casts: list[Cast | None] = field(default_factory=list)
 
 
 @dataclass(frozen=True, eq=False)
@@ -64,40 +74,74 @@ class FrameStream:
 
     detect: faces of each of at most `batch_size` frames.
     swap: results of as many frames with their faces.
+    cast_next: called for each frame in order; None: it is the same in all who becomes whom.
     """
 
     detect: Detect
     swap: Swap
     options: StreamOptions
     batch_size: int
+    cast_next: CastNext | None = None
 
-    def results(self, frames: Iterator[np.ndarray]) -> Iterator[SwapResult]:
-        """One result for each wanted frame, in order; at most a few batches are read ahead."""
+    def results(
+        self, frames: Iterator[np.ndarray], known: Iterable[list[Face]] = ()
+    ) -> Iterator[SwapResult]:
+        """One result for each wanted frame, in order; at most a few batches are read ahead.
+
+        known: the faces of each frame, where they need not be found.
+        """
         ahead = self.options.workers
         with ExitStack() as stack:
             pool = stack.enter_context(_workers(ahead)) if ahead > 1 else None
-            batches = self._batches(frames)
-            found = mapped_in_order(self._find, batches, pool, ahead)
-            swapped = mapped_in_order(self._swap, self._with_neighbours(found), pool, ahead)
+            found = mapped_in_order(self._find, self._batches(frames, iter(known)), pool, ahead)
+            cast = map(self._cast, found)
+            swapped = mapped_in_order(self._swap, self._with_neighbours(cast), pool, ahead)
             # Closed before the pool ends, so that nothing hands it more work.
             stack.enter_context(closing(found))
             stack.enter_context(closing(swapped))
             for results in swapped:
                 yield from results
 
-    def _batches(self, frames: Iterator[np.ndarray]) -> Iterator[_Batch]:
+    def found(self, frames: Iterator[np.ndarray]) -> Iterator[tuple[np.ndarray, list[Face]]]:
+        """Each frame with its faces, as `results` finds them."""
+        ahead = self.options.workers
+        with ExitStack() as stack:
+            pool = stack.enter_context(_workers(ahead)) if ahead > 1 else None
+            batches = self._batches(frames, iter(()))
+            found = stack.enter_context(closing(mapped_in_order(self._find, batches, pool, ahead)))
+            for batch in found:
+                yield from zip(batch.frames, batch.faces, strict=True)
+
+    def _batches(
+        self, frames: Iterator[np.ndarray], known: Iterator[list[Face]]
+    ) -> Iterator[_Batch]:
         """Cut the frames; a batch holds whole groups of `detect_every` frames."""
         every = self.options.detect_every
         size = -(-self.batch_size // every) * every
+
+        def batch(some: list[np.ndarray], is_wanted: bool) -> _Batch:
+            return _Batch(some, list(islice(known, len(some))), is_wanted)
+
         if before := list(islice(frames, self.options.num_before)):
-            yield _Batch(before, [], is_wanted=False)
+            yield batch(before, is_wanted=False)
         wanted = islice(frames, self.options.num_wanted)
-        while batch := list(islice(wanted, size)):
-            yield _Batch(batch, [], is_wanted=True)
-        while batch := list(islice(frames, size)):
-            yield _Batch(batch, [], is_wanted=False)
+        while some := list(islice(wanted, size)):
+            yield batch(some, is_wanted=True)
+        while some := list(islice(frames, size)):
+            yield batch(some, is_wanted=False)
+
+    def _cast(self, batch: _Batch) -> _Batch:
+        if self.cast_next is None:
+            return replace(batch, casts=[None] * len(batch.frames))
+        pairs = [self.cast_next(*pair) for pair in zip(batch.frames, batch.faces, strict=True)]
+        return replace(
+            batch, faces=[faces for faces, _ in pairs], casts=[cast for _, cast in pairs]
+        )
 
     def _find(self, batch: _Batch) -> _Batch:
+        if batch.faces:
+            return batch
+
         def detect(frames: Sequence[np.ndarray]) -> list[list[Face]]:
             return list(chain.from_iterable(map(self.detect, self._parts(frames))))
 
@@ -127,8 +171,8 @@ class FrameStream:
                 *first, *zip(batch.frames, batch.faces, strict=True), *last, strict=True
             )
             faces = steadied(row, found)[len(first) :][: len(batch.frames)]
-        parts = zip(self._parts(batch.frames), self._parts(faces), strict=True)
-        return list(chain.from_iterable(self.swap(frames, found) for frames, found in parts))
+        parts = zip(*map(self._parts, (batch.frames, faces, batch.casts)), strict=True)
+        return list(chain.from_iterable(self.swap(*part) for part in parts))
 
     def _parts(self, items: Sequence) -> Iterator[Sequence]:
         for start in range(0, len(items), self.batch_size):

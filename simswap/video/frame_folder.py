@@ -2,21 +2,28 @@
 
 from __future__ import annotations
 
+import tempfile
 from collections import deque
 from collections.abc import Iterator
-from contextlib import closing
+from contextlib import closing, contextmanager
+from functools import partial
+from pathlib import Path
 
 import numpy as np
 
 from simswap.media.frames import FrameFolder, check_is_free
 from simswap.media.photos import Photo, read_photo, write_photo
 from simswap.swap.pipeline import Pipeline
+from simswap.swap.selection import needs_tracks
 from simswap.swap.stream import StreamOptions, workers_for
 from simswap.swap.threads import made_ahead
 from simswap.types import Source, SwapOptions, SwapResult
-from simswap.video.job import QUEUE_DEPTH
+from simswap.video.job_folder import JobFolder, cut
 from simswap.video.options import OnProgress, VideoOptions, VideoReport
+from simswap.video.people import QUEUE_DEPTH, FirstPass, looks, swap_known
 from simswap.video.progress import Meter, now_and_then
+
+SEGMENT_GROUPS = 32  # groups of `detect_every` pictures whose faces are held at once
 
 
 def swap_folder(
@@ -57,16 +64,50 @@ def swap_folder(
             yield result
 
     with (
+        _told_apart(pipeline, folder, source, options, every, meter, on_progress) as first_pass,
         made_ahead(_read(folder, first, context, photos), QUEUE_DEPTH) as frames,
-        closing(pipeline.swap_frames(frames, source, options, stream=stream)) as results,
+        closing(
+            swap_known(pipeline, frames, first - context, source, options, stream, first_pass)
+        ) as results,
     ):
+        if first_pass is not None:
+            notices.update(dict.fromkeys(first_pass.notices()))
         for progress in meter.followed(now_and_then(written(results)), total - first):
             if on_progress is not None:
                 on_progress(progress)
     if on_progress is not None:
         on_progress(meter.progress())
     speed = meter.seconds, meter.frames_per_second
-    return VideoReport(total, swapped, without_face, *speed, tuple(notices), first)
+    looking = meter.first_pass_seconds
+    return VideoReport(total, swapped, without_face, *speed, tuple(notices), first, looking)
+
+
+@contextmanager
+def _told_apart(
+    pipeline: Pipeline,
+    folder: FrameFolder,
+    source: Source,
+    options: SwapOptions,
+    detect_every: int,
+    meter: Meter,
+    on_progress: OnProgress | None,
+) -> Iterator[FirstPass | None]:
+    """A first pass over all pictures, carried out; None where it is of no matter who is who."""
+    if not needs_tracks(source, options):
+        yield None
+        return
+
+    def read(first: int, end: int) -> Iterator[np.ndarray]:
+        return (read_photo(path).image for path in folder.inputs[first:end])
+
+    segments = cut(0, len(folder.inputs), SEGMENT_GROUPS * detect_every)
+    with tempfile.TemporaryDirectory() as kept:
+        job = JobFolder(Path(kept))
+        first_pass = FirstPass(read, segments, job, source, options, detect_every)
+        for progress in meter.looked_at(looks(first_pass, partial(first_pass.look, pipeline))):
+            if on_progress is not None:
+                on_progress(progress)
+        yield first_pass
 
 
 def _read(

@@ -24,35 +24,27 @@ from simswap.files import lasting_beside, sha256_of
 from simswap.media.photos import check_writable
 from simswap.provenance.signing import sign_video
 from simswap.swap.pipeline import Pipeline
+from simswap.swap.selection import needs_tracks
 from simswap.swap.stream import StreamOptions, workers_for
 from simswap.swap.threads import made_ahead, taken_away
 from simswap.types import Identity, Source, SwapOptions, SwapResult
-from simswap.video.job_folder import JobFolder, SegmentRecord, Setting
+from simswap.video.job_folder import JobFolder, Segment, SegmentRecord, Setting, cut
 from simswap.video.joining import join_segments
 from simswap.video.label import video_metadata
 from simswap.video.options import VideoOptions
+from simswap.video.people import QUEUE_DEPTH, FirstPass, swap_known
 from simswap.video.source.info import VideoInfo, probe_video, trim
 from simswap.video.source.reading import read_frames
 from simswap.video.writing import SegmentWriter
 
 logger = logging.getLogger(__name__)
 
-QUEUE_DEPTH = 2  # frames that wait between two steps: enough to even out their paces
 # Seconds that a GPU call is given, before any segment has told how long one takes. Generous: a call
 # that ends too early is done twice, and only the time used is charged.
 SECONDS_TO_START = 10.0
 SECONDS_PER_MEGAPIXEL = 0.05  # of each frame: decode, detect, encode
 SECONDS_PER_FACE = 0.05
 SAFETY = 2.0  # times what the finished segments took
-
-
-@dataclass(frozen=True)
-class Segment:
-    """Frames `first` to `end` - 1 of the video."""
-
-    number: int
-    first: int
-    end: int
 
 
 @dataclass(frozen=True, eq=False)
@@ -125,11 +117,16 @@ class VideoJob:
     def segments(self) -> tuple[Segment, ...]:
         """The parts in order."""
         length = self.video.frames_per_segment(float(self.info.frame_rate))
-        starts = range(self.first, self.end, length)
-        return tuple(
-            Segment(number, start, min(start + length, self.end))
-            for number, start in enumerate(starts)
-        )
+        return cut(self.first, self.end, length)
+
+    @property
+    def first_pass(self) -> FirstPass | None:
+        """What finds out who is who before any segment is made; None if that is of no matter."""
+        if not needs_tracks(self.source, self.options):
+            return None
+        read = partial(read_frames, self.info)
+        every = self.video.detect_every
+        return FirstPass(read, self.segments, self.folder, self.source, self.options, every)
 
     @contextmanager
     def opened(self, resume: bool = True) -> Iterator[VideoJob]:
@@ -219,7 +216,9 @@ class VideoJob:
             ) as writer,
             taken_away(writer.write, QUEUE_DEPTH) as write,
             closing(
-                pipeline.swap_frames(frames, self.source, self.options, stream=stream)
+                swap_known(
+                    pipeline, frames, start, self.source, self.options, stream, self.first_pass
+                )
             ) as results,
         ):
             for result in results:
@@ -247,11 +246,12 @@ def _hash_of_networks(pipeline: Pipeline) -> str:
 
 def _hash_of_source(source: Source) -> str:
     digest = hashlib.sha256()
-    identities = (
-        [source]
-        if isinstance(source, Identity)
-        else [part for item in source for part in (item.identity, item.reference)]
-    )
-    for identity in identities:
-        digest.update(identity.embedding.tobytes())
+    if isinstance(source, Identity):
+        digest.update(source.embedding.tobytes())
+        return digest.hexdigest()
+    for one in source:
+        digest.update(one.identity.embedding.tobytes())
+        digest.update(
+            str(one.number).encode() if one.reference is None else one.reference.embedding.tobytes()
+        )
     return digest.hexdigest()

@@ -2,7 +2,8 @@
 
 It holds the swapped segments and a manifest of what they were made with: hashes and numbers, never
 a face, an embedding or a file's name. A segment counts only once its own small record stands
-beside it, which is written last; so power may fail at any moment.
+beside it, which is written last; so power may fail at any moment. Where people are told apart, it
+also holds where faces are in each segment, and, written when all have been looked at, who is who.
 """
 
 from __future__ import annotations
@@ -17,6 +18,8 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TextIO
 
+import numpy as np
+
 from simswap.errors import MediaError, OptionError
 from simswap.files import JOB, is_temporary, printable, replaced
 
@@ -28,13 +31,32 @@ except ImportError:  # Windows: two jobs in one folder are then the caller's to 
 _MANIFEST = "simswap-job.json"
 _LOCK = "simswap-job.lock"
 _OWN = "This folder was made by a video job, which removes it at its end.\n"  # in the lock's file
-_SEGMENT = re.compile(r"segment-[0-9]{5,}\.(nut|json)")
+_SEGMENT = re.compile(r"segment-[0-9]{5,}\.(nut|json)|faces-[0-9]{5,}\.npy")
+_PEOPLE = "simswap-people.json"
+_MAX_PEOPLE = 4_000_000  # bytes
 _FORMAT = "simswap-job-1"
 _MAX_MANIFEST = 100_000  # bytes
 # A link is not followed, a pipe not waited for; Windows knows neither flag.
 _LOCK_FLAGS = os.O_WRONLY | os.O_CREAT
 _LOCK_FLAGS |= getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0)
 Setting = str | int | float | None
+
+
+@dataclass(frozen=True)
+class Segment:
+    """Frames `first` to `end` - 1 of the video."""
+
+    number: int
+    first: int
+    end: int
+
+
+def cut(first: int, end: int, length: int) -> tuple[Segment, ...]:
+    """Frames `first` to `end` - 1 in segments of `length` frames, in order."""
+    starts = range(first, end, length)
+    return tuple(
+        Segment(number, start, min(start + length, end)) for number, start in enumerate(starts)
+    )
 
 
 @dataclass(frozen=True)
@@ -78,11 +100,34 @@ class JobFolder:
         values = asdict(record) | {"size": self.segment(number).stat().st_size}
         _write_durably(self._record_path(number), json.dumps(values))
 
+    def keep_faces(self, number: int, rows: np.ndarray) -> None:
+        """Write where the faces of a segment are: a one-dimensional structured array."""
+        with _writing(self._faces_path(number)) as part, part.open("wb") as stream:
+            np.save(stream, rows, allow_pickle=False)
+
+    def faces(self, number: int) -> np.ndarray:
+        """What keep_faces wrote. Raises MediaError if it is damaged."""
+        try:
+            return np.load(self._faces_path(number), allow_pickle=False)
+        except (OSError, ValueError, EOFError) as error:
+            raise MediaError(
+                f"A part of the job folder {printable(str(self.path))} is damaged. Restart to "
+                "begin anew."
+            ) from error
+
+    def keep_people(self, people: Mapping[str, object]) -> None:
+        """Declare all segments looked at: who is who, as values for JSON."""
+        _write_durably(self.path / _PEOPLE, json.dumps(people))
+
+    def people(self) -> dict | None:
+        """What keep_people wrote; None if not all segments have been looked at."""
+        return _read_object(self.path / _PEOPLE, _MAX_PEOPLE)
+
     @contextmanager
     def opened(self, settings: Mapping[str, Setting], resume: bool) -> Iterator[None]:
         """Hold the folder for this process, made if needed, with segments of these settings only.
 
-        resume: False begins anew. At the end it is removed if no segment has been finished.
+        resume: False begins anew. At the end it is removed if nothing in it has been finished.
         Raises OptionError if it holds a job of other settings, MediaError if another process works
         in it, if it holds files but no job, or if it cannot be written.
         """
@@ -97,7 +142,8 @@ class JobFolder:
             try:
                 yield
             finally:
-                if self.path.is_dir() and not any(self.path.glob("segment-*.json")):
+                is_begun = any(self.path.glob("segment-*.json")) or self.people() is not None
+                if self.path.is_dir() and not is_begun:
                     self.remove()
 
     def remove(self) -> None:
@@ -111,6 +157,9 @@ class JobFolder:
 
     def _record_path(self, number: int) -> Path:
         return self.segment(number).with_suffix(".json")
+
+    def _faces_path(self, number: int) -> Path:
+        return self.path / f"faces-{number:05}.npy"
 
     def _make(self) -> bool:
         """Whether there was no such folder."""
@@ -158,14 +207,8 @@ class JobFolder:
 
     def _manifest(self) -> dict[str, Setting] | None:
         """What a job of ours has written of itself; None where there is none."""
-        path = self.path / _MANIFEST
-        try:
-            if not _is_plain(path) or path.stat().st_size > _MAX_MANIFEST:
-                return None
-            found = json.loads(path.read_text(encoding="utf-8"))
-        except (OSError, ValueError, RecursionError):
-            return None
-        return found if isinstance(found, dict) and found.get("format") == _FORMAT else None
+        found = _read_object(self.path / _MANIFEST, _MAX_MANIFEST)
+        return found if found is not None and found.get("format") == _FORMAT else None
 
     def _foreign(self) -> Iterator[Path]:
         """Files that a job does not leave behind that was stopped before its manifest stood."""
@@ -176,7 +219,7 @@ class JobFolder:
 
     def _remove_files(self) -> None:
         for file in [*self.path.iterdir()] if self.path.is_dir() else []:
-            is_ours = file.name == _MANIFEST or is_temporary(file.name, JOB)
+            is_ours = file.name in (_MANIFEST, _PEOPLE) or is_temporary(file.name, JOB)
             if (is_ours or _SEGMENT.fullmatch(file.name)) and _is_plain(file):
                 file.unlink(missing_ok=True)
 
@@ -199,10 +242,28 @@ def _is_plain(path: Path) -> bool:
     return stat.S_ISREG(path.lstat().st_mode)
 
 
+def _read_object(path: Path, max_bytes: int) -> dict | None:
+    """A JSON object of a file of at most some bytes; None where there is none."""
+    try:
+        if not _is_plain(path) or path.stat().st_size > max_bytes:
+            return None
+        found = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError, RecursionError):
+        return None
+    return found if isinstance(found, dict) else None
+
+
 def _write_durably(path: Path, text: str) -> None:
+    with _writing(path) as part:
+        part.write_text(text, encoding="utf-8")
+
+
+@contextmanager
+def _writing(path: Path) -> Iterator[Path]:
+    """Where a file of the folder is written, before it gets its name at once."""
     try:
         with replaced(path, durable=True, owner=JOB) as part:
-            part.write_text(text, encoding="utf-8")
+            yield part
     except OSError as error:
         raise MediaError(
             f"The job folder cannot be written to ({error.strerror}). "

@@ -71,6 +71,7 @@ class VideoProgress:
     frames_done: of frames_total, those of an earlier run among them; it only ever grows.
     frames_per_second: of this run. eta_seconds: None until there is a speed.
     thumbnail: [h, w, 3] uint8 RGB, the newest swapped frame made small; None before the first.
+    frames_looked_at: of frames_total, while people are told apart; None before and after.
     """
 
     frames_done: int
@@ -78,6 +79,7 @@ class VideoProgress:
     frames_per_second: float
     eta_seconds: float | None
     thumbnail: np.ndarray | None
+    frames_looked_at: int | None = None
 
 
 OnProgress = Callable[[VideoProgress], None]
@@ -89,6 +91,7 @@ class VideoReport:
 
     faces_swapped: summed over all frames. frames_without_face: in which none was found.
     seconds, frames_per_second: of this run. resumed_frames: done in earlier runs.
+    first_pass_seconds: of `seconds`, for telling people apart; 0 where that was of no matter.
     """
 
     frames: int
@@ -98,3 +101,4 @@ class VideoReport:
     frames_per_second: float
     notices: tuple[str, ...]
     resumed_frames: int = 0
+    first_pass_seconds: float = 0.0

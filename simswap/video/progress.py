@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Generator, Iterable, Iterator
 from contextlib import closing
+from dataclasses import replace
 
 import cv2
 import numpy as np
@@ -15,6 +16,7 @@ from simswap.types import SwapResult
 from simswap.video.job import VideoJob
 from simswap.video.job_folder import SegmentRecord
 from simswap.video.options import OnProgress, VideoProgress, VideoReport
+from simswap.video.people import LookAtSegment, looks
 
 REPORT_SECONDS = 0.2  # between two reports of progress
 THUMBNAIL_SIDE = 320  # px
@@ -29,6 +31,7 @@ class Meter:
 
     def __init__(self, num_resumed: int, num_total: int) -> None:
         self.num_done = self.num_resumed = num_resumed
+        self.first_pass_seconds = 0.0
         self._num_total = num_total
         self._started = time.perf_counter()
         self._thumbnail: np.ndarray | None = None
@@ -51,6 +54,15 @@ class Meter:
             yield self.progress()
         self.num_done = before + num_frames
 
+    def looked_at(self, counts: Iterable[int]) -> Iterator[VideoProgress]:
+        """The progress now and then in a first pass that yields how many frames it has done."""
+        started = told = time.perf_counter()
+        for count in counts:
+            if time.perf_counter() - told >= REPORT_SECONDS:
+                told = time.perf_counter()
+                yield replace(self.progress(), frames_looked_at=count)
+        self.first_pass_seconds = time.perf_counter() - started
+
     def progress(self) -> VideoProgress:
         """How far it has come."""
         speed = self.frames_per_second
@@ -68,11 +80,12 @@ def now_and_then(results: Iterable[SwapResult]) -> Steps:
 
 
 def run(
-    job: VideoJob, make_segment: MakeSegment, *, resume: bool = True
+    job: VideoJob, make_segment: MakeSegment, look: LookAtSegment, *, resume: bool = True
 ) -> Generator[VideoProgress, None, VideoReport]:
     """Make what is left of a job and join it; yields how far it is, some times a second.
 
     make_segment: makes one segment, by its number; see segment_steps.
+    look: looks for people in one, before any is made; see FirstPass.look.
     If JobCancelledError is thrown into it, nothing is left behind; any other error, an interrupt,
     and closing it leave the finished segments for the next run.
     """
@@ -81,12 +94,16 @@ def run(
         meter = Meter(sum(record.num_frames for record in finished.values()), job.num_frames)
         try:
             yield meter.progress()
+            if (first_pass := job.first_pass) is not None and not first_pass.is_done:
+                with closing(looks(first_pass, look)) as counts:
+                    yield from meter.looked_at(counts)
             for segment in job.segments:
                 if segment.number not in finished:
                     with closing(make_segment(segment.number)) as steps:
                         yield from meter.followed(steps, segment.end - segment.first)
             records = job.finished().values()
-            joined = job.finish()
+            noticed = first_pass.notices() if first_pass is not None else ()
+            joined = (*noticed, *job.finish())
         except JobCancelledError:
             job.cancel()
             raise
@@ -105,7 +122,12 @@ def run_here(
     job: VideoJob, pipeline: Pipeline, on_progress: OnProgress | None, resume: bool
 ) -> VideoReport:
     """Run a job in this process; what on_progress raises ends it, see `run`."""
-    steps = run(job, lambda number: segment_steps(job, pipeline, number), resume=resume)
+    steps = run(
+        job,
+        lambda number: segment_steps(job, pipeline, number),
+        lambda number, people: job.first_pass.look(pipeline, number, people),
+        resume=resume,
+    )
     while True:
         try:
             progress = next(steps)
@@ -148,6 +170,7 @@ def summary(
         frames_per_second=meter.frames_per_second,
         notices=tuple(notices),
         resumed_frames=meter.num_resumed,
+        first_pass_seconds=meter.first_pass_seconds,
     )
 
 

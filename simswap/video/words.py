@@ -12,6 +12,8 @@ def told(report: VideoReport) -> str:
     if report.frames_without_face:
         text += f" ({report.frames_without_face} without a face)"
     text += f" in {report.seconds:.1f} s, {report.frames_per_second:.1f} frames/s."
+    if report.first_pass_seconds:
+        text += f" Telling people apart took {report.first_pass_seconds:.1f} s of it."
     if report.resumed_frames:
         text += f" {report.resumed_frames} frames were done before."
     return text

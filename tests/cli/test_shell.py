@@ -13,7 +13,7 @@ from simswap.provenance.metadata import read_mark
 from tests.support.examples import EXAMPLES, ROOT
 
 ASTRONAUT, HOPPER = str(EXAMPLES / "astronaut.jpg"), str(EXAMPLES / "grace_hopper.jpg")
-BOTH = str(EXAMPLES / "two_portraits.jpg")  # the astronaut's face is the larger, at the right
+BOTH = str(EXAMPLES / "two_portraits.jpg")  # the admiral's face is the larger, at the right
 
 
 def run_shell(*arguments, **options):

@@ -2,11 +2,11 @@ import numpy as np
 import pytest
 
 from simswap import Assignment, Face, Identity, OptionError, SwapOptions
+from simswap.faces.looks import SAME_PERSON_COSINE
 from simswap.swap.selection import (
-    SAME_PERSON_COSINE,
     check_face_numbers,
     choose_faces,
-    match_references,
+    match_people,
     push_apart,
 )
 
@@ -48,27 +48,41 @@ def test_an_empty_choice_is_refused():
 
 def test_each_reference_finds_its_person_whatever_the_order():
     embeddings = np.stack([unit(0.1, 1), unit(0, 0, 0, 0, 1), unit(1, 0.1)])
-    identities, notices = match_references(embeddings, BOTH)
-    assert identities == {0: NEW_BERT, 2: NEW_ANNA}
+    found, notices = match_people(embeddings, range(3), BOTH)
+    assert found == {0: 1, 2: 0}
     assert notices == ()
 
 
 def test_the_best_pair_is_served_first():
     embeddings = np.stack([unit(0.8, 0.6), unit(0.95, 0.3)])  # both look like Anna, the second more
-    identities, _ = match_references(embeddings, BOTH)
-    assert identities == {1: NEW_ANNA, 0: NEW_BERT}
+    found, _ = match_people(embeddings, range(2), BOTH)
+    assert found == {1: 0, 0: 1}
 
 
 def test_a_reference_goes_to_one_face_only():
     embeddings = np.stack([unit(1, 0.2), unit(1, 0.1)])
-    identities, _ = match_references(embeddings, BOTH[:1])
-    assert identities == {1: NEW_ANNA}
+    found, _ = match_people(embeddings, range(2), BOTH[:1])
+    assert found == {1: 0}
+
+
+def test_a_numbered_face_is_served_before_references():
+    embeddings = np.stack([unit(1), unit(0, 1)])
+    numbered = Assignment(NEW_BERT, number=7)
+    found, notices = match_people(embeddings, [4, 7], [*BOTH, numbered])
+    assert found == {7: 2, 4: 0}
+    assert ["reference person 2" in notice for notice in notices] == [True]
+
+
+@pytest.mark.parametrize("whom", [{}, {"reference": ANNA, "number": 0}, {"number": -1}])
+def test_an_assignment_says_in_one_way_whom_it_means(whom):
+    with pytest.raises(OptionError, match="Assignment"):
+        Assignment(NEW_ANNA, **whom)
 
 
 def test_a_stranger_gets_no_identity_and_the_reference_a_notice():
     stranger = unit(SAME_PERSON_COSINE - 0.05, 0, 0, 0, 0.97)[None]
-    identities, notices = match_references(stranger, BOTH[:1])
-    assert identities == {}
+    found, notices = match_people(stranger, [0], BOTH[:1])
+    assert found == {}
     assert len(notices) == 1
     assert "reference person 1" in notices[0]
     assert "0.25" in notices[0]

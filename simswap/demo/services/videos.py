@@ -27,6 +27,7 @@ from simswap.demo.services import video_limits
 from simswap.demo.services.uploads import new_folder, uploaded_file
 from simswap.video import progress
 from simswap.video.job import VideoJob
+from simswap.video.people import PeopleSoFar
 from simswap.video.source.info import VideoInfo, probe_video, trim
 from simswap.video.source.reading import read_frames
 
@@ -65,7 +66,10 @@ def look_at(target: str | None) -> VideoInfo:
 
 
 def preview(sources: list[str], target: str | None, number: int, choices: VideoChoices) -> Preview:
-    """Frame `number` of an uploaded video, swapped as the whole would be."""
+    """Frame `number` of an uploaded video, swapped as the whole would be.
+
+    But for numbers and "largest": they mean people of the whole there, faces of this frame here.
+    """
     info = look_at(target)
     options, model = choices.swap_options(), models.by_name(choices.model).name
     number = min(max(int(number), 0), info.num_frames - 1)
@@ -108,7 +112,12 @@ def swap_uploads(
             yield from _segment_steps(job, number, faces_per_frame)
             _keep_alive(folder, info.path)
 
-        report = yield from progress.run(job, make_segment)
+        def look(number: int, people: PeopleSoFar) -> Generator[int, None, PeopleSoFar]:
+            people = yield from _look_at_segment(job, number, people, faces_per_frame)
+            _keep_alive(folder, info.path)
+            return people
+
+        report = yield from progress.run(job, make_segment, look)
     notices = (*read_notices, *identity.notices, *report.notices)
     yield Outcome(str(output), replace(report, notices=notices))
 
@@ -138,6 +147,31 @@ def _swap_segment(
     """Make a segment: yields how many of its frames are done, with the newest as a thumbnail."""
     with readable_errors():
         yield from progress.segment_steps(job, models.by_name(job.model), number)
+
+
+def _look_at_segment(
+    job: VideoJob, number: int, people: PeopleSoFar, faces_per_frame: float
+) -> Generator[int, None, PeopleSoFar]:
+    """Look for people in a segment, on a lent GPU: yields how many frames are done."""
+    for found in _find_people(job, number, people, faces_per_frame):
+        if isinstance(found, int):
+            yield found
+        else:
+            people = found
+    return people
+
+
+def _look_seconds(job: VideoJob, number: int, people: PeopleSoFar, faces_per_frame: float) -> float:
+    return job.estimated_seconds(number, faces_per_frame)
+
+
+@spaces.GPU(duration=_look_seconds)
+def _find_people(
+    job: VideoJob, number: int, people: PeopleSoFar, faces_per_frame: float
+) -> Generator[int | PeopleSoFar, None, None]:
+    """See FirstPass.look. What is known of people comes last: this may run in another process."""
+    with readable_errors():
+        yield (yield from job.first_pass.look(models.by_name(job.model), number, people))
 
 
 @spaces.GPU(duration=20)
