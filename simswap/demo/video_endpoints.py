@@ -73,13 +73,8 @@ def swap_video(  # noqa: D417 (progress is no argument of callers)
     """
     check_said(consent)
     choices = VideoChoices(faces=faces, start=start, end=end, format=format, crf=crf, model=model)
-    choices = replace(
-        choices,
-        likeness=likeness,
-        detect_every=detect_every,
-        match_colour=match_colour,
-        mask_softness=mask_softness,
-    )
+    looks = {"likeness": likeness, "match_colour": match_colour, "mask_softness": mask_softness}
+    choices = replace(choices, detect_every=detect_every, **looks)
     yield from _answers(videos.swap_uploads(source or [], target, choices), progress)
 
 

@@ -43,6 +43,7 @@ def swap_folder(
     every = video.detect_every
     first = folder.num_done // every * every  # where faces are looked for; the rest is not written
     context = min(every if video.steady else 0, first)
+    begin = first - context
     stream = StreamOptions(every, video.steady, workers_for(pipeline.device), num_before=context)
     photos: deque[Photo] = deque()  # what a picture's file holds besides its pixels
     total = len(folder.inputs)
@@ -55,31 +56,32 @@ def swap_folder(
         for (number, output), result in zip(outputs, results, strict=True):
             like = photos.popleft()
             if number >= folder.num_done:
-                check_is_free(output)
-                model = pipeline.name if result.swapped else None
-                told = write_photo(output, result.image, like=like, model=model)
+                told = _write_new(output, result, like, pipeline.name)
                 notices.update(dict.fromkeys(told))
             swapped += len(result.swapped)
             without_face += not result.faces
             yield result
 
     with (
-        _told_apart(pipeline, folder, source, options, every, meter, on_progress) as first_pass,
+        _told_apart(pipeline, folder, source, options, every, meter, on_progress) as known,
         made_ahead(_read(folder, first, context, photos), QUEUE_DEPTH) as frames,
-        closing(
-            swap_known(pipeline, frames, first - context, source, options, stream, first_pass)
-        ) as results,
+        closing(swap_known(pipeline, frames, begin, source, options, stream, known)) as results,
     ):
-        if first_pass is not None:
-            notices.update(dict.fromkeys(first_pass.notices()))
+        if known is not None:
+            notices.update(dict.fromkeys(known.notices()))
         for progress in meter.followed(now_and_then(written(results)), total - first):
             if on_progress is not None:
                 on_progress(progress)
     if on_progress is not None:
         on_progress(meter.progress())
-    speed = meter.seconds, meter.frames_per_second
-    looking = meter.first_pass_seconds
-    return VideoReport(total, swapped, without_face, *speed, tuple(notices), first, looking)
+    done = total, swapped, without_face, meter.seconds, meter.frames_per_second
+    return VideoReport(*done, tuple(notices), first, meter.first_pass_seconds)
+
+
+def _write_new(output: Path, result: SwapResult, like: Photo, model: str) -> tuple[str, ...]:
+    """Write a result where no file is; gives its notices."""
+    check_is_free(output)
+    return write_photo(output, result.image, like=like, model=model if result.swapped else None)
 
 
 @contextmanager
