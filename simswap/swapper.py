@@ -42,12 +42,13 @@ class FaceSwapper(Pipeline):
         device: str | torch.device | None = None,
         detector: str = "bundled",
         deny_list: Path | None = None,
+        runtime: str | None = None,
     ) -> None:
         """Take over a bundle, as Pipeline does.
 
         deny_list: a folder of photos whose faces are never swapped in; None: all may be.
         """
-        super().__init__(bundle, device, detector)
+        super().__init__(bundle, device, detector, runtime)
         self._deny_list: DenyList | None = None  # none while its own photos are looked at
         if deny_list is not None:
             self._deny_list = DenyList.of_folder(
@@ -62,6 +63,7 @@ class FaceSwapper(Pipeline):
         revision: str | None = None,
         device: str | torch.device | None = None,
         detector: str = "bundled",
+        runtime: str | None = None,
     ) -> FaceSwapper:
         """Load a model.
 
@@ -71,12 +73,15 @@ class FaceSwapper(Pipeline):
             device: such as "cpu" or "cuda:1"; None means CUDA where there is one, else the CPU.
             detector: "bundled"; "insightface", the SCRFD network of a pack on this machine (see
                 packs.py); or "auto", such a pack where there is one.
+            runtime: "torch" or "openvino"; None is what SIMSWAP_RUNTIME names, else OpenVINO on a
+                CPU where it is installed, else torch. It compiles a network at its first call.
 
         Raises:
             ModelError: the model is missing, damaged or unknown.
-            OptionError: the device is not there, or the deny list's folder is of no use.
+            OptionError: the device or runtime is not there, or the deny list's folder is of no use.
         """
-        return cls(load_bundle(source, revision), device, detector, configured_folder())
+        bundle = load_bundle(source, revision)
+        return cls(bundle, device, detector, configured_folder(), runtime)
 
     def identity_of(self, photos: np.ndarray | Sequence[np.ndarray]) -> Identity:
         """The identity that one photo, or several of the same person, show: their largest faces.
