@@ -22,9 +22,7 @@ from simswap.swap.pipeline import (
 )
 from simswap.swap.stream import StreamOptions
 from simswap.types import Assignment, Identity, Source, SwapOptions, SwapResult
-from simswap.video.job import VideoJob
 from simswap.video.options import OnProgress, VideoOptions, VideoReport
-from simswap.video.progress import run_here
 from simswap.weights.bundle import Bundle, load_bundle
 
 DEFAULT_VIDEO = VideoOptions()
@@ -189,6 +187,10 @@ class FaceSwapper(Pipeline):
             MediaError: the video cannot be read, or the output not be written.
             OptionError: a trim outside the video, or an unfinished job of other settings.
         """
+        # Here, because a photo needs no video library, which takes long to load.
+        from simswap.video.job import VideoJob
+        from simswap.video.progress import run_here
+
         source = self._checked(source)
         job = VideoJob.plan(self, target, output, source, options, video, job_folder)
         return run_here(job, self, on_progress, resume)

@@ -16,7 +16,7 @@ from simswap.media.photos import read_photo, write_photo
 from simswap.provenance.signing import sign_photo
 from simswap.swap.rendering import AlignedFace, align_face, fit_crop, generate, paste_faces
 from simswap.swapper import FaceSwapper
-from simswap.types import Face, SwapOptions
+from simswap.types import Face, Identity, SwapOptions
 from simswap.watermark.embedding import mark_crop
 
 WARM_UP_RUNS = 3
@@ -27,8 +27,10 @@ Result = TypeVar("Result")
 Step = Callable[[], object]
 
 
-def swap_steps(swapper: FaceSwapper, photo: np.ndarray, faces: list[Face]) -> dict[str, Step]:
-    """Parts of one swap of a photo's faces by its largest one, in order; then what is not a part.
+def swap_steps(
+    swapper: FaceSwapper, photo: np.ndarray, faces: list[Face], identity: Identity
+) -> dict[str, Step]:
+    """Parts of one swap of a photo's faces, in order; then what is not a part.
 
     EMBED_SOURCE is once for a source, SWAP is all of a swap.
     """
@@ -39,7 +41,7 @@ def swap_steps(swapper: FaceSwapper, photo: np.ndarray, faces: list[Face]) -> di
         return [align_face(photo, face, template, size) for face in faces]
 
     guidance = swapper.generator.config.identity_guidance
-    aligned, identity = align(), swapper.identity_of(photo)
+    aligned = align()
     embeddings = np.repeat(identity.embedding[None], len(faces), axis=0)
     crops = generate(swapper.running.generator, aligned, embeddings)
     pairs = zip(aligned, crops, strict=True)
