@@ -147,7 +147,7 @@ def _examples(shapes: Sequence[Shape]) -> list[Tensor]:
         [1 if shape[0] < 0 else shape[0], *(64 if size < 0 else size for size in shape[1:])]
         for shape in shapes
     ]
-    return [torch.zeros(size) for size in sizes]
+    return [torch.full(size, 0.5) for size in sizes]
 
 
 @cache
@@ -217,6 +217,9 @@ def _convert(module: nn.Module, shapes: Sequence[Shape]) -> object:
     with torch.inference_mode(), warnings.catch_warnings():
         # Of checks of shapes, which OpenVINO makes anew; and of tracing, which is on its way out.
         warnings.simplefilter("ignore")
+        # OpenVINO makes finite numbers of some that are not, which would then pass for a picture.
+        if not all(torch.isfinite(tensor).all() for tensor in _tensors_in(module(*examples))):
+            raise RuntimeError("its numbers are not finite")
         traced = torch.jit.trace(_Flat(module), examples, check_trace=False)
     decoder = TorchScriptPythonDecoder(traced, example_input=examples, skip_freeze=True)
     converter = FrontEndManager().load_by_framework("pytorch")
