@@ -168,10 +168,10 @@ def to_markdown(report: Report) -> str:
 
     def row(name: str, value: float, key: str = "", share: str | None = None) -> str:
         share = f"{value / report.swap:.0%}" if share is None else share
-        if key not in report.in_torch:
-            return f"| {name} | {value:.1f} | {share} | | |"
-        other = report.in_torch[key]
-        return f"| {name} | {value:.1f} | {share} | {other:.1f} | {value / other:.2f} |"
+        figure = f"**{value:.1f}**" if key == SWAP else f"{value:.1f}"
+        other = report.in_torch.get(key)
+        compared = f"{other:.1f} | {value / other:.2f}" if other else " | "
+        return f"| {name} | {figure} | {share} | {compared} |"
 
     lines += [row(name, value, name) for name, value in report.stages.items()]
     lines += [
