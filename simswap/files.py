@@ -11,13 +11,33 @@ import os
 import re
 import secrets
 import shutil
-from collections.abc import Iterator
+import sys
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
+HOME = "SIMSWAP_HOME"
 JOB = "job"  # who owns the temporary names in the folder of a video's job
 MAX_NAME = 255  # bytes of a file's name, on all common file systems
 _TEMPORARY = re.compile(r"\.simswap-([a-z]+-)?[0-9a-f]{12}\.part")
+
+
+def data_folder(environment: Mapping[str, str] = os.environ) -> Path | None:
+    """Where this program keeps what belongs to the user of this machine; it may not exist yet.
+
+    None if the user has no home folder, as in containers, and SIMSWAP_HOME names none.
+    """
+    if environment.get(HOME):
+        return Path(environment[HOME])
+    try:
+        if sys.platform == "darwin":
+            return Path.home() / "Library" / "Application Support" / "simswap"
+        if sys.platform == "win32":
+            return Path(environment.get("LOCALAPPDATA") or Path.home()) / "simswap"
+        data = environment.get("XDG_DATA_HOME") or Path.home() / ".local" / "share"
+        return Path(data) / "simswap"
+    except RuntimeError:
+        return None
 
 
 def temporary_beside(path: Path, owner: str = "") -> Path:

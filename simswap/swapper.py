@@ -31,10 +31,7 @@ from simswap.types import (
     SwapOptions,
     SwapResult,
 )
-from simswap.video.job import VideoJob
 from simswap.video.options import OnProgress, VideoOptions, VideoReport
-from simswap.video.people import people_of_video
-from simswap.video.progress import run_here
 from simswap.weights.bundle import Bundle, load_bundle
 
 DEFAULT_VIDEO = VideoOptions()
@@ -52,12 +49,13 @@ class FaceSwapper(Pipeline):
         device: str | torch.device | None = None,
         detector: str = "bundled",
         deny_list: Path | None = None,
+        runtime: str | None = None,
     ) -> None:
         """Take over a bundle, as Pipeline does.
 
         deny_list: a folder of photos whose faces are never swapped in; None: all may be.
         """
-        super().__init__(bundle, device, detector)
+        super().__init__(bundle, device, detector, runtime)
         self._deny_list: DenyList | None = None  # none while its own photos are looked at
         if deny_list is not None:
             self._deny_list = DenyList.of_folder(
@@ -72,6 +70,7 @@ class FaceSwapper(Pipeline):
         revision: str | None = None,
         device: str | torch.device | None = None,
         detector: str = "bundled",
+        runtime: str | None = None,
     ) -> FaceSwapper:
         """Load a model.
 
@@ -81,12 +80,15 @@ class FaceSwapper(Pipeline):
             device: such as "cpu" or "cuda:1"; None means CUDA where there is one, else the CPU.
             detector: "bundled"; "insightface", the SCRFD network of a pack on this machine (see
                 packs.py); or "auto", such a pack where there is one.
+            runtime: "torch" or "openvino"; None is what SIMSWAP_RUNTIME names, else OpenVINO on a
+                CPU where it is installed, else torch. It compiles a network at its first call.
 
         Raises:
             ModelError: the model is missing, damaged or unknown.
-            OptionError: the device is not there, or the deny list's folder is of no use.
+            OptionError: the device or runtime is not there, or the deny list's folder is of no use.
         """
-        return cls(load_bundle(source, revision), device, detector, configured_folder())
+        bundle = load_bundle(source, revision)
+        return cls(bundle, device, detector, configured_folder(), runtime)
 
     def identity_of(self, photos: np.ndarray | Sequence[np.ndarray]) -> Identity:
         """The identity that one photo, or several of the same person, show: their largest faces.
@@ -198,6 +200,10 @@ class FaceSwapper(Pipeline):
             MediaError: the video cannot be read, or the output not be written.
             OptionError: a trim outside the video, or an unfinished job of other settings.
         """
+        # Here, because a photo needs no video library, which takes long to load.
+        from simswap.video.job import VideoJob
+        from simswap.video.progress import run_here
+
         source = self._checked(source)
         job = VideoJob.plan(self, target, output, source, options, video, job_folder)
         return run_here(job, self, on_progress, resume)
@@ -216,6 +222,8 @@ class FaceSwapper(Pipeline):
         on_progress: called with the number of frames looked at, and of all.
         Raises MediaError if the video cannot be read, OptionError for a trim outside of it.
         """
+        from simswap.video.people import people_of_video
+
         return people_of_video(self, Path(target), options, video, on_progress)
 
     def _checked(self, source: Source | Cast) -> Source | Cast:

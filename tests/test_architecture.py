@@ -19,8 +19,8 @@ MODULES = sorted(PACKAGE.rglob("*.py"))
 # From the ground up: a package imports from lower lines only, and from itself.
 LAYERS = (
     {"simswap", "errors"},
-    {"geometry", "memory", "models"},
-    {"types", "files"},
+    {"geometry", "memory", "models", "files"},
+    {"runtime", "types"},
     {"faces", "watermark", "provenance", "weights"},
     {"swap", "media"},
     {"deny_list", "video"},

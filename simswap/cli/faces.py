@@ -22,7 +22,9 @@ def run(arguments: Namespace) -> int:
     """List the faces, largest first."""
     photo = options.read_photo(arguments.photo)
     height, width = photo.image.shape[:2]
-    faces = options.load_swapper(arguments).detect(photo.image, arguments.min_score)
+    faces = options.load_swapper(arguments, for_one_photo=True).detect(
+        photo.image, arguments.min_score
+    )
     if arguments.json:
         listed = [_as_json(number, face) for number, face in enumerate(faces)]
         give(json.dumps({"width": width, "height": height, "faces": listed}))

@@ -34,7 +34,7 @@ def run(arguments: Namespace) -> int:
     sources = options.read_sources(arguments)
     if target.alpha is not None and Path(arguments.output).suffix.lower() in (".jpg", ".jpeg"):
         say("Note: a JPEG holds no transparency. Write a .png or .webp to keep the target's.")
-    swapper = options.load_swapper(arguments)
+    swapper = options.load_swapper(arguments, for_one_photo=True)
     identity = options.identify(swapper, arguments, sources)
     started = time.perf_counter()
     result = swapper.swap_image(target.image, identity, how)

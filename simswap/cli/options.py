@@ -7,6 +7,7 @@ used: in `run`, and in the functions here.
 from __future__ import annotations
 
 import argparse
+import os
 import re
 from argparse import ArgumentParser, Namespace
 from collections.abc import Callable, Mapping
@@ -16,6 +17,8 @@ from typing import TYPE_CHECKING
 
 from simswap.cli.messages import say, say_notes
 from simswap.errors import MediaError, NoFaceFoundError, OptionError
+from simswap.runtime.choice import RUNTIMES
+from simswap.runtime.choice import SETTING as RUNTIME_SETTING
 from simswap.types import Assignment, FaceChoice, Identity, Source, SwapOptions, parse_faces
 
 if TYPE_CHECKING:
@@ -118,6 +121,11 @@ def add_model(parser: ArgumentParser) -> None:
         help="bundled (default); insightface: an SCRFD pack from SIMSWAP_INSIGHTFACE or "
         "~/.insightface/models; auto: such a pack where there is one",
     )
+    parser.add_argument(
+        "--runtime",
+        choices=RUNTIMES,
+        help="what computes the networks (default: SIMSWAP_RUNTIME, else what is fastest here)",
+    )
 
 
 def add_json(parser: ArgumentParser) -> None:
@@ -147,12 +155,20 @@ def swap_options(arguments: Namespace) -> SwapOptions:
     )
 
 
-def load_swapper(arguments: Namespace) -> FaceSwapper:
-    """The model and detector as typed. Raises ModelError, OptionError."""
+def load_swapper(arguments: Namespace, *, for_one_photo: bool = False) -> FaceSwapper:
+    """The model, detector and runtime as typed. Raises ModelError, OptionError.
+
+    for_one_photo: torch unless another runtime is chosen: to load one takes longer than it saves.
+    """
     say("Loading the model...")
     from simswap.swapper import FaceSwapper
 
-    return FaceSwapper.from_pretrained(arguments.model, detector=arguments.detector)
+    runtime = arguments.runtime
+    if for_one_photo and not os.environ.get(RUNTIME_SETTING):
+        runtime = runtime or "torch"
+    return FaceSwapper.from_pretrained(
+        arguments.model, detector=arguments.detector, runtime=runtime
+    )
 
 
 def read_photo(path: str) -> Photo:

@@ -37,7 +37,8 @@ def installed_pins() -> dict[str, str]:
     Raises OptionError, naming it, if one is not installed.
     """
     own = _requirements()
-    waiting, seen = [(requirement, "") for requirement in own], set()
+    here = [each for each in own if each.marker is None or each.marker.evaluate()]
+    waiting, seen = [(requirement, "") for requirement in here], set()
     versions: dict[str, str] = {}
     while waiting:
         requirement, parent = waiting.pop()

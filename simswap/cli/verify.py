@@ -27,7 +27,9 @@ def run(arguments: Namespace) -> int:
 
     report = verify(arguments.file)
     if not arguments.metadata_only:
-        report = look_for_pixel_mark(report, arguments.file, options.load_swapper(arguments))
+        report = look_for_pixel_mark(
+            report, arguments.file, options.load_swapper(arguments, for_one_photo=True)
+        )
     if arguments.json:
         give(json.dumps(report.as_json()))
     else:

@@ -16,7 +16,8 @@ from torch import Tensor
 from simswap.faces.nms import Candidates, concatenate, from_detections, suppress_doubles, to_faces
 from simswap.faces.rolled import lean_of, look_again
 from simswap.geometry import invert
-from simswap.models.detector import SIZE_MULTIPLE, FaceDetector, decode, network_input
+from simswap.models.detector import SIZE_MULTIPLE, decode, network_input
+from simswap.runtime.networks import DetectorNetworks
 from simswap.types import Face
 
 WORKING_SIZE = 640  # px, long side of the pass; smaller frames are taken as they are
@@ -30,7 +31,7 @@ CLEAR_LEAN = 12.0  # ...if they are upright within these degrees, and the frame 
 
 
 def detect_faces(
-    detector: FaceDetector,
+    detector: DetectorNetworks,
     frames: Sequence[np.ndarray],
     *,
     min_score: float = 0.7,
@@ -39,7 +40,7 @@ def detect_faces(
     """Faces of each frame, largest first, at most nms.MAX_FOUND; heads may be rolled by any angle.
 
     Args:
-        detector: in evaluation mode, on any device.
+        detector: the bundled one, or another of its kind, on any device.
         frames: uint8 [H, W, 3] RGB of any size; those of equal size share one batch.
         min_score: faces below this confidence, in (0, 1), are left out.
         min_face: px; faces whose box has a shorter side than this are left out.
@@ -66,7 +67,7 @@ def detect_faces(
 
 
 def _search(
-    detector: FaceDetector, frames: Sequence[np.ndarray], min_score: float
+    detector: DetectorNetworks, frames: Sequence[np.ndarray], min_score: float
 ) -> list[Candidates]:
     """The pass over frames of one size; rolled heads are not settled yet."""
     long_side, least = max(frames[0].shape[:2]), min(ROLLED_SCORE, min_score)
@@ -79,8 +80,7 @@ def _search(
         images, frame_to_image = letterbox(frames, size)
         image_to_frame = invert(frame_to_image)
         with torch.inference_mode():
-            images = images.to(next(detector.parameters()).device)
-            seen_in_images = decode(detector(images), least)
+            seen_in_images = decode(detector.whole(images.to(detector.whole.device)), least)
         per_frame = []
         for seen in map(from_detections, seen_in_images):
             enough = np.where(seen.is_rolled, least, min_score)

@@ -24,7 +24,8 @@ from simswap.geometry import (
     similarity_transform,
     warp_to_crop,
 )
-from simswap.models.detector import FaceDetector, decode_upright, network_input
+from simswap.models.detector import decode_upright, network_input
+from simswap.runtime.networks import DetectorNetworks
 
 CROP_SIZE = 128  # px
 COARSE_SIZE = 64  # px; enough to tell in which of its turns a head stands, at a quarter of the cost
@@ -61,7 +62,7 @@ def lean_of(landmarks: np.ndarray, roll: float = 0.0) -> float:
 
 
 def look_again(
-    detector: FaceDetector,
+    detector: DetectorNetworks,
     frames: Sequence[np.ndarray],
     found: Sequence[Candidates],
     unclear: Sequence[np.ndarray],
@@ -110,7 +111,7 @@ def _settle(seen: Candidates, j: int, face: Candidates | None) -> None:
 
 
 def _surest(
-    detector: FaceDetector,
+    detector: DetectorNetworks,
     frames: Sequence[np.ndarray],
     found: Sequence[Candidates],
     looks: Sequence[Look],
@@ -128,9 +129,8 @@ def _surest(
         ]
         crops = torch.from_numpy(np.stack(_crops(frames, batch, to_crop, size)))
         with torch.inference_mode():
-            images = network_input(crops.to(next(detector.parameters()).device))
-            maps = detector.upright(detector.features(images))
-            answers = decode_upright(maps, LEAST_SCORE)
+            images = network_input(crops.to(detector.upright.device))
+            answers = decode_upright(detector.upright(images), LEAST_SCORE)
         for look, transform, seen in zip(batch, to_crop, answers, strict=True):
             face = _central_face(from_detections(seen), size)
             where = look.frame, look.face

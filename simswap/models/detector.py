@@ -157,6 +157,18 @@ class FaceDetector(nn.Module):
         return self.stem(images * 255)  # the published weights take bytes
 
 
+class UprightDetector(nn.Module):
+    """The upright branch of a detector alone; their weights are shared."""
+
+    def __init__(self, detector: FaceDetector) -> None:
+        super().__init__()
+        self.detector = detector
+
+    def forward(self, images: Tensor) -> tuple[LevelMaps, ...]:
+        """[B, 3, H, W] as for FaceDetector -> maps at strides 8, 16 and 32."""
+        return self.detector.upright(self.detector.features(images))
+
+
 def network_input(images: Tensor) -> Tensor:
     """Bytes as all our networks take them: [B, H, W, 3] uint8 -> [B, 3, H, W] float32 in [0, 1].
 

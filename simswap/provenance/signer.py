@@ -11,18 +11,17 @@ from __future__ import annotations
 import datetime
 import logging
 import os
-import sys
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from simswap.errors import SigningError
-from simswap.files import printable, replaced
+from simswap.files import HOME, data_folder, printable, replaced
 
 logger = logging.getLogger(__name__)
 
 CERTIFICATE, KEY = "SIMSWAP_SIGN_CERTIFICATE", "SIMSWAP_SIGN_KEY"
-TIMESTAMP_URL, HOME = "SIMSWAP_TIMESTAMP_URL", "SIMSWAP_HOME"
+TIMESTAMP_URL = "SIMSWAP_TIMESTAMP_URL"
 OWN_FILE = "signer.pem"
 OWN_NAME = "SimSwap, self-signed"
 _OWN_YEARS = 10
@@ -78,27 +77,12 @@ def find_signer(environment: Mapping[str, str] = os.environ) -> Signer:
     if certificate or key:
         given, missing = (CERTIFICATE, KEY) if certificate else (KEY, CERTIFICATE)
         raise SigningError(f"{given} is set, but {missing} is not. Set both, or neither.")
-    return _own_signer(data_folder(environment) / OWN_FILE, url)
-
-
-def data_folder(environment: Mapping[str, str] = os.environ) -> Path:
-    """Where this program keeps what belongs to the user of this machine.
-
-    Raises SigningError if the user has no home folder.
-    """
-    if environment.get(HOME):
-        return Path(environment[HOME])
-    try:
-        if sys.platform == "darwin":
-            return Path.home() / "Library" / "Application Support" / "simswap"
-        if sys.platform == "win32":
-            return Path(environment.get("LOCALAPPDATA") or Path.home()) / "simswap"
-        data = environment.get("XDG_DATA_HOME") or Path.home() / ".local" / "share"
-        return Path(data) / "simswap"
-    except RuntimeError as error:  # a user without an entry and without HOME, as in containers
+    folder = data_folder(environment)
+    if folder is None:
         raise SigningError(
             f"This user has no home folder for a certificate. Name a folder with {HOME}."
-        ) from error
+        )
+    return _own_signer(folder / OWN_FILE, url)
 
 
 def _pem_of(name: str, value: str) -> bytes:

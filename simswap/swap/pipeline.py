@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import partial
 from itertools import chain
+from typing import Self
 
 import numpy as np
 import torch
@@ -17,7 +19,10 @@ from simswap.faces.packs import open_detector
 from simswap.faces.tracking import Embed, HeldEmbeddings, LiveFollower
 from simswap.memory import is_out_of_memory
 from simswap.models.identity import INPUT_SIZE, embed_identity
-from simswap.models.inference import for_rendering, prepare_for_inference
+from simswap.models.inference import prepare_for_inference
+from simswap.runtime.choice import choose_runtime
+from simswap.runtime.networks import DetectorNetworks, Networks, load_networks
+from simswap.runtime.torch_networks import TorchNetwork
 from simswap.swap import selection
 from simswap.swap.casting import StreamCast
 from simswap.swap.label import with_label
@@ -57,6 +62,7 @@ class Pipeline:
     generator: [B, 3, S, S] RGB [0, 1], [B, 512] unit norm -> [B, 3, S, S] RGB [0, 1].
     identity_network: [B, 3, S, S] RGB [0, 1] -> [B, 512], not normalised.
     detector: the network behind `detect`.
+    running: the three as the pipeline calls them, run by torch or OpenVINO.
     mark_id: 32 bits that name the model in the watermark; mark_symbols: [10], the same as symbols.
     """
 
@@ -65,21 +71,29 @@ class Pipeline:
         bundle: Bundle,
         device: str | torch.device | None = None,
         detector: str = "bundled",
+        runtime: str | None = None,
     ) -> None:
         """Take over a bundle: its networks are fused, frozen and moved, not copied.
 
-        device: None means CUDA where there is one, else the CPU; detector: see
+        device: None means CUDA where there is one, else the CPU; detector, runtime: see
         FaceSwapper.from_pretrained.
         """
         self.device = resolve_device(device)
+        runtime = choose_runtime(runtime, self.device)
         self.name = bundle.name
         self.mark_id = mark_id(bundle.name)
         self.mark_symbols = symbols_of(self.mark_id)
         self.alignment = bundle.config.alignment
         self.generator = prepare_for_inference(bundle.generator, self.device)
-        self._rendering_generator = for_rendering(self.generator, self.device)
         self.identity_network = prepare_for_inference(bundle.identity_network, self.device)
         self.detector = prepare_for_inference(bundle.detector, self.device)
+        self.running = load_networks(
+            runtime,
+            self.generator,
+            self.identity_network,
+            self.detector,
+            self.alignment.crop_size,
+        )
         self._scrfd = open_detector(detector)
 
     def detect(self, photo: np.ndarray, min_score: float = DEFAULT_OPTIONS.min_score) -> list[Face]:
@@ -93,7 +107,7 @@ class Pipeline:
         limits = {"min_score": options.min_score, "min_face": options.min_face}
         if self._scrfd is not None:
             return self._scrfd.detect_faces(frames, **limits)
-        return detect_faces(self.detector, frames, **limits)
+        return detect_faces(self.running.detector, frames, **limits)
 
     @naming_memory()
     @torch.inference_mode()
@@ -102,7 +116,17 @@ class Pipeline:
         template = self.alignment.identity_template
         crops = [align_face(frame, face, template, INPUT_SIZE).crop for face in faces]
         batches = crop_batches(crops, self.device)
-        return finite([embed_identity(self.identity_network, batch) for batch in batches])
+        return finite([embed_identity(self.running.identity, batch) for batch in batches])
+
+    def in_torch(self) -> Self:
+        """The same model, run by torch in float32: what any other way is measured by."""
+        plain = copy.copy(self)
+        plain.running = Networks(
+            TorchNetwork(self.generator),
+            TorchNetwork(self.identity_network),
+            DetectorNetworks.in_torch(self.detector),
+        )
+        return plain
 
     def read_marks(self, photo: np.ndarray) -> list[MarkReading]:
         """Watermarks on the faces of a photo ([H, W, 3] uint8 RGB); empty if none has one."""
@@ -245,7 +269,7 @@ class Pipeline:
         embeddings = [one.embedding for plan in plans for one in plan.identities.values()]
         if embeddings:
             every_face = list(chain.from_iterable(aligned))
-            crops = iter(generate(self._rendering_generator, every_face, np.stack(embeddings)))
+            crops = iter(generate(self.running.generator, every_face, np.stack(embeddings)))
         results = []
         for frame, plan, faces in zip(frames, plans, aligned, strict=True):
             if not faces:

@@ -8,11 +8,12 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from simswap import geometry
 from simswap.errors import ModelError
 from simswap.models.detector import network_input
+from simswap.runtime.networks import Network
 from simswap.swap.blending import face_mask, match_colour, paste_into, with_detail
 from simswap.types import Face, SwapOptions
 from simswap.watermark.embedding import SMALLEST, FaceCrop, mark_crop, side_in_frame
@@ -64,23 +65,18 @@ def finite(values: Sequence[Tensor]) -> np.ndarray:
 
 @torch.inference_mode()
 def generate(
-    generator: nn.Module, aligned: Sequence[AlignedFace], embeddings: np.ndarray
+    generator: Network, aligned: Sequence[AlignedFace], embeddings: np.ndarray
 ) -> np.ndarray:
     """Swapped crops of at least one face: [N, S, S, 3] float32 RGB in [0, 1].
 
-    generator: as `for_rendering` gives it, or in float32.
     embeddings: [N, 512] float32: the identity that each face gets, guided or of unit norm.
     """
-    weights = next(generator.parameters())
-    device, dtype = weights.device, weights.dtype
-    identities = torch.from_numpy(embeddings).to(device).split(FACE_BATCH)
-    batches = crop_batches([face.crop for face in aligned], device)
+    identities = torch.from_numpy(embeddings).to(generator.device).split(FACE_BATCH)
+    batches = crop_batches([face.crop for face in aligned], generator.device)
     swapped = []
-    is_reduced = dtype is not torch.float32
-    with torch.autocast(device.type, dtype if is_reduced else None, enabled=is_reduced):
-        for crops, sources in zip(batches, identities, strict=True):
-            output = generator(crops, sources)
-            swapped.append(output.float().permute(0, 2, 3, 1).contiguous().cpu())
+    for crops, sources in zip(batches, identities, strict=True):
+        output = generator(crops, sources)
+        swapped.append(output.permute(0, 2, 3, 1).contiguous().cpu())
     return finite(swapped)
 
 

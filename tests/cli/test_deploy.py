@@ -53,7 +53,7 @@ def test_a_space_pins_what_its_requirements_bring_with_them(uploaded):
     lines = [line for line in lines if line and not line.startswith("#")]
     own = (ROOT / "requirements.txt").read_text().splitlines()
     assert {line for line in own if line and not line.startswith("#")} < set(lines)
-    assert all(re.fullmatch(r"[\w.-]+(\[[\w,]+\])?==[\w.]+", line) for line in lines)
+    assert all(re.fullmatch(r"[\w.-]+(\[[\w,]+\])?==[\w.]+(; .+)?", line) for line in lines)
     names = [line.split("==")[0].split("[")[0] for line in lines]
     assert len(set(names)) == len(names)
     assert {"starlette", "uvicorn", "python-multipart", "fastapi", "h11"} <= set(names)
@@ -76,6 +76,12 @@ def test_every_installed_dependency_is_pinned_to_the_version_that_is_installed()
         line.split("==") for line in pins.CONSTRAINTS.read_text().splitlines() if "==" in line
     )
     assert pins.installed_pins() == pinned
+
+
+def test_what_is_for_other_platforms_need_not_be_installed(monkeypatch, tmp_path):
+    (tmp_path / "requirements.txt").write_text('absent==1.0; sys_platform == "another"\ntqdm\n')
+    monkeypatch.setattr(pins, "REQUIREMENTS", tmp_path / "requirements.txt")
+    assert "absent" not in pins.installed_pins()
 
 
 def test_what_only_a_build_for_gpus_needs_is_not_pinned():

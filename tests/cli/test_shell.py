@@ -194,6 +194,14 @@ def test_benchmark_measures_the_stages_and_prints_them_as_json_or_a_table(capsys
     assert list(report.writing) == ["sign a PNG", "write a signed PNG"]
     assert 0 < report.generator_gmac <= 3
     assert 100 < report.peak_memory_mb < 10_000
+    assert list(report.in_torch) == [
+        "detect",
+        "embed the target's faces",
+        "generate",
+        "embed a source face",
+        "swap",
+    ]
+    assert report.max_difference < 0.02
     table = photo_benchmark.to_markdown(report)
     for stage, milliseconds in report.stages.items():
         assert f"| {stage} | {milliseconds:.1f} |" in table

@@ -12,17 +12,18 @@ from simswap.faces.nms import Candidates, overlaps, suppress_doubles
 from simswap.faces.rolled import roll_of
 from simswap.geometry import TEMPLATES, apply
 from simswap.models.detector import DetectorConfig, FaceDetector
+from simswap.runtime.networks import DetectorNetworks
 from simswap.types import Face
 
 ROOT = Path(__file__).parents[2]
 
 
 @pytest.fixture(scope="module")
-def detector() -> FaceDetector:
+def detector() -> DetectorNetworks:
     detector = FaceDetector(DetectorConfig()).eval()
     weights = ROOT / "assets" / "models" / "simswap-lite-128" / "detector.safetensors"
     detector.load_state_dict(load_file(weights))
-    return detector
+    return DetectorNetworks.in_torch(detector)
 
 
 @pytest.fixture(scope="module")
@@ -32,7 +33,7 @@ def portrait() -> np.ndarray:
     return cv2.cvtColor(photo, cv2.COLOR_BGR2RGB)[:300, 60:360].copy()
 
 
-def only_face(detector: FaceDetector, frame: np.ndarray, **options: float) -> Face:
+def only_face(detector: DetectorNetworks, frame: np.ndarray, **options: float) -> Face:
     (faces,) = detect_faces(detector, [frame], **options)
     assert len(faces) == 1
     return faces[0]

@@ -10,6 +10,7 @@ import torch
 from simswap import Face, FaceSwapper, geometry
 from simswap.cli.benchmark import photo as photo_benchmark
 from simswap.models import inference
+from simswap.runtime.torch_networks import TorchNetwork
 from simswap.swap import rendering
 from simswap.swap.rendering import AlignedFace
 from tests.support.weights.tiny_bundle import make_bundle
@@ -57,13 +58,12 @@ def test_a_small_generator_stays_in_float32_everywhere(monkeypatch):
 def test_the_swapper_renders_in_what_was_chosen_and_its_generator_stays_float32(
     has_bf16, aligned, identity, monkeypatch
 ):
-    swapper = FaceSwapper(make_bundle(), "cpu")
-    weights = next(swapper._rendering_generator.parameters())
-    assert weights.dtype is (torch.bfloat16 if has_bf16 else torch.float32)
-    assert (swapper._rendering_generator is swapper.generator) is not has_bf16
+    swapper = FaceSwapper(make_bundle(), "cpu", runtime="torch")
+    rendering_generator = swapper.running.generator
+    assert rendering_generator.precision == ("bfloat16" if has_bf16 else "float32")
     assert all(value.dtype is torch.float32 for value in swapper.generator.parameters())
     used = []
-    swapper._rendering_generator.register_forward_hook(lambda *_: used.append(True))
+    rendering_generator._module.register_forward_hook(lambda *_: used.append(True))
     frame = np.zeros((64, 64, 3), np.uint8)
     landmarks = geometry.frontal_template(swapper.alignment.crop_template) * 60
     face = Face(np.float32([0, 0, 60, 60]), landmarks.astype(np.float32), 1.0)
@@ -83,8 +83,8 @@ def test_what_is_rendered_in_bfloat16_is_close_to_float32(monkeypatch, aligned, 
     monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: {"avx512_bf16": True})
     generator = FaceSwapper(make_bundle(), "cpu").generator
     embeddings = np.repeat(identity.embedding[None], len(aligned), axis=0)
-    exact = rendering.generate(generator, aligned, embeddings)
-    reduced = rendering.generate(inference.for_rendering(generator, CPU), aligned, embeddings)
+    networks = (TorchNetwork(generator), TorchNetwork(inference.for_rendering(generator, CPU)))
+    exact, reduced = (rendering.generate(one, aligned, embeddings) for one in networks)
     assert reduced.dtype == np.float32
     difference = np.abs(reduced - exact)
     assert 0 < difference.max() < 0.05
@@ -96,8 +96,11 @@ def test_the_benchmark_reports_the_precision_and_how_far_it_is_from_float32(
     has_bf16, monkeypatch, astronaut
 ):
     monkeypatch.setattr(photo_benchmark, "_cold_start", lambda *_: (0.0, 0.0))  # another process
-    report = photo_benchmark.run(astronaut, None, 1, lambda _: None)
+    report = photo_benchmark.run(astronaut, None, 1, lambda _: None, runtime="torch")
     assert report.generator_dtype == ("bfloat16" if has_bf16 else "float32")
     assert report.max_difference < 0.1
     assert (report.max_difference > 0) is has_bf16
-    assert report.generator_dtype in photo_benchmark.to_markdown(report)
+    assert (
+        f"run by torch, the generator in {report.generator_dtype}"
+        in photo_benchmark.to_markdown(report)
+    )

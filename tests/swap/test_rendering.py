@@ -45,17 +45,17 @@ def test_embeddings_have_unit_length_and_tell_crops_apart(tiny_swapper, frame):
 
 def test_a_crowd_larger_than_a_batch_gives_what_single_faces_give(tiny_swapper, frame, embeddings):
     aligned = [align(frame, a_face(5 * i, 2 * i, 40 + i)) for i in range(rendering.FACE_BATCH + 4)]
-    crowd = rendering.generate(tiny_swapper.generator, aligned, embeddings)
+    crowd = rendering.generate(tiny_swapper.running.generator, aligned, embeddings)
     for number in (0, rendering.FACE_BATCH - 1, rendering.FACE_BATCH, len(aligned) - 1):
         alone = rendering.generate(
-            tiny_swapper.generator, [aligned[number]], embeddings[number : number + 1]
+            tiny_swapper.running.generator, [aligned[number]], embeddings[number : number + 1]
         )
         np.testing.assert_allclose(crowd[number], alone[0], atol=1e-5)
 
 
 def test_generated_crops_are_rgb_pixels_last(tiny_swapper, frame, embeddings):
     crops = rendering.generate(
-        tiny_swapper.generator, [align(frame, a_face(9, 9, 70))], embeddings[:1]
+        tiny_swapper.running.generator, [align(frame, a_face(9, 9, 70))], embeddings[:1]
     )
     assert crops.shape == (1, SIZE, SIZE, 3)
     assert crops.dtype == np.float32

@@ -120,7 +120,7 @@ def test_a_frame_reaches_the_network_as_rgb_in_unit_range(converted_224):
     crops = (images * 255).round().byte().permute(0, 2, 3, 1).numpy()
     swapper = FaceSwapper.from_pretrained(converted_224, device="cpu")
     aligned = [AlignedFace(crop, np.eye(2, 3), np.zeros((5, 2))) for crop in crops]
-    swapped = generate(swapper.generator, aligned, embeddings.numpy())
+    swapped = generate(swapper.running.generator, aligned, embeddings.numpy())
     expected = np.load(DATA / "expected.npz")["official_224"].transpose(0, 2, 3, 1)
     difference = np.abs(swapped[:, ::8, ::8] - expected)
     assert difference.mean() < 2e-3

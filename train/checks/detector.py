@@ -28,6 +28,7 @@ from simswap.faces.nms import overlaps
 from simswap.faces.rolled import roll_of
 from simswap.faces.scrfd import Scrfd
 from simswap.models.detector import DetectorConfig, FaceDetector
+from simswap.runtime.networks import DetectorNetworks
 from simswap.types import Face, SwapOptions
 from train.checks.scrfd import MIN_SCORE, nearest_landmarks
 
@@ -146,7 +147,9 @@ def compare(frames: Sequence[np.ndarray], faces: list[list[Face]], yunet: Refere
     return total
 
 
-def report_photos(detector: FaceDetector, folder: Path, yunet: Reference, min_score: float) -> None:
+def report_photos(
+    detector: DetectorNetworks, folder: Path, yunet: Reference, min_score: float
+) -> None:
     """Recall and landmark error on the labelled photos, as they are and rolled."""
     photos = list(labelled_photos(folder))
     errors, total = [], 0
@@ -169,7 +172,7 @@ def report_photos(detector: FaceDetector, folder: Path, yunet: Reference, min_sc
 
 
 def report_rolled(
-    detector: FaceDetector,
+    detector: DetectorNetworks,
     photos: Sequence[tuple[np.ndarray, np.ndarray]],
     roll: float,
     scale: float,
@@ -198,7 +201,9 @@ def report_rolled(
     )
 
 
-def report_media(detector: FaceDetector, folder: Path, yunet: Reference, min_score: float) -> None:
+def report_media(
+    detector: DetectorNetworks, folder: Path, yunet: Reference, min_score: float
+) -> None:
     """Group photos, videos, the photo without a face, and heads in hard poses."""
     total = Counts()
     for name in GROUP_PHOTOS + VIDEOS:
@@ -217,7 +222,7 @@ def report_media(detector: FaceDetector, folder: Path, yunet: Reference, min_sco
         print(f"{name}: {len(faces)} faces{': ' * bool(told)}{told}")
 
 
-def report_scrfd(detector: FaceDetector, folder: Path, scrfd: Scrfd, min_score: float) -> None:
+def report_scrfd(detector: DetectorNetworks, folder: Path, scrfd: Scrfd, min_score: float) -> None:
     """How far our landmarks lie from SCRFD's on portraits, one by one and in the middle."""
     for name in PORTRAITS:
         photo = read_photo(folder / name)
@@ -251,9 +256,10 @@ def main() -> None:
     yunet = Reference(arguments.data / "models" / "yunet_2023mar.onnx")
     with torch.inference_mode():
         scrfd = Scrfd(arguments.data / "models" / "scrfd_2.5g_bnkps.onnx", torch.get_num_threads())
-        report_scrfd(detector, arguments.data / "media", scrfd, arguments.min_score)
-        report_media(detector, arguments.data / "media", yunet, arguments.min_score)
-        report_photos(detector, arguments.data / "eval", yunet, arguments.min_score)
+        running = DetectorNetworks.in_torch(detector)
+        report_scrfd(running, arguments.data / "media", scrfd, arguments.min_score)
+        report_media(running, arguments.data / "media", yunet, arguments.min_score)
+        report_photos(running, arguments.data / "eval", yunet, arguments.min_score)
 
 
 if __name__ == "__main__":

@@ -36,7 +36,8 @@ class Evaluator:
 
     def evaluate(self, generator: Generator, base: Bundle) -> tuple[dict[str, float], str]:
         """Figures by name (eval/...), and their Markdown table; the same in every process."""
-        swapper = FaceSwapper(self._bundle_of(generator, base), self._accelerator.device)
+        bundle, device = self._bundle_of(generator, base), self._accelerator.device
+        swapper = FaceSwapper(bundle, device, runtime="torch")  # not worth compiling for one use
         mine = measure_pairs(swapper, self._pairs, self._judges)
         figures = figures_of(merge_measurements(gather_object([mine])))
         return figures.scalars(), table({"swapped": figures})

@@ -44,7 +44,12 @@ def _run_photo(arguments: Namespace) -> None:
     if target is None:
         target = photo.make_photo(*(arguments.size or photo.DEFAULT_SIZE))
     report = photo.run(
-        target, arguments.model, arguments.repeat, detector=arguments.detector, on_progress=say
+        target,
+        arguments.model,
+        arguments.repeat,
+        on_progress=say,
+        detector=arguments.detector,
+        runtime=arguments.runtime,
     )
     give(photo.to_json(report) if arguments.json else photo.to_markdown(report))
 
@@ -52,7 +57,7 @@ def _run_photo(arguments: Namespace) -> None:
 def _run_video(arguments: Namespace) -> None:
     from simswap.cli.benchmark import video
 
-    report = video.run(arguments.video, arguments.model, on_progress=say)
+    report = video.run(arguments.video, arguments.model, on_progress=say, runtime=arguments.runtime)
     give(video.to_json(report) if arguments.json else video.to_markdown(report))
 
 

@@ -5,36 +5,37 @@ from __future__ import annotations
 import json
 import platform
 import resource
-import statistics
 import subprocess
 import sys
 import tempfile
-import time
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import TypeVar
 
 import cv2
 import numpy as np
 import torch
-from PIL import Image
 
 from simswap import __version__
+from simswap.cli.benchmark.stages import (
+    EMBED_SOURCE,
+    EMBED_TARGETS,
+    GENERATE,
+    SWAP,
+    medians,
+    swap_steps,
+    timed,
+    writing_times,
+)
 from simswap.errors import NoFaceFoundError, SimSwapError
-from simswap.media.photos import read_photo, write_photo
-from simswap.models.inference import count_macs, for_rendering
-from simswap.provenance.signing import sign_photo
-from simswap.swap.rendering import AlignedFace, align_face, fit_crop, generate, paste_faces
+from simswap.media.photos import read_photo
+from simswap.models.inference import count_macs
 from simswap.swapper import FaceSwapper
-from simswap.types import Face, SwapOptions
-from simswap.watermark.embedding import mark_crop
+from simswap.types import Face
 
 EXAMPLE = Path(__file__).parents[3] / "assets" / "examples" / "astronaut.jpg"
 DEFAULT_SIZE = (1280, 720)  # px, width and height
-WARM_UP_RUNS = 3
-
-Result = TypeVar("Result")
+RUN_BY_NETWORKS = ("detect", EMBED_TARGETS, GENERATE, EMBED_SOURCE, SWAP)
 
 
 @dataclass(frozen=True)
@@ -60,9 +61,10 @@ class Report:
     embed_source: float
     swap: float
     writing: dict[str, float]
+    runtime: str  # what computes the networks
     generator_dtype: str  # what `generate` computes in
-    generate_float32: float  # the same stage in float32
-    max_difference: float  # between the two, of the range of a colour
+    in_torch: dict[str, float]  # stages with networks, by torch in float32, taken in turns
+    max_difference: float  # of the generator between the two, of the range of a colour
     generator_gmac: float  # multiply-accumulates for one crop, in 1e9
     generator_parameters: int
     peak_memory_mb: float  # of the `image` command
@@ -85,25 +87,26 @@ def run(
     on_progress: Callable[[str], None],
     *,
     detector: str = "bundled",
+    runtime: str | None = None,
 ) -> Report:
     """Measure swaps of every face in a photo ([H, W, 3] uint8 RGB) by its own largest face.
 
-    model, detector: as FaceSwapper.from_pretrained takes them. Raises NoFaceFoundError, ModelError.
+    model, detector, runtime: as FaceSwapper.from_pretrained takes them. Raises NoFaceFoundError,
+    ModelError, OptionError.
     """
+    on_progress("Timing the whole command from a cold start...")
+    # First: a child's peak is never less than what its parent holds when it starts it.
+    command, peak = _cold_start(photo, model, detector)
     on_progress("Loading the model...")
-    loading, swapper = _timed(lambda: FaceSwapper.from_pretrained(model, detector=detector))
-    warming, _ = _timed(swapper.warm_up)
+    loading, swapper = timed(
+        lambda: FaceSwapper.from_pretrained(model, detector=detector, runtime=runtime)
+    )
+    warming, _ = timed(swapper.warm_up)
     faces = swapper.detect(photo)
     if not faces:
         raise NoFaceFoundError("The benchmark's photo shows no face. Give another --target.")
-    identity = swapper.identity_of(photo)
     on_progress(f"Timing {repeats} swaps...")
-    stage_times = _time_stages(swapper, photo, faces, repeats)
-    precision = _compare_precision(swapper, photo, faces, repeats, stage_times["generate"])
-    embedding = _median(lambda: swapper.embed(photo, faces[:1]), repeats)
-    swapping = _median(lambda: swapper.swap_image(photo, identity), repeats)
-    on_progress("Timing the whole command from a cold start...")
-    command, peak = _cold_start(photo, model, detector)
+    times, in_torch, difference = _time(swapper, photo, faces, repeats)
     height, width = photo.shape[:2]
     return Report(
         machine=_processor(),
@@ -115,15 +118,34 @@ def run(
         num_faces=len(faces),
         repeats=repeats,
         once={"load the model": loading, "warm up": warming, "`image` from a cold start": command},
-        stages=stage_times,
-        embed_source=embedding,
-        swap=swapping,
-        writing=_time_writing(photo, swapper.name, repeats),
-        **precision,
+        embed_source=times.pop(EMBED_SOURCE),
+        swap=times.pop(SWAP),
+        stages=times,
+        writing=writing_times(photo, swapper.name, repeats),
+        runtime=swapper.running.generator.runtime,
+        generator_dtype=swapper.running.generator.precision,
+        in_torch=in_torch,
+        max_difference=difference,
         generator_gmac=_count_macs(swapper) / 1e9,
         generator_parameters=sum(p.numel() for p in swapper.generator.parameters()),
         peak_memory_mb=peak,
     )
+
+
+def _time(
+    swapper: FaceSwapper, photo: np.ndarray, faces: list[Face], repeats: int
+) -> tuple[dict[str, float], dict[str, float], float]:
+    """Milliseconds of the steps; of those with networks by torch in float32; max_difference."""
+    identity = swapper.identity_of(photo)
+    steps = swap_steps(swapper, photo, faces, identity)
+    plain = swap_steps(swapper.in_torch(), photo, faces, identity)
+    times, in_torch = {}, {}
+    for name, step in steps.items():
+        if name in RUN_BY_NETWORKS:
+            times[name], in_torch[name] = medians((step, plain[name]), repeats)
+        else:
+            (times[name],) = medians((step,), repeats)
+    return times, in_torch, float(np.abs(steps[GENERATE]() - plain[GENERATE]()).max())
 
 
 def to_json(report: Report) -> str:
@@ -140,111 +162,31 @@ def to_markdown(report: Report) -> str:
         f"{report.generator_gmac:.2f} GMAC a face. Photo {report.photo} with "
         f"{_count(report.num_faces, 'face')}, medians of {_count(report.repeats, 'swap')}.",
         "",
-        "| stage | ms | share |",
-        "|---|---:|---:|",
+        "| stage | ms | share | torch in float32, ms | ratio |",
+        "|---|---:|---:|---:|---:|",
     ]
+
+    def row(name: str, value: float, key: str = "", share: str | None = None) -> str:
+        share = f"{value / report.swap:.0%}" if share is None else share
+        figure = f"**{value:.1f}**" if key == SWAP else f"{value:.1f}"
+        other = report.in_torch.get(key)
+        compared = f"{other:.1f} | {value / other:.2f}" if other else " | "
+        return f"| {name} | {figure} | {share} | {compared} |"
+
+    lines += [row(name, value, name) for name, value in report.stages.items()]
     lines += [
-        f"| {name} | {value:.1f} | {value / report.swap:.0%} |"
-        for name, value in report.stages.items()
+        row("**whole swap, source identity given**", report.swap, SWAP),
+        row("embed a source face (once per source)", report.embed_source, EMBED_SOURCE, ""),
     ]
-    lines += [
-        f"| **whole swap, source identity given** | **{report.swap:.1f}** | 100% |",
-        f"| embed a source face (once per source) | {report.embed_source:.1f} | |",
-    ]
-    lines += [
-        f"| {name} | {value:.1f} | {value / report.swap:.0%} |"
-        for name, value in report.writing.items()
-    ]
-    lines += [f"| {name} (once) | {value:.0f} | |" for name, value in report.once.items()]
+    lines += [row(name, value) for name, value in report.writing.items()]
+    lines += [f"| {name} (once) | {value:.0f} | | | |" for name, value in report.once.items()]
     lines += [
         "",
-        f"The generator computes in {report.generator_dtype}: {report.stages['generate']:.1f} ms, "
-        f"float32 {report.generate_float32:.1f} ms; largest difference to float32 "
-        f"{report.max_difference:.4f} of a colour's range.",
+        f"The networks are run by {report.runtime}, the generator in {report.generator_dtype}; its "
+        f"largest difference to torch in float32: {report.max_difference:.2g} of a colour's range.",
     ]
     lines += ["", f"Peak memory of the `image` command: {report.peak_memory_mb:.0f} MB."]
     return "\n".join(lines)
-
-
-def _time_stages(
-    swapper: FaceSwapper, photo: np.ndarray, faces: list[Face], repeats: int
-) -> dict[str, float]:
-    alignment, options = swapper.alignment, SwapOptions()
-
-    def align() -> list[AlignedFace]:
-        template, size = alignment.crop_template, alignment.crop_size
-        return [align_face(photo, face, template, size) for face in faces]
-
-    def embed_targets() -> np.ndarray:
-        return swapper.embed(photo, faces)
-
-    guidance = swapper.generator.config.identity_guidance
-    aligned = align()
-    embeddings = np.repeat(swapper.embed(photo, faces[:1]), len(faces), axis=0)
-    generator = for_rendering(swapper.generator, swapper.device)
-    crops = generate(generator, aligned, embeddings)
-    pairs = zip(aligned, crops, strict=True)
-    unmarked = [fit_crop(photo, face, crop, options)[1] for face, crop in pairs]
-
-    def mark() -> list[np.ndarray]:
-        return [mark_crop(face, swapper.mark_symbols) for face in unmarked]
-
-    steps: dict[str, Callable[[], object]] = {
-        "detect": lambda: swapper.detect(photo),
-        "align": align,
-        **({"embed the target's faces": embed_targets} if guidance else {}),
-        "generate": lambda: generate(generator, aligned, embeddings),
-        "mark": mark,
-        "paste": lambda: paste_faces(photo, aligned, crops, options),
-    }
-    return {name: _median(step, repeats) for name, step in steps.items()}
-
-
-def _time_writing(photo: np.ndarray, model: str, repeats: int) -> dict[str, float]:
-    with tempfile.TemporaryDirectory() as folder:
-        target, output = Path(folder, "target.png"), Path(folder, "out.png")
-        Image.fromarray(photo).save(target)  # in few large chunks, as write_photo does it
-        encoded, like = target.read_bytes(), read_photo(target)
-        steps: dict[str, Callable[[], object]] = {
-            "sign a PNG": lambda: sign_photo(encoded, ".png", model, target),
-            "write a signed PNG": lambda: write_photo(output, photo, like=like, model=model),
-        }
-        return {name: _median(step, repeats) for name, step in steps.items()}
-
-
-def _compare_precision(
-    swapper: FaceSwapper, photo: np.ndarray, faces: list[Face], repeats: int, as_it_is: float
-) -> dict[str, object]:
-    """The fields of Report on the generator's precision; as_it_is: ms of `generate` here."""
-    template, size = swapper.alignment.crop_template, swapper.alignment.crop_size
-    aligned = [align_face(photo, face, template, size) for face in faces]
-    embeddings = np.repeat(swapper.embed(photo, faces[:1]), len(faces), axis=0)
-    rendering = for_rendering(swapper.generator, swapper.device)
-    dtype = str(next(rendering.parameters()).dtype).removeprefix("torch.")
-    if rendering is swapper.generator:
-        return {"generator_dtype": dtype, "generate_float32": as_it_is, "max_difference": 0.0}
-    exact = generate(swapper.generator, aligned, embeddings)
-    difference = np.abs(generate(rendering, aligned, embeddings) - exact).max()
-    return {
-        "generator_dtype": dtype,
-        "generate_float32": _median(
-            lambda: generate(swapper.generator, aligned, embeddings), repeats
-        ),
-        "max_difference": float(difference),
-    }
-
-
-def _timed(work: Callable[[], Result]) -> tuple[float, Result]:
-    started = time.perf_counter()
-    result = work()
-    return (time.perf_counter() - started) * 1000, result
-
-
-def _median(work: Callable[[], object], repeats: int) -> float:
-    """Milliseconds; every stage ends on the CPU, so a GPU's work is waited for."""
-    for _ in range(WARM_UP_RUNS):
-        work()
-    return statistics.median(_timed(work)[0] for _ in range(repeats))
 
 
 def _cold_start(photo: np.ndarray, model: str | None, detector: str) -> tuple[float, float]:
@@ -255,7 +197,7 @@ def _cold_start(photo: np.ndarray, model: str | None, detector: str) -> tuple[fl
         command = [sys.executable, "-m", "simswap", "image", "--source", source]
         command += ["--target", source, "--output", output, "--detector", detector]
         command += ["--model", model] if model else []
-        milliseconds, done = _timed(lambda: subprocess.run(command, capture_output=True, text=True))
+        milliseconds, done = timed(lambda: subprocess.run(command, capture_output=True, text=True))
     if done.returncode:
         raise SimSwapError(f"The `image` command failed here: {done.stderr.strip()[-300:]}")
     peak = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss

@@ -53,19 +53,26 @@ class VideoBenchmark:
 
     model: str
     device: str
+    runtime: str  # what computes the networks
     threads: int
     video: str
     rows: tuple[Row, ...]
 
 
-def run(path: str | Path, model: str | None, on_progress: Callable[[str], None]) -> VideoBenchmark:
+def run(
+    path: str | Path,
+    model: str | None,
+    on_progress: Callable[[str], None],
+    *,
+    runtime: str | None = None,
+) -> VideoBenchmark:
     """Measure on a video; the identity is that of the first face found, which costs the same.
 
     Raises MediaError, ModelError, NoFaceFoundError.
     """
     info = probe_video(path)
     on_progress("Loading the model...")
-    swapper = FaceSwapper.from_pretrained(model)
+    swapper = FaceSwapper.from_pretrained(model, runtime=runtime)
     swapper.warm_up()
     identity = _first_identity(swapper, info)
     with tempfile.TemporaryDirectory() as folder:
@@ -86,7 +93,12 @@ def run(path: str | Path, model: str | None, on_progress: Callable[[str], None])
         rows.append(_time_job(swapper, info, output, identity, every, each, choice="largest"))
     size = f"{info.width}x{info.height}, {info.num_frames} frames"
     return VideoBenchmark(
-        swapper.name, str(swapper.device), torch.get_num_threads(), size, tuple(rows)
+        swapper.name,
+        str(swapper.device),
+        swapper.running.generator.runtime,
+        torch.get_num_threads(),
+        size,
+        tuple(rows),
     )
 
 
@@ -98,7 +110,7 @@ def to_json(report: VideoBenchmark) -> str:
 def to_markdown(report: VideoBenchmark) -> str:
     """The report as a table for a README."""
     lines = [
-        f"Video {report.video}; model {report.model} on {report.device}, "
+        f"Video {report.video}; model {report.model} on {report.device} by {report.runtime}, "
         f"{report.threads} threads; all in one run.",
         "",
         "| way | frames/s | CPU ms a frame | landmarks off, median (95 %) | faces missed |",

@@ -1,0 +1,1 @@
+"""How a network runs: by torch, on any device, or by OpenVINO, which is faster on a CPU."""

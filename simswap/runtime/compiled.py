@@ -1,0 +1,104 @@
+"""Networks as OpenVINO compiled them, kept in the user's data folder for the next start.
+
+A file is the sha256 of what follows, then that. It is named by all that it depends on: another
+network, program, OpenVINO or CPU looks for another file. A missing, broken or foreign one is
+compiled anew; without a folder of the user's own there is none.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+import os
+import stat
+from collections.abc import Sequence
+from functools import cache
+from pathlib import Path
+
+import torch
+from torch import nn
+
+from simswap import models
+from simswap.files import data_folder, replaced
+
+logger = logging.getLogger(__name__)
+
+FOLDER = "compiled"
+ENDING = ".openvino"
+MOST_FILES = 16  # the networks of four models
+_DIGEST_BYTES = hashlib.sha256().digest_size
+
+
+def key_of(module: nn.Module, circumstances: Sequence[object]) -> str:
+    """A name for a compiled network: of its weights, its layers, the code that runs them, and more.
+
+    circumstances: what else the compilation depends on.
+    """
+    digest = hashlib.sha256(
+        repr((str(module), *circumstances, _code(), torch.__version__)).encode()
+    )
+    tensors = (*module.named_parameters(), *module.named_buffers())
+    for name, tensor in sorted(tensors, key=lambda item: item[0]):
+        digest.update(f"{name} {tensor.dtype} {list(tensor.shape)}".encode())
+        flat = tensor.detach().cpu().contiguous().reshape(-1)
+        digest.update(flat.view(torch.uint8).numpy())
+    return digest.hexdigest()
+
+
+def read(key: str) -> bytes | None:
+    """The compiled network of a key; None if there is none that is whole."""
+    folder = _folder(make=False)
+    if folder is None:
+        return None
+    path = folder / f"{key}{ENDING}"
+    try:
+        content = path.read_bytes()
+        os.utime(path)  # those that are used stay
+    except OSError:
+        return None
+    compiled = content[_DIGEST_BYTES:]
+    return compiled if hashlib.sha256(compiled).digest() == content[:_DIGEST_BYTES] else None
+
+
+def write(key: str, compiled: bytes) -> None:
+    """Keep a compiled network if that is possible; the ones that were used longest ago go."""
+    folder = _folder(make=True)
+    if folder is None:
+        return
+    try:
+        with replaced(folder / f"{key}{ENDING}") as part:
+            part.write_bytes(hashlib.sha256(compiled).digest() + compiled)
+        files = sorted(folder.glob(f"*{ENDING}"), key=lambda path: path.stat().st_mtime)
+        for path in files[:-MOST_FILES]:
+            path.unlink(missing_ok=True)
+    except OSError as error:
+        logger.info("A compiled network is not kept: %s", error.strerror)
+
+
+def _folder(*, make: bool) -> Path | None:
+    """The folder, if it is the user's own: what lies there is run."""
+    home = data_folder()
+    if home is None:
+        return None
+    folder = home / FOLDER
+    try:
+        if make:
+            folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        found = folder.lstat()
+    except OSError:
+        return None
+    if not stat.S_ISDIR(found.st_mode):
+        return None
+    if hasattr(os, "getuid"):  # elsewhere, the data folder is the user's own
+        is_own = found.st_uid == os.getuid() and not found.st_mode & (stat.S_IWGRP | stat.S_IWOTH)
+        return folder if is_own else None
+    return folder
+
+
+@cache
+def _code() -> str:
+    """Digest of the code of all networks, which may change where weights do not."""
+    digest = hashlib.sha256()
+    for path in sorted(Path(models.__file__).parent.glob("*.py")):
+        digest.update(path.read_bytes())
+    return digest.hexdigest()
