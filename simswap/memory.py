@@ -4,7 +4,11 @@ from __future__ import annotations
 
 import errno
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+
+from simswap.errors import MediaError, SimSwapError
 
 OUT_OF_MEMORY = (
     "There is not enough memory for this. Close other programs, or give a smaller photo or video."
@@ -51,3 +55,16 @@ def is_out_of_memory(error: BaseException | None) -> bool:
             return True
         error = error.__cause__ or error.__context__
     return False
+
+
+@contextmanager
+def naming_memory() -> Iterator[None]:
+    """Turns what libraries say when memory runs out, in the block, into a MediaError."""
+    try:
+        yield
+    except Exception as error:
+        if isinstance(error, SimSwapError) or not is_out_of_memory(error):
+            raise
+        raise MediaError(
+            "There is not enough memory for this picture. Use a smaller one, or try again later."
+        ) from error

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager
 from functools import partial
 from itertools import chain
 from typing import Self
@@ -13,14 +12,15 @@ import numpy as np
 import torch
 
 from simswap import geometry
-from simswap.errors import MediaError, NoFaceFoundError, OptionError, SimSwapError
+from simswap.errors import NoFaceFoundError, OptionError
 from simswap.faces.detection import detect_faces
 from simswap.faces.packs import open_detector
 from simswap.faces.tracking import Embed, HeldEmbeddings, LiveFollower
-from simswap.memory import is_out_of_memory
+from simswap.memory import naming_memory
 from simswap.models.identity import INPUT_SIZE, embed_identity
 from simswap.models.inference import prepare_for_inference
 from simswap.runtime.choice import choose_runtime
+from simswap.runtime.device import resolve_device
 from simswap.runtime.networks import DetectorNetworks, Networks, load_networks
 from simswap.runtime.torch_networks import TorchNetwork
 from simswap.swap import selection
@@ -41,19 +41,6 @@ FRAME_BATCH = {"cpu": 1, "cuda": 8}
 DEFAULT_OPTIONS = SwapOptions()
 EVERY_FRAME_BY_ITSELF = StreamOptions()
 LIVE_DETECT_EVERY = 6  # frames; detecting costs more than all else in a camera's frame
-
-
-@contextmanager
-def naming_memory() -> Iterator[None]:
-    """Turns what libraries say when memory runs out, in the block, into a MediaError."""
-    try:
-        yield
-    except Exception as error:
-        if isinstance(error, SimSwapError) or not is_out_of_memory(error):
-            raise
-        raise MediaError(
-            "There is not enough memory for this picture. Use a smaller one, or try again later."
-        ) from error
 
 
 class Pipeline:
@@ -296,20 +283,6 @@ def checked_frame(frame: np.ndarray) -> np.ndarray:
     if frame.ndim != 3 or frame.shape[2] != 3 or 0 in frame.shape:
         raise ValueError(f"A frame must be [H, W, 3] RGB; this is {list(frame.shape)}.")
     return np.ascontiguousarray(frame)  # torch refuses the negative strides of a mirrored view
-
-
-def resolve_device(device: str | torch.device | None) -> torch.device:
-    """The device meant; None is CUDA where there is one. Raises OptionError if it is not there."""
-    if device is None:
-        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    try:
-        resolved = torch.device(device)
-        torch.empty(0, device=resolved)
-    except (RuntimeError, AssertionError) as error:
-        raise OptionError(
-            f"device={device!r} is not available here: {str(error).splitlines()[0]} Try 'cpu'."
-        ) from error
-    return resolved
 
 
 def no_face(called: str, photo: np.ndarray, options: SwapOptions) -> NoFaceFoundError:

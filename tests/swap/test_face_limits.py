@@ -8,7 +8,7 @@ import torch
 from simswap import SwapOptions
 from simswap.errors import MediaError
 from simswap.faces import detection, nms
-from simswap.swap.pipeline import naming_memory
+from simswap.memory import naming_memory
 from simswap.swap.selection import MAX_FACES, choose_faces, left_out
 from simswap.types import Face
 
