@@ -12,6 +12,7 @@ import av
 import numpy as np
 from av.container import InputContainer
 from av.error import FFmpegError
+from av.sidedata.sidedata import Type
 from av.video.frame import VideoFrame
 from av.video.stream import VideoStream
 
@@ -39,13 +40,13 @@ _FREE_CLOCKS = {"mpegts", "mpeg", "asf", "flv"}
 class VideoInfo:
     """A video file as it will be read.
 
-    width, height: of the frames as shown, after rotation. rotation: degrees counter-clockwise
-    (0, 90, 180, 270) that players turn the stored pictures by. time_base: seconds per unit of all
-    times here. frame_times: [N] int64, when each frame is shown, ascending; end_time: when the
-    last one ends. max_pixels: of the largest frame that is decoded, also where frames grow in
-    mid-stream. origin: seconds at which the file's own clock starts. sample_aspect: width of a
-    pixel by its height, as shown. key_frames: see FrameList. notices: what will be dropped or
-    changed, in plain words.
+    width, height: of the frames as shown. is_mirrored: whether players flip the stored pictures
+    left to right; rotation: degrees counter-clockwise (0, 90, 180, 270) that they turn them by
+    after that. time_base: seconds per unit of all times here. frame_times: [N] int64, when each
+    frame is shown, ascending; end_time: when the last one ends. max_pixels: of the largest frame
+    that is decoded, also where frames grow in mid-stream. origin: seconds at which the file's own
+    clock starts. sample_aspect: width of a pixel by its height, as shown. key_frames: see
+    FrameList. notices: what will be dropped or changed, in plain words.
     """
 
     path: Path
@@ -53,6 +54,7 @@ class VideoInfo:
     width: int
     height: int
     rotation: int
+    is_mirrored: bool
     time_base: Fraction
     frame_times: np.ndarray
     end_time: int
@@ -205,7 +207,7 @@ def _describe(
     frames: FrameList,
     limits: VideoLimits,
 ) -> VideoInfo:
-    rotation = round(frame.rotation / 90) * 90 % 360
+    rotation, is_mirrored = _orientation(frame)
     width, height = frame.width, frame.height
     aspect = stream.sample_aspect_ratio or Fraction(1)
     if aspect <= 0:
@@ -224,6 +226,7 @@ def _describe(
         width=width,
         height=height,
         rotation=rotation,
+        is_mirrored=is_mirrored,
         time_base=stream.time_base,
         frame_times=frames.times,
         end_time=frames.end,
@@ -239,6 +242,22 @@ def _describe(
         audio_codec=audio.codec_context.codec.canonical_name if has_audio else None,
         notices=_notices(container, frame, frames, depth, stream),
     )
+
+
+def _orientation(frame: VideoFrame) -> tuple[int, bool]:
+    """Rotation and mirroring by the display matrix; see VideoInfo.
+
+    The frame's own `rotation` takes a matrix that mirrors for one that turns.
+    """
+    found = [data for data in frame.side_data if data.type is Type.DISPLAYMATRIX]
+    if not found:
+        return 0, False
+    # Of the stored point (x, y) the picture shows (a x + c y, b x + d y).
+    a, b, _, c, d, *_ = np.frombuffer(found[0], np.int32).astype(float)
+    is_mirrored = a * d < b * c
+    if is_mirrored:
+        a, b = -a, -b
+    return round(math.degrees(math.atan2(c - b, a + d)) / 90) * 90 % 360, is_mirrored
 
 
 def _frame_rate(stream: VideoStream, frames: FrameList) -> Fraction:
