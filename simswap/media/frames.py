@@ -25,14 +25,19 @@ class FrameFolder:
     def plan(cls, target: str | os.PathLike[str], output: str | os.PathLike[str]) -> FrameFolder:
         """List the pictures of a folder, `frame_2` before `frame_10`; writes nothing.
 
-        A result keeps its picture's name; kinds that are not written here become .png.
+        A result keeps its picture's name; kinds that are not written here become .png. Hidden files
+        are left alone, such as the `._` files that a Mac puts beside each of its own.
         Raises MediaError if there are none, or the output folder is missing or the same.
         """
         target, output = Path(target), Path(output)
         name = printable(target.name)
         if not target.is_dir():
             raise MediaError(f"{name} is not a folder. Give a folder of pictures after --frames.")
-        files = [path for path in target.iterdir() if path.suffix.lower() in _READ_SUFFIXES]
+        files = [
+            path
+            for path in target.iterdir()
+            if path.suffix.lower() in _READ_SUFFIXES and not path.name.startswith(".")
+        ]
         if not files:
             raise MediaError(f"The folder {name} holds no pictures. Give PNG, JPEG or WebP files.")
         if output.exists() and output.samefile(target):
