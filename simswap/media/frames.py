@@ -11,7 +11,7 @@ from simswap.errors import MediaError
 from simswap.files import printable
 from simswap.media.photos import OUTPUT_SUFFIXES, check_writable
 
-_READ_SUFFIXES = {*OUTPUT_SUFFIXES, ".bmp", ".tif", ".tiff", ".gif"}
+_READ_SUFFIXES = {*OUTPUT_SUFFIXES, ".heic", ".heif", ".bmp", ".tif", ".tiff", ".gif"}
 
 
 @dataclass(frozen=True)

@@ -42,6 +42,9 @@ _XMP = "http://ns.adobe.com/xap/1.0/"
 _IPTC_EXTENSION = "http://iptc.org/std/Iptc4xmpExt/2008-02-29/"
 _PNG_KEYWORD = b"XML:com.adobe.xmp\0"
 _JPEG_SIGNATURE = b"http://ns.adobe.com/xap/1.0/\0"
+_XMP_END = b"</x:xmpmeta>"
+_PHOTO_BRANDS = (b"avif", b"avis", b"heic", b"heix", b"heim", b"heis", b"mif1")
+_MAX_SEARCHED = 100_000_000  # bytes of an AVIF or HEIC
 _MAX_XMP_BYTES = 1 << 20  # real packets are a few kB; some cameras pad theirs
 _MAX_PACKETS = 3  # of XMP that are parsed; files have one
 _MAX_CHUNKS = 100_000  # bounds the walk through a hostile file
@@ -88,7 +91,7 @@ def synthetic_xmp(model: str) -> bytes:
 
 
 def read_mark(path: str | os.PathLike[str]) -> Mark | None:
-    """The synthetic mark of a PNG, JPEG or WebP file, ours or another program's; None if none.
+    """The synthetic mark of a photo's file, ours or another program's; None if there is none.
 
     Only the file's metadata is read, never its pixels. A mark that cannot be parsed counts as none.
     Raises MediaError if the file cannot be opened or is of another kind.
@@ -98,7 +101,7 @@ def read_mark(path: str | os.PathLike[str]) -> Mark | None:
     try:
         if not path.is_file():
             problem = "is not a file" if path.exists() else "does not exist"
-            raise MediaError(f"{name} {problem}. Give the path of a PNG, JPEG or WebP photo.")
+            raise MediaError(f"{name} {problem}. Give the path of a photo.")
         with path.open("rb") as stream:
             packets = list(islice(_xmp_packets(stream, name), _MAX_PACKETS))
     except (OSError, ValueError) as error:
@@ -139,8 +142,10 @@ def _xmp_packets(stream: BinaryIO, name: str) -> Iterator[bytes]:
         yield from _jpeg_packets(stream)
     elif head.startswith(b"RIFF") and head[8:] == b"WEBP":
         yield from _webp_packets(stream)
+    elif head[4:8] == b"ftyp" and head[8:12] in _PHOTO_BRANDS:
+        yield from _packets_anywhere(stream)
     else:
-        raise MediaError(f"{name} is not a PNG, JPEG or WebP photo; a mark is looked for in those.")
+        raise MediaError(f"{name} is not a photo of a kind in which a mark is looked for.")
 
 
 def _png_packets(stream: BinaryIO) -> Iterator[bytes]:
@@ -186,6 +191,16 @@ def _webp_packets(stream: BinaryIO) -> Iterator[bytes]:
             yield stream.read(length)
             padded -= length
         stream.seek(padded, os.SEEK_CUR)
+
+
+def _packets_anywhere(stream: BinaryIO) -> Iterator[bytes]:
+    """Of an AVIF or HEIC, whose boxes say in a roundabout way where it is."""
+    data, end = stream.read(_MAX_SEARCHED), 0
+    while (start := data.find(b"<x:xmpmeta", end)) >= 0:
+        end = data.find(_XMP_END, start, start + _MAX_XMP_BYTES) + len(_XMP_END)
+        if end < len(_XMP_END):
+            return
+        yield data[start:end]
 
 
 def _parse_mark(packet: bytes) -> Mark | None:

@@ -75,7 +75,7 @@ class Report:
 
 
 def verify(path: str | os.PathLike[str], limits: VideoLimits = VERIFY_LIMITS) -> Report:
-    """Look for Content Credentials and marks in a photo (PNG, JPEG, WebP) or a video.
+    """Look for Content Credentials and marks in a photo (PNG, JPEG, WebP, AVIF, HEIC) or a video.
 
     Raises MediaError for a file that is neither, cannot be opened or costs too much, SigningError
     where the operator's trusted certificates cannot be read.
@@ -220,7 +220,7 @@ def _mark_of(path: Path, limits: VideoLimits) -> tuple[Mark | None, str]:
             raise
         except MediaError:
             raise MediaError(
-                f"{printable(path.name)} is neither a PNG, JPEG or WebP photo nor a video that can "
+                f"{printable(path.name)} is neither a photo nor a video that can "
                 "be read, or it is damaged."
             ) from error
 
