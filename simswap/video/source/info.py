@@ -281,15 +281,15 @@ def _notices(
         found.append(f"{depth}-bit colour becomes 8-bit.")
     if frame.interlaced_frame:
         found.append("The video is interlaced; it becomes progressive, at the same frame rate.")
-    if _is_transparent(frame):
+    # Of VP9 the plane of transparency is a stream of its own, which is not decoded here.
+    tags = [stream.metadata.get(name) for name in ("alpha_mode", "ALPHA_MODE")]
+    if "1" in tags or _is_transparent(frame):
         found.append("Transparency is dropped.")
     kinds = (("subtitle", "Subtitles are dropped."), ("data", "Data streams are dropped."))
     if container.chapters():
         found.append("Chapters are dropped.")
     types = [other.type for other in container.streams]
     found += [sentence for kind, sentence in kinds if kind in types]
-    if types.count("audio") > 1:
-        found.append(f"One of {types.count('audio')} sound tracks is kept.")
     return tuple(found)
 
 
