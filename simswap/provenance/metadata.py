@@ -33,6 +33,12 @@ SYNTHETIC_TERMS = (
     "algorithmicMedia",
 )
 
+# Those that say "of people's or a camera's making, and of nothing else".
+HUMAN_TERMS = (
+    *("digitalCapture", "computationalCapture", "negativeFilm", "positiveFilm", "print"),
+    *("humanEdits", "minorHumanEdits", "digitalCreation", "digitalArt", "compositeCapture"),
+)
+
 # Beside those that Unicode itself calls opening or closing quotation marks.
 _QUOTES = '"\u201a\u201e\u2033\u2036\u275b\u275c\u275d\u275e\u301d\u301e\u301f\u02ba\u02ee\u3003'
 _BLANKS = "\u115f\u1160\u2800\u3164\uffa0"  # letters and signs that show nothing
@@ -63,7 +69,7 @@ _PACKET = """<?xpacket begin="\ufeff" id="W5M0MpCehiHzreSzNTczkc9d"?>
 
 @dataclass(frozen=True)
 class Mark:
-    """A statement found in a file that its picture is synthetic, wholly or in part.
+    """A statement found in a file of where its picture is from, such as from a model.
 
     software, model: as the file tells them, made safe to print; None where it does not.
     digital_source_type: the IPTC term's address.
@@ -96,6 +102,23 @@ def read_mark(path: str | os.PathLike[str]) -> Mark | None:
     Only the file's metadata is read, never its pixels. A mark that cannot be parsed counts as none.
     Raises MediaError if the file cannot be opened or is of another kind.
     """
+    return next((mark for mark in _marks(path) if _term(mark) in SYNTHETIC_TERMS), None)
+
+
+def read_human_claim(path: str | os.PathLike[str]) -> str | None:
+    """The IPTC term by which a photo's metadata say that people made it, or that a camera took it.
+
+    Raises MediaError as `read_mark` does.
+    """
+    return next((_term(mark) for mark in _marks(path) if _term(mark) in HUMAN_TERMS), None)
+
+
+def _term(mark: Mark) -> str:
+    return mark.digital_source_type.rstrip("/").rsplit("/", 1)[-1]
+
+
+def _marks(path: str | os.PathLike[str]) -> list[Mark]:
+    """What a file says of where its picture is from, synthetic or not."""
     path = Path(path)
     name = printable(path.name)
     try:
@@ -107,8 +130,7 @@ def read_mark(path: str | os.PathLike[str]) -> Mark | None:
     except (OSError, ValueError) as error:
         reason = getattr(error, "strerror", None) or "not a valid path"
         raise MediaError(f"{name} cannot be opened ({reason}). Check the path.") from error
-    marks = (_parse_mark(packet) for packet in packets)
-    return next((mark for mark in marks if mark is not None), None)
+    return [mark for mark in map(_parse_mark, packets) if mark is not None]
 
 
 def quoted(text: str, limit: int = 80) -> str:
@@ -213,7 +235,7 @@ def _parse_mark(packet: bytes) -> Mark | None:
     except (UnicodeDecodeError, ElementTree.ParseError):
         return None
     source_type = values.get(f"{{{_IPTC_EXTENSION}}}DigitalSourceType", "")
-    if source_type.rstrip("/").rsplit("/", 1)[-1] not in SYNTHETIC_TERMS:
+    if not source_type:
         return None
     return Mark(
         software=values.get(f"{{{_XMP}}}CreatorTool"),
