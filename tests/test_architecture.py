@@ -20,7 +20,7 @@ MODULES = sorted(PACKAGE.rglob("*.py"))
 LAYERS = (
     {"simswap", "errors"},
     {"geometry", "memory", "models", "files"},
-    {"runtime", "types"},
+    {"runtime", "types", "trial_run"},
     {"faces", "watermark", "provenance", "weights"},
     {"swap", "media"},
     {"deny_list", "video"},

@@ -12,13 +12,13 @@ from simswap.cli.messages import count_faces, give_path, say, say_notes
 
 def add_options(parser: ArgumentParser) -> None:
     """The options of `image`."""
-    options.add_files(parser, "PHOTO", ".png, .jpg or .webp")
+    options.add_files(parser, "PHOTO", ".png, .jpg, .webp or .avif")
     parser.add_argument(
         "--quality",
         type=options.whole_number(1, 100),
         default=95,
         metavar="N",
-        help="of .jpg and .webp, 1 to 100 (default 95)",
+        help="of .jpg, .webp and .avif, 1 to 100 (default 95)",
     )
     options.add_swap(parser)
 
@@ -33,7 +33,7 @@ def run(arguments: Namespace) -> int:
     check_output(arguments.output, size=(width, height))
     sources = options.read_sources(arguments)
     if target.alpha is not None and Path(arguments.output).suffix.lower() in (".jpg", ".jpeg"):
-        say("Note: a JPEG holds no transparency. Write a .png or .webp to keep the target's.")
+        say("Note: a JPEG holds no transparency. Write a .png to keep the target's.")
     swapper = options.load_swapper(arguments, for_one_photo=True)
     identity = options.identify(swapper, arguments, sources)
     started = time.perf_counter()

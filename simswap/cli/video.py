@@ -26,7 +26,7 @@ LINE_SECONDS = 10.0  # between two lines of progress where there is no terminal
 
 def add_options(parser: ArgumentParser) -> None:
     """The options of `video`."""
-    options.add_files(parser, "VIDEO", ".mp4 or .webm")
+    options.add_files(parser, "VIDEO", ".mp4, .mov, .mkv or .webm")
     add = parser.add_argument
     add(
         "--frames",
@@ -38,7 +38,7 @@ def add_options(parser: ArgumentParser) -> None:
         "--crf",
         type=options.whole_number(0, 63),
         metavar="N",
-        help="quality, lower is better and larger (default 18 for .mp4, 28 for .webm)",
+        help="quality, lower is better and larger (default 18, 28 for .webm)",
     )
     add(
         "--preset",

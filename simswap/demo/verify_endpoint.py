@@ -12,7 +12,7 @@ def verify(file: str | None) -> dict[str, object]:
     """Tell what a photo or video says of how it was made: its signature and its marks.
 
     Args:
-        file: A photo (PNG, JPEG, WebP) or a video.
+        file: A photo (PNG, JPEG, WebP, AVIF, HEIC) or a video.
 
     Returns:
         verdict: "marked" (as synthetic), "altered" (changed after it was signed), "unchecked"

@@ -26,6 +26,7 @@ from PIL.WebPImagePlugin import WebPImageFile
 
 from simswap.errors import MediaError
 from simswap.media.colour_profile import bounded_profile
+from simswap.media.heif_files import check_cost, kind_of, open_avif, open_heic
 from simswap.media.photo_files import MAX_PROFILE_BYTES, Pictures, pictures_in
 from simswap.media.pixels import DECODE_ERRORS, to_rgb
 
@@ -42,8 +43,11 @@ _DECODERS: dict[str, Callable[[BinaryIO], ImageFile]] = {
     "GIF": GifImageFile,
     "BMP": BmpImageFile,
     "TIFF": TiffImageFile,
+    "AVIF": open_avif,
+    "HEIC": open_heic,
 }
 
+_ORIENTATION = 0x0112  # of EXIF
 _JPEG_START = re.compile(rb"\xff\xd8\xff[\xc0-\xc4\xdb\xdd\xe0-\xef\xfe]")
 
 
@@ -84,9 +88,9 @@ def _check_kind(size: tuple[int, int], first: Pictures, name: str) -> None:
     most = first.max_pixels
     if most is not None and size[0] * size[1] > most:
         kind = "JPEG of several scans" if first.kind == "JPEG" else first.kind
-        kind = f"n animated {kind}" if first.has_more else f" {kind}"
+        kind = f"an animated {kind}" if first.has_more else f"a {kind}".replace("a AV", "an AV")
         raise MediaError(
-            f"{name} is a{kind} of {size[0]}x{size[1]} pixels; at most {most // 1_000_000} "
+            f"{name} is {kind} of {size[0]}x{size[1]} pixels; at most {most // 1_000_000} "
             "million are taken of that kind, which takes much memory. Save it smaller, or as PNG."
         )
 
@@ -108,24 +112,34 @@ def decode_first(
     first: Pictures, name: str, check: Callable[[tuple[int, int], str], None] = check_size
 ) -> Photo:
     """As decode_photo, once the file's own bytes may be given up: they need much memory, too."""
+    if kind_of(first.data) is not None:
+        check_cost(first.data, name, 1)
     with readable_damage(name):
         decoded = _DECODERS[first.kind](io.BytesIO(first.data))
-        check(decoded.size, name)
-        _check_kind(decoded.size, first, name)
+        size = decoded.size
+        check(size, name)
+        _check_kind(size, first, name)
         decoded.load()
+        if decoded.size != size:  # a HEIC's header need not tell what is coded
+            check(decoded.size, name)
         return _to_photo(decoded, first, name)
 
 
-def decode_series(data: bytes, name: str, most: int) -> Iterator[tuple[np.ndarray, int]]:
+def decode_series(
+    data: bytes, name: str, most: int, *, is_tried: bool = False
+) -> Iterator[tuple[np.ndarray, int]]:
     """Up to `most` pictures of a file, evenly spread: [H, W, 3] uint8 RGB, and how many it has.
 
     Of large and long animations only the beginning is looked at. Pictures that are damaged, or too
-    large or small to be looked at, are left out, but for the first.
+    large or small to be looked at, are left out, but for the first. is_tried: the file has been
+    decoded in another process before, if it is of a kind that has to be.
     Raises MediaError as decode_photo does.
     """
     if data.startswith(b"\xff\xd8\xff"):
         yield from _decode_jpegs(data, name, most)
         return
+    if not is_tried and kind_of(data) is not None:
+        check_cost(data, name, most)
     with readable_damage(name):
         held = pictures_in(data, name, every=True)
         del data
@@ -234,4 +248,7 @@ def _to_photo(decoded: ImageFile, first: Pictures, name: str) -> Photo:
             notices.append(
                 f"The colour profile in {name} is damaged or of a rare kind and is left out."
             )
-    return Photo(*to_rgb(decoded, profile, first.orientation), tuple(notices))
+    orientation = first.orientation
+    if first.kind == "AVIF":  # Pillow puts what the file's boxes say into the EXIF
+        orientation = decoded.getexif().get(_ORIENTATION, 1)
+    return Photo(*to_rgb(decoded, profile, orientation), tuple(notices))

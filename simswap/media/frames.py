@@ -11,7 +11,7 @@ from simswap.errors import MediaError
 from simswap.files import printable
 from simswap.media.photos import OUTPUT_SUFFIXES, check_writable
 
-_READ_SUFFIXES = {*OUTPUT_SUFFIXES, ".bmp", ".tif", ".tiff", ".gif"}
+_READ_SUFFIXES = {*OUTPUT_SUFFIXES, ".heic", ".heif", ".bmp", ".tif", ".tiff", ".gif"}
 
 
 @dataclass(frozen=True)
@@ -34,7 +34,8 @@ class FrameFolder:
     ) -> FrameFolder:
         """List the pictures of a folder, `frame_2` before `frame_10`; makes the output folder.
 
-        A result keeps its picture's name; kinds that are not written here become .png.
+        A result keeps its picture's name; kinds that are not written here become .png. Hidden files
+        are left alone, such as the `._` files that a Mac puts beside each of its own.
         resume: take the results of the first pictures that are there already as they are.
         Raises MediaError if there are no pictures, the output folder is the same or cannot be
         made, or it holds files under names that results would get.
@@ -43,7 +44,11 @@ class FrameFolder:
         name = printable(target.name)
         if not target.is_dir():
             raise MediaError(f"{name} is not a folder. Give a folder of pictures after --frames.")
-        files = [path for path in target.iterdir() if path.suffix.lower() in _READ_SUFFIXES]
+        files = [
+            path
+            for path in target.iterdir()
+            if path.suffix.lower() in _READ_SUFFIXES and not path.name.startswith(".")
+        ]
         if not files:
             raise MediaError(f"The folder {name} holds no pictures. Give PNG, JPEG or WebP files.")
         if output.exists() and output.samefile(target):

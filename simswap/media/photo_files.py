@@ -13,6 +13,7 @@ import zlib
 from dataclasses import dataclass
 
 from simswap.errors import MediaError
+from simswap.media.heif_files import MAX_PIXELS, SERIES, kind_of
 from simswap.media.tiff_files import first_page, orientation_in
 
 MAX_SCANS = 100  # of a JPEG; each passes over the whole picture, and programs write about ten
@@ -45,9 +46,9 @@ _WEBP_KEPT = {b"VP8X", b"ICCP", b"ANIM", b"ALPH", b"VP8 ", b"VP8L", b"ANMF"}
 class Pictures:
     """One picture, or all of an animation, as a file of its own.
 
-    kind: "JPEG", "PNG", "WebP", "GIF", "BMP" or "TIFF". orientation: as EXIF or XMP tell it, 1 to
-    8, 1 where they do not. has_more: whether the file has further pictures. max_pixels: how many
-    are taken where decoding needs much memory. num_left_out: bytes of a too large colour profile.
+    kind: of file, "JPEG" or another; AVIF and HEIC are whole, and their decoders tell how to turn.
+    orientation: as EXIF or XMP tell it, 1 to 8. has_more: whether there are further pictures.
+    max_pixels: as many are taken, if they need much memory. num_left_out: bytes of a large profile.
     """
 
     kind: str
@@ -59,11 +60,11 @@ class Pictures:
 
 
 def pictures_in(data: bytes, name: str, *, every: bool = False) -> Pictures:
-    """The first picture of a photo's file, or with `every` all of an animated PNG or WebP.
+    """The first picture of a photo's file, or with `every` all of an animation's.
 
     name: of the file, for messages. Raises MediaError for a file that is no photo of a known kind,
-    or of which one picture costs more than its size in pixels tells; ValueError, LookupError or
-    struct.error for a damaged one.
+    or whose picture costs more than its pixels tell; ValueError, LookupError or struct.error for a
+    damaged one.
     """
     if data.startswith(b"\xff\xd8\xff"):
         return _jpeg(data, name)
@@ -78,11 +79,10 @@ def pictures_in(data: bytes, name: str, *, every: bool = False) -> Pictures:
     if data[:4] in (b"II*\0", b"MM\0*"):
         reduced, orientation, has_more = first_page(data, name)
         return Pictures("TIFF", reduced, orientation or 1, has_more)
-    if data[4:8] == b"ftyp":
-        is_photo = data[8:12] in (b"heic", b"heix", b"mif1", b"msf1", b"avif")
-        kind = "a HEIC or AVIF photo" if is_photo else "a video"
-        raise MediaError(f"{name} is {kind}, which is not read here. Save it as JPEG or PNG.")
-    raise MediaError(f"{name} is not a photo in a known format. Use JPEG, PNG, WebP, BMP or TIFF.")
+    if (kind := kind_of(data)) is not None:
+        return Pictures(kind, data, 1, data[8:12] in SERIES, MAX_PIXELS[kind])
+    what = "a video, not a photo" if data[4:8] == b"ftyp" else "not a photo in a known format"
+    raise MediaError(f"{name} is {what}. Use JPEG, PNG, WebP, AVIF, HEIC, BMP or TIFF.")
 
 
 def _too_many(name: str, what: str, limit: int) -> MediaError:

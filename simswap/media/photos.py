@@ -29,11 +29,18 @@ from simswap.provenance.signing import sign_photo
 MAX_FILE_BYTES = 100_000_000
 
 # Longest side each format can hold, by suffix.
-OUTPUT_SUFFIXES = {".png": 2**31 - 1, ".jpg": 65_500, ".jpeg": 65_500, ".webp": 16_383}
+OUTPUT_SUFFIXES = {
+    ".png": 2**31 - 1,
+    ".jpg": 65_500,
+    ".jpeg": 65_500,
+    ".webp": 16_383,
+    ".avif": 65_535,
+}
+_TRANSPARENT = (".png", ".webp", ".avif")
 
 
 def read_photo(path: str | os.PathLike[str]) -> Photo:
-    """Read a JPEG, PNG, WebP, GIF, BMP or TIFF file of any of their pixel kinds.
+    """Read a JPEG, PNG, WebP, AVIF, HEIC, GIF, BMP or TIFF file of any of their pixel kinds.
 
     EXIF orientation is applied; of an animation or a file of several pages the first picture is
     taken, with a notice. 16-bit pixels are brought to 8; colours other than RGB become sRGB.
@@ -66,7 +73,7 @@ def check_output(path: str | os.PathLike[str], size: tuple[int, int] | None = No
     if suffix not in OUTPUT_SUFFIXES:
         raise MediaError(
             f"The output {name!r} has an unknown ending {printable(path.suffix)!r}. "
-            "Use .png, .jpg or .webp."
+            "Use .png, .jpg, .webp or .avif."
         )
     if size is not None and max(size) > OUTPUT_SUFFIXES[suffix]:
         raise MediaError(
@@ -111,12 +118,12 @@ def write_photo(
 ) -> tuple[str, ...]:
     """Write a photo that a model made or changed, marked and signed; all of it or nothing.
 
-    image: [H, W, 3] uint8 RGB. The format follows the suffix: .png, .jpg, .jpeg, .webp.
+    image: [H, W, 3] uint8 RGB. The format follows the suffix; see OUTPUT_SUFFIXES.
     like: the photo it was made from, whose colour profile is kept, and whose transparency where the
         format has any (a JPEG gets the plain RGB pixels). Its EXIF is not: it may tell a place.
     model: name of the model bundle, for the mark and the Content Credentials; None for a photo in
         which nothing was changed, which gets neither.
-    quality: 1 to 100 for JPEG (never colour-subsampled) and WebP (100: lossless).
+    quality: 1 to 100 for JPEG and AVIF (never colour-subsampled) and WebP (100: lossless).
     Returns notices in plain words, such as why the photo could not be signed.
     Raises MediaError if the file cannot be written, OptionError for another quality.
     """
@@ -183,7 +190,7 @@ def _opened(path: Path, name: str) -> Iterator[BinaryIO]:
 
 
 def _encode(suffix: str, image: np.ndarray, like: Photo, xmp: bytes, quality: int) -> bytes:
-    alpha = like.alpha if suffix in (".png", ".webp") else None
+    alpha = like.alpha if suffix in _TRANSPARENT else None
     if alpha is not None and alpha.shape != image.shape[:2]:
         raise ValueError(f"image is {image.shape[:2]}, the photo's alpha {alpha.shape}.")
     pixels = image if alpha is None else np.dstack([image, alpha])
@@ -206,6 +213,7 @@ def _encode(suffix: str, image: np.ndarray, like: Photo, xmp: bytes, quality: in
             icc_profile=like.icc_profile or b"",
         )
     else:
-        settings = {"quality": quality, "subsampling": 0, "xmp": xmp}
-        picture.save(encoded, "JPEG", icc_profile=like.icc_profile, **settings)
+        kind, colours = ("AVIF", "4:4:4") if suffix == ".avif" else ("JPEG", 0)
+        settings = {"quality": quality, "subsampling": colours, "xmp": xmp}
+        picture.save(encoded, kind, icc_profile=like.icc_profile or b"", **settings)
     return encoded.getvalue()

@@ -50,6 +50,12 @@ _SIGNATURES = {
     b"II*\0": "image/tiff",
     b"MM\0*": "image/tiff",
 }
+_BRANDS = {  # of files that are made of boxes as an MP4 is
+    b"qt  ": "video/quicktime",
+    **dict.fromkeys((b"avif", b"avis"), "image/avif"),
+    **dict.fromkeys((b"heic", b"heix", b"heim", b"heis"), "image/heic"),
+    b"mif1": "image/heif",
+}
 _FORMS = {b"WEBP": "image/webp", b"AVI ": "video/avi"}  # of RIFF files
 
 
@@ -130,7 +136,7 @@ def read_credentials(path: Path, own: Signer | None = None) -> Credentials | Non
 def media_type_of(head: bytes) -> str:
     """What a file is, by its first 12 bytes: a type that C2PA knows, or UNKNOWN_TYPE."""
     if head[4:8] == b"ftyp":
-        return "video/quicktime" if head[8:12] == b"qt  " else "video/mp4"
+        return _BRANDS.get(head[8:12], "video/mp4")
     if head.startswith(b"RIFF"):
         return _FORMS.get(head[8:12], UNKNOWN_TYPE)
     found = (kind for start, kind in _SIGNATURES.items() if head.startswith(start))

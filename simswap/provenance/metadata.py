@@ -33,6 +33,12 @@ SYNTHETIC_TERMS = (
     "algorithmicMedia",
 )
 
+# Those that say "of people's or a camera's making, and of nothing else".
+HUMAN_TERMS = (
+    *("digitalCapture", "computationalCapture", "negativeFilm", "positiveFilm", "print"),
+    *("humanEdits", "minorHumanEdits", "digitalCreation", "digitalArt", "compositeCapture"),
+)
+
 # Beside those that Unicode itself calls opening or closing quotation marks.
 _QUOTES = '"\u201a\u201e\u2033\u2036\u275b\u275c\u275d\u275e\u301d\u301e\u301f\u02ba\u02ee\u3003'
 _BLANKS = "\u115f\u1160\u2800\u3164\uffa0"  # letters and signs that show nothing
@@ -42,6 +48,9 @@ _XMP = "http://ns.adobe.com/xap/1.0/"
 _IPTC_EXTENSION = "http://iptc.org/std/Iptc4xmpExt/2008-02-29/"
 _PNG_KEYWORD = b"XML:com.adobe.xmp\0"
 _JPEG_SIGNATURE = b"http://ns.adobe.com/xap/1.0/\0"
+_XMP_END = b"</x:xmpmeta>"
+_PHOTO_BRANDS = (b"avif", b"avis", b"heic", b"heix", b"heim", b"heis", b"mif1")
+_MAX_SEARCHED = 100_000_000  # bytes of an AVIF or HEIC
 _MAX_XMP_BYTES = 1 << 20  # real packets are a few kB; some cameras pad theirs
 _MAX_PACKETS = 3  # of XMP that are parsed; files have one
 _MAX_CHUNKS = 100_000  # bounds the walk through a hostile file
@@ -60,7 +69,7 @@ _PACKET = """<?xpacket begin="\ufeff" id="W5M0MpCehiHzreSzNTczkc9d"?>
 
 @dataclass(frozen=True)
 class Mark:
-    """A statement found in a file that its picture is synthetic, wholly or in part.
+    """A statement found in a file of where its picture is from, such as from a model.
 
     software, model: as the file tells them, made safe to print; None where it does not.
     digital_source_type: the IPTC term's address.
@@ -88,24 +97,40 @@ def synthetic_xmp(model: str) -> bytes:
 
 
 def read_mark(path: str | os.PathLike[str]) -> Mark | None:
-    """The synthetic mark of a PNG, JPEG or WebP file, ours or another program's; None if none.
+    """The synthetic mark of a photo's file, ours or another program's; None if there is none.
 
     Only the file's metadata is read, never its pixels. A mark that cannot be parsed counts as none.
     Raises MediaError if the file cannot be opened or is of another kind.
     """
+    return next((mark for mark in _marks(path) if _term(mark) in SYNTHETIC_TERMS), None)
+
+
+def read_human_claim(path: str | os.PathLike[str]) -> str | None:
+    """The IPTC term by which a photo's metadata say that people made it, or that a camera took it.
+
+    Raises MediaError as `read_mark` does.
+    """
+    return next((_term(mark) for mark in _marks(path) if _term(mark) in HUMAN_TERMS), None)
+
+
+def _term(mark: Mark) -> str:
+    return mark.digital_source_type.rstrip("/").rsplit("/", 1)[-1]
+
+
+def _marks(path: str | os.PathLike[str]) -> list[Mark]:
+    """What a file says of where its picture is from, synthetic or not."""
     path = Path(path)
     name = printable(path.name)
     try:
         if not path.is_file():
             problem = "is not a file" if path.exists() else "does not exist"
-            raise MediaError(f"{name} {problem}. Give the path of a PNG, JPEG or WebP photo.")
+            raise MediaError(f"{name} {problem}. Give the path of a photo.")
         with path.open("rb") as stream:
             packets = list(islice(_xmp_packets(stream, name), _MAX_PACKETS))
     except (OSError, ValueError) as error:
         reason = getattr(error, "strerror", None) or "not a valid path"
         raise MediaError(f"{name} cannot be opened ({reason}). Check the path.") from error
-    marks = (_parse_mark(packet) for packet in packets)
-    return next((mark for mark in marks if mark is not None), None)
+    return [mark for mark in map(_parse_mark, packets) if mark is not None]
 
 
 def quoted(text: str, limit: int = 80) -> str:
@@ -139,8 +164,10 @@ def _xmp_packets(stream: BinaryIO, name: str) -> Iterator[bytes]:
         yield from _jpeg_packets(stream)
     elif head.startswith(b"RIFF") and head[8:] == b"WEBP":
         yield from _webp_packets(stream)
+    elif head[4:8] == b"ftyp" and head[8:12] in _PHOTO_BRANDS:
+        yield from _packets_anywhere(stream)
     else:
-        raise MediaError(f"{name} is not a PNG, JPEG or WebP photo; a mark is looked for in those.")
+        raise MediaError(f"{name} is not a photo of a kind in which a mark is looked for.")
 
 
 def _png_packets(stream: BinaryIO) -> Iterator[bytes]:
@@ -188,6 +215,16 @@ def _webp_packets(stream: BinaryIO) -> Iterator[bytes]:
         stream.seek(padded, os.SEEK_CUR)
 
 
+def _packets_anywhere(stream: BinaryIO) -> Iterator[bytes]:
+    """Of an AVIF or HEIC, whose boxes say in a roundabout way where it is."""
+    data, end = stream.read(_MAX_SEARCHED), 0
+    while (start := data.find(b"<x:xmpmeta", end)) >= 0:
+        end = data.find(_XMP_END, start, start + _MAX_XMP_BYTES) + len(_XMP_END)
+        if end < len(_XMP_END):
+            return
+        yield data[start:end]
+
+
 def _parse_mark(packet: bytes) -> Mark | None:
     try:
         text = packet.decode("utf-8").strip("\ufeff\0 \r\n\t")
@@ -198,7 +235,7 @@ def _parse_mark(packet: bytes) -> Mark | None:
     except (UnicodeDecodeError, ElementTree.ParseError):
         return None
     source_type = values.get(f"{{{_IPTC_EXTENSION}}}DigitalSourceType", "")
-    if source_type.rstrip("/").rsplit("/", 1)[-1] not in SYNTHETIC_TERMS:
+    if not source_type:
         return None
     return Mark(
         software=values.get(f"{{{_XMP}}}CreatorTool"),

@@ -38,7 +38,9 @@ MEDIA_TYPES = {
     ".jpg": "image/jpeg",
     ".jpeg": "image/jpeg",
     ".webp": "image/webp",
+    ".avif": "image/avif",
     ".mp4": "video/mp4",
+    ".mov": "video/quicktime",
 }
 
 
@@ -58,16 +60,19 @@ def sign_photo(
 
 
 def sign_video(path: Path, model: str, target: Path | None) -> tuple[str, ...]:
-    """Sign an MP4 in its place. Without a signer, and in WebM, it stays as it is, with a notice.
+    """Sign an MP4 or MOV in its place. Without a signer, and of other kinds, it stays as it is.
+
+    Returns notices.
 
     Raises OSError if the disk is full.
     """
     with path.open("rb") as video:
-        if media_type_of(video.read(12)) != MEDIA_TYPES[".mp4"]:
-            return ("A WebM file cannot hold Content Credentials; an .mp4 would be signed.",)
+        kind = media_type_of(video.read(12))
+        if kind not in (MEDIA_TYPES[".mp4"], MEDIA_TYPES[".mov"]):
+            return ("WebM and MKV files cannot hold Content Credentials; an .mp4 would be signed.",)
     try:
         with replaced(path) as part, path.open("rb") as video, part.open("w+b") as signed:
-            return sign(video, signed, MEDIA_TYPES[".mp4"], model, target)
+            return sign(video, signed, kind, model, target)
     except SigningError as error:
         return (unsigned_notice(error),)
 

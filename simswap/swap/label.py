@@ -5,7 +5,7 @@ from __future__ import annotations
 import cv2
 import numpy as np
 
-TEXT = "AI face swap"
+TEXT = "AI modified"  # in the words of the EU's Code of Practice for labels
 HEIGHT = 0.024  # of the picture's shorter side, of capital letters ...
 MIN_HEIGHT = 9.0  # ... but at least so many px, to stay legible
 MAX_WIDTH = 0.5  # of the picture's width

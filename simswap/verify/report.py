@@ -16,7 +16,13 @@ from simswap.provenance.credentials import (
     media_type_of,
     read_credentials,
 )
-from simswap.provenance.metadata import Mark, quoted, read_mark
+from simswap.provenance.metadata import (
+    HUMAN_TERMS,
+    Mark,
+    quoted,
+    read_human_claim,
+    read_mark,
+)
 from simswap.provenance.signer import Signer, find_signer
 from simswap.verify.credential_words import about_credentials, with_model
 from simswap.verify.watermark import PixelMark, find_mark, never
@@ -38,7 +44,8 @@ class Report:
 
     kind: "photo" or "video". credentials: signed statement, None if there is none. mark: plain
     metadata. damage: why something could not be looked for, None if all could. pixel_mark: what the
-    pixels say, None if they were not looked at.
+    pixels say, None if they were not looked at. human_claim: the IPTC term by which the metadata or
+    the credentials say that people made it or a camera took it, None where they do not.
     """
 
     kind: str
@@ -46,6 +53,7 @@ class Report:
     mark: Mark | None
     damage: str | None = None
     pixel_mark: PixelMark | None = None
+    human_claim: str | None = None
 
     @property
     def verdict(self) -> str:
@@ -75,18 +83,22 @@ class Report:
 
 
 def verify(path: str | os.PathLike[str], limits: VideoLimits = VERIFY_LIMITS) -> Report:
-    """Look for Content Credentials and marks in a photo (PNG, JPEG, WebP) or a video.
+    """Look for Content Credentials and marks in a photo (PNG, JPEG, WebP, AVIF, HEIC) or a video.
 
     Raises MediaError for a file that is neither, cannot be opened or costs too much, SigningError
     where the operator's trusted certificates cannot be read.
     """
     path = Path(path)
     mark, kind = _mark_of(path, limits)
+    claim = read_human_claim(path) if kind == "photo" else None
     try:
         _check_parts(path)
-        return Report(kind, read_credentials(path, _own_signer()), mark)
+        found = read_credentials(path, _own_signer())
     except MediaError as error:
-        return Report(kind, None, mark, str(error))
+        return Report(kind, None, mark, str(error), human_claim=claim)
+    terms = found.source_types if found is not None and not found.is_synthetic else ()
+    claim = claim or next((term for term in terms if term in HUMAN_TERMS), None)
+    return Report(kind, found, mark, human_claim=claim)
 
 
 def look_for_pixel_mark(
@@ -205,6 +217,12 @@ def _about_pixels(report: Report) -> Iterator[str]:
         f"Invisible mark: found{where}, of {model}. Faces without one read so by chance "
         f"{found.odds}."
     )
+    if report.human_claim is not None:
+        yield (
+            f"The file claims that people or a camera made this {report.kind} "
+            f"({quoted(report.human_claim)}, IPTC), but its faces carry the mark of a face swap: "
+            "do not believe that claim."
+        )
 
 
 def _mark_of(path: Path, limits: VideoLimits) -> tuple[Mark | None, str]:
@@ -220,7 +238,7 @@ def _mark_of(path: Path, limits: VideoLimits) -> tuple[Mark | None, str]:
             raise
         except MediaError:
             raise MediaError(
-                f"{printable(path.name)} is neither a PNG, JPEG or WebP photo nor a video that can "
+                f"{printable(path.name)} is neither a photo nor a video that can "
                 "be read, or it is damaged."
             ) from error
 

@@ -12,12 +12,13 @@ from pathlib import Path
 
 from simswap.errors import MediaError
 from simswap.provenance.credentials import read_credentials
-from simswap.video.source.limits import OUT_OF_MEMORY, VideoLimits, limit_work
+from simswap.trial_run import OUT_OF_MEMORY, limit_work
+from simswap.video.source.limits import VideoLimits
 
 
 def main(arguments: list[str]) -> int:
     """Read a file's credentials. arguments: its path, and the limits as JSON."""
-    limit_work(VideoLimits(**json.loads(arguments[1])))
+    limit_work(VideoLimits(**json.loads(arguments[1])).max_work)
     try:
         read_credentials(Path(arguments[0]))
     except MediaError:  # which this process's parent will find, too

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import heapq
 from collections.abc import Iterator
 from contextlib import ExitStack
 from fractions import Fraction
@@ -16,7 +17,15 @@ from simswap.video.source.container import is_decoded, opened, packets_of
 from simswap.video.source.info import VideoInfo
 
 # What a container may hold and players then play.
-_COPIED = {"mp4": {"aac", "mp3", "ac3", "eac3", "alac", "opus", "flac"}, "webm": {"opus", "vorbis"}}
+_PLAYED = {"aac", "mp3", "ac3", "eac3", "alac"}
+_PCM = {"pcm_s16le", "pcm_s24le"}
+_COPIED = {
+    "mp4": _PLAYED | {"opus", "flac"},
+    "mov": _PLAYED | _PCM,
+    "matroska": _PLAYED | _PCM | {"opus", "flac", "vorbis"},
+    "webm": {"opus", "vorbis"},
+}
+MAX_TRACKS = 8  # of sound that are kept; for each of them the file is read once
 _AAC_KINDS = {1, 2, 5, 29}  # Main, LC, HE and HE of version 2
 _AAC_RATES = 13  # that are told by a number
 _FLAC_HEADER_BYTES = 34
@@ -26,8 +35,9 @@ _TAIL_SECONDS = 1  # after the last
 _PACKETS_PER_SECOND = 1000  # Opus of 2.5 ms has 400, Vorbis' short blocks 750
 _SKIPPED = "skip_samples"  # how much of a packet's sound is not played: numbers only
 TREATMENTS = ("copy", "encode", "drop")  # each for where the one before fails
-_ENCODERS = {"mp4": ("aac", "AAC"), "webm": ("libopus", "Opus")}
-_RATES = {"mp4": {44100, 32000, 24000, 22050, 16000}, "webm": {24000, 16000}}
+_AAC, _OPUS = ("aac", "AAC"), ("libopus", "Opus")
+_ENCODERS = {"mp4": _AAC, "mov": _AAC, "matroska": _AAC, "webm": _OPUS}
+_RATES = {_AAC: {44100, 32000, 24000, 22050, 16000}, _OPUS: {24000, 16000}}
 _USUAL_RATE = 48000
 _BITS_PER_CHANNEL = 96_000  # per second: hard to tell from the original, with either codec
 
@@ -51,21 +61,55 @@ def add_audio(
         return iter(()), ()
     if treatment == "drop":
         return iter(()), (f"The sound ({info.audio_codec}) is damaged and is dropped.",)
-    source = stack.enter_context(opened(info.path))
-    stream = source.streams.best("audio")
+    tracks, told = [], []
+    with opened(info.path) as source:
+        numbers = [stream.index for stream in source.streams.audio]
+    for count, number in enumerate(numbers, start=1):
+        if count > MAX_TRACKS:
+            told.append(f"Of {len(numbers)} sound tracks the first {MAX_TRACKS} are kept.")
+            break
+        # Each is read by itself, as they lie one behind the other in some files.
+        source = stack.enter_context(opened(info.path))
+        which = "The sound" if len(numbers) == 1 else f"Sound track {count}"
+        track = source.streams[number]
+        packets, notices = _add_track(output, source, track, which, info, span, shift, treatment)
+        tracks.append(packets)
+        told += notices
+    return heapq.merge(*tracks, key=_decoded_at), tuple(dict.fromkeys(told))
+
+
+def _decoded_at(packet: Packet) -> Fraction:
+    return packet.dts * packet.time_base
+
+
+def _add_track(
+    output: OutputContainer,
+    source: InputContainer,
+    stream: AudioStream,
+    which: str,
+    info: VideoInfo,
+    span: tuple[int, int],
+    shift: Fraction,
+    treatment: str,
+) -> tuple[Iterator[Packet], tuple[str, ...]]:
+    """One track; see add_audio. which: its name in notices."""
+    if stream.codec_context is None:
+        return iter(()), (f"{which} is of an unknown kind and is dropped.",)
     start, end = _seconds(info, span)
-    told = ()
+    told, codec = (), stream.codec_context.codec.canonical_name
     stop = Fraction((source.start_time or 0) + (source.duration or 0), 1_000_000)
     if span[1] == info.num_frames and stop > end:
         told = (f"The sound ends {_TAIL_SECONDS} s after the last picture, where it went on.",)
     packets = _packets(source, stream, start, end, is_cut=span[0] > 0)
     container_format = output.format.name
-    is_taken = info.audio_codec in _COPIED[container_format]
-    is_plain = _is_plain(info.audio_codec, stream.codec_context.extradata or b"")
+    is_taken = codec in _COPIED[container_format]
+    is_plain = _is_plain(codec, stream.codec_context.extradata or b"")
     if treatment == "copy" and is_taken and is_plain:
+        if codec == "opus" and container_format == "mp4":
+            told += (f"{which} (Opus) is kept as it is; QuickTime may not play it in an MP4.",)
         return _copied(packets, output.add_stream_from_template(stream), stream, shift), told
     if not is_decoded(stream):
-        return iter(()), (f"The sound ({info.audio_codec}) is of a rare kind and is dropped.",)
+        return iter(()), (f"{which} ({codec}) is of a rare kind and is dropped.",)
     added = _add_encoder(output, stream, container_format)
     name = _ENCODERS[container_format][1]
     why = (
@@ -73,7 +117,10 @@ def add_audio(
         if is_taken
         else f"{container_format} does not take it as it is"
     )
-    notice = f"The sound ({info.audio_codec}) is encoded anew as {name}: {why}."
+    notice = f"{which} ({codec}) is encoded anew as {name}: {why}."
+    before, after = stream.codec_context.layout.nb_channels, added.layout.nb_channels
+    if after < before:
+        notice += f" Its {before} channels become {after}."
     return _encoded(packets, added, shift, end - start), (*told, notice)
 
 
@@ -112,10 +159,9 @@ def _add_encoder(
     output: OutputContainer, stream: AudioStream, container_format: str
 ) -> AudioStream:
     rate = stream.codec_context.sample_rate
-    added = output.add_stream(
-        _ENCODERS[container_format][0],
-        rate=rate if rate in _RATES[container_format] else _USUAL_RATE,
-    )
+    encoder = _ENCODERS[container_format]
+    is_known = rate in _RATES[encoder]
+    added = output.add_stream(encoder[0], rate=rate if is_known else _USUAL_RATE)
     added.layout = "mono" if stream.codec_context.layout.nb_channels == 1 else "stereo"
     added.bit_rate = _BITS_PER_CHANNEL * added.layout.nb_channels
     added.codec_context.thread_count = 1

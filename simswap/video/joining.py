@@ -105,12 +105,12 @@ def _mux(
     treatment: str,
 ) -> tuple[str, ...]:
     options = {"fflags": "+bitexact"}
-    if encoding.format == "mp4":
+    if encoding.format in ("mp4", "mov"):
         # The scale is that of start times, which players round to: 1 ms by default.
         options |= {"movflags": "+faststart", "movie_timescale": "90000"}
     with ExitStack() as stack:
         container = stack.enter_context(
-            av.open(str(part), "w", format=encoding.format, options=options)
+            av.open(str(part), "w", format=encoding.container, options=options)
         )
         container.metadata.update(metadata)
         template = stack.enter_context(opened(segments[0])).streams.video[0]

@@ -11,10 +11,10 @@ import numpy as np
 from simswap.errors import OptionError
 from simswap.files import printable
 from simswap.video.source.info import VideoLimits
-from simswap.video.writing import Encoding
+from simswap.video.writing import FORMATS, Encoding
 
 SEGMENT_SECONDS = 4.0  # what an interruption costs at most, and what one GPU call does
-_FORMAT_OF_SUFFIX = {".mp4": "mp4", ".webm": "webm"}
+_FORMAT_OF_SUFFIX = {f".{name}": name for name in FORMATS}
 
 
 @dataclass(frozen=True)
@@ -26,7 +26,7 @@ class VideoOptions:
 
     start: float | None = None  # s from the video's first frame; None: from the beginning
     end: float | None = None  # s, the frame on screen then is the first left out; None: to the end
-    format: str | None = None  # "mp4" (H.264) or "webm" (VP9); None: what the output's ending says
+    format: str | None = None  # "mp4", "mov", "mkv" or "webm"; None: what the output's ending says
     crf: int | None = None  # quality, lower is better; None: 18 for mp4, 28 for webm
     preset: str = "veryfast"  # of x264, speed against size
     # Frames from one detection to the next, faces are followed by optical flow between. Measured
@@ -49,7 +49,8 @@ class VideoOptions:
         by_name = _FORMAT_OF_SUFFIX.get(output.suffix.lower())
         if by_name is None:
             raise OptionError(
-                f"The output {printable(output.name)!r} has an unknown ending. Use .mp4 or .webm."
+                f"The output {printable(output.name)!r} has an unknown ending. "
+                "Use .mp4, .mov, .mkv or .webm."
             )
         if self.format not in (None, by_name):
             raise OptionError(

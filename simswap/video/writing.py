@@ -19,7 +19,7 @@ from simswap.video.source.colour import ColourConverter
 from simswap.video.source.container import naming_failures
 from simswap.video.source.info import VideoInfo
 
-FORMATS = ("mp4", "webm")
+FORMATS = ("mp4", "mov", "mkv", "webm")
 PRESETS = (
     "ultrafast",
     "superfast",
@@ -31,8 +31,8 @@ PRESETS = (
     "slower",
     "veryslow",
 )
-_DEFAULT_CRF = {"mp4": 18, "webm": 28}
-_MAX_CRF = {"mp4": 51, "webm": 63}
+_DEFAULT_CRF = {"libx264": 18, "libvpx-vp9": 28}
+_MAX_CRF = {"libx264": 51, "libvpx-vp9": 63}
 # The number of threads shapes the bits: fixed, so that every machine writes the same file.
 _THREADS = 4
 # So is what x264 may use of a CPU: its AVX-512 code gives other bits from run to run for frames of
@@ -44,9 +44,10 @@ _AVX_512F = 13  # OpenCV's number for it, which has no name in Python
 class Encoding:
     """How a video is written.
 
-    format: "mp4" (H.264) or "webm" (VP9). crf: quality, lower is better and larger (mp4: 0 to 51,
-    18 is hard to tell from the original; webm: 0 to 63); None: 18 and 28. preset: speed against
-    size, one of x264's names, fast to slow; for webm they choose the nearest speed of VP9.
+    format: "mp4", "mov" or "mkv" (H.264), or "webm" (VP9). crf: quality, lower is better and larger
+    (H.264: 0 to 51, 18 is hard to tell from the original; VP9: 0 to 63); None: 18 and 28. preset:
+    speed against size, one of x264's names, fast to slow; for webm they choose the nearest speed
+    of VP9.
     """
 
     format: str = "mp4"
@@ -58,23 +59,28 @@ class Encoding:
             raise OptionError(f'format is "{self.format}"; choose one of {", ".join(FORMATS)}.')
         if self.preset not in PRESETS:
             raise OptionError(f'preset is "{self.preset}"; choose one of {", ".join(PRESETS)}.')
-        highest = _MAX_CRF[self.format]
+        highest = _MAX_CRF[self.codec]
         if self.crf is not None and not 0 <= self.crf <= highest:
             raise OptionError(f"crf is {self.crf}; give a number from 0 (best) to {highest}.")
 
     @property
     def quality(self) -> int:
         """The crf that is used."""
-        return _DEFAULT_CRF[self.format] if self.crf is None else self.crf
+        return _DEFAULT_CRF[self.codec] if self.crf is None else self.crf
 
     @property
     def codec(self) -> str:
         """The encoder's name."""
-        return "libx264" if self.format == "mp4" else "libvpx-vp9"
+        return "libvpx-vp9" if self.format == "webm" else "libx264"
+
+    @property
+    def container(self) -> str:
+        """The library's name of the container."""
+        return "matroska" if self.format == "mkv" else self.format
 
     def options(self) -> dict[str, str]:
         """The encoder's own options."""
-        if self.format == "mp4":
+        if self.codec == "libx264":
             without = {"x264-params": "asm=avx2"} if cv2.checkHardwareSupport(_AVX_512F) else {}
             return {"crf": str(self.quality), "preset": self.preset} | without
         speed = max(0, 8 - PRESETS.index(self.preset))
@@ -88,7 +94,7 @@ class Encoding:
 
     def size(self, width: int, height: int) -> tuple[int, int]:
         """Width and height as stored: H.264 in 4:2:0 takes even numbers only."""
-        if self.format == "mp4":
+        if self.codec == "libx264":
             return width + width % 2, height + height % 2
         return width, height
 

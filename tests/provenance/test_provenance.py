@@ -181,7 +181,7 @@ def test_a_mark_is_read_though_the_pixels_are_cut_off(tmp_path, image):
 
 @pytest.mark.parametrize(
     ("path", "fact"),
-    [("absent.png", "does not exist"), (".", "is not a file"), ("note.txt", "is not a PNG")],
+    [("absent.png", "does not exist"), (".", "is not a file"), ("note.txt", "is not a photo")],
 )
 def test_what_cannot_carry_a_mark_is_refused(tmp_path, path, fact):
     (tmp_path / "note.txt").write_text("hello")

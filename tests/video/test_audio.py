@@ -155,7 +155,6 @@ def test_a_header_of_sound_with_room_for_words_is_not_copied(codec, header):
     [
         *(("in.mp4", "aac"), ("in.mkv", "flac"), ("in.mp4", "flac"), ("in.mkv", "alac")),
         *(("in.mkv", "libmp3lame"), ("in.avi", "libmp3lame"), ("in.ts", "aac")),
-        ("in.mp4", "libopus"),
     ],
 )
 def test_ordinary_sound_is_copied(tmp_path, name, codec):

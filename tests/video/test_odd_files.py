@@ -8,7 +8,7 @@ import pytest
 from simswap import MediaError, VideoOptions
 from simswap.video.source.info import probe_video
 from tests.support.media.video_files import frame_seconds, make_video, sound_packets
-from tests.video.test_info import BAD_FILES
+from tests.video.source.test_info import BAD_FILES
 
 pytestmark = pytest.mark.slow
 

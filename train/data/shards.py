@@ -151,19 +151,24 @@ def _records(dataset: IterableDataset) -> Iterator[dict[str, object]]:
 
 
 def _load(files: Files, split: str, revision: str | None) -> IterableDataset:
-    from datasets import Features, Json, load_dataset
+    from datasets import Features, Json, load_dataset_builder
 
-    name, options = files.kind, {"data_files": list(files.paths), "split": "train"}
+    from train.data.webdataset import IncompleteWebDataset, WebDataset
+
     if files.kind == "hub":
-        name, options = files.paths[0], {"split": split, "revision": revision}
-    dataset = load_dataset(name, streaming=True, **options)
-    features = dataset.features
-    if features is None or "__key__" not in features:
-        return dataset
-    # A webdataset: the keys of its json are guessed from five rows, and others dropped in silence;
-    # landmarks that only later rows have would be lost. Read as Json every row keeps its own.
+        builder = load_dataset_builder(files.paths[0], revision=revision)
+    else:
+        builder = load_dataset_builder(files.kind, data_files=list(files.paths))
+        split = "train"
+    if not isinstance(builder, WebDataset):
+        return builder.as_streaming_dataset(split=split)
+    origin = {"data_files": builder.config.data_files, "token": builder.token}
+    features = IncompleteWebDataset(**origin).as_streaming_dataset(split=split).features
+    # The keys of its json are guessed from five rows, and others dropped in silence; landmarks that
+    # only later rows have would be lost. Read as Json every row keeps its own.
     nested = {key: Json() for key, value in features.items() if isinstance(value, dict)}
-    return load_dataset(name, streaming=True, features=Features(features | nested), **options)
+    tars = IncompleteWebDataset(features=Features(features | nested), **origin)
+    return tars.as_streaming_dataset(split=split)
 
 
 @contextmanager

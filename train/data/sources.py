@@ -13,7 +13,9 @@ from typing import Literal
 
 from train.errors import TrainingError
 
-PHOTO_SUFFIXES = (".jpg", ".jpeg", ".png", ".webp", ".bmp", ".tif", ".tiff", ".gif")
+PHOTO_SUFFIXES = (
+    *(".jpg", ".jpeg", ".png", ".webp", ".avif", ".heic", ".heif", ".bmp", ".tif", ".tiff", ".gif"),
+)
 SHARD_SUFFIXES = {".parquet": "parquet", ".tar": "webdataset", ".tar.gz": "webdataset"}
 _HUB_ID = re.compile(r"[\w.-]+/[\w.-]+")
 _KINDS = (

@@ -22,7 +22,7 @@ SIGNS = {
 
 WORKING = "<p>Looking at the file…</p>"
 # Kinds of photos that every browser shows.
-SHOWN = {".png", ".jpg", ".jpeg", ".webp", ".gif"}
+SHOWN = {".png", ".jpg", ".jpeg", ".webp", ".avif", ".gif"}
 
 
 def show(report: Report, path: str | None = None) -> str:

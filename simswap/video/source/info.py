@@ -29,6 +29,7 @@ from simswap.video.source.container import (
 )
 from simswap.video.source.frame_lists import FrameList, check_count, list_frames
 from simswap.video.source.limits import VideoLimits, check_cost
+from simswap.video.source.orientation import orientation_of
 from simswap.video.source.structure import check_structure
 
 _PROBED_PACKETS = 500  # how far a first frame that can be decoded is looked for
@@ -40,13 +41,13 @@ _FREE_CLOCKS = {"mpegts", "mpeg", "asf", "flv"}
 class VideoInfo:
     """A video file as it will be read.
 
-    width, height: of the frames as shown, after rotation. rotation: degrees counter-clockwise
-    (0, 90, 180, 270) that players turn the stored pictures by. time_base: seconds per unit of all
-    times here. frame_times: [N] int64, when each frame is shown, ascending; end_time: when the
-    last one ends. max_pixels: of the largest frame that is decoded, also where frames grow in
-    mid-stream. origin: seconds at which the file's own clock starts. sample_aspect: width of a
-    pixel by its height, as shown. key_frames: see FrameList. notices: what will be dropped or
-    changed, in plain words.
+    width, height: of the frames as shown. is_mirrored: whether players flip the stored pictures
+    left to right; rotation: degrees counter-clockwise (0, 90, 180, 270) that they turn them by
+    after that. time_base: seconds per unit of all times here. frame_times: [N] int64, when each
+    frame is shown, ascending; end_time: when the last one ends. max_pixels: of the largest frame
+    that is decoded, also where frames grow in mid-stream. origin: seconds at which the file's own
+    clock starts. sample_aspect: width of a pixel by its height, as shown. key_frames: see
+    FrameList. notices: what will be dropped or changed, in plain words.
     """
 
     path: Path
@@ -54,6 +55,7 @@ class VideoInfo:
     width: int
     height: int
     rotation: int
+    is_mirrored: bool
     time_base: Fraction
     frame_times: np.ndarray
     end_time: int
@@ -213,7 +215,7 @@ def _describe(
     frames: FrameList,
     limits: VideoLimits,
 ) -> VideoInfo:
-    rotation = round(frame.rotation / 90) * 90 % 360
+    rotation, is_mirrored = orientation_of(frame)
     width, height = frame.width, frame.height
     aspect = stream.sample_aspect_ratio or Fraction(1)
     if aspect <= 0:
@@ -232,6 +234,7 @@ def _describe(
         width=width,
         height=height,
         rotation=rotation,
+        is_mirrored=is_mirrored,
         time_base=stream.time_base,
         frame_times=frames.times,
         end_time=frames.end,
@@ -270,15 +273,15 @@ def _notices(
         found.append(f"{depth}-bit colour becomes 8-bit.")
     if frame.interlaced_frame:
         found.append("The video is interlaced; it becomes progressive, at the same frame rate.")
-    if _is_transparent(frame):
+    # Of VP9 the plane of transparency is a stream of its own, which is not decoded here.
+    tags = [stream.metadata.get(name) for name in ("alpha_mode", "ALPHA_MODE")]
+    if "1" in tags or _is_transparent(frame):
         found.append("Transparency is dropped.")
     kinds = (("subtitle", "Subtitles are dropped."), ("data", "Data streams are dropped."))
     if container.chapters():
         found.append("Chapters are dropped.")
     types = [other.type for other in container.streams]
     found += [sentence for kind, sentence in kinds if kind in types]
-    if types.count("audio") > 1:
-        found.append(f"One of {types.count('audio')} sound tracks is kept.")
     return tuple(found)
 
 

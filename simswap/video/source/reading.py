@@ -76,7 +76,6 @@ class FrameReader(Iterator[np.ndarray]):
     def _read_on(self) -> Iterator[np.ndarray]:
         info = self._info
         converter = ColourConverter(info.colour, *info.stored_size)
-        turns = info.rotation // 90
         # What a frame shows until its successor comes: also where that one cannot be decoded.
         shown: VideoFrame | None = None
         position, num_decoded = self._first, 0
@@ -89,12 +88,12 @@ class FrameReader(Iterator[np.ndarray]):
                 self.num_repeated += 1
                 if missing in chosen:
                     picture = shown if shown is not None else frame
-                    yield _upright(converter.to_rgb(picture), turns)
+                    yield _upright(converter.to_rgb(picture), info)
                 position = missing + 1
             shown = frame
             if position == number < self._end:
                 if number in chosen:
-                    yield _upright(converter.to_rgb(frame), turns)
+                    yield _upright(converter.to_rgb(frame), info)
                 position += 1
             if position >= self._end:
                 break
@@ -107,7 +106,7 @@ class FrameReader(Iterator[np.ndarray]):
         for missing in range(position, self._end):
             self.num_repeated += 1
             if missing in chosen:
-                yield _upright(converter.to_rgb(shown), turns)
+                yield _upright(converter.to_rgb(shown), info)
         if self.num_repeated:
             logger.warning(
                 "%d frames from %.2f s on could not be decoded; the frames before them are shown",
@@ -173,8 +172,9 @@ def read_chosen(
             return
 
 
-def _upright(image: np.ndarray, turns: int) -> np.ndarray:
-    return np.ascontiguousarray(np.rot90(image, turns)) if turns else image
+def _upright(image: np.ndarray, info: VideoInfo) -> np.ndarray:
+    upright = image[:, ::-1] if info.is_mirrored else image
+    return np.ascontiguousarray(np.rot90(upright, info.rotation // 90))
 
 
 def _packets_from(info: VideoInfo, frame: int, stack: ExitStack) -> Iterator[Packet]:

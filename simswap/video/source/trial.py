@@ -1,4 +1,4 @@
-"""What the child process of video_guard does: `python -m simswap.video.source.trial PATH LIMITS`.
+"""What the child process of a trial run does: `python -m simswap.video.source.trial PATH LIMITS`.
 
 Its exit code tells whether it stayed within bounds (0), whatever it thinks of the file, or ran out
 of memory (OUT_OF_MEMORY), or that the file has TOO_MANY_TAGS.
@@ -12,16 +12,10 @@ import sys
 from pathlib import Path
 
 from simswap.errors import MediaError
+from simswap.trial_run import MAX_TAGS, OUT_OF_MEMORY, TOO_MANY_TAGS, limit_work
 from simswap.video.source.container import opened
 from simswap.video.source.info import look_through
-from simswap.video.source.limits import (
-    MAX_TAGS,
-    OPENING_SECONDS,
-    OUT_OF_MEMORY,
-    TOO_MANY_TAGS,
-    VideoLimits,
-    limit_work,
-)
+from simswap.video.source.limits import OPENING_SECONDS, VideoLimits
 from simswap.video.source.reading import read_frames
 from simswap.video.source.structure import check_structure
 
@@ -31,7 +25,7 @@ DECODED_FRAMES = 20  # a decoder holds up to 16 that later ones refer to
 def main(arguments: list[str]) -> int:
     """Look through a file. arguments: its path, and the limits as JSON."""
     path, limits = Path(arguments[0]), VideoLimits(**json.loads(arguments[1]))
-    limit_work(limits)
+    limit_work(limits.max_work)
     try:
         check_structure(path, limits.max_decoded)
         if _num_tags(path, limits) > MAX_TAGS:

@@ -116,7 +116,7 @@ def test_a_stretch_is_swapped_with_the_chosen_settings(page, face_clip):
     page.get_by_label("WebM").check()
     swap_button(page).click()
     expect(page.get_by_text("Swapped 6 faces in 6 frames")).to_be_visible(timeout=PATIENCE)
-    expect(page.get_by_text("A WebM file cannot hold")).to_be_visible(timeout=PATIENCE)
+    expect(page.get_by_text("WebM and MKV files cannot hold")).to_be_visible(timeout=PATIENCE)
 
 
 def test_an_end_that_is_not_filled_in_yet_is_the_videos(page, face_clip):

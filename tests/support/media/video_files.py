@@ -56,6 +56,7 @@ class Recipe:
     time_base: Fraction = Fraction(1, 30)
     times: Sequence[int] | None = None
     rotation: int = 0
+    matrix: tuple[int, int, int, int] | None = None  # a b c d of the display matrix
     aspect: Fraction = Fraction(1)  # of a pixel
     colour: tuple[int, int, int, int] | None = None
     sound: float | None = 1.0
@@ -115,6 +116,9 @@ def _add_pictures(container: OutputContainer, recipe: Recipe):
     stream.codec_context.sample_aspect_ratio = recipe.aspect
     if recipe.rotation:
         stream.set_display_rotation(recipe.rotation)
+    if recipe.matrix:
+        a, b, c, d = (value << 16 for value in recipe.matrix)
+        stream.set_display_matrix([a, b, 0, c, d, 0, 0, 0, 1 << 30])
     if recipe.colour:
         context = stream.codec_context
         context.colorspace, context.color_range = recipe.colour[:2]

@@ -57,13 +57,29 @@ def test_a_frame_does_not_depend_on_where_reading_began(tmp_path: Path, name: st
         assert np.array_equal(part, whole[first:end])
 
 
-@pytest.mark.parametrize(("degrees", "turns"), [(90, 1), (180, 2), (270, 3)])
-def test_frames_are_upright(tmp_path: Path, degrees: int, turns: int):
-    path = make_video(tmp_path / "turned.mp4", rotation=degrees, options={"crf": "4"})
+TURNS = [(0, -1, 1, 0), (-1, 0, 0, -1), (0, 1, -1, 0)]
+MIRRORS = [(-1, 0, 0, 1), (1, 0, 0, -1), (0, 1, 1, 0), (0, -1, -1, 0)]
+
+
+@pytest.mark.parametrize("matrix", [*TURNS, *MIRRORS])
+def test_frames_are_shown_as_the_display_matrix_says(tmp_path: Path, matrix: tuple[int, ...]):
+    path = make_video(tmp_path / "turned.mp4", matrix=matrix, num_frames=3, options={"crf": "4"})
     for number, frame in enumerate(decoded(path)):
         # 4:2:0 blurs colours at the bars' edges; the picture as a whole stays.
-        difference = np.abs(frame - np.rot90(numbered_frame(number), turns).astype(float))
+        difference = np.abs(frame - shown(numbered_frame(number), matrix).astype(float))
         assert difference.mean() < 4
+
+
+def shown(image: np.ndarray, matrix: tuple[int, ...]) -> np.ndarray:
+    """An image whose point (x, y) is moved to (a x + c y, b x + d y), pixel by pixel."""
+    height, width = image.shape[:2]
+    a, b, c, d = matrix
+    size = (height, width) if a else (width, height)
+    rows, columns = np.mgrid[:height, :width]
+    across, down = a * columns + c * rows, b * columns + d * rows
+    moved = np.empty((*size, 3), np.uint8)
+    moved[down - down.min(), across - across.min()] = image
+    return moved
 
 
 def test_frames_cut_off_by_an_edit_list_are_not_read(tmp_path: Path):

@@ -1,0 +1,111 @@
+"""AVIF and HEIC photos: read as they are shown, written with their mark, and bounded."""
+
+import io
+import struct
+
+import numpy as np
+import pillow_heif
+import pytest
+from PIL import Image
+
+from simswap import trial_run
+from simswap.errors import MediaError
+from simswap.media import heif_files
+from simswap.media.decoding import decode_photo, decode_series
+from simswap.media.photos import read_photo, write_photo
+from simswap.provenance.metadata import read_mark
+from simswap.verify.report import verify
+from tests.media.test_hostile_photos import said_of
+
+PICTURE = np.zeros((96, 160, 3), np.uint8)
+PICTURE[:48, :80], PICTURE[48:, 80:] = (220, 40, 30), (30, 60, 200)
+
+
+def encoded(kind: str, picture: np.ndarray = PICTURE, orientation: int = 1) -> bytes:
+    stream, exif = io.BytesIO(), Image.Exif()
+    exif[0x0112] = orientation
+    if kind == "HEIC":
+        # In tiles, as phones write it. What EXIF says of turning is written as boxes, too.
+        told = {"exif": exif.tobytes(), "tile_size": 64}
+        pillow_heif.encode("RGB", picture.shape[1::-1], picture.tobytes(), stream, **told)
+    else:
+        Image.fromarray(picture).save(stream, kind, exif=exif)
+    return stream.getvalue()
+
+
+def is_like(image: np.ndarray, wanted: np.ndarray) -> bool:
+    return image.shape == wanted.shape and np.abs(image.astype(int) - wanted).mean() < 4
+
+
+@pytest.mark.parametrize("kind", ["AVIF", "HEIC"])
+@pytest.mark.parametrize(
+    ("orientation", "shown"),
+    [(1, PICTURE), (6, np.rot90(PICTURE, -1)), (2, PICTURE[:, ::-1])],
+    ids=["as stored", "turned", "mirrored"],
+)
+def test_a_photo_is_read_upright(kind, orientation, shown):
+    data = encoded(kind, orientation=orientation)
+    assert is_like(decode_photo(data, "photo").image, shown)
+
+
+def test_transparency_of_an_avif_is_kept(tmp_path):
+    pixels = np.dstack([PICTURE, np.full(PICTURE.shape[:2], 77, np.uint8)])
+    (tmp_path / "in.avif").write_bytes(encoded("AVIF", pixels))
+    photo = read_photo(tmp_path / "in.avif")
+    write_photo(tmp_path / "out.avif", photo.image, like=photo, model=None)
+    assert np.abs(read_photo(tmp_path / "out.avif").alpha.astype(int) - 77).max() < 3
+
+
+def test_a_written_avif_is_marked_and_signed(tmp_path):
+    assert write_photo(tmp_path / "out.avif", PICTURE, model="tiny") == ()
+    assert is_like(read_photo(tmp_path / "out.avif").image, PICTURE)
+    assert read_mark(tmp_path / "out.avif").model == "tiny"
+    report = verify(tmp_path / "out.avif")
+    assert report.credentials.is_unchanged
+    assert report.credentials.is_synthetic
+
+
+def test_of_an_animation_the_first_picture_is_used():
+    frames = [Image.new("RGB", (64, 64), (shade, 0, 0)) for shade in (200, 20)]
+    stream = io.BytesIO()
+    frames[0].save(stream, "AVIF", save_all=True, append_images=frames[1:])
+    photo = decode_photo(stream.getvalue(), "photo")
+    assert photo.image[..., 0].mean() > 180
+    assert "holds an animation" in photo.notices[0]
+    pictures = list(decode_series(stream.getvalue(), "photo", 2))
+    assert [count for _, count in pictures] == [2, 2]
+
+
+# What a file may cost
+
+
+def with_size(data: bytes, width: int, height: int) -> bytes:
+    """A file whose header claims a size, whatever is coded."""
+    place = data.index(b"ispe") + 8
+    return data[:place] + struct.pack(">II", width, height) + data[place + 8 :]
+
+
+@pytest.mark.parametrize("kind", ["AVIF", "HEIC"])
+def test_a_size_that_is_only_claimed_costs_nothing(kind):
+    message = said_of(with_size(encoded(kind), 60_000, 60_000))
+    assert any(word in message for word in ("pixels", "damaged", "takes too much"))
+
+
+@pytest.mark.parametrize("kind", ["AVIF", "HEIC"])
+@pytest.mark.parametrize(("limit", "value"), [("MEMORY", 10_000_000), ("WORK_SECONDS", 0.01)])
+def test_a_photo_that_takes_more_than_is_allowed_is_refused(monkeypatch, kind, limit, value):
+    data = encoded(kind)
+    monkeypatch.setattr(heif_files, limit, value)
+    with pytest.raises(MediaError, match="takes too much"):
+        decode_photo(data, "photo")
+
+
+def test_other_photos_need_no_process(monkeypatch):
+    monkeypatch.setattr(trial_run, "start", None)
+    assert decode_photo(encoded("JPEG"), "photo").image.shape == PICTURE.shape
+
+
+@pytest.mark.parametrize("kind", ["AVIF", "HEIC"])
+def test_a_truncated_file_is_refused_in_a_sentence(kind):
+    data = encoded(kind)
+    assert "damaged" in said_of(data[: len(data) * 2 // 3])
