@@ -171,16 +171,8 @@ class ProgressBar:
 
     def show(self, progress: VideoProgress) -> None:
         """Take note of progress."""
-        from tqdm import tqdm
-
         if self._bar is None:
-            self._bar = tqdm(
-                total=progress.frames_total,
-                initial=progress.frames_done,
-                unit=" frames",
-                mininterval=0.1 if sys.stderr.isatty() else LINE_SECONDS,
-                dynamic_ncols=True,
-            )
+            self._bar = frames_bar(progress.frames_total, progress.frames_done)
         self.newest = progress
         looked_at = progress.frames_looked_at
         told = None if looked_at is None else f"Telling people apart, {looked_at} frames"
@@ -191,3 +183,16 @@ class ProgressBar:
         """Leave the line, so that what is said next gets its own."""
         if self._bar is not None:
             self._bar.close()
+
+
+def frames_bar(total: int, done: int = 0) -> tqdm:
+    """A bar of frames on stderr; where that is no terminal, a line now and then."""
+    from tqdm import tqdm
+
+    return tqdm(
+        total=total,
+        initial=done,
+        unit=" frames",
+        mininterval=0.1 if sys.stderr.isatty() else LINE_SECONDS,
+        dynamic_ncols=True,
+    )

@@ -7,6 +7,7 @@ somebody as it begins.
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
@@ -32,11 +33,11 @@ class Person:
     """Somebody of a film: runs, of which no two share a frame.
 
     runs: their numbers; after: those that they followed.
-    spans: in order. area, best: as for Run.
+    spans: in order, none begins right behind another. area, best: as for Run.
     """
 
     looks: Looks
-    runs: list[int]
+    runs: set[int]
     after: set[int]
     spans: list[Span]
     area: float
@@ -46,7 +47,7 @@ class Person:
     def of_run(cls, run: Run) -> Person:
         """Somebody with one run."""
         after = set() if run.after is None else {run.after}
-        return cls(run.looks, [run.number], after, [(run.first, run.last)], run.area, run.best)
+        return cls(run.looks, {run.number}, after, [(run.first, run.last)], run.area, run.best)
 
     @property
     def num_frames(self) -> int:
@@ -55,11 +56,11 @@ class Person:
 
     def shares_a_frame(self, other: Person) -> bool:
         """Whether both were seen at once."""
-        firsts = np.array([first for first, _ in other.spans])
-        for first, last in self.spans:
+        few, many = sorted((self.spans, other.spans), key=len)
+        for first, last in few:
             # The last of the other's spans that begins before this one ends.
-            nearest = int(np.searchsorted(firsts, last, side="right")) - 1
-            if nearest >= 0 and other.spans[nearest][1] >= first:
+            nearest = bisect_right(many, last, key=lambda span: span[0]) - 1
+            if nearest >= 0 and many[nearest][1] >= first:
                 return True
         return False
 
@@ -71,9 +72,9 @@ class Person:
         """Both as one."""
         return Person(
             self.looks + other.looks,
-            self.runs + other.runs,
+            self.runs | other.runs,
             self.after | other.after,
-            sorted(self.spans + other.spans),
+            _merged(self.spans, other.spans),
             self.area + other.area,
             max(self.best, other.best, key=lambda best: best[1]),
         )
@@ -84,6 +85,17 @@ class Person:
         box = tuple(round(float(value), 1) for value in box)
         first, last = self.spans[0][0], self.spans[-1][1]
         return FaceTrack(number, self.area, self.num_frames, first, last, frame, box)
+
+
+def _merged(one: list[Span], other: list[Span]) -> list[Span]:
+    """Spans that share no frame, in order; those without a gap between them as one."""
+    merged: list[Span] = []
+    for first, last in sorted(one + other):
+        if merged and merged[-1][1] + 1 == first:
+            merged[-1] = merged[-1][0], last
+        else:
+            merged.append((first, last))
+    return merged
 
 
 class FilmPeople:

@@ -103,7 +103,9 @@ class FirstPass:
                 *notices,
                 f"{people.tracker.num_left_out} faces belong to nobody: there were too many.",
             )
-        track_of_run = [(run, number) for number, one in enumerate(persons) for run in one.runs]
+        track_of_run = [
+            (run, number) for number, one in enumerate(persons) for run in sorted(one.runs)
+        ]
         self.folder.keep_people(
             {
                 "tracks": [asdict(one.as_track(number)) for number, one in enumerate(persons)],

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from simswap.cli import options
 from simswap.cli.messages import give, give_path, say
+from simswap.cli.video import frames_bar
 from simswap.errors import OptionError
 
 if TYPE_CHECKING:
@@ -46,9 +47,11 @@ def run(arguments: Namespace) -> int:
     if arguments.output:
         check_output(arguments.output)
     swapper = options.load_swapper(arguments)
-    found = swapper.people_of(
-        arguments.video, SwapOptions(min_score=arguments.min_score), video=video
-    )
+    how = SwapOptions(min_score=arguments.min_score)
+    with frames_bar(end - first) as bar:
+        found = swapper.people_of(
+            arguments.video, how, video=video, on_progress=lambda done, _: bar.update(done - bar.n)
+        )
     if arguments.output:
         from simswap.cli.people.sheet import draw
 

@@ -153,11 +153,12 @@ def _look_at_segment(
     job: VideoJob, number: int, people: PeopleSoFar, faces_per_frame: float
 ) -> Generator[int, None, PeopleSoFar]:
     """Look for people in a segment, on a lent GPU: yields how many frames are done."""
-    for found in _find_people(job, number, people, faces_per_frame):
-        if isinstance(found, int):
-            yield found
-        else:
-            people = found
+    with closing(_find_people(job, number, people, faces_per_frame)) as steps:
+        for found in steps:
+            if isinstance(found, int):
+                yield found
+            else:
+                people = found
     return people
 
 
