@@ -9,7 +9,6 @@ from __future__ import annotations
 import os
 import re
 import unicodedata
-import xml.etree.ElementTree as ElementTree
 from collections.abc import Iterator
 from dataclasses import dataclass
 from html import escape
@@ -20,6 +19,7 @@ from typing import BinaryIO
 from simswap import __version__
 from simswap.errors import MediaError
 from simswap.files import printable
+from simswap.provenance.xmp import RDF, read_properties
 
 # IPTC NewsCodes, digital source type: https://cv.iptc.org/newscodes/digitalsourcetype/
 SOURCE_TYPES = "http://cv.iptc.org/newscodes/digitalsourcetype/"
@@ -43,9 +43,11 @@ HUMAN_TERMS = (
 _QUOTES = '"\u201a\u201e\u2033\u2036\u275b\u275c\u275d\u275e\u301d\u301e\u301f\u02ba\u02ee\u3003'
 _BLANKS = "\u115f\u1160\u2800\u3164\uffa0"  # letters and signs that show nothing
 _ENDS_SENTENCE = re.compile(r"[!?\u061f\u06d4\u0589\u0964\u0965\u1362\u3002]|\.(?!\w)")
-_RDF = "http://www.w3.org/1999/02/22-rdf-syntax-ns#"
 _XMP = "http://ns.adobe.com/xap/1.0/"
 _IPTC_EXTENSION = "http://iptc.org/std/Iptc4xmpExt/2008-02-29/"
+_SOURCE_TYPE = (_IPTC_EXTENSION, "DigitalSourceType")
+_SYSTEM = (_IPTC_EXTENSION, "AISystemUsed")
+_TOOL = (_XMP, "CreatorTool")
 _PNG_KEYWORD = b"XML:com.adobe.xmp\0"
 _JPEG_SIGNATURE = b"http://ns.adobe.com/xap/1.0/\0"
 _XMP_END = b"</x:xmpmeta>"
@@ -86,7 +88,7 @@ def synthetic_xmp(model: str) -> bytes:
     Nothing else goes in: no date, no file name, nothing of who made the picture or from what.
     """
     packet = _PACKET.format(
-        rdf=_RDF,
+        rdf=RDF,
         xmp=_XMP,
         iptc=_IPTC_EXTENSION,
         version=escape(__version__, quote=False),
@@ -226,31 +228,7 @@ def _packets_anywhere(stream: BinaryIO) -> Iterator[bytes]:
 
 
 def _parse_mark(packet: bytes) -> Mark | None:
-    try:
-        text = packet.decode("utf-8").strip("\ufeff\0 \r\n\t")
-        # No entity is ever expanded: a packet that declares any is not parsed at all.
-        if "<!DOCTYPE" in text.upper() or "<!ENTITY" in text.upper():
-            return None
-        values = _properties(ElementTree.fromstring(text))
-    except (UnicodeDecodeError, ElementTree.ParseError):
+    values = read_properties(packet, (_SOURCE_TYPE, _TOOL, _SYSTEM))
+    if _SOURCE_TYPE not in values:
         return None
-    source_type = values.get(f"{{{_IPTC_EXTENSION}}}DigitalSourceType", "")
-    if not source_type:
-        return None
-    return Mark(
-        software=values.get(f"{{{_XMP}}}CreatorTool"),
-        model=values.get(f"{{{_IPTC_EXTENSION}}}AISystemUsed"),
-        digital_source_type=source_type,
-    )
-
-
-def _properties(root: ElementTree.Element) -> dict[str, str]:
-    """Simple properties by qualified name; RDF may write each as attribute, text or reference."""
-    values: dict[str, str] = {}
-    for element in root.iter():
-        pairs = list(element.attrib.items())
-        pairs.append((element.tag, element.text or element.get(f"{{{_RDF}}}resource") or ""))
-        for name, value in pairs:
-            if value.strip():
-                values.setdefault(name, printable(value.strip()))
-    return values
+    return Mark(values.get(_TOOL), values.get(_SYSTEM), values[_SOURCE_TYPE])

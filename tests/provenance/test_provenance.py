@@ -1,4 +1,5 @@
 import struct
+import tracemalloc
 
 import numpy as np
 import pytest
@@ -135,6 +136,43 @@ BILLION_LAUGHS = b"""<!DOCTYPE x [<!ENTITY a "ha"><!ENTITY b "&a;&a;&a;&a;&a;&a;
 def test_hostile_packets_are_passed_over(tmp_path, xmp):
     save_with_xmp(tmp_path / "photo.png", xmp)
     assert read_mark(tmp_path / "photo.png") is None
+
+
+def many_names(num_bytes, num_names):
+    tags = b"".join(b"<a%x/>" % number for number in range(num_names))
+    return b'<a xmlns="' + b"A" * num_bytes + b'">' + tags + b"</a>"
+
+
+GROWING = {
+    "a long namespace in many names": lambda: many_names(100_000, 5_000),
+    "many names": lambda: many_names(1, 15_000),
+    "many attributes": lambda: b"<a " + b"".join(b"b%x='' " % n for n in range(10_000)) + b"/>",
+    "many namespaces": lambda: (
+        b"<a " + b"".join(b"xmlns:b%x='' " % n for n in range(5_000)) + b"/>"
+    ),
+    "a deep nest": lambda: b"<a>" * 50_000,
+    "a long text in many pieces": lambda: b"<a>" + b"&lt;" * 40_000 + b"</a>",
+}
+
+
+@pytest.mark.parametrize("kind", GROWING)
+def test_a_packet_takes_memory_for_its_bytes_alone(tmp_path, kind):
+    save_with_xmp(tmp_path / "photo.png", GROWING[kind]())
+    tracemalloc.start()
+    mark = read_mark(tmp_path / "photo.png")
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert mark is None
+    assert peak < 8_000_000  # bytes; as a tree the first kind takes 500 million
+
+
+def test_a_prefix_stands_for_what_is_declared_nearest(tmp_path):
+    inside = source_type("trainedAlgorithmicMedia")
+    other = inside.replace(">http", ' xmlns:I="other">http', 1)
+    save_with_xmp(tmp_path / "other.png", description(other))
+    save_with_xmp(tmp_path / "both.png", description(other + inside))
+    assert read_mark(tmp_path / "other.png") is None
+    assert read_mark(tmp_path / "both.png") is not None
 
 
 @pytest.mark.parametrize("kind", ["png", "jpg"])
