@@ -12,6 +12,7 @@ import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 from typing import BinaryIO
 
@@ -34,6 +35,8 @@ MAX_PIXELS = 50_000_000
 MAX_SERIES_PIXELS = 100_000_000  # of a file's pictures up to the last that is looked at
 MAX_CANVAS_PIXELS = 12_000_000  # of an animation, of whose pictures decoders hold several
 MIN_SIDE = 16  # px; no face can be found in less
+MAX_SIDE = 65_500  # px, as JPEG has; a row of a longer picture could be all of it
+MAX_JPEGS = 1_000  # pictures of one file that are counted
 
 # The only decoders a file can reach; among those left out is one that starts Ghostscript (EPS).
 _DECODERS: dict[str, Callable[[BinaryIO], ImageFile]] = {
@@ -76,6 +79,11 @@ def check_size(size: tuple[int, int], name: str) -> None:
         raise MediaError(
             f"{name} has {width}x{height} pixels, more than the {MAX_PIXELS // 1_000_000} million "
             "a photo may have. Save it smaller."
+        )
+    if max(size) > MAX_SIDE:
+        raise MediaError(
+            f"{name} has {width}x{height} pixels; at most {MAX_SIDE} px a side are taken. "
+            "Cut the part out of it that shows the face."
         )
     if min(size) < MIN_SIDE:
         raise MediaError(
@@ -190,13 +198,18 @@ def _decode_jpegs(data: bytes, name: str, most: int) -> Iterator[tuple[np.ndarra
 def _jpeg_starts(data: bytes) -> list[int]:
     """Where the pictures of a JPEG file begin: an MPO, as a stereo camera takes it, has several.
 
-    Whatever lies between them. A picture's own thumbnail, before its scan, does not count.
+    Whatever lies between them. A picture's own thumbnail, before its scan, does not count. Those
+    after the first MAX_JPEGS are not looked for.
     """
-    starts, scan = [0], data.find(b"\xff\xda")
+    return list(islice(_starts_in(data), MAX_JPEGS))
+
+
+def _starts_in(data: bytes) -> Iterator[int]:
+    yield 0
+    scan = data.find(b"\xff\xda")
     while scan >= 0 and (found := _JPEG_START.search(data, scan)) is not None:
-        starts.append(found.start())
+        yield found.start()
         scan = data.find(b"\xff\xda", found.end())
-    return starts
 
 
 def _spread(count: int, most: int) -> list[int]:

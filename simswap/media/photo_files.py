@@ -259,7 +259,7 @@ def _gif(data: bytes, name: str) -> Pictures:
     position = 13 + colours(data[10])
     kept, control, has_more, num_blocks = [data[:position]], b"", False, 0
     while position < len(data):
-        kind, start = data[position], position
+        kind, start, num_blocks = data[position], position, num_blocks + 1
         has_more = kind == 0x2C and len(kept) > 1
         if has_more or kind == 0x3B:
             break
@@ -271,11 +271,11 @@ def _gif(data: bytes, name: str) -> Pictures:
             following = _GIF_BLOCK.search(data, position)
             position = following.start() if following else len(data)
             continue
-        while position < len(data) and data[position]:
+        while position < len(data) and data[position] and num_blocks <= 10 * MAX_PIECES:
             position += 1 + data[position]
             num_blocks += 1
-            if num_blocks > 10 * MAX_PIECES:
-                raise _too_many(name, "blocks", 10 * MAX_PIECES)
+        if num_blocks > 10 * MAX_PIECES:
+            raise _too_many(name, "blocks", 10 * MAX_PIECES)
         position += 1
         if kind == 0x2C:
             kept += [control, memoryview(data)[start:position]]

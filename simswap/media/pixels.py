@@ -28,7 +28,7 @@ DECODE_ERRORS = (
     Image.DecompressionBombError,
 )
 
-_STRIP = 128  # rows
+_STRIP = 1_000_000  # pixels that are converted at a time, or one row
 _ORIENTATIONS = {
     2: Image.Transpose.FLIP_LEFT_RIGHT,
     3: Image.Transpose.ROTATE_180,
@@ -64,8 +64,9 @@ def to_rgb(
     image = np.empty((*shape, 3), np.uint8)
     alpha = np.empty(shape, np.uint8) if has_alpha else None
     # Strip by strip, so that no copy of the whole lies about.
-    for top in range(0, height, _STRIP):
-        bottom = min(top + _STRIP, height)
+    rows = max(_STRIP // width, 1)
+    for top in range(0, height, rows):
+        bottom = min(top + rows, height)
         strip = _to_8_bit(picture.crop((0, top, width, bottom)))
         if orientation in _ORIENTATIONS:
             strip = strip.transpose(_ORIENTATIONS[orientation])

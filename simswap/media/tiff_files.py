@@ -14,6 +14,7 @@ from simswap.errors import MediaError
 
 MAX_VALUES = 500_000  # numbers in one entry; a photo of 50 million pixels has so many strips
 MAX_TILE_PIXELS = 1 << 24  # a decoder holds a whole tile or strip, also of a small picture
+MAX_TILED = 2  # pixels of all tiles for each that the picture shows; its edges cut through some
 MAX_PIECE_BYTES = 290_000_000  # of a tile or strip, decoded
 _BYTES_OF_TYPE = (0, 1, 1, 2, 4, 8, 1, 1, 2, 4, 8, 4, 8)
 _TEXT_TYPES = (1, 2, 6, 7)  # of which a library makes no list of numbers
@@ -31,9 +32,9 @@ _NEEDED = {
 _SINGLE = {256, 257, 259, 262, 266, 277, 278, 284, 317, 322, 323}
 _OTHER_TYPES = {347: (1, 7), 532: (3, 4, 5), 34675: (1, 7)}  # tables of JPEG, ratios, a profile
 _WHOLE_NUMBERS = (1, 3, 4)
-# None, fax (three), LZW, JPEG, deflate (two), PackBits, Zstandard, WebP.
-_WEBP = 50001  # its decoder holds a piece three times
-_COMPRESSIONS = {1, 2, 3, 4, 5, 7, 8, 32773, 32946, 50000, _WEBP}
+# None, fax (three), LZW, JPEG, deflate (two), PackBits. Not Zstandard and WebP: a few bytes of
+# theirs are worth millions of steps, and hardly any photo has them.
+_COMPRESSIONS = {1, 2, 3, 4, 5, 7, 8, 32773, 32946}
 
 
 class Entry(NamedTuple):
@@ -137,20 +138,24 @@ def _check_layout(data: bytes, order: str, entries: dict[int, Entry], name: str)
         raise ValueError("The picture has no size.")
     if first(_COMPRESSION, 1) not in _COMPRESSIONS:
         raise MediaError(
-            f"{name} is a TIFF that is compressed in a rare way. Save it with LZW, or as PNG."
+            f"{name} is a TIFF that is compressed in a rare way (such as Zstandard or WebP), which "
+            "is not read. Save it with LZW, or as PNG."
         )
     if across * down > max(MAX_TILE_PIXELS, width * height):
         raise ValueError("One tile has more pixels than a photo.")
     samples = first(_SAMPLES, 1)
     planes = samples if first(_PLANAR, 1) == 2 else 1
-    if -(-width // across) * -(-height // down) * planes > MAX_VALUES:
+    num_pieces = -(-width // across) * -(-height // down)  # of each plane
+    if num_pieces * planes > MAX_VALUES:
         raise ValueError("The picture is cut into more pieces than any program does.")
+    if num_pieces * across * down > max(MAX_TILE_PIXELS, MAX_TILED * width * height):
+        raise ValueError("The tiles have far more pixels than the picture shows.")
     sizes = (_numbers(data, order, entries[tag]).sum() for tag in _BYTE_COUNTS if tag in entries)
     if sum(sizes) > len(data):
         raise ValueError("The pieces share their bytes.")
     bits = _numbers(data, order, entries[_BITS]).max() if _BITS in entries else 1
     piece = across * down * int(bits) * samples // max(planes, 1) // 8
-    if piece * (3 if first(_COMPRESSION, 1) == _WEBP else 1) > MAX_PIECE_BYTES:
+    if piece > MAX_PIECE_BYTES:
         raise MediaError(
             f"{name} is a TIFF whose pixels are packed {piece / 1e6:.0f} MB at a time, which takes "
             "much memory. Save it with 8 bits, or as PNG."

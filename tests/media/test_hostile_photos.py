@@ -10,7 +10,7 @@ import pytest
 from PIL import Image
 
 from simswap.errors import MediaError
-from simswap.media.decoding import decode_photo
+from simswap.media.decoding import decode_photo, decode_series
 from simswap.media.photos import read_photo
 
 MEMORY = 4_000_000  # bytes; far above what pictures of 64 x 64 pixels need
@@ -127,14 +127,28 @@ def test_a_tiff_that_claims_its_bytes_many_times_is_refused_in_little_memory():
         tiff(SIDE, SIDE, (279, 4, 1, 1_000_000)),
         tiff(SIDE, SIDE, (320, 3, 2**31, 8)),
         tiff(SIDE, SIDE, (273, 4, 2**30, 8)),
+        tiff(17 * 16, 16, (322, 4, 1, 16), (323, 4, 1, 2**20)),
+        tiff(16, 17 * 16, (322, 4, 1, 2**20), (323, 4, 1, 16)),
     ],
-    ids=["a huge tile", "a strip a row", "a tile of no width", "shared bytes", "colours", "strips"],
+    ids=[
+        *("a huge tile", "a strip a row", "a tile of no width", "shared bytes", "colours"),
+        *("strips", "high tiles", "wide tiles"),
+    ],
 )
 def test_a_tiff_whose_layout_claims_too_much_is_refused(data):
     assert "damaged" in said_of(data)
 
 
-@pytest.mark.parametrize("compression", [6, 32809, 34676, 34925, 99])
+def test_a_picture_smaller_than_its_tiles_is_read():
+    tile = zlib.compress(bytes([90]) * 512 * 512)
+    places = [(tag, 4, 1, 5000) for tag in (273, 324)]
+    lengths = [(tag, 4, 1, len(tile)) for tag in (279, 325)]
+    data = tiff(SIDE, SIDE, (322, 4, 1, 512), (323, 4, 1, 512), *places, *lengths)
+    data = data[:5000].ljust(5000, b"\0") + tile
+    assert decode_photo(data, "photo").image.max() == 90
+
+
+@pytest.mark.parametrize("compression", [6, 32809, 34676, 34925, 50000, 50001, 99])
 def test_a_tiff_of_a_rare_compression_is_refused_unread(compression):
     assert "rare way" in said_of(tiff(SIDE, SIDE, (259, 3, 1, compression)))
 
@@ -176,11 +190,29 @@ def test_a_jpeg_of_a_rare_kind_is_refused_unread(frame):
         (with_chunks(chunk(b"IDAT", b"") * 100_000), "chunks"),
         (encoded("WEBP") + b"JUNK\0\0\0\0" * 100_000, "chunks"),
         (encoded("GIF")[:-1] + b"!\xfe" + b"\1x" * 1_000_001, "blocks"),
+        (encoded("GIF")[:-1] + b"!\xfe\0" * 1_000_001, "blocks"),
     ],
-    ids=["JPEG", "PNG", "WebP", "GIF"],
+    ids=["JPEG", "PNG", "WebP", "GIF", "GIF of empty parts"],
 )
 def test_a_file_of_more_pieces_than_programs_write_is_refused(data, pieces):
     assert pieces in said_of(data)
+
+
+@pytest.mark.parametrize("size", [(65_501, 16), (16, 65_501)])
+def test_a_picture_that_is_one_long_line_is_refused(size):
+    stream = io.BytesIO()
+    Image.new("1", size).save(stream, "PNG")
+    assert "at most 65500 px a side" in said_of(stream.getvalue())
+
+
+def test_of_pictures_without_end_in_a_jpeg_a_thousand_are_counted():
+    many = encoded("JPEG") + b"\xff\xda\xff\xd8\xff\xe0" * 300_000
+    tracemalloc.start()
+    (_, count), *rest = decode_series(many, "photo", 5)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert (count, rest) == (1000, [])
+    assert peak < 3 * len(many)
 
 
 def test_a_run_length_coded_bmp_of_many_pixels_is_refused():

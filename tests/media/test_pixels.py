@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from PIL import Image, ImageCms
 
+from simswap.media import pixels
 from simswap.media.colour_profile import plain_profile
 from simswap.media.photos import read_photo
 from tests.support.media.png import png
@@ -121,6 +122,22 @@ def test_exif_orientation_is_applied(tmp_path, image, orientation):
     exif[ORIENTATION] = orientation
     Image.fromarray(np.ascontiguousarray(undo(image))).save(tmp_path / "photo.png", exif=exif)
     assert np.array_equal(read_photo(tmp_path / "photo.png").image, image)
+
+
+@pytest.mark.parametrize("orientation", range(1, 9))
+def test_strips_of_a_picture_fit_together(monkeypatch, image, orientation):
+    whole, _, _ = pixels.to_rgb(Image.fromarray(image), None, orientation)
+    monkeypatch.setattr(pixels, "_STRIP", 7 * 60 + 5)
+    strips, _, _ = pixels.to_rgb(Image.fromarray(image), None, orientation)
+    assert np.array_equal(strips, whole)
+
+
+@pytest.mark.parametrize("size", [(60_000, 40), (40, 60_000)])
+def test_of_pictures_of_any_shape_a_million_pixels_are_converted_at_a_time(monkeypatch, size):
+    converted, convert = [], pixels._to_8_bit
+    monkeypatch.setattr(pixels, "_to_8_bit", lambda it: converted.append(it.size) or convert(it))
+    pixels.to_rgb(Image.new("L", size), None)
+    assert 900_000 < max(width * height for width, height in converted) <= 1_000_000
 
 
 def test_broken_exif_does_not_make_a_broken_photo(tmp_path, image):
