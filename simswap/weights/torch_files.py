@@ -24,7 +24,7 @@ from torch import Tensor
 from simswap.errors import ModelError
 
 MAX_PICKLE = 2**23  # bytes; the published networks' have less than one million
-MAX_ITEMS = 1_000_000  # in what calls make
+MAX_ITEMS = 1_000_000  # in what calls make, and steps of a pickle
 MAX_KEY = 2**63  # larger numbers can be chosen to have one hash, which makes a dict slow
 MAX_DIMENSIONS, MAX_SIDE = 8, 2**40  # of a tensor
 LEGACY_MAGIC = 0x1950A86A20F9469CFC6C  # the first pickle of the row
@@ -40,10 +40,10 @@ STORAGE_TYPES = {
     "ByteStorage": torch.uint8,
     "BoolStorage": torch.bool,
 }
-# Old classes, copyreg's numbers, arguments by name, and buffers: no file of weights has them.
+# Old classes, copyreg's numbers, arguments by name, later sets, buffers: no weights have them.
 UNNEEDED = (
     *(pickle.INST + pickle.OBJ + pickle.EXT1 + pickle.EXT2 + pickle.EXT4 + pickle.NEWOBJ_EX),
-    *(pickle.DICT + pickle.FROZENSET),
+    *(pickle.DICT + pickle.EMPTY_SET + pickle.ADDITEMS + pickle.FROZENSET),
     *(pickle.BYTEARRAY8 + pickle.NEXT_BUFFER + pickle.READONLY_BUFFER),
 )
 DAMAGE = (
@@ -65,6 +65,14 @@ class Shell:
 
     class_name: str
     state: object = None
+
+
+def _counted(load: Callable[[Reader], None]) -> Callable[[Reader], None]:
+    def counted(reader: Reader) -> None:
+        reader.spend(1)
+        load(reader)
+
+    return counted
 
 
 class Reader(pickle._Unpickler):
@@ -110,7 +118,7 @@ class Reader(pickle._Unpickler):
         return found
 
     def spend(self, num_items: int) -> None:
-        """Count what calls make: a few bytes can name a huge container, or a tensor, again."""
+        """Count steps, and what calls make: a few bytes can name a huge container, again."""
         self.num_items += num_items
         if self.num_items > MAX_ITEMS:
             raise ModelError(f"it handles more than {MAX_ITEMS} items")
@@ -144,28 +152,22 @@ class Reader(pickle._Unpickler):
     def load_setitems(self) -> None:
         """Items of a dict."""
         items = self.pop_mark()
-        pairs = zip(map(_key, items[::2]), items[1::2], strict=True)
-        _expect(self.stack[-1], dict).update(pairs)
-
-    def load_additems(self) -> None:
-        """Members of a set."""
-        items = self.pop_mark()
-        _expect(self.stack[-1], set).update(map(_key, items))
+        _expect(self.stack[-1], dict).update(zip(map(_key, items[::2]), items[1::2], strict=True))
 
     def refuse(self) -> None:
         """A step that makes objects otherwise, or memory without content."""
         raise ModelError("it holds a pickle step which no file of weights needs")
 
-    dispatch = {  # noqa: RUF012 - as its parent has it
+    steps = {  # noqa: RUF012 - as its parent has it
         **pickle._Unpickler.dispatch,
         pickle.REDUCE[0]: load_reduce,
         pickle.NEWOBJ[0]: load_newobj,
         pickle.BUILD[0]: load_build,
         pickle.SETITEM[0]: load_setitem,
         pickle.SETITEMS[0]: load_setitems,
-        pickle.ADDITEMS[0]: load_additems,
         **dict.fromkeys(UNNEEDED, refuse),
     }
+    dispatch = {step: _counted(load) for step, load in steps.items()}  # noqa: RUF012
 
 
 def read_zip(path: Path) -> object:

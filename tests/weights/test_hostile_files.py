@@ -160,6 +160,20 @@ def test_a_huge_container_that_is_copied_again_and_again_is_refused(monkeypatch,
         read_weights(tmp_path / "odd.pth")
 
 
+@pytest.mark.parametrize("step", [b"}", b"]", b"(", b"}\x94", b"]\x85", b"cn\nM\n"])
+def test_steps_that_make_many_small_objects_are_counted(monkeypatch, tmp_path, step):
+    monkeypatch.setattr(torch_files, "MAX_ITEMS", 10_000)
+    (tmp_path / "odd.pth").write_bytes(legacy_file(b"\x80\x04" + step * 20_000 + b"."))
+    with pytest.raises(ModelError, match="handles more than 10000 items"):
+        read_weights(tmp_path / "odd.pth")
+
+
+def test_an_empty_set_of_one_byte_is_refused(tmp_path):
+    (tmp_path / "odd.pth").write_bytes(legacy_file(b"\x80\x04\x8f."))
+    with pytest.raises(ModelError, match="no file of weights needs"):
+        read_weights(tmp_path / "odd.pth")
+
+
 def test_a_huge_state_of_many_objects_is_held_once():
     state = b"}(" + b"".join(b"M" + struct.pack("<H", n) + b"N" for n in range(1000)) + b"uq\x01"
     content = b"\x80\x02cn\nM\nq\x00" + state + b"](" + b"h\x00)\x81h\x01b" * 20 + b"e."
