@@ -62,14 +62,14 @@ def add_audio(
     if treatment == "drop":
         return iter(()), (f"The sound ({info.audio_codec}) is damaged and is dropped.",)
     tracks, told = [], []
-    with opened(info.path) as source:
+    with opened(info.path, info.max_pixels) as source:
         numbers = [stream.index for stream in source.streams.audio]
     for count, number in enumerate(numbers, start=1):
         if count > MAX_TRACKS:
             told.append(f"Of {len(numbers)} sound tracks the first {MAX_TRACKS} are kept.")
             break
         # Each is read by itself, as they lie one behind the other in some files.
-        source = stack.enter_context(opened(info.path))
+        source = stack.enter_context(opened(info.path, info.max_pixels))
         which = "The sound" if len(numbers) == 1 else f"Sound track {count}"
         track = source.streams[number]
         packets, notices = _add_track(output, source, track, which, info, span, shift, treatment)
