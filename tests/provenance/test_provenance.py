@@ -16,6 +16,7 @@ from simswap.provenance.metadata import (
     read_mark,
     synthetic_xmp,
 )
+from tests.support.hostile.hostile_photos import xmp_of_names
 from tests.support.media.png import chunk
 
 SUFFIXES = ["png", "jpg", "jpeg", "webp"]
@@ -138,14 +139,9 @@ def test_hostile_packets_are_passed_over(tmp_path, xmp):
     assert read_mark(tmp_path / "photo.png") is None
 
 
-def many_names(num_bytes, num_names):
-    tags = b"".join(b"<a%x/>" % number for number in range(num_names))
-    return b'<a xmlns="' + b"A" * num_bytes + b'">' + tags + b"</a>"
-
-
 GROWING = {
-    "a long namespace in many names": lambda: many_names(100_000, 5_000),
-    "many names": lambda: many_names(1, 15_000),
+    "a long namespace in many names": lambda: xmp_of_names(100_000, 5_000),
+    "many names": lambda: xmp_of_names(1, 15_000),
     "many attributes": lambda: b"<a " + b"".join(b"b%x='' " % n for n in range(10_000)) + b"/>",
     "many namespaces": lambda: (
         b"<a " + b"".join(b"xmlns:b%x='' " % n for n in range(5_000)) + b"/>"

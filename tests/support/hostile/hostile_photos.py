@@ -71,6 +71,24 @@ def tiff_photo(num_entries: int, num_bytes: int) -> bytes:
     return content.ljust(num_bytes, b"\x80")
 
 
+def tiff_of_tiles(num_tiles: int) -> bytes:
+    """Attacks who unpacks whole tiles: of each, of 16 million pixels, 16 rows are shown."""
+    tile = zlib.compress(bytes(16 << 20), 9)
+    *places, end = (8 + len(tile) * number for number in range(num_tiles + 1))
+    lists = struct.pack(f"<{2 * num_tiles}I", *places, *[len(tile)] * num_tiles)
+    real = [(0x100, 16 * num_tiles), (0x101, 16), (0x102, 8), (0x103, 8), (0x106, 1), (0x115, 1)]
+    entries = [(tag, 1, value) for tag, value in [*real, (0x142, 16), (0x143, 1 << 20)]]
+    entries += [(0x144, num_tiles, end), (0x145, num_tiles, end + 4 * num_tiles)]
+    head = b"II*\0" + struct.pack("<I", end + len(lists))
+    told = b"".join(struct.pack("<HHII", tag, LONG, *rest) for tag, *rest in entries)
+    return head + tile * num_tiles + lists + struct.pack("<H", len(entries)) + told + bytes(4)
+
+
+def jpeg_of_pictures(num_bytes: int) -> bytes:
+    """Attacks who counts all pictures of a file: each has six bytes."""
+    return _encoded("JPEG") + b"\xff\xda\xff\xd8\xff\xe0" * (num_bytes // 6)
+
+
 def png_with_exif(exif: bytes) -> bytes:
     """A small PNG that carries this EXIF."""
     whole = _encoded("PNG")
@@ -153,6 +171,18 @@ def png_of_texts(num_texts: int, num_bytes: int) -> bytes:
     texts = b"".join(chunk(b"zTXt", b"%d" % number + packed) for number in range(num_texts))
     whole = _encoded("PNG")
     return whole[:33] + texts + whole[33:]
+
+
+def xmp_of_names(num_bytes: int, num_names: int) -> bytes:
+    """XMP that attacks who writes a namespace, of so many bytes, out in each of many names."""
+    tags = b"".join(b"<a%x/>" % number for number in range(num_names))
+    return b'<a xmlns="' + b"A" * num_bytes + b'">' + tags + b"</a>"
+
+
+def png_with_names(num_bytes: int, num_names: int) -> bytes:
+    """A small PNG that carries such XMP."""
+    whole, xmp = _encoded("PNG"), xmp_of_names(num_bytes, num_names)
+    return whole[:33] + chunk(b"iTXt", b"XML:com.adobe.xmp" + bytes(5) + xmp) + whole[33:]
 
 
 def png_of_pixels(width: int, height: int, depth: int = 8) -> bytes:
@@ -246,6 +276,8 @@ HOSTILE_PHOTOS: dict[str, Callable[[], bytes]] = {
     "TIFF photo of 10,000 entries": partial(tiff_photo, 10_000, 0),
     "TIFF photo of 300 entries of 10 MB": partial(tiff_photo, 300, 10_000_000),
     "TIFF of pages without end": partial(looping_directories, 50_000),
+    "TIFF of 200 tiles of 16 megapixels": partial(tiff_of_tiles, 200),
+    "MPO of 16 million pictures": partial(jpeg_of_pictures, 99_000_000),
     "JPEG's index of pictures": partial(jpeg_with_pictures, 5_400),
     "JPEG of 1,000 scans": partial(jpeg_of_scans, 7_000, 7_000, 1_000),
     "JPEG of 12,000 scans": partial(jpeg_of_scans, 7_000, 7_000, 12_000),
@@ -256,6 +288,8 @@ HOSTILE_PHOTOS: dict[str, Callable[[], bytes]] = {
     "PNG with 60 texts of 1 MB": partial(png_of_texts, 60, 1_000_000),
     "PNG of 50 megapixels": partial(png_of_pixels, 7_070, 7_070),
     "PNG of 50 megapixels of 16 bits": partial(png_of_pixels, 7_070, 7_070, 16),
+    "PNG of one long line": partial(png_of_pixels, 3_125_000, 16),
+    "PNG with a long namespace": partial(png_with_names, 100_000, 12_000),
     "PNG that claims 900 megapixels": png_of_many_pixels,
     "GIF of 200 frames of 37 megapixels": partial(gif_of_frames, 8_192, 4_608, 200),
     "GIF of 5,000 frames": partial(gif_of_frames, 3_840, 2_160, 5_000),
