@@ -13,6 +13,7 @@ from simswap.demo.calls.arguments import File, Files, Flag, Number, Text, build_
 from simswap.demo.choices import VideoChoices
 from simswap.demo.consent import check_said
 from simswap.demo.services import videos
+from simswap.demo.services.photos import Person
 from simswap.demo.services.videos import Outcome
 
 DEFAULTS = VideoChoices()
@@ -63,7 +64,7 @@ def swap_video(  # noqa: D417 (progress is no argument of callers)
     choices = replace(
         choices, detect_every=detect_every, match_colour=match_colour, mask_softness=mask_softness
     )
-    yield from _answers(videos.swap_uploads(source or [], target, choices), progress)
+    yield from _answers(videos.swap_uploads(Person(source or []), target, choices), progress)
 
 
 def _answers(

@@ -105,6 +105,11 @@ def theme() -> gr.themes.Base:
     )
 
 
+def read(name: str) -> str:
+    """A template or script of this folder."""
+    return (FOLDER / name).read_text(encoding="utf-8")
+
+
 def heading(title: str, hint: str) -> str:
     """A part of the page and what to do there, as HTML."""
     return f'<div class="heading"><h2>{title}</h2><p>{hint}</p></div>'
@@ -122,8 +127,8 @@ def build_comparison(elem_id: str, hint: str) -> gr.HTML:
     """
     return gr.HTML(
         {},
-        html_template=(FOLDER / "comparison.html").read_text(encoding="utf-8"),
-        js_on_load=(FOLDER / "comparison.js").read_text(encoding="utf-8"),
+        html_template=read("comparison.html"),
+        js_on_load=read("comparison.js"),
         hint=hint,
         elem_id=elem_id,
     )

@@ -24,6 +24,7 @@ from simswap.demo.calls.failures import readable_errors
 from simswap.demo.choices import VideoChoices
 from simswap.demo.services import photos as service
 from simswap.demo.services import video_limits
+from simswap.demo.services.photos import Person
 from simswap.demo.services.uploads import new_folder, uploaded_file
 from simswap.video import progress
 from simswap.video.job import VideoJob
@@ -64,13 +65,15 @@ def look_at(target: str | None) -> VideoInfo:
     return probe_video(uploaded_file(target), video_limits.LIMITS)
 
 
-def preview(sources: list[str], target: str | None, number: int, choices: VideoChoices) -> Preview:
-    """Frame `number` of an uploaded video, swapped as the whole would be."""
+def preview(
+    person: Person | None, target: str | None, number: int, choices: VideoChoices
+) -> Preview:
+    """Frame `number` of an uploaded video, as the whole would be; as it is without a person."""
     info = look_at(target)
     options, model = choices.swap_options(), models.by_name(choices.model).name
     number = min(max(int(number), 0), info.num_frames - 1)
     frame = _frame(info, number)
-    photos = service.read_sources(sources) if sources else []
+    photos = service.read_person(person, model) if person else []
     seconds, folder = info.seconds(number), new_folder()
     before = _write_picture(folder / "before.jpg", frame)
     if not photos:
@@ -82,7 +85,7 @@ def preview(sources: list[str], target: str | None, number: int, choices: VideoC
 
 
 def swap_uploads(
-    sources: list[str], target: str | None, choices: VideoChoices
+    person: Person, target: str | None, choices: VideoChoices
 ) -> Generator[VideoProgress | Outcome, None, None]:
     """Swap an uploaded video: yields how far it has come, some times a second, then the outcome.
 
@@ -91,7 +94,7 @@ def swap_uploads(
     """
     options, video = choices.swap_options(), choices.video_options()
     swapper = models.by_name(choices.model)
-    photos = service.read_sources(sources)
+    photos = service.read_person(person, swapper.name)
     info = look_at(target)
     video_limits.check_length(info, video.start, video.end)
     first, end = trim(info, video.start, video.end)

@@ -17,7 +17,7 @@ from simswap.demo.calls.failures import readable_errors
 from simswap.demo.choices import VideoChoices
 from simswap.demo.look import theme, video
 from simswap.demo.services import video_limits, videos
-from simswap.demo.tabs import shared
+from simswap.demo.tabs import people
 from simswap.demo.tabs.shared import Shared
 from simswap.video.writing import Encoding
 
@@ -56,7 +56,7 @@ SHOW_JS = """
 
 def show_video(
     is_agreed: bool,
-    source: list[dict] | None,
+    tray: dict,
     target: dict | None,
     model: str,
     *settings: object,
@@ -72,7 +72,7 @@ def show_video(
         return theme.message(error.message), 0, 0, no_slider, None, ""
     slider = gr.Slider(value=0, maximum=max(info.num_frames - 1, 1), visible=info.num_frames > 1)
     seconds = round(min(info.duration, video_limits.allowed_seconds()), 3)
-    frame = show_frame(is_agreed, source, target, 0, model, *settings)
+    frame = show_frame(is_agreed, tray, target, 0, model, *settings)
     return video.found(info), 0, seconds, slider, *frame
 
 
@@ -83,7 +83,7 @@ def show_quality(format: str) -> int:
 
 def show_frame(
     is_agreed: bool,
-    source: list[dict] | None,
+    tray: dict,
     target: dict | None,
     number: int,
     model: str,
@@ -92,15 +92,15 @@ def show_frame(
     """A frame before and after (as it is, without consent), and what is in it."""
     if target is None:
         return None, ""
-    sources = shared.paths(source)
+    person = people.chosen_of(tray)
     try:
-        if not consent.is_given(is_agreed, [*sources, target["path"]]):
-            sources = []
+        is_given = consent.is_given(is_agreed, [*person.photos, target["path"]])
     except SimSwapError as error:  # an upload that is not there any more
         return None, theme.message(str(error))
     try:
         with readable_errors():
-            preview = videos.preview(sources, target["path"], number, _choices(model, settings))
+            shown = person if person.photos and is_given else None
+            preview = videos.preview(shown, target["path"], number, _choices(model, settings))
     except gr.Error as error:
         return None, theme.message(error.message)
     shown = {"before": preview.before, "after": preview.after, "faces": []}
@@ -109,21 +109,21 @@ def show_frame(
 
 def swap_on_page(
     is_agreed: bool,
-    source: list[dict] | None,
+    tray: dict,
     target: dict | None,
     model: str,
     *settings: object,
 ) -> Iterator[tuple[object, ...]]:
     """How far it is, then the result, its download, and what happened."""
-    sources, path = shared.paths(source), target and target["path"]
+    person, path = people.chosen_of(tray), target and target["path"]
     choices = _choices(model, settings)
     # The field shows 0 until the page has filled in the video's end, and a click may come before.
     choices = replace(choices, end=choices.end or None)
-    steps = videos.swap_uploads(sources, path, choices)
+    steps = videos.swap_uploads(person, path, choices)
     try:
         with readable_errors(), closing(steps):
-            if sources and path:  # what else is missing comes first
-                consent.check_ticked(is_agreed, [*sources, path])
+            if person.photos and path:  # what else is missing comes first
+                consent.check_ticked(is_agreed, [*person.photos, path])
             for step in steps:
                 if isinstance(step, VideoProgress):
                     yield video.progress(step), KEEP, KEEP, KEEP
@@ -161,7 +161,7 @@ def build(above: Shared) -> None:
     """The tab's components and events; call it inside of its gr.Tab."""
     with gr.Row(equal_height=False):
         with gr.Column(scale=5, elem_classes="half"):
-            source, target, found = _build_inputs()
+            target, found = _build_inputs(above)
             agreed = above.build_consent("video-consent")
             with gr.Row():
                 swap = gr.Button("Swap the video", variant="primary", size="lg", scale=2)
@@ -175,7 +175,8 @@ def build(above: Shared) -> None:
     at_once = {"api_visibility": "private", "queue": False, "show_progress": "hidden"}
     shown = {**private, "concurrency_id": "preview", "trigger_mode": "always_last"}
     faces, start, stop, format, crf, _, colour, softness = settings
-    given = [agreed, source, target, above.model, *settings]
+    tray = above.people.tray
+    given = [agreed, tray, target, above.model, *settings]
     target.change(
         show_video,
         given,
@@ -183,9 +184,9 @@ def build(above: Shared) -> None:
         **shown,
     )
     format.input(show_quality, format, crf, **at_once)
-    framed = [agreed, source, target, slider, above.model, *settings]
+    framed = [agreed, tray, target, slider, above.model, *settings]
     events = (
-        *(source.change, slider.change, agreed.change, above.model.input),
+        *(tray.chosen, slider.change, agreed.change, above.model.input),
         *(faces.input, colour.input, softness.release),
     )
     for changed in events:
@@ -221,10 +222,9 @@ def _join_job(
     cancel.click(js=CANCELLED_JS, cancels=[run], **ended, **in_browser)
 
 
-def _build_inputs() -> tuple[gr.Gallery, gr.File, gr.HTML]:
+def _build_inputs(above: Shared) -> tuple[gr.File, gr.HTML]:
     with gr.Row(elem_classes="inputs"):
-        with gr.Column(min_width=140):
-            source = shared.build_sources("video-source")
+        above.people.build_place()
         with gr.Column(min_width=140):
             gr.HTML(theme.heading("Target", "Into which video?"))
             # Not gr.Video: its editor fetches a program from elsewhere, and takes no GIF.
@@ -237,7 +237,7 @@ def _build_inputs() -> tuple[gr.Gallery, gr.File, gr.HTML]:
             )
             declare(target, "target", File())
             found = theme.build_message()
-    return source, target, found
+    return target, found
 
 
 def _build_settings() -> tuple[gr.components.Component, ...]:

@@ -9,7 +9,6 @@ from __future__ import annotations
 import base64
 import binascii
 import contextlib
-from pathlib import Path
 
 import gradio as gr
 
@@ -23,14 +22,12 @@ from simswap.demo.look import theme
 from simswap.demo.server import webcam_socket
 from simswap.demo.services import live, photos
 from simswap.demo.services.live_sessions import MAX_SESSIONS
-from simswap.demo.tabs import shared
+from simswap.demo.tabs import people
 from simswap.demo.tabs.shared import Shared
 from simswap.media.photos import Photo
 
 CHOICES = [("All faces", "all"), ("Largest face", "largest")]
-LOOK = Path(theme.__file__)
-VIEW_HTML = LOOK.with_name("webcam_view.html").read_text(encoding="utf-8")
-VIEW_JS = LOOK.with_name("webcam_view.js").read_text(encoding="utf-8")
+VIEW_HTML, VIEW_JS = theme.read("webcam_view.html"), theme.read("webcam_view.js")
 STREAM_SECONDS = 300  # of one run of `.stream`; the page then begins another
 DATA_URI = "data:image/jpeg;base64,"
 MAX_URI = 1_000_000  # characters of a frame
@@ -41,7 +38,7 @@ MAX_URI = 1_000_000  # characters of a frame
 
 def begin(
     is_agreed: bool,
-    source: list[dict] | None,
+    tray: dict,
     faces: str,
     model: str,
     view: object,
@@ -51,7 +48,7 @@ def begin(
         with readable_errors():
             consent.check_ticked(is_agreed)
             choices = Choices(faces=faces, model=model)
-            session = live.open_session(_token(view), shared.paths(source), choices)
+            session = live.open_session(_token(view), people.chosen_of(tray), choices)
     except gr.Error as error:
         return {"refused": error.message}
     # A GPU that is lent call by call is lent to Gradio's own calls only.
@@ -61,7 +58,7 @@ def begin(
 
 def change(
     is_agreed: bool,
-    source: list[dict] | None,
+    tray: dict,
     faces: str,
     model: str,
     view: object,
@@ -74,7 +71,8 @@ def change(
     try:
         with readable_errors():
             consent.check_ticked(is_agreed)
-            live.change_session(session, shared.paths(source), Choices(faces=faces, model=model))
+            choices = Choices(faces=faces, model=model)
+            live.change_session(session, people.chosen_of(tray), choices)
     except gr.Error as error:
         return {"refused": error.message}
     return gr.skip()
@@ -119,7 +117,7 @@ def build(above: Shared) -> None:
     """The tab's components and events; call it inside of its gr.Tab."""
     with gr.Row(equal_height=False):
         with gr.Column(scale=4, elem_classes="half"):
-            source = shared.build_sources("webcam-source")
+            above.people.build_place()
             faces = gr.Radio(CHOICES, value="all", label="Faces to swap")
             declare(faces, "faces", Text(default="all"))
             agreed = above.build_consent("webcam-consent")
@@ -138,11 +136,18 @@ def build(above: Shared) -> None:
                 elem_id="snapshot",
             )
     private = {"api_visibility": "private", "show_progress": "hidden"}
-    asked = [agreed, source, faces, above.model, view]
+    tray = above.people.tray
+    asked = [agreed, tray, faces, above.model, view]
     # In turn. A change during the beginning does not know the session's token yet.
     opening = {"preprocess": False, "concurrency_id": "camera", "concurrency_limit": 1}
     begun = view.begin(begin, asked, view, **opening, **private)
-    changes = (begun.success, source.change, faces.input, agreed.change, above.model.input)
+    changes = (
+        begun.success,
+        tray.chosen,
+        faces.input,
+        agreed.change,
+        above.model.input,
+    )
     last = {"trigger_mode": "always_last"}
     changed = [event(change, asked, view, **last, **opening, **private) for event in changes]
     for asks in (begun, *changed):

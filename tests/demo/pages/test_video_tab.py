@@ -59,7 +59,7 @@ def swap_button(page):
 
 
 def fill_in(page, clip: Path) -> None:
-    upload(page, "video-source", EXAMPLES / "grace_hopper.jpg")
+    upload(page, "source", EXAMPLES / "grace_hopper.jpg")
     upload(page, "video-target", clip)
     page.get_by_text("At 0.00 s: 1 of 1 face swapped.").wait_for()
 
@@ -162,7 +162,7 @@ def test_closing_the_page_stops_the_work(browser, demo_url, long_face_clip, demo
 
 def test_without_consent_nothing_is_swapped(page, face_clip):
     consent_box(page).uncheck()
-    upload(page, "video-source", EXAMPLES / "grace_hopper.jpg")
+    upload(page, "source", EXAMPLES / "grace_hopper.jpg")
     upload(page, "video-target", face_clip)
     expect(page.get_by_text("At 0.00 s: as it is.")).to_be_visible(timeout=PATIENCE)
     swap_button(page).click()

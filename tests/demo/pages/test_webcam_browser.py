@@ -41,8 +41,8 @@ def open_tab(browser, url: str, before=lambda page: None):
 
 def start(page, source: str | None = "grace_hopper.jpg"):
     if source:
-        upload(page, "webcam-source", EXAMPLES / source)
-        page.locator("#webcam-source img").first.wait_for()
+        upload(page, "source", EXAMPLES / source)
+        page.locator("#source img").first.wait_for()
     button(page, "Start camera").click()
 
 
@@ -128,7 +128,7 @@ def test_another_source_photo_changes_the_live_face(browser, demo_url):
     start(page)
     wait_for_pictures(page)
     first = page.evaluate(FACE_JS)
-    upload(page, "webcam-source", EXAMPLES / "astronaut.jpg")
+    upload(page, "source", EXAMPLES / "astronaut.jpg")
     page.wait_for_function(
         f"(first) => {{ const now = ({FACE_JS})(); const off = (value, i) => "
         "Math.abs(value - first[i]); return now.map(off).reduce((a, b) => a + b) "
@@ -143,7 +143,7 @@ def test_a_source_photo_that_is_taken_away_ends_the_show(browser, demo_url):
     page = open_tab(browser, demo_url)
     start(page)
     wait_for_pictures(page)
-    page.locator("#webcam-source").get_by_role("button", name="Clear").click()
+    page.locator("#source").get_by_role("button", name="Clear").click()
     expect(page.locator(".camera-message")).to_contain_text("no source photo", timeout=PATIENCE)
     expect(page.locator(".camera-on")).to_have_count(0)
     page.close()
