@@ -27,7 +27,7 @@ from simswap import (
 from simswap.demo import models
 from simswap.demo.calls.failures import readable_errors, thrifty
 from simswap.demo.choices import Choices
-from simswap.demo.services.uploads import new_folder, read_upload, uploaded_file
+from simswap.demo.services.uploads import new_folder, read_upload, result_name, uploaded_file
 from simswap.demo.services.video_limits import LOOK_SECONDS, VERIFY_LIMITS
 from simswap.media.decoding import MIN_SIDE
 from simswap.media.photos import Photo, write_photo
@@ -185,7 +185,8 @@ def _inside(face: Face, image: np.ndarray) -> tuple[slice, slice]:
 
 def _shares(result: SwapResult) -> list[list[float]]:
     height, width = result.image.shape[:2]
-    boxes = [result.faces[number].box for number in result.swapped]
+    in_order = [number for number in left_to_right(result.faces) if number in result.swapped]
+    boxes = [result.faces[number].box for number in in_order]
     return [(box / (width, height, width, height)).round(4).tolist() for box in boxes]
 
 
@@ -240,7 +241,7 @@ def write_result(
 
     Returns its path, and notices.
     """
-    path = new_folder() / f"simswap{suffix}"
+    path = new_folder() / result_name(like.path, suffix)
     notices = write_photo(path, image, like=like, model=model)
     return str(path), notices
 

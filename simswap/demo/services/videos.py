@@ -25,7 +25,7 @@ from simswap.demo.choices import VideoChoices
 from simswap.demo.services import photos as service
 from simswap.demo.services import video_limits
 from simswap.demo.services.photos import Person
-from simswap.demo.services.uploads import new_folder, uploaded_file
+from simswap.demo.services.uploads import new_folder, result_name, uploaded_file
 from simswap.video import progress
 from simswap.video.job import VideoJob
 from simswap.video.source.info import VideoInfo, probe_video, trim
@@ -104,7 +104,7 @@ def swap_uploads(
     del samples
     read_notices = [notice for photo in photos for notice in photo.notices]
     with _job_folder() as folder:
-        output = folder / f"simswap.{choices.format}"
+        output = folder / result_name(info.path, f".{choices.format}")
         job = VideoJob.plan(swapper, info.path, output, identity, options, video)
 
         def make_segment(number: int) -> Iterator[tuple[int, np.ndarray]]:
