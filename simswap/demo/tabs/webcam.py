@@ -123,7 +123,7 @@ def build(above: Shared) -> None:
             agreed = above.build_consent("webcam-consent")
             gr.HTML(theme.message(*theme.WEBCAM_HINTS), elem_classes="message")
         with gr.Column(scale=6, elem_classes="half"):
-            gr.HTML(theme.heading("Camera", "You see yourself as in a mirror."))
+            gr.HTML(theme.heading("Camera", "You, live, with the new face."))
             view = gr.HTML({}, html_template=VIEW_HTML, js_on_load=VIEW_JS, elem_id="webcam")
             sent = {"token": Text(), "number": Number(), "frame": Text(max_length=MAX_URI)}
             declare(view, "view", Parts(parts=sent))
