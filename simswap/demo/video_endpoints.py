@@ -22,6 +22,7 @@ from simswap.demo.calls.arguments import (
 from simswap.demo.choices import VideoChoices
 from simswap.demo.consent import check_said
 from simswap.demo.services import videos
+from simswap.demo.services.photos import Person
 from simswap.demo.services.videos import Outcome
 from simswap.video.writing import FORMATS
 
@@ -75,7 +76,7 @@ def swap_video(  # noqa: D417 (progress is no argument of callers)
     choices = VideoChoices(faces=faces, start=start, end=end, format=format, crf=crf, model=model)
     looks = {"likeness": likeness, "match_colour": match_colour, "mask_softness": mask_softness}
     choices = replace(choices, detect_every=detect_every, **looks)
-    yield from _answers(videos.swap_uploads(source or [], target, choices), progress)
+    yield from _answers(videos.swap_uploads(Person(source or []), target, choices), progress)
 
 
 def _answers(

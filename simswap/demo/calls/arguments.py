@@ -192,6 +192,22 @@ class Numbers(Argument):
         return [Number(default=0).checked(name, number) for number in value]
 
 
+@dataclass(frozen=True, kw_only=True)
+class ListOf(Argument):
+    """A list of up to `most` values; item: what each is."""
+
+    item: Argument
+    most: int
+
+    def _component(self) -> Component:
+        return gr.JSON(label=self.label)
+
+    def _read(self, name: str, value: object) -> list[object]:
+        if not isinstance(value, list) or len(value) > self.most or None in value:
+            raise OptionError(f"{name} is no list of up to {self.most} values.")
+        return [self.item.checked(name, one) for one in value]
+
+
 @dataclass(frozen=True)
 class Parts(Argument):
     """An object of the page's own scripts.
