@@ -129,7 +129,7 @@ def build() -> None:
             "mask_softness": Number("Softness of the edge", DEFAULTS.mask_softness),
             "consent": Flag("I have the right to use these faces", False),
             "model": Choice("Model", DEFAULTS.model, choices=tuple(models.names())),
-            "likeness": Number("Likeness", DEFAULTS.likeness),
+            "likeness": Number("Likeness", DEFAULTS.likeness, is_new=True),
         },
         [gr.File(label="Result"), gr.JSON(label="Summary")],
         concurrency_id="video",

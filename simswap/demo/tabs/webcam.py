@@ -46,7 +46,8 @@ def begin(
     request: gr.Request,
 ) -> dict[str, object]:
     """Open the page's session, in place of its last; the view then asks for the camera."""
-    address = visitor_of(request.request.scope).address
+    # A call from this process comes from nowhere.
+    address = visitor_of(request.request.scope).address if request.request else ""
     try:
         with readable_errors():
             consent.check_ticked(is_agreed)

@@ -39,7 +39,7 @@ def stored(folder: Path) -> int:
 
 def swapped(url: str, visitor: str, photo: dict) -> str:
     """The events that answer a swap."""
-    path, rest = "/gradio_api/call/swap_image", ["all", "png", True, 0.08, True, None, 1]
+    path, rest = "/gradio_api/call/swap_image", ["all", "png", True, 0.08, True, None]
     body = json.dumps({"data": [[photo], photo, *rest]}).encode()
     _, job = ask(url, "POST", path, body, {**JSON, "X-Forwarded-For": visitor})
     return ask(url, "GET", f"{path}/{json.loads(job)['event_id']}")[1].decode()
