@@ -127,7 +127,12 @@ def heading(title: str, hint: str) -> str:
 
 def build_message(said: str = "") -> gr.HTML:
     """A line for the visitor, empty at first or not, which screen readers say when it comes."""
-    return gr.HTML(said, elem_classes="message", js_on_load=LIVE_REGION_JS)
+    return gr.HTML(
+        said,
+        html_template="${value ?? ''}",  # on a busy page Gradio may have no value yet
+        elem_classes="message",
+        js_on_load=LIVE_REGION_JS,
+    )
 
 
 def build_comparison(elem_id: str, hint: str) -> gr.HTML:
