@@ -20,6 +20,7 @@ from simswap import Face, OptionError, SigningError, SwapOptions, SwapResult
 from simswap.demo import models
 from simswap.demo.calls.failures import readable_errors, thrifty
 from simswap.demo.choices import Choices
+from simswap.demo.services.cancelling import is_cancelled, stop_if_cancelled
 from simswap.demo.services.uploads import new_folder, read_upload, uploaded_file
 from simswap.demo.services.video_limits import LOOK_SECONDS, VERIFY_LIMITS
 from simswap.media.decoding import MIN_SIDE
@@ -39,6 +40,7 @@ SUFFIXES = {"png": ".png", "jpeg": ".jpg"}
 @readable_errors()
 def find_faces(image: np.ndarray, min_score: float, model: str | None) -> list[Face]:
     """Faces of a photo ([H, W, 3] uint8 RGB) as a model's detector sees them, largest first."""
+    stop_if_cancelled()
     return models.by_name(model).detect(image, min_score)
 
 
@@ -59,6 +61,7 @@ def swap_faces(
     started = time.perf_counter()
     swapper = models.by_name(model)
     identity = swapper.identity_of(sources)
+    stop_if_cancelled()
     result = swapper.swap_image(target, identity, options)
     summary = {
         "num_faces": len(result.faces),
@@ -95,6 +98,7 @@ def swap_and_locate(
     images = [photo.image for photo in photos]
     if source_face is not None:
         images[0] = _without_others(images[0], source_face, model)
+    stop_if_cancelled()
     result, summary = swap_faces(images, target_photo.image, options, model)
     del images
     target_photo = replace(target_photo, image=result.image)  # lets go of the photo's own pixels
@@ -168,6 +172,7 @@ def write_result(
 
     Returns its path, and notices.
     """
+    stop_if_cancelled()
     path = new_folder() / f"simswap{suffix}"
     notices = write_photo(path, image, like=like, model=model)
     return str(path), notices
@@ -177,6 +182,7 @@ def write_result(
 def verify_upload(path: str | None) -> Report:
     """What an uploaded photo's or video's signature and marks say."""
     file = uploaded_file(path)
+    stop_if_cancelled()
     return look_at_pixels(verify(file, VERIFY_LIMITS), file)
 
 
@@ -191,7 +197,7 @@ def look_at_pixels(report: Report, file: Path) -> Report:
         models.by_name(None),
         models.names(),
         VERIFY_LIMITS,
-        is_over=lambda: clock() > deadline,
+        is_over=lambda: is_cancelled() or clock() > deadline,
     )
 
 
