@@ -12,7 +12,10 @@ from contextvars import ContextVar
 from threading import Event
 from typing import Any, TypeVar
 
+from gradio import routes, utils
+
 Result = TypeVar("Result")
+ANSWER_SECONDS = 4.0  # in which who cancels is answered; Gradio's client waits for five
 
 # Of the call at work, also in its threads: set once it is cancelled.
 _cancelled: ContextVar[Event | None] = ContextVar("cancelled", default=None)
@@ -49,3 +52,15 @@ def stop_if_cancelled() -> None:
     """Raise CancelledError if the call at work is cancelled; between two steps of long work."""
     if is_cancelled():
         raise asyncio.CancelledError
+
+
+def answer_soon() -> None:
+    """Have Gradio's route answer who cancels a call, although its thread may work on for long."""
+    routes.cancel_tasks = _cancel_tasks
+
+
+async def _cancel_tasks(names: set[str]) -> list[str]:
+    """As Gradio's, which waits for all that it cancels."""
+    cancelling = asyncio.create_task(utils.cancel_tasks(names))
+    await asyncio.wait([cancelling], timeout=ANSWER_SECONDS)
+    return cancelling.result() if cancelling.done() else []

@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator
 import gradio as gr
 import httpx
 import pytest
+from gradio import routes
 
 from simswap import SimSwapError
 from simswap.demo.calls.page import Page
@@ -126,8 +127,11 @@ def test_a_call_that_nobody_cancels_does_not_stop():
 
 
 @pytest.fixture
-def url(work) -> Iterator[str]:
+def url(work, monkeypatch) -> Iterator[str]:
     """The address of a page in which a button does the work, one at a time."""
+    monkeypatch.setattr(routes, "cancel_tasks", routes.cancel_tasks)  # which is put back
+    monkeypatch.setattr(cancelling, "ANSWER_SECONDS", 0.1)
+    cancelling.answer_soon()
     with Page() as page:
         gr.Button().click(work.step, api_name="work")
     _, url, _ = page.queue().launch(prevent_thread_lock=True, quiet=True)
@@ -137,23 +141,17 @@ def url(work) -> Iterator[str]:
 
 
 def test_the_next_one_in_its_lane_begins_when_its_thread_has_ended(work, url):
-    def join(session: str) -> str:
-        call = {"data": [], "fn_index": 0, "session_hash": session}
-        return httpx.post(f"{url}gradio_api/queue/join", json=call).json()["event_id"]
+    def ask(path: str, session: str, **more: object) -> dict:
+        call = {"fn_index": 0, "session_hash": session, **more}
+        return httpx.post(f"{url}gradio_api/{path}", json=call, timeout=LONG).json()
 
-    def cancel(event: str, session: str) -> None:
-        call = {"event_id": event, "session_hash": session, "fn_index": 0}
-        httpx.post(f"{url}gradio_api/cancel", json=call, timeout=LONG)
-
-    first = join("one")
+    first = ask("queue/join", "one", data=[])
     assert work.has_begun.wait(LONG)
-    cancels = threading.Thread(target=cancel, args=(first, "one"))
-    cancels.start()
-    join("two")
+    assert ask("cancel", "one", **first) == {"success": True}  # while the thread works on
+    ask("queue/join", "two", data=[])
     time.sleep(0.3)  # in which the next would begin
     assert work.most_at_once == 1
     work.may_end.set()
-    cancels.join()
     until = time.monotonic() + LONG
     while work.num_done < 2 and time.monotonic() < until:
         time.sleep(0.01)

@@ -11,10 +11,12 @@ import secrets
 import threading
 import time
 from collections.abc import Callable
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from functools import partial
+from io import BytesIO
 
-from websockets.exceptions import ConnectionClosed
+from PIL import Image
+from websockets.exceptions import ConnectionClosed, WebSocketException
 from websockets.sync.client import connect
 
 from tests.support.demo.demo_calls import EXAMPLES, ask, multipart, swap_image, upload
@@ -149,6 +151,42 @@ def many_jobs(url: str, count: int) -> str:
     return "all answered"
 
 
+def cancelled_jobs(url: str, count: int, seconds: float) -> str:
+    """Attacks one at a time: calls of large photos, each cancelled, and the next one begun."""
+    buffer = BytesIO()
+    Image.new("RGB", (7000, 7000), (120, 90, 60)).save(buffer, "JPEG")
+    photo = upload(url, "large.jpg", buffer.getvalue())
+    config = json.loads(ask(f"{url}/config")[1])
+    functions = {one["api_name"]: one["id"] for one in config["dependencies"]}
+    data = [[photo] * 8, photo, "all", "png", True, 0.08, True, None, 1]
+    for _ in range(count):
+        page = {"fn_index": functions["swap_image"], "session_hash": secrets.token_hex(8)}
+        body = json.dumps({"data": data, **page}).encode()
+        event = json.loads(ask(f"{url}{PREFIX}/queue/join", body)[1])
+        time.sleep(seconds)
+        ask(f"{url}{PREFIX}/cancel", json.dumps({**event, **page}).encode())
+    return "all cancelled"
+
+
+def pings(url: str, count: int, seconds: float) -> str:
+    """Attacks the event loop: sockets on which nothing comes but pings, opened again and again."""
+    until, numbers = time.monotonic() + seconds, []
+
+    def flood() -> None:
+        while time.monotonic() < until:
+            with suppress(OSError, WebSocketException), _camera(url) as socket:
+                while time.monotonic() < until:
+                    socket.socket.sendall(b"\x89\x80\0\0\0\0" * 10_000)
+                    numbers.append(10_000)
+
+    threads = [threading.Thread(target=flood) for _ in range(count)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    return f"{sum(numbers)} pings sent"
+
+
 def large_socket_messages(url: str, count: int, num_bytes: int) -> str:
     """Attacks the camera's socket: large first messages in place of a token."""
     with ExitStack() as stack:
@@ -257,6 +295,8 @@ HOSTILE_REQUESTS: dict[str, Callable[[str], str]] = {
     "data: address of 90 MB": partial(data_address, num_bytes=90 * MB),
     "10,000 sources": partial(many_sources, count=10_000),
     "40 jobs of one visitor": partial(many_jobs, count=40),
+    "six cancelled calls": partial(cancelled_jobs, count=6, seconds=2.0),
+    "pings by four sockets": partial(pings, count=4, seconds=10.0),
     "40 first messages of 15 MB by socket": partial(
         large_socket_messages, count=40, num_bytes=15 * MB
     ),
