@@ -30,7 +30,7 @@ from simswap.demo.look import theme as look
 from simswap.demo.process import quiet_log
 from simswap.demo.server import door, timed_connections, upload_limits, webcam_socket
 from simswap.demo.server.visitors import Proxies
-from simswap.demo.services import cancelling, live, photos
+from simswap.demo.services import about, cancelling, live
 from simswap.demo.tabs import image, shared, verify, video, webcam
 from simswap.media.photos import MAX_FILE_BYTES
 
@@ -52,10 +52,11 @@ def build_page() -> Page:
             above = shared.build()
         with gr.Tabs():
             for name, tab in TABS.items():
-                with gr.Tab(name):
+                with gr.Tab(name) as opened:
                     tab.build(above)
+                above.people.show_in(opened)
         above.join_consents(page)
-        gr.HTML(look.fine_print(photos.machine(), models.names(), photos.signing()))
+        gr.HTML(look.fine_print(about.machine(), models.names(), about.signing()))
         with gr.Row(visible=False):
             for endpoints in ENDPOINTS:
                 endpoints.build()

@@ -106,7 +106,7 @@ def build() -> None:
             "mask_softness": Number("Softness of the edge", DEFAULTS.mask_softness),
             "consent": Flag("I have the right to use these faces", False),
             "model": model,
-            "likeness": Number("Likeness", DEFAULTS.likeness),
+            "likeness": Number("Likeness", DEFAULTS.likeness, is_new=True),
         },
         [gr.Image(label="Result"), summary],
         concurrency_id="swap",

@@ -22,6 +22,7 @@ from simswap.demo.calls.arguments import (
 from simswap.demo.choices import VideoChoices
 from simswap.demo.consent import check_said
 from simswap.demo.services import videos
+from simswap.demo.services.photos import Person
 from simswap.demo.services.videos import Outcome
 from simswap.video.writing import FORMATS
 
@@ -75,7 +76,7 @@ def swap_video(  # noqa: D417 (progress is no argument of callers)
     choices = VideoChoices(faces=faces, start=start, end=end, format=format, crf=crf, model=model)
     looks = {"likeness": likeness, "match_colour": match_colour, "mask_softness": mask_softness}
     choices = replace(choices, detect_every=detect_every, **looks)
-    yield from _answers(videos.swap_uploads(source or [], target, choices), progress)
+    yield from _answers(videos.swap_uploads(Person(source or []), target, choices), progress)
 
 
 def _answers(
@@ -128,7 +129,7 @@ def build() -> None:
             "mask_softness": Number("Softness of the edge", DEFAULTS.mask_softness),
             "consent": Flag("I have the right to use these faces", False),
             "model": Choice("Model", DEFAULTS.model, choices=tuple(models.names())),
-            "likeness": Number("Likeness", DEFAULTS.likeness),
+            "likeness": Number("Likeness", DEFAULTS.likeness, is_new=True),
         },
         [gr.File(label="Result"), gr.JSON(label="Summary")],
         concurrency_id="video",

@@ -170,10 +170,11 @@ class SegmentWriter:
         context = stream.codec_context
         context.sample_aspect_ratio = info.sample_aspect
         context.thread_count = _THREADS
-        context.color_range = info.colour.range
-        context.colorspace = info.colour.space
-        context.color_primaries = info.colour.primaries
-        context.color_trc = info.colour.transfer
+        colour = info.colour.as_written
+        context.color_range = colour.range
+        context.colorspace = colour.space
+        context.color_primaries = colour.primaries
+        context.color_trc = colour.transfer
         return stream
 
 

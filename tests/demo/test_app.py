@@ -72,6 +72,7 @@ def test_endpoints_and_their_parameters_are_these(client: Client):
             "mask_softness": SwapOptions().mask_softness,
             "consent": False,
             "model": None,
+            "likeness": 1.0,
         },
         "/swap_video": {
             "source": None,
@@ -86,6 +87,7 @@ def test_endpoints_and_their_parameters_are_these(client: Client):
             "mask_softness": SwapOptions().mask_softness,
             "consent": False,
             "model": None,
+            "likeness": 1.0,
         },
         "/detect_faces": {"photo": None, "min_score": 0.7, "model": None},
         "/verify": {"file": None},

@@ -45,7 +45,7 @@ def swap(client: Client, face_clip: Path) -> tuple[Job, list]:
 def files_of_jobs(demo_folder: Path) -> list[Path]:
     """What running jobs have written, and results."""
     folders = (demo_folder / "uploads").rglob("*.job")
-    results = (demo_folder / "uploads").rglob("simswap.mp4")
+    results = (demo_folder / "uploads").rglob("*-simswap.mp4")
     return [*folders, *results]
 
 

@@ -59,8 +59,8 @@ def measure(page, url: str, *, with_socket: bool, seconds: float) -> dict[str, o
     loaded = time.perf_counter() - started
     consent_box(page).check()
     page.get_by_role("tab", name="Webcam").click()
-    upload(page, "webcam-source", EXAMPLES / "grace_hopper.jpg")
-    page.locator("#webcam-source img").first.wait_for()
+    upload(page, "source", EXAMPLES / "grace_hopper.jpg")
+    page.locator("#source img").first.wait_for()
     page.get_by_role("button", name="Start camera").click()
     page.locator(".camera-on").wait_for(timeout=60_000)
     time.sleep(WARM_UP_SECONDS)

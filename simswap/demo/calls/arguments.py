@@ -35,11 +35,13 @@ HOW_TO_UPLOAD = (
 class Argument(ABC):
     """One argument. default: of a caller that does not name it. label: for people.
 
+    is_new: it came when the endpoint was in use, so callers that list values may end before it.
     Null is taken where the default is None, or where it means that there is no file yet.
     """
 
     label: str = ""
     default: object = None
+    is_new: bool = field(default=False, kw_only=True)
 
     @abstractmethod
     def _component(self) -> Component:
@@ -197,6 +199,22 @@ class Numbers(Argument):
         return [Number(default=0).checked(name, number) for number in value]
 
 
+@dataclass(frozen=True, kw_only=True)
+class ListOf(Argument):
+    """A list of up to `most` values; item: what each is."""
+
+    item: Argument
+    most: int
+
+    def _component(self) -> Component:
+        return gr.JSON(label=self.label)
+
+    def _read(self, name: str, value: object) -> list[object]:
+        if not isinstance(value, list) or len(value) > self.most or None in value:
+            raise OptionError(f"{name} is no list of up to {self.most} values.")
+        return [self.item.checked(name, one) for one in value]
+
+
 @dataclass(frozen=True)
 class Parts(Argument):
     """An object of the page's own scripts.
@@ -266,6 +284,9 @@ def checked(function: BlockFunction, inputs: list[object]) -> list[object]:
     Raises a SimSwapError that names what is wrong.
     """
     declared = [getattr(component, "declared", None) for component in function.inputs]
+    left_out = declared[len(inputs) :]
+    if function.api_visibility == "public" and all(entry[1].is_new for entry in left_out):
+        inputs = [*inputs, *(argument.default for _, argument in left_out)]
     if function.api_visibility == "public" and len(inputs) != len(declared):
         names = ", ".join(name for name, _ in declared)
         raise OptionError(

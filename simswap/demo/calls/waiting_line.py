@@ -8,6 +8,7 @@ from contextlib import suppress
 from functools import wraps
 from typing import Any
 
+from gradio.context import LocalContext
 from gradio.data_classes import PredictBodyInternal
 from gradio.queueing import Event, Queue
 from gradio.utils import LRUCache
@@ -105,6 +106,18 @@ def _reset_once(queue: Queue) -> None:
             await reset(event_id)
 
     queue.reset_iterators = reset_if_there
+
+
+def place(lane: str, session: str | None) -> int | None:
+    """How many jobs of a lane come before the one that a page waits for; None if it does not wait.
+
+    Those at work count. Somebody who comes later may go first: addresses take turns.
+    """
+    line = LocalContext.blocks.get()._queue.event_queue_per_concurrency_id.get(lane)
+    sessions = [event.session_hash for event in line.queue] if line else []
+    if session not in sessions:
+        return None
+    return line.current_concurrency + sessions.index(session)
 
 
 class KnownSessions:

@@ -102,7 +102,22 @@ def theme() -> gr.themes.Base:
         button_primary_background_fill_hover_dark="*primary_800",
         button_primary_text_color="white",
         button_large_text_weight="600",
+        # What can be filled in or chosen has an edge that is seen (3:1).
+        button_border_width="1px",
+        button_secondary_border_color="var(--control)",
+        button_secondary_border_color_dark="var(--control)",
+        input_border_width="1px",
+        input_border_color="var(--control)",
+        input_border_color_dark="var(--control)",
+        checkbox_label_border_width="1px",
+        checkbox_label_border_color="var(--control)",
+        checkbox_label_border_color_dark="var(--control)",
     )
+
+
+def read(name: str) -> str:
+    """A template or script of this folder."""
+    return (FOLDER / name).read_text(encoding="utf-8")
 
 
 def heading(title: str, hint: str) -> str:
@@ -110,9 +125,14 @@ def heading(title: str, hint: str) -> str:
     return f'<div class="heading"><h2>{title}</h2><p>{hint}</p></div>'
 
 
-def build_message() -> gr.HTML:
-    """A line for the visitor, empty as yet, which screen readers say when it comes."""
-    return gr.HTML(elem_classes="message", js_on_load=LIVE_REGION_JS)
+def build_message(said: str = "") -> gr.HTML:
+    """A line for the visitor, empty at first or not, which screen readers say when it comes."""
+    return gr.HTML(
+        said,
+        html_template="${value ?? ''}",  # on a busy page Gradio may have no value yet
+        elem_classes="message",
+        js_on_load=LIVE_REGION_JS,
+    )
 
 
 def build_comparison(elem_id: str, hint: str) -> gr.HTML:
@@ -122,8 +142,8 @@ def build_comparison(elem_id: str, hint: str) -> gr.HTML:
     """
     return gr.HTML(
         {},
-        html_template=(FOLDER / "comparison.html").read_text(encoding="utf-8"),
-        js_on_load=(FOLDER / "comparison.js").read_text(encoding="utf-8"),
+        html_template=read("comparison.html"),
+        js_on_load=read("comparison.js"),
         hint=hint,
         elem_id=elem_id,
     )

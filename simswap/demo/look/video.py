@@ -7,9 +7,11 @@ import html
 from PIL import Image
 
 from simswap import VideoProgress, VideoReport
+from simswap.demo.calls.arguments import UPLOADED
 from simswap.demo.look import pictures, theme
 from simswap.demo.services import video_limits
 from simswap.demo.services.videos import Preview
+from simswap.media.photos import MAX_FILE_BYTES
 from simswap.video.source.info import VideoInfo
 from simswap.video.words import clock, told
 
@@ -23,10 +25,38 @@ PROGRESS = """
 </div>
 """
 
+# value: { film, poster } as uploads, or {} for none.
+FILM_HTML = """${value.film ? `
+<video src="${value.film.url}" poster="${value.poster?.url ?? ""}" aria-label="The target video"
+  controls playsinline preload="metadata"></video>` : ""}"""
 
-def waiting() -> str:
-    """What is shown from the click until work begins."""
-    return PROGRESS.format(picture="", total=1, done=0, line="Waiting for its turn...")
+
+def allowed() -> str:
+    """What is taken, for who has given no video yet."""
+    seconds, megabytes = video_limits.allowed_seconds(), MAX_FILE_BYTES // 1_000_000
+    return theme.message(f"Up to {megabytes} MB, of which {seconds:g} s are swapped at a time.")
+
+
+def film(path: str, poster: str | None) -> dict[str, object]:
+    """The video itself, for FILM_HTML; poster: a picture for browsers that do not play it."""
+    files = {"film": path, "poster": poster}
+    return {name: {"path": file, "meta": UPLOADED} for name, file in files.items() if file}
+
+
+def part(info: VideoInfo, first: int, stop: int) -> str:
+    """Which frames will be swapped: from `first` up to `stop`, which is not."""
+    number, seconds = stop - first, (info.seconds(first), info.seconds(stop))
+    if number == info.num_frames:
+        return theme.message("The whole video will be swapped.")
+    frames = f"{number} of {info.num_frames} frames will be swapped"
+    return theme.message(f"{frames}: from {seconds[0]:.2f} to {seconds[1]:.2f} s.")
+
+
+def waiting(num_before: int = 0) -> str:
+    """What is shown from the click until work begins; num_before: videos that come first."""
+    videos = "1 video is" if num_before == 1 else f"{num_before} videos are"
+    line = f"Waiting: {videos} before yours." if num_before else "Waiting for its turn..."
+    return PROGRESS.format(picture="", total=1, done=0, line=line)
 
 
 def progress(step: VideoProgress) -> str:

@@ -17,6 +17,7 @@ const video = part(".camera-source");
 const shown = part(".camera-shown");
 const message = part(".camera-message");
 const button = (name) => part(`[data-do="${name}"]`);
+const cameras = part(".camera-choice select");
 const captured = document.createElement("canvas");
 
 let state = "off"; // "off", "opening" (session and camera are on their way) or "on"
@@ -51,7 +52,13 @@ element.addEventListener("click", (event) => {
   if (name === "start") start();
   if (name === "stop") stop("");
   if (name === "snapshot") trigger("snapshot");
+  if (name === "mirror") mirror(button("mirror").getAttribute("aria-pressed") === "false");
+  if (name === "full") {
+    if (document.fullscreenElement) document.exitFullscreen();
+    else part(".camera").requestFullscreen?.();
+  }
 });
+cameras.addEventListener("change", () => switchTo(cameras.value));
 watch("value", () => {
   const value = props.value || {};
   if (value.refused) stop(value.refused);
@@ -75,29 +82,64 @@ async function opened(value) {
   const mine = run;
   session = value;
   say("Waiting for the camera. Your browser may ask you to allow it.");
-  let stream;
-  try {
-    if (!navigator.mediaDevices?.getUserMedia) throw new Error(NO_CAMERA_API);
-    const wanted = { width: { ideal: 640 }, height: { ideal: 480 }, facingMode: "user" };
-    stream = await navigator.mediaDevices.getUserMedia({ video: wanted, audio: false });
-  } catch (error) {
-    if (mine === run) stop(CAMERA_PROBLEMS[error.name] || error.message);
-    return;
-  }
-  if (mine !== run || state !== "opening") {
-    release(stream);
-    return;
-  }
-  camera = stream;
-  camera.getVideoTracks()[0].addEventListener("ended", () => {
-    if (mine === run) stop("The camera was disconnected or switched off.");
-  });
-  video.srcObject = camera;
-  await video.play();
-  if (mine !== run) return;
+  if (!(await film(mine, cameras.value)) || state !== "opening") return;
   set("on", "Waiting for the first swapped picture…");
   connect(mine);
   noticeFrames(mine);
+  offerCameras(mine);
+}
+
+// Takes pictures from a camera, by its id, or from the one that faces the visitor.
+async function film(mine, id) {
+  let stream;
+  try {
+    if (!navigator.mediaDevices?.getUserMedia) throw new Error(NO_CAMERA_API);
+    const which = id ? { deviceId: { exact: id } } : { facingMode: "user" };
+    const wanted = { width: { ideal: 640 }, height: { ideal: 480 }, ...which };
+    stream = await navigator.mediaDevices.getUserMedia({ video: wanted, audio: false });
+  } catch (error) {
+    if (mine === run) stop(CAMERA_PROBLEMS[error.name] || error.message);
+    return false;
+  }
+  if (mine !== run) {
+    release(stream);
+    return false;
+  }
+  camera = stream;
+  const [track] = camera.getVideoTracks();
+  track.addEventListener("ended", () => {
+    if (mine === run) stop("The camera was disconnected or switched off.");
+  });
+  if (track.getSettings().facingMode === "environment") mirror(false);
+  video.srcObject = camera;
+  await video.play();
+  return mine === run;
+}
+
+// Browsers tell the cameras' names once one may be used.
+async function offerCameras(mine) {
+  const devices = await navigator.mediaDevices.enumerateDevices();
+  if (mine !== run) return;
+  const found = devices.filter((device) => device.kind === "videoinput");
+  const inUse = camera.getVideoTracks()[0].getSettings().deviceId;
+  cameras.replaceChildren(
+    ...found.map(
+      ({ deviceId, label }, place) =>
+        new Option(label || `Camera ${place + 1}`, deviceId, false, deviceId === inUse),
+    ),
+  );
+  part(".camera-choice").hidden = found.length < 2;
+}
+
+function switchTo(id) {
+  if (state !== "on") return; // it is taken at the next start
+  release(camera); // many phones give one at a time
+  film(run, id);
+}
+
+function mirror(is) {
+  button("mirror").setAttribute("aria-pressed", String(is));
+  part(".camera").classList.toggle("unmirrored", !is);
 }
 
 function connect(mine) {

@@ -15,37 +15,38 @@ from simswap.demo.calls.failures import readable_errors
 from simswap.demo.choices import Choices
 from simswap.demo.services import photos as service
 from simswap.demo.services.live_sessions import LiveSession, LiveSessions, SwapStream
+from simswap.demo.services.photos import Person
 
 IS_GPU_LENT = Config.zero_gpu
 
 sessions = LiveSessions()
 
 
-def open_session(last: object, sources: list[str], choices: Choices, address: str) -> LiveSession:
-    """Give a page a session of its own with the person that its uploaded photos show.
+def open_session(last: object, person: Person, choices: Choices, address: str) -> LiveSession:
+    """Give a page a session of its own with this person.
 
     last: the token of the page's last session, which then ends; address: the visitor's.
     Raises OptionError if there is no place for it.
     """
-    session = LiveSession(*_way_to_swap(sources, choices))
-    session.made_of = (sources, choices)
+    session = LiveSession(*_way_to_swap(person, choices))
+    session.made_of = (person, choices)
     with suppress(OptionError):
         sessions.end(sessions.shown(last))
     sessions.open(session, address)
     return session
 
 
-def change_session(session: LiveSession, sources: list[str], choices: Choices) -> None:
+def change_session(session: LiveSession, person: Person, choices: Choices) -> None:
     """Let a session, which keeps its token, go on as a new one would begin."""
-    if (sources, choices) != session.made_of:
-        session.change(*_way_to_swap(sources, choices))
-        session.made_of = (sources, choices)
+    if (person, choices) != session.made_of:
+        session.change(*_way_to_swap(person, choices))
+        session.made_of = (person, choices)
 
 
-def _way_to_swap(sources: list[str], choices: Choices) -> tuple[SwapStream, str]:
+def _way_to_swap(person: Person, choices: Choices) -> tuple[SwapStream, str]:
     """What turns frames into results, and the name of the model that does it."""
     options, swapper = choices.swap_options(), models.by_name(choices.model)
-    photos = service.read_sources(sources)
+    photos = service.read_person(person, swapper.name)
     identity = find_identity([photo.image for photo in photos], swapper.name)
 
     def swap(frames: Iterator[np.ndarray]) -> Iterator[SwapResult]:

@@ -6,34 +6,53 @@ That process passes on no error but Gradio's own, so what runs there makes its e
 
 from __future__ import annotations
 
-import logging
 import time
-from dataclasses import replace
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import cv2
 import numpy as np
 import spaces  # before torch, which it prepares for such a GPU
-import torch
 
-from simswap import Face, OptionError, SigningError, SwapOptions, SwapResult
+from simswap import (
+    Assignment,
+    Face,
+    FaceSwapper,
+    Identity,
+    OptionError,
+    SwapOptions,
+    SwapResult,
+)
 from simswap.demo import models
 from simswap.demo.calls.failures import readable_errors, thrifty
 from simswap.demo.choices import Choices
 from simswap.demo.services.cancelling import is_cancelled, stop_if_cancelled
-from simswap.demo.services.uploads import new_folder, read_upload, uploaded_file
+from simswap.demo.services.uploads import new_folder, read_upload, result_name, uploaded_file
 from simswap.demo.services.video_limits import LOOK_SECONDS, VERIFY_LIMITS
 from simswap.media.decoding import MIN_SIDE
 from simswap.media.photos import Photo, write_photo
-from simswap.provenance.signing import default_signer
+from simswap.swap.selection import choose_faces
 from simswap.verify.report import Report, look_for_pixel_mark, verify
 
 clock = time.monotonic
-logger = logging.getLogger(__name__)
 
 MAX_SOURCES = 8  # photos, all of them in memory at once, each of up to:
 SOURCE_PIXELS = 6_000_000  # an identity is read from far fewer
 SUFFIXES = {"png": ".png", "jpeg": ".jpg"}
+
+Who = dict[int, int] | None
+
+
+@dataclass(frozen=True)
+class Person:
+    """Who is put in: paths of their uploaded photos.
+
+    face: which one of a single photo is meant, numbered as detection does it; None is the largest.
+    """
+
+    photos: list[str]
+    face: int | None = None
 
 
 @spaces.GPU(duration=15)
@@ -44,10 +63,16 @@ def find_faces(image: np.ndarray, min_score: float, model: str | None) -> list[F
     return models.by_name(model).detect(image, min_score)
 
 
+def left_to_right(faces: Sequence[Face]) -> list[int]:
+    """Numbers of a photo's faces, in the order in which people read."""
+    return sorted(range(len(faces)), key=lambda number: float(faces[number].box[[0, 2]].sum()))
+
+
 def gpu_seconds(
-    sources: list[np.ndarray], target: np.ndarray, options: SwapOptions, model: str
+    people: list[list[np.ndarray]], target: np.ndarray, options: SwapOptions, model: str, who: Who
 ) -> int:
     """For how long a lent GPU is asked for: a large photo takes longer, and so does each source."""
+    sources = [image for images in people for image in images]
     megapixels = sum(image.shape[0] * image.shape[1] for image in (*sources, target)) / 1e6
     return min(10 + 2 * len(sources) + round(megapixels / 2), 60)
 
@@ -55,51 +80,84 @@ def gpu_seconds(
 @spaces.GPU(duration=gpu_seconds)
 @readable_errors()
 def swap_faces(
-    sources: list[np.ndarray], target: np.ndarray, options: SwapOptions, model: str
+    people: list[list[np.ndarray]], target: np.ndarray, options: SwapOptions, model: str, who: Who
 ) -> tuple[SwapResult, dict[str, object]]:
-    """Swap in a photo; all images [H, W, 3] uint8 RGB. Returns the result and its summary."""
+    """Swap in a photo; all images [H, W, 3] uint8 RGB. Returns the result and its summary.
+
+    people: the photos of each. who: see `swap_and_locate`.
+    """
     started = time.perf_counter()
     swapper = models.by_name(model)
-    identity = swapper.identity_of(sources)
+    identities = [swapper.identity_of(images) for images in people]
+    source = identities[0]
+    if len(identities) > 1:
+        source = _assigned(swapper, target, identities, options, who) or source
     stop_if_cancelled()
-    result = swapper.swap_image(target, identity, options)
+    result = swapper.swap_image(target, source, options)
+    notices = [
+        f"Person {number}: {notice}" if len(identities) > 1 else notice
+        for number, identity in enumerate(identities, start=1)
+        for notice in identity.notices
+    ]
     summary = {
         "num_faces": len(result.faces),
         "swapped": list(result.swapped),
         "seconds": round(time.perf_counter() - started, 3),
-        "notices": [*identity.notices, *result.notices],
+        "notices": [*notices, *result.notices],
     }
     return result, summary
+
+
+def _assigned(
+    swapper: FaceSwapper,
+    target: np.ndarray,
+    identities: list[Identity],
+    options: SwapOptions,
+    who: Who,
+) -> list[Assignment]:
+    """Whom each chosen face of a photo gets, which is its own reference; empty if there is none."""
+    faces = swapper.detect(target, options.min_score)
+    numbers = choose_faces(faces, options)
+    if not numbers:
+        return []
+    if who is None:
+        who = {number: i % len(identities) for i, number in enumerate(left_to_right(faces))}
+    own = swapper.embed(target, [faces[number] for number in numbers])
+    return [
+        Assignment(identities[who.get(number, 0)], Identity(embedding))
+        for number, embedding in zip(numbers, own, strict=True)
+    ]
 
 
 def swap_uploads(
     sources: list[str], target: str | None, choices: Choices
 ) -> tuple[str, dict[str, object]]:
     """Swap in uploaded files. Returns the path of the marked result, and a summary."""
-    path, summary, _ = swap_and_locate(sources, target, choices)
+    path, summary, _ = swap_and_locate([Person(sources)], target, choices)
     return path, summary
 
 
 @thrifty
 def swap_and_locate(
-    sources: list[str], target: str | None, choices: Choices, source_face: int | None = None
+    people: list[Person], target: str | None, choices: Choices, who: Who = None
 ) -> tuple[str, dict[str, object], list[list[float]]]:
     """As `swap_uploads`, and the boxes of the swapped faces (xyxy, shares of width and height).
 
-    source_face: which one of the first source photo is meant, numbered as detection does it; None
-    is the largest.
+    who: by the number of a face, the place in `people` of whom it gets, if there are several; None
+    takes them in turn, from left to right.
     """
     model = models.by_name(choices.model).name
     options, suffix = choices.swap_options(), suffix_of(choices.format)
-    photos = read_sources(sources)
+    check_number([photo for person in people for photo in person.photos])
+    read = [read_person(person, model) for person in people]
     if target is None:
         raise OptionError("There is no target photo yet. Add the photo to put the face into.")
     target_photo = read_upload(target)
-    images = [photo.image for photo in photos]
-    if source_face is not None:
-        images[0] = _without_others(images[0], source_face, model)
+    photos = [photo for of_one in read for photo in of_one]
+    images = [[photo.image for photo in of_one] for of_one in read]
+    del read
     stop_if_cancelled()
-    result, summary = swap_faces(images, target_photo.image, options, model)
+    result, summary = swap_faces(images, target_photo.image, options, model, who)
     del images
     target_photo = replace(target_photo, image=result.image)  # lets go of the photo's own pixels
     read_notices = [notice for photo in (*photos, target_photo) for notice in photo.notices]
@@ -131,17 +189,32 @@ def _inside(face: Face, image: np.ndarray) -> tuple[slice, slice]:
 
 def _shares(result: SwapResult) -> list[list[float]]:
     height, width = result.image.shape[:2]
-    boxes = [result.faces[number].box for number in result.swapped]
+    in_order = [number for number in left_to_right(result.faces) if number in result.swapped]
+    boxes = [result.faces[number].box for number in in_order]
     return [(box / (width, height, width, height)).round(4).tolist() for box in boxes]
+
+
+def read_person(person: Person, model: str) -> list[Photo]:
+    """Read a person's photos, with no other face than theirs where one was picked."""
+    photos = read_sources(person.photos)
+    if person.face is not None:
+        image = _without_others(photos[0].image, person.face, model)
+        photos[0] = replace(photos[0], image=image)
+    return photos
 
 
 def read_sources(paths: list[str]) -> list[Photo]:
     """Read the uploaded photos of the person to put in; large ones are shrunk one by one."""
     if not paths:
         raise OptionError("There is no source photo yet. Add one of the person to put in.")
+    check_number(paths)
+    return [_read_source(path) for path in paths]
+
+
+def check_number(paths: list[str]) -> None:
+    """Raise OptionError for more source photos than are read at once, of however many people."""
     if len(paths) > MAX_SOURCES:
         raise OptionError(f"{len(paths)} source photos are too many. Use up to {MAX_SOURCES}.")
-    return [_read_source(path) for path in paths]
 
 
 def _read_source(path: str) -> Photo:
@@ -173,7 +246,7 @@ def write_result(
     Returns its path, and notices.
     """
     stop_if_cancelled()
-    path = new_folder() / f"simswap{suffix}"
+    path = new_folder() / result_name(like.path, suffix)
     notices = write_photo(path, image, like=like, model=model)
     return str(path), notices
 
@@ -199,30 +272,6 @@ def look_at_pixels(report: Report, file: Path) -> Report:
         VERIFY_LIMITS,
         is_over=lambda: is_cancelled() or clock() > deadline,
     )
-
-
-def signing() -> str:
-    """Who signs results, for the visitor; the operator's log has it too if nobody can."""
-    try:
-        signer = default_signer()
-    except SigningError as error:
-        logger.warning("Results are not signed. %s", error)
-        return f"Results are not signed: {error}"
-    if signer.is_self_made:
-        return (
-            "Results are signed (Content Credentials) with this installation's own certificate: "
-            "other programs will call the signer unknown."
-        )
-    return "Results are signed (Content Credentials) with the operator's certificate."
-
-
-def machine() -> str:
-    """What swaps run on, for the visitor."""
-    device = models.by_name(None).device
-    if device.type == "cuda":
-        return torch.cuda.get_device_name(device)
-    threads = torch.get_num_threads()
-    return f"CPU, {threads} thread{'s' if threads > 1 else ''}"
 
 
 def suffix_of(format: str) -> str:

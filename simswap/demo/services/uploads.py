@@ -17,6 +17,9 @@ from simswap.demo.services.cancelling import stop_if_cancelled
 from simswap.errors import MediaError
 from simswap.media.photos import Photo, read_photo
 
+RESULT = "-simswap"  # the end of a result's name, before its suffix
+MAX_STEM = 50  # characters, of up to four bytes each; a file system takes 255 bytes
+
 # Of the call at work: the folders that it has made.
 _made: ContextVar[list[Path] | None] = ContextVar("made", default=None)
 
@@ -50,6 +53,12 @@ def new_folder() -> Path:
     if (made := _made.get()) is not None:
         made.append(folder)
     return folder
+
+
+def result_name(target: Path | None, suffix: str) -> str:
+    """What a result is called: as its target, and as what it is."""
+    stem = "snapshot" if target is None else target.stem.removesuffix(RESULT)
+    return f"{stem[:MAX_STEM]}{RESULT}{suffix}"
 
 
 @contextmanager

@@ -24,7 +24,8 @@ from simswap.demo.calls.failures import readable_errors
 from simswap.demo.choices import VideoChoices
 from simswap.demo.services import photos as service
 from simswap.demo.services import video_limits
-from simswap.demo.services.uploads import new_folder, uploaded_file
+from simswap.demo.services.photos import Person
+from simswap.demo.services.uploads import new_folder, result_name, uploaded_file
 from simswap.video import progress
 from simswap.video.job import VideoJob
 from simswap.video.people import PeopleSoFar
@@ -65,8 +66,10 @@ def look_at(target: str | None) -> VideoInfo:
     return probe_video(uploaded_file(target), video_limits.LIMITS)
 
 
-def preview(sources: list[str], target: str | None, number: int, choices: VideoChoices) -> Preview:
-    """Frame `number` of an uploaded video, swapped as the whole would be.
+def preview(
+    person: Person | None, target: str | None, number: int, choices: VideoChoices
+) -> Preview:
+    """Frame `number` of an uploaded video, as the whole would be; as it is without a person.
 
     But for numbers and "largest": they mean people of the whole there, faces of this frame here.
     """
@@ -74,7 +77,7 @@ def preview(sources: list[str], target: str | None, number: int, choices: VideoC
     options, model = choices.swap_options(), models.by_name(choices.model).name
     number = min(max(int(number), 0), info.num_frames - 1)
     frame = _frame(info, number)
-    photos = service.read_sources(sources) if sources else []
+    photos = service.read_person(person, model) if person else []
     seconds, folder = info.seconds(number), new_folder()
     before = _write_picture(folder / "before.jpg", frame)
     if not photos:
@@ -86,7 +89,7 @@ def preview(sources: list[str], target: str | None, number: int, choices: VideoC
 
 
 def swap_uploads(
-    sources: list[str], target: str | None, choices: VideoChoices
+    person: Person, target: str | None, choices: VideoChoices
 ) -> Generator[VideoProgress | Outcome, None, None]:
     """Swap an uploaded video: yields how far it has come, some times a second, then the outcome.
 
@@ -95,7 +98,7 @@ def swap_uploads(
     """
     options, video = choices.swap_options(), choices.video_options()
     swapper = models.by_name(choices.model)
-    photos = service.read_sources(sources)
+    photos = service.read_person(person, swapper.name)
     info = look_at(target)
     video_limits.check_length(info, video.start, video.end)
     first, end = trim(info, video.start, video.end)
@@ -105,7 +108,7 @@ def swap_uploads(
     del samples
     read_notices = [notice for photo in photos for notice in photo.notices]
     with _job_folder() as folder:
-        output = folder / f"simswap.{choices.format}"
+        output = folder / result_name(info.path, f".{choices.format}")
         job = VideoJob.plan(swapper, info.path, output, identity, options, video)
 
         def make_segment(number: int) -> Iterator[tuple[int, np.ndarray]]:

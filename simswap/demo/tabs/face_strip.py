@@ -1,7 +1,9 @@
 """A row of toggle buttons, one for each face of a photo, left to right as the photo shows them.
 
 Its value is {"of": path of the photo, "faces": [image URIs], "numbers": [face numbers, as detection
-counts them], "picked": [face numbers]}; "faces" and "numbers" belong together.
+counts them], "picked": [face numbers]}; "faces" and "numbers" belong together. It may also have
+"people": [{"id", "place", "picture"}], those who can be put in, "who": [id for each of "numbers"],
+and "isMapped": whether the visitor had a say in that.
 """
 
 from __future__ import annotations
@@ -15,24 +17,32 @@ from PIL import Image
 from simswap import Face, OptionError
 from simswap.demo.calls.arguments import Numbers, Parts, Text, declare
 from simswap.demo.look.pictures import data_uri
+from simswap.demo.services.photos import left_to_right
 
 EMPTY: dict[str, object] = {"of": None, "faces": [], "numbers": [], "picked": []}
 MARGIN = 0.25  # of the face's longer side, on each side of it
 
 HTML = """
 <div class="strip-head">
-  <p>${value.faces.length === 1 ? words.one
+  <p>${value.people?.length > 1 ? words.mapped : value.faces.length === 1 ? words.one
     : `${value.picked.length} of ${value.faces.length} ${words.many}`}</p>
-  ${words.all && value.faces.length > 1 ? `
+  ${words.all && value.faces.length > 1 && !(value.people?.length > 1) ? `
     <button type="button" data-pick="all">All</button>
     <button type="button" data-pick="none">None</button>` : ""}
 </div>
 <div class="face-strip" role="group" aria-label="${words.group}">
-${value.faces.map((uri, place) => `
-  <button type="button" data-face="${value.numbers[place]}" aria-label="Face ${place + 1}"
-    aria-pressed="${value.picked.includes(value.numbers[place])}"
-    ><img src="${uri}" alt=""></button>
-`).join("")}
+${words.single && value.faces.length < 2 ? "" : value.faces.map((uri, place) => {
+  const isPicked = value.picked.includes(value.numbers[place]);
+  const people = value.people?.length > 1 ? value.people : [];
+  const person = isPicked && people.find((one) => one.id === value.who[place]);
+  const becomes = !people.length ? "" : person ? `: person ${person.place}` : ": stays as it is";
+  return `
+  <button type="button" data-face="${value.numbers[place]}" aria-pressed="${isPicked}"
+    aria-label="Face ${place + 1}${becomes}"
+    ><img src="${uri}" alt="">${people.length ? `<small>${place + 1}</small>` : ""}${
+      person ? `<b>${person.picture ? `<img src="${person.picture}" alt="">` : person.place}</b>`
+      : ""}</button>`;
+}).join("")}
 </div>
 """
 
@@ -44,22 +54,48 @@ element.addEventListener("click", (event) => {
   const value = props.value;
   const { face, pick } = button.dataset;
   let picked = pick === "all" ? [...value.numbers] : [];
-  if (face !== undefined) {
+  let { who, isMapped } = value;
+  if (face !== undefined && value.people?.length > 1) {
+    const place = value.numbers.indexOf(Number(face));
+    picked = value.picked.filter((number) => number !== Number(face));
+    const ids = value.people.map((one) => one.id);
+    const next = picked.length === value.picked.length ? 0 : ids.indexOf(who[place]) + 1;
+    if (next < ids.length) picked.push(Number(face));
+    who = who.with(place, ids[next % ids.length]);
+    isMapped = true;
+  } else if (face !== undefined) {
     picked = value.picked.filter((number) => number !== Number(face));
     if (picked.length === value.picked.length) picked.push(Number(face));
     if (props.words.single) picked = [Number(face)];
   }
-  props.value = { ...value, picked: picked };
+  props.value = { ...value, picked, who, isMapped };
   trigger("input");
   const again = face === undefined ? `[data-pick="${pick}"]` : `[data-face="${face}"]`;
   requestAnimationFrame(() => element.querySelector(again)?.focus());
 });
 """
 
+# (tray, strip) -> strip: faces get the people in turn, until the visitor says otherwise.
+NAME_JS = """
+(tray, strip) => {
+  const people = tray.people
+    .map((one, place) => ({ ...one, place: place + 1 }))
+    .filter((one) => one.photos.length)
+    .map(({ id, place, picture }) => ({ id, place, picture }));
+  const ids = people.map((one) => one.id);
+  const isMapped = Boolean(strip.isMapped) && ids.length > 1;
+  const kept = (place) => isMapped && ids.includes(strip.who[place]);
+  const who = strip.numbers.map((_, place) =>
+    kept(place) ? strip.who[place] : ids[place % ids.length] ?? null);
+  return { ...strip, people, who, isMapped };
+}
+"""
+
 OF_TARGET = {
     "group": "Faces in the target photo",
     "one": "1 face found.",
     "many": "faces will be swapped. Tap a face to change that.",
+    "mapped": "Tap a face to choose who goes there.",
     "all": True,
 }
 OF_SOURCE = {
@@ -80,7 +116,8 @@ def build(elem_id: str, words: dict[str, object]) -> gr.HTML:
         elem_classes="strip",
         words=words,
     )
-    declare(strip, elem_id, Parts(parts={"of": Text(), "numbers": Numbers(), "picked": Numbers()}))
+    lists = {name: Numbers() for name in ("numbers", "picked", "who")}
+    declare(strip, elem_id, Parts(parts={"of": Text(), **lists}))
     return strip
 
 
@@ -88,7 +125,7 @@ def show(
     image: np.ndarray, faces: Sequence[Face], path: str, only: int | None = None
 ) -> dict[str, object]:
     """The strip for a photo ([H, W, 3] uint8 RGB) and its faces; all picked, or one (by number)."""
-    numbers = sorted(range(len(faces)), key=lambda number: float(faces[number].box[[0, 2]].sum()))
+    numbers = left_to_right(faces)
     return {
         "of": path,
         "faces": [_picture(image, faces[number]) for number in numbers],
@@ -116,12 +153,18 @@ def picked(strip: object, path: str) -> str:
     return ",".join(map(str, numbers))
 
 
-def picked_one(strip: object, paths: list[str]) -> int | None:
-    """The face that a visitor has picked in the only source photo; None without such a choice."""
+def assigned(strip: object, path: str, ids: list[int]) -> dict[int, int] | None:
+    """Of a photo's faces, by number: the place in `ids` of the person who goes there.
+
+    None as long as the strip is of another photo. Raises OptionError for a person who is not there.
+    """
     values = strip if isinstance(strip, dict) else {}
-    numbers = values.get("picked")
-    is_choice = _are_numbers(numbers) and len(numbers) == 1 and paths == [values.get("of")]
-    return numbers[0] if is_choice else None
+    numbers, who = values.get("numbers"), values.get("who")
+    if len(ids) < 2 or values.get("of") != path:
+        return None
+    if not _are_numbers(who) or len(who) != len(numbers) or not set(who) <= set(ids):
+        raise OptionError("Who goes where cannot be read. Tap the faces again.")
+    return {face: ids.index(person) for face, person in zip(numbers, who, strict=True)}
 
 
 def _are_numbers(value: object) -> bool:

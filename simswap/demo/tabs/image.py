@@ -13,26 +13,27 @@ import gradio as gr
 from simswap import OptionError
 from simswap.demo import consent, models
 from simswap.demo.calls import waiting_line
-from simswap.demo.calls.arguments import File, Flag, Number, Parts, Text, declare
+from simswap.demo.calls.arguments import File, Number, Parts, Text, declare
 from simswap.demo.calls.failures import readable_errors, thrifty
 from simswap.demo.choices import DEFAULTS, Choices
 from simswap.demo.look import theme
 from simswap.demo.services import photos
 from simswap.demo.services.uploads import read_upload
-from simswap.demo.tabs import examples, face_strip, shared
+from simswap.demo.tabs import examples, face_strip, looks, people
 from simswap.demo.tabs.shared import Shared
 
 FORMATS = [("PNG", "png"), ("JPEG", "jpeg")]
 # Of Choices: what the tab's own components give.
-SETTINGS = {
-    "format": Text(default="png"),
-    "match_colour": Flag(default=DEFAULTS.match_colour),
-    "mask_softness": Number(default=DEFAULTS.mask_softness),
-}
-# (shown, source, target) -> shown, download, said: what was there is out of date.
+SETTINGS = {"format": Text(default="png"), **looks.SETTINGS}
+# (shown, tray, target) -> shown, download, said: what was there is out of date.
 CHANGED_JS = """
-(shown, source, target) => [
-  { ...shown, mark: Math.random(), ready: Boolean(source?.length && target), isAsked: %s },
+(shown, tray, target) => [
+  {
+    ...shown,
+    mark: Math.random(),
+    ready: Boolean(tray.people.some((one) => one.photos.length) && target),
+    isAsked: %s,
+  },
   { __type__: "update", interactive: false },
   "",
 ]
@@ -46,10 +47,11 @@ REFUSED_JS = f"""
 # Gradio's own reading of an image would come before our limits on what may be decoded.
 
 
-def load_example(event: gr.EventData) -> tuple[list[str], str]:
-    """Fill in the source and the target."""
+def load_example(event: gr.EventData) -> tuple[dict, list[str], str]:
+    """Fill in one person, their photos, and the target."""
     data = event._data
-    return examples.copies(data.get("example") if isinstance(data, dict) else None)
+    source, target = examples.copies(data.get("example") if isinstance(data, dict) else None)
+    return people.of_photos(source), source, target
 
 
 @thrifty
@@ -67,30 +69,10 @@ def show_faces(target: dict | None, model: str) -> tuple[dict, str]:
     return strip, "" if faces else theme.message(theme.NO_FACE)
 
 
-@thrifty
-def check_sources(source: list[dict] | None, model: str) -> tuple[dict, str]:
-    """The strip to pick one of several people in a single photo, and which photo has no face."""
-    paths = shared.paths(source)
-    try:
-        with readable_errors():
-            found = []
-            for photo in photos.read_sources(paths) if paths else []:
-                found.append((photo, photos.find_faces(photo.image, DEFAULTS.min_score, model)))
-    except gr.Error as error:
-        return face_strip.EMPTY, theme.message(error.message)
-    bad = [number for number, (_, faces) in enumerate(found, start=1) if not faces]
-    said = theme.message(*(theme.NO_SOURCE_FACE.format(number=number) for number in bad))
-    if len(found) == 1 and len(found[0][1]) > 1:
-        photo, faces = found[0]
-        return face_strip.show(photo.image, faces, paths[0], only=0), said
-    return face_strip.EMPTY, said
-
-
 def swap_on_page(
     shown: object,
     is_agreed: bool,
-    source: list[dict] | None,
-    source_strip: dict,
+    tray: dict,
     target: dict | None,
     strip: dict,
     model: str,
@@ -98,17 +80,19 @@ def swap_on_page(
 ) -> tuple[dict[str, object], tuple[str, str] | None, gr.DownloadButton, str]:
     """What the comparison shows, the result (see `offer`), its download, and what happened."""
     mark = {"mark": shown.get("mark") if isinstance(shown, dict) else None}
-    sources, path = shared.paths(source), target and target["path"]
+    given, path = people.all_of(tray), target and target["path"]
+    sources = [photo for person in given.values() for photo in person.photos]
     missing = ""
     try:
         with readable_errors():
-            missing = "target" if sources else "source"
-            if not (sources and path):
+            missing = "target" if given else "source"
+            if not (given and path):
                 raise OptionError(theme.MISSING_PHOTO[missing])
             missing = "consent"
             consent.check_ticked(is_agreed, [*sources, path])
             missing = "faces"
             model, faces = models.by_name(model).name, face_strip.picked(strip, path)
+            who = face_strip.assigned(strip, path, list(given))
             missing = ""
             values = dict(zip(SETTINGS, settings, strict=True))
             choices = Choices(model=model, faces=faces, **values)
@@ -116,7 +100,7 @@ def swap_on_page(
             # What is compared is lossless; the download may be of another kind.
             lossless = replace(choices, format="png")
             swapped, summary, boxes = photos.swap_and_locate(
-                sources, path, lossless, face_strip.picked_one(source_strip, sources)
+                list(given.values()), path, lossless, who
             )
             result = (swapped, model)
             download = offer(result, choices.format)
@@ -145,27 +129,27 @@ def build(above: Shared) -> None:
     example = gr.HTML(examples.show(), html_template=examples.HTML, js_on_load=examples.JS)
     with gr.Row(equal_height=False):
         with gr.Column(scale=5, elem_classes="half"):
-            source, target = build_photo_inputs()
+            target = build_photo_inputs(above)
             with gr.Group(elem_classes="action"):
                 agreed = above.build_consent("consent")
                 swap = gr.Button("Swap", variant="primary", size="lg", elem_id="swap")
             said = theme.build_message()
-            checked = theme.build_message()
-            source_strip = face_strip.build("source-faces", face_strip.OF_SOURCE)
             found, strip = theme.build_message(), face_strip.build("faces", face_strip.OF_TARGET)
-            colour, softness = build_settings()
+            with gr.Accordion("Settings", open=False):
+                look = looks.build("photo")
         with gr.Column(scale=6, elem_classes="half"):
             gr.HTML(theme.heading("Result", "The swapped photo, whole."))
             shown = theme.build_comparison("result", "The swap appears here.")
             format, download = build_download()
-    settings = (format, colour, softness)
+    settings = (format, *look.components)
     for component, (name, argument) in zip(settings, SETTINGS.items(), strict=True):
         declare(component, name, argument)
     declare(shown, "shown", Parts(parts={"mark": Number(default=0)}))
     result = gr.State()
+    tray = above.people.tray
     private = {"api_visibility": "private", "preprocess": False, "show_progress": "hidden"}
     in_browser = {"fn": None, "api_visibility": "private"}
-    given = [shown, agreed, source, source_strip, target, strip, above.model, *settings]
+    given = [shown, agreed, tray, target, strip, above.model, *settings]
     run = shown.again(
         swap_on_page,
         given,
@@ -175,27 +159,37 @@ def build(above: Shared) -> None:
         **private,
     )
     run.failure(js=REFUSED_JS, inputs=shown, outputs=[shown, said], **in_browser)
-    marking = {"inputs": [shown, source, target], "outputs": [shown, download, said]}
-    changes = (target.change, source.change, source_strip.input, strip.input, agreed.change)
-    for changed in (*changes, colour.input, softness.release, above.model.input):
+    marking = {"inputs": [shown, tray, target], "outputs": [shown, download, said]}
+    changes = (target.change, tray.people, strip.input, agreed.change)
+    for changed in (*changes, *look.changes, above.model.input):
         changed(js=CHANGED_JS % "false", cancels=run, **marking, **in_browser)
     filled = example.select(
-        load_example, outputs=[source, target], api_visibility="private", show_progress="hidden"
+        load_example,
+        outputs=[tray, above.people.photos, target],
+        api_visibility="private",
+        show_progress="hidden",
     )
     for asked in (swap.click, filled.success):
         asked(js=CHANGED_JS % "true", cancels=run, **marking, **in_browser)
-    for changed in (target.change, above.model.input):
-        changed(show_faces, [target, above.model], [strip, found], **private)
-    for changed in (source.change, above.model.input):
-        changed(check_sources, [source, above.model], [source_strip, checked], **private)
     format.input(offer, [result, format], download, **private)
+    _join_strip(above, target, strip, found)
 
 
-def build_photo_inputs() -> tuple[gr.Gallery, gr.Image]:
+def _join_strip(above: Shared, target: gr.Image, strip: gr.HTML, found: gr.HTML) -> None:
+    """Let the strip show the target's faces, and who goes there; found: a message beside it."""
+    private = {"api_visibility": "private", "preprocess": False, "show_progress": "hidden"}
+    tray = above.people.tray
+    naming = {"fn": None, "js": face_strip.NAME_JS, "inputs": [tray, strip], "outputs": strip}
+    tray.change(**naming, api_visibility="private")
+    for changed in (target.change, above.model.input):
+        shows = changed(show_faces, [target, above.model], [strip, found], **private)
+        shows.then(**naming, api_visibility="private")
+
+
+def build_photo_inputs(above: Shared) -> gr.Image:
     """Where the source photos and the target photo go."""
     with gr.Row(elem_classes="inputs"):
-        with gr.Column(min_width=140):
-            source = shared.build_sources("source")
+        above.people.build_place(is_first=True)
         with gr.Column(min_width=140):
             gr.HTML(theme.heading("Target", "Into which photo?"))
             target = gr.Image(
@@ -208,17 +202,7 @@ def build_photo_inputs() -> tuple[gr.Gallery, gr.Image]:
                 elem_id="target",
             )
             declare(target, "target", File())
-    return source, target
-
-
-def build_settings() -> tuple[gr.Checkbox, gr.Slider]:
-    """What few visitors change."""
-    with gr.Accordion("Settings", open=False):
-        colour = gr.Checkbox(DEFAULTS.match_colour, label="Match the face's colours to the photo")
-        softness = gr.Slider(
-            0, 0.5, DEFAULTS.mask_softness, step=0.01, label="Softness of the face's edge"
-        )
-    return colour, softness
+    return target
 
 
 def build_download() -> tuple[gr.Radio, gr.DownloadButton]:

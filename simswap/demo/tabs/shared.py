@@ -1,4 +1,4 @@
-"""What the tabs share: the choice of a model, the consent, and the input for source photos."""
+"""What the tabs share: the choice of a model, the people to put in, and the consent."""
 
 from __future__ import annotations
 
@@ -7,8 +7,9 @@ from dataclasses import dataclass, field
 import gradio as gr
 
 from simswap.demo import consent, models
-from simswap.demo.calls.arguments import Pictures, Text, declare
-from simswap.demo.look import theme
+from simswap.demo.calls.arguments import Text, declare
+from simswap.demo.tabs import people
+from simswap.demo.tabs.people import People
 
 # The tabs' boxes are one, and the browser remembers it until its own tab is closed. Nothing else of
 # a visit is kept.
@@ -28,6 +29,7 @@ class Shared:
     """model: an input of whatever uses a model, for its name. consents: the boxes of the tabs."""
 
     model: gr.Dropdown
+    people: People
     consents: list[gr.Checkbox] = field(default_factory=list)
 
     def build_consent(self, elem_id: str) -> gr.Checkbox:
@@ -58,28 +60,4 @@ def build() -> Shared:
         elem_id="model",
     )
     declare(model, "model", Text())
-    return Shared(model)
-
-
-def build_sources(elem_id: str) -> gr.Gallery:
-    """Where the photos of the person go whose face is put in; `elem_id`: its name on the page."""
-    gr.HTML(theme.heading("Source", "Whose face?"))
-    photos = gr.Gallery(
-        label="Source photos",
-        show_label=False,
-        file_types=["image"],
-        interactive=True,
-        columns=2,
-        height=230,
-        object_fit="contain",  # "cover" cuts the head off a tall portrait
-        buttons=[],
-        elem_id=elem_id,
-        elem_classes="source",
-    )
-    declare(photos, "source", Pictures())
-    return photos
-
-
-def paths(value: list[dict] | None) -> list[str]:
-    """The uploaded photos of an input's value as the browser sends it (preprocess=False)."""
-    return [item["image"]["path"] for item in value or []]
+    return Shared(model, people.build(model))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator, Sequence
 from contextlib import closing
 from dataclasses import replace
@@ -11,14 +10,15 @@ import gradio as gr
 
 from simswap import SimSwapError, VideoProgress
 from simswap.demo import consent
-from simswap.demo.calls import waiting_line
-from simswap.demo.calls.arguments import File, Flag, Number, Text, declare
+from simswap.demo.calls.arguments import File, Number, Text, declare
 from simswap.demo.calls.failures import readable_errors
 from simswap.demo.choices import VideoChoices
 from simswap.demo.look import theme, video
 from simswap.demo.services import video_limits, videos
-from simswap.demo.tabs import shared
+from simswap.demo.tabs import looks, people, video_job
+from simswap.demo.tabs.looks import Looks
 from simswap.demo.tabs.shared import Shared
+from simswap.demo.tabs.video_part import VideoPart
 from simswap.video.writing import Encoding
 
 DEFAULTS = VideoChoices()
@@ -33,21 +33,9 @@ SETTINGS = {
     "format": Text(default=DEFAULTS.format),
     "crf": Number(),
     "detect_every": Number(default=DEFAULTS.detect_every),
-    "match_colour": Flag(default=DEFAULTS.match_colour),
-    "mask_softness": Number(default=DEFAULTS.mask_softness),
+    **looks.SETTINGS,
 }
 MAX_CRF = 51
-CANCELLED = theme.message("Cancelled. Nothing was kept.")
-# (said) -> progress, said, swap, cancel: as `end` does, which Gradio leaves out in these cases.
-ENDED_JS = """
-(said) => ["", %s, { __type__: "update", interactive: true },
-  { __type__: "update", interactive: false }]
-"""
-CANCELLED_JS = ENDED_JS % json.dumps(CANCELLED)
-REFUSED_JS = ENDED_JS % f"said || {json.dumps(theme.message(waiting_line.BUSY))}"
-SHOW_JS = """
-() => document.getElementById("video-result")?.scrollIntoView({ block: "nearest" })
-"""
 
 
 # Callbacks of the page. They take what the browser sends as it is (preprocess=False), since
@@ -56,24 +44,26 @@ SHOW_JS = """
 
 def show_video(
     is_agreed: bool,
-    source: list[dict] | None,
+    tray: dict,
     target: dict | None,
     model: str,
     *settings: object,
 ) -> tuple[object, ...]:
-    """What the video holds, its start and end, the slider over its frames, and its first frame."""
-    no_slider = gr.Slider(value=0, visible=False)
+    """What the video holds, the film itself, its start and end, the slider, its first frame."""
+    no_slider = gr.Slider(value=0, visible=False), gr.Row(visible=False)
     if target is None:
-        return "", 0, 0, no_slider, None, ""
+        return video.allowed(), {}, 0, 0, *no_slider, None, ""
     try:
         with readable_errors():
             info = videos.look_at(target["path"])
     except gr.Error as error:
-        return theme.message(error.message), 0, 0, no_slider, None, ""
-    slider = gr.Slider(value=0, maximum=max(info.num_frames - 1, 1), visible=info.num_frames > 1)
+        return theme.message(error.message), {}, 0, 0, *no_slider, None, ""
+    has_many = info.num_frames > 1
+    slider = gr.Slider(value=0, maximum=max(info.num_frames - 1, 1), visible=has_many)
     seconds = round(min(info.duration, video_limits.allowed_seconds()), 3)
-    frame = show_frame(is_agreed, source, target, 0, model, *settings)
-    return video.found(info), 0, seconds, slider, *frame
+    frame, seen = show_frame(is_agreed, tray, target, 0, model, *settings)
+    film = video.film(target["path"], frame and frame["before"])
+    return video.found(info), film, 0, seconds, slider, gr.Row(visible=has_many), frame, seen
 
 
 def show_quality(format: str) -> int:
@@ -83,7 +73,7 @@ def show_quality(format: str) -> int:
 
 def show_frame(
     is_agreed: bool,
-    source: list[dict] | None,
+    tray: dict,
     target: dict | None,
     number: int,
     model: str,
@@ -92,15 +82,15 @@ def show_frame(
     """A frame before and after (as it is, without consent), and what is in it."""
     if target is None:
         return None, ""
-    sources = shared.paths(source)
+    person = people.chosen_of(tray)
     try:
-        if not consent.is_given(is_agreed, [*sources, target["path"]]):
-            sources = []
+        is_given = consent.is_given(is_agreed, [*person.photos, target["path"]])
     except SimSwapError as error:  # an upload that is not there any more
         return None, theme.message(str(error))
     try:
         with readable_errors():
-            preview = videos.preview(sources, target["path"], number, _choices(model, settings))
+            shown = person if person.photos and is_given else None
+            preview = videos.preview(shown, target["path"], number, _choices(model, settings))
     except gr.Error as error:
         return None, theme.message(error.message)
     shown = {"before": preview.before, "after": preview.after, "faces": []}
@@ -109,21 +99,21 @@ def show_frame(
 
 def swap_on_page(
     is_agreed: bool,
-    source: list[dict] | None,
+    tray: dict,
     target: dict | None,
     model: str,
     *settings: object,
 ) -> Iterator[tuple[object, ...]]:
     """How far it is, then the result, its download, and what happened."""
-    sources, path = shared.paths(source), target and target["path"]
+    person, path = people.chosen_of(tray), target and target["path"]
     choices = _choices(model, settings)
     # The field shows 0 until the page has filled in the video's end, and a click may come before.
     choices = replace(choices, end=choices.end or None)
-    steps = videos.swap_uploads(sources, path, choices)
+    steps = videos.swap_uploads(person, path, choices)
     try:
         with readable_errors(), closing(steps):
-            if sources and path:  # what else is missing comes first
-                consent.check_ticked(is_agreed, [*sources, path])
+            if person.photos and path:  # what else is missing comes first
+                consent.check_ticked(is_agreed, [*person.photos, path])
             for step in steps:
                 if isinstance(step, VideoProgress):
                     yield video.progress(step), KEEP, KEEP, KEEP
@@ -140,91 +130,48 @@ def _choices(model: str, settings: Sequence[object]) -> VideoChoices:
     return VideoChoices(model=model, **dict(zip(SETTINGS, settings, strict=True)))
 
 
-def begin() -> tuple[object, ...]:
-    """The page at the start of a job: an old result is gone, and it can be cancelled."""
-    return (
-        video.waiting(),
-        gr.Video(None, visible=False),
-        gr.DownloadButton(value=None, interactive=False),
-        "",
-        gr.Button(interactive=False),
-        gr.Button(interactive=True),
-    )
-
-
-def end() -> tuple[str, gr.Button, gr.Button]:
-    """The page when a job has ended, however it did."""
-    return "", gr.Button(interactive=True), gr.Button(interactive=False)
-
-
 def build(above: Shared) -> None:
     """The tab's components and events; call it inside of its gr.Tab."""
     with gr.Row(equal_height=False):
         with gr.Column(scale=5, elem_classes="half"):
-            source, target, found = _build_inputs()
+            target, film, found = _build_inputs(above)
             agreed = above.build_consent("video-consent")
             with gr.Row():
                 swap = gr.Button("Swap the video", variant="primary", size="lg", scale=2)
                 cancel = gr.Button("Cancel", size="lg", interactive=False, min_width=90)
             progress, said = gr.HTML(elem_classes="message"), theme.build_message()
-            settings = _build_settings()
+            part = VideoPart()
+            settings, look = _build_settings(part)
         with gr.Column(scale=6, elem_classes="half"):
             player, download = _build_result()
-            slider, frame, seen = _build_preview()
+            slider, frame, seen = _build_preview(part)
     private = {"api_visibility": "private", "preprocess": False}
     at_once = {"api_visibility": "private", "queue": False, "show_progress": "hidden"}
     shown = {**private, "concurrency_id": "preview", "trigger_mode": "always_last"}
-    faces, start, stop, format, crf, _, colour, softness = settings
-    given = [agreed, source, target, above.model, *settings]
+    faces, start, stop, format, crf, *_ = settings
+    tray = above.people.tray
+    given = [agreed, tray, target, above.model, *settings]
     target.change(
         show_video,
         given,
-        [found, start, stop, slider, frame, seen],
+        [found, film, start, stop, slider, part.cut, frame, seen],
         **shown,
     )
+    part.join(target, slider)
     format.input(show_quality, format, crf, **at_once)
-    framed = [agreed, source, target, slider, above.model, *settings]
+    framed = [agreed, tray, target, slider, above.model, *settings]
     events = (
-        *(source.change, slider.change, agreed.change, above.model.input),
-        *(faces.input, colour.input, softness.release),
+        *(tray.chosen, slider.change, agreed.change, above.model.input),
+        *(faces.input, *look.changes),
     )
     for changed in events:
         changed(show_frame, framed, [frame, seen], **shown)
-    _join_job(swap, cancel, given, [progress, player, download, said])
+    video_job.join(swap, cancel, swap_on_page, given, [progress, player, download, said])
 
 
-def _join_job(
-    swap: gr.Button,
-    cancel: gr.Button,
-    given: list[gr.components.Component],
-    outputs: list[gr.components.Component],
-) -> None:
-    """The events of a job, from its start to its end; outputs: of `swap_on_page`."""
-    private = {"api_visibility": "private", "preprocess": False}
-    at_once = {"api_visibility": "private", "queue": False, "show_progress": "hidden"}
-    progress, *_, said = outputs
-    run = swap.click(begin, outputs=[*outputs, swap, cancel], **at_once).then(
-        swap_on_page,
-        given,
-        outputs,
-        concurrency_id="video",
-        concurrency_limit=1,
-        show_progress="hidden",
-        **private,
-    )
-    run.then(end, outputs=[progress, swap, cancel], **at_once)
-    # Gradio calls a job that was cancelled a failed one too.
-    in_browser = {"fn": None, "api_visibility": "private"}
-    ended = {"inputs": said, "outputs": [progress, said, swap, cancel]}
-    run.failure(js=REFUSED_JS, **ended, **in_browser)
-    run.success(js=SHOW_JS, **in_browser)
-    cancel.click(js=CANCELLED_JS, cancels=[run], **ended, **in_browser)
-
-
-def _build_inputs() -> tuple[gr.Gallery, gr.File, gr.HTML]:
+def _build_inputs(above: Shared) -> tuple[gr.File, gr.HTML, gr.HTML]:
     with gr.Row(elem_classes="inputs"):
-        with gr.Column(min_width=140):
-            source = shared.build_sources("video-source")
+        above.people.build_place()
         with gr.Column(min_width=140):
             gr.HTML(theme.heading("Target", "Into which video?"))
             # Not gr.Video: its editor fetches a program from elsewhere, and takes no GIF.
@@ -236,17 +183,15 @@ def _build_inputs() -> tuple[gr.Gallery, gr.File, gr.HTML]:
                 elem_id="video-target",
             )
             declare(target, "target", File())
-            found = theme.build_message()
-    return source, target, found
+            film = gr.HTML({}, html_template=video.FILM_HTML, elem_id="video-film")
+            found = theme.build_message(video.allowed())
+    return target, film, found
 
 
-def _build_settings() -> tuple[gr.components.Component, ...]:
-    """In the order of SETTINGS."""
+def _build_settings(part: VideoPart) -> tuple[tuple[gr.components.Component, ...], Looks]:
+    """In the order of SETTINGS; and those of them that a preview shows."""
     faces = gr.Radio(FACES, value=DEFAULTS.faces, label="Faces to swap")
-    with gr.Row():
-        # Gradio shows a number that is not given as 0: the end is filled in with the video.
-        start = gr.Number(DEFAULTS.start, label="Start, in seconds", minimum=0)
-        end = gr.Number(0, label="End, in seconds", minimum=0)
+    start, end = part.build_fields()
     with gr.Accordion("Settings", open=False):
         format = gr.Radio(FORMATS, value=DEFAULTS.format, label="File format")
         crf = gr.Slider(
@@ -263,22 +208,22 @@ def _build_settings() -> tuple[gr.components.Component, ...]:
             step=1,
             label="Look for faces in each n-th frame",
         )
-        colour = gr.Checkbox(DEFAULTS.match_colour, label="Match the face's colours to the video")
-        softness = gr.Slider(
-            0, 0.5, DEFAULTS.mask_softness, step=0.01, label="Softness of the face's edge"
-        )
-    settings = (faces, start, end, format, crf, every, colour, softness)
+        look = looks.build("video")
+    settings = (faces, start, end, format, crf, every, *look.components)
     for component, (name, argument) in zip(settings, SETTINGS.items(), strict=True):
         declare(component, name, argument)
-    return settings
+    return settings, look
 
 
-def _build_preview() -> tuple[gr.Slider, gr.HTML, gr.HTML]:
+def _build_preview(part: VideoPart) -> tuple[gr.Slider, gr.HTML, gr.HTML]:
+    """The slider over the frames, what cuts there, the frame, and what is in it."""
     gr.HTML(theme.heading("Preview", "Any frame, swapped."))
     frame = theme.build_comparison("video-preview", "A frame of the video appears here.")
     slider = gr.Slider(0, 1, 0, step=1, label="Frame", visible=False, elem_id="video-frame")
     declare(slider, "frame", Number(default=0))
-    return slider, frame, theme.build_message()
+    seen = theme.build_message()
+    part.build_buttons()
+    return slider, frame, seen
 
 
 def _build_result() -> tuple[gr.Video, gr.DownloadButton]:

@@ -9,7 +9,6 @@ from __future__ import annotations
 import base64
 import binascii
 import contextlib
-from pathlib import Path
 
 import gradio as gr
 
@@ -24,14 +23,12 @@ from simswap.demo.server import webcam_socket
 from simswap.demo.server.visitors import visitor_of
 from simswap.demo.services import live, photos
 from simswap.demo.services.live_sessions import MAX_SESSIONS
-from simswap.demo.tabs import shared
+from simswap.demo.tabs import people
 from simswap.demo.tabs.shared import Shared
 from simswap.media.photos import Photo
 
 CHOICES = [("All faces", "all"), ("Largest face", "largest")]
-LOOK = Path(theme.__file__)
-VIEW_HTML = LOOK.with_name("webcam_view.html").read_text(encoding="utf-8")
-VIEW_JS = LOOK.with_name("webcam_view.js").read_text(encoding="utf-8")
+VIEW_HTML, VIEW_JS = theme.read("webcam_view.html"), theme.read("webcam_view.js")
 STREAM_SECONDS = 300  # of one run of `.stream`; the page then begins another
 DATA_URI = "data:image/jpeg;base64,"
 MAX_URI = 1_000_000  # characters of a frame
@@ -42,19 +39,20 @@ MAX_URI = 1_000_000  # characters of a frame
 
 def begin(
     is_agreed: bool,
-    source: list[dict] | None,
+    tray: dict,
     faces: str,
     model: str,
     view: object,
     request: gr.Request,
 ) -> dict[str, object]:
     """Open the page's session, in place of its last; the view then asks for the camera."""
-    address = visitor_of(request.request.scope).address
+    # A call from this process comes from nowhere.
+    address = visitor_of(request.request.scope).address if request.request else ""
     try:
         with readable_errors():
             consent.check_ticked(is_agreed)
             choices = Choices(faces=faces, model=model)
-            session = live.open_session(_token(view), shared.paths(source), choices, address)
+            session = live.open_session(_token(view), people.chosen_of(tray), choices, address)
     except gr.Error as error:
         return {"refused": error.message}
     # A GPU that is lent call by call is lent to Gradio's own calls only.
@@ -64,7 +62,7 @@ def begin(
 
 def change(
     is_agreed: bool,
-    source: list[dict] | None,
+    tray: dict,
     faces: str,
     model: str,
     view: object,
@@ -77,7 +75,8 @@ def change(
     try:
         with readable_errors():
             consent.check_ticked(is_agreed)
-            live.change_session(session, shared.paths(source), Choices(faces=faces, model=model))
+            choices = Choices(faces=faces, model=model)
+            live.change_session(session, people.chosen_of(tray), choices)
     except gr.Error as error:
         return {"refused": error.message}
     return gr.skip()
@@ -122,13 +121,13 @@ def build(above: Shared) -> None:
     """The tab's components and events; call it inside of its gr.Tab."""
     with gr.Row(equal_height=False):
         with gr.Column(scale=4, elem_classes="half"):
-            source = shared.build_sources("webcam-source")
+            above.people.build_place()
             faces = gr.Radio(CHOICES, value="all", label="Faces to swap")
             declare(faces, "faces", Text(default="all"))
             agreed = above.build_consent("webcam-consent")
             gr.HTML(theme.message(*theme.WEBCAM_HINTS), elem_classes="message")
         with gr.Column(scale=6, elem_classes="half"):
-            gr.HTML(theme.heading("Camera", "You see yourself as in a mirror."))
+            gr.HTML(theme.heading("Camera", "You, live, with the new face."))
             view = gr.HTML({}, html_template=VIEW_HTML, js_on_load=VIEW_JS, elem_id="webcam")
             sent = {"token": Text(), "number": Number(), "frame": Text(max_length=MAX_URI)}
             declare(view, "view", Parts(parts=sent))
@@ -141,11 +140,18 @@ def build(above: Shared) -> None:
                 elem_id="snapshot",
             )
     private = {"api_visibility": "private", "show_progress": "hidden"}
-    asked = [agreed, source, faces, above.model, view]
+    tray = above.people.tray
+    asked = [agreed, tray, faces, above.model, view]
     # In turn. A change during the beginning does not know the session's token yet.
     opening = {"preprocess": False, "concurrency_id": "camera", "concurrency_limit": 1}
     begun = view.begin(begin, asked, view, **opening, **private)
-    changes = (begun.success, source.change, faces.input, agreed.change, above.model.input)
+    changes = (
+        begun.success,
+        tray.chosen,
+        faces.input,
+        agreed.change,
+        above.model.input,
+    )
     last = {"trigger_mode": "always_last"}
     changed = [event(change, asked, view, **last, **opening, **private) for event in changes]
     for asks in (begun, *changed):

@@ -9,6 +9,8 @@ import numpy as np
 from av.video.frame import VideoFrame
 from av.video.reformatter import ColorRange, Colorspace, Interpolation, VideoReformatter
 
+from simswap.video.source.tone_mapping import HLG, PQ, to_standard_range
+
 # Codes of ITU-T H.273, as the container and the codec write them.
 UNSPECIFIED = 2
 _RGB = 0
@@ -43,30 +45,45 @@ class Colour:
         if self.range not in (0, 1, 2):
             raise ValueError(f"colour range is 0, 1 or 2, not {self.range}")
 
+    @property
+    def is_high_range(self) -> bool:
+        """Whether it is HDR (PQ or HLG)."""
+        return self.transfer in (PQ, HLG)
+
+    @property
+    def as_written(self) -> Colour:
+        """What the result has: its own, but for HDR, which becomes BT.709."""
+        return _STANDARD if self.is_high_range else self
+
     def matrix(self, height: int) -> Colorspace:
         """The matrix between RGB and the stored numbers; `height` decides where none is told."""
         guess = Colorspace.ITU709 if height >= _HD_HEIGHT else Colorspace.ITU601
         return _MATRICES.get(self.space, guess)
 
     @property
-    def is_full_range(self) -> bool:
-        """Whether black is 0 and white 255."""
-        return self.range == ColorRange.JPEG
+    def range_used(self) -> ColorRange:
+        """Full (black is 0 and white 255), or limited where the file does not say."""
+        return ColorRange.JPEG if self.range == ColorRange.JPEG else ColorRange.MPEG
 
 
 def colour_of(frame: VideoFrame) -> Colour:
     """The colour a decoded frame has, as its own tags tell."""
     if frame.format.is_rgb or frame.format.name in ("pal8", "gray", "monow", "monob"):
         # RGB becomes BT.709 on the way out, and says so.
-        return Colour(_BT709, int(ColorRange.MPEG), _BT709, _BT709)
+        return _STANDARD
     is_full = frame.format.name.startswith("yuvj") or frame.color_range == ColorRange.JPEG
     value = int(ColorRange.JPEG) if is_full else int(frame.color_range)
     space = UNSPECIFIED if int(frame.colorspace) == _RGB else int(frame.colorspace)
     return Colour(space, value, int(frame.color_primaries), int(frame.color_trc))
 
 
+_STANDARD = Colour(_BT709, int(ColorRange.MPEG), _BT709, _BT709)
+
+
 class ColourConverter:
     """Turns decoded frames into RGB arrays and back, always with the same matrix and range.
+
+    HDR is read as a display of standard range shows it, and written so.
 
     Not for several threads at once. width, height: of the stored pictures, in pixels; a frame of
     another size, as some streams change to on their way, is scaled to it.
@@ -74,37 +91,44 @@ class ColourConverter:
 
     def __init__(self, colour: Colour, width: int, height: int):
         self._width, self._height = width, height
-        self._matrix = colour.matrix(height)
-        self._range = ColorRange.JPEG if colour.is_full_range else ColorRange.MPEG
+        written = colour.as_written
+        self._read = colour.matrix(height), colour.range_used
+        self._written = written.matrix(height), written.range_used
+        self._transfer = colour.transfer if colour.is_high_range else None
         self._reformatter = VideoReformatter()
 
     def to_rgb(self, frame: VideoFrame) -> np.ndarray:
         """uint8 [H, W, 3] RGB of a decoded frame."""
         is_rgb = frame.format.is_rgb or frame.format.name == "pal8"
+        matrix, value = self._read
+        depth = "rgb24" if self._transfer is None else "gbrp16le"  # rgb48le comes out wrong
         rgb = self._reformatter.reformat(
             frame,
             width=self._width,
             height=self._height,
-            format="rgb24",
-            src_colorspace=None if is_rgb else self._matrix,
-            dst_colorspace=None if is_rgb else self._matrix,
-            src_color_range=ColorRange.JPEG if is_rgb else self._range,
+            format=depth,
+            src_colorspace=None if is_rgb else matrix,
+            dst_colorspace=None if is_rgb else matrix,
+            src_color_range=ColorRange.JPEG if is_rgb else value,
             dst_color_range=ColorRange.JPEG,
             interpolation=_FLAGS,
             threads=1,
         )
-        return rgb.to_ndarray()
+        if self._transfer is None:
+            return rgb.to_ndarray()
+        return to_standard_range(rgb.to_ndarray(), self._transfer)
 
     def to_yuv(self, image: np.ndarray) -> VideoFrame:
         """yuv420p frame of a uint8 [H, W, 3] RGB array."""
+        matrix, value = self._written
         frame = av.VideoFrame.from_numpy_buffer(np.ascontiguousarray(image), format="rgb24")
         return self._reformatter.reformat(
             frame,
             format="yuv420p",
-            src_colorspace=self._matrix,
-            dst_colorspace=self._matrix,
+            src_colorspace=matrix,
+            dst_colorspace=matrix,
             src_color_range=ColorRange.JPEG,
-            dst_color_range=self._range,
+            dst_color_range=value,
             interpolation=_FLAGS,
             threads=1,
         )

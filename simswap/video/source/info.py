@@ -43,11 +43,10 @@ class VideoInfo:
 
     width, height: of the frames as shown. is_mirrored: whether players flip the stored pictures
     left to right; rotation: degrees counter-clockwise (0, 90, 180, 270) that they turn them by
-    after that. time_base: seconds per unit of all times here. frame_times: [N] int64, when each
-    frame is shown, ascending; end_time: when the last one ends. max_pixels: of the largest frame
-    that is decoded, also where frames grow in mid-stream. origin: seconds at which the file's own
-    clock starts. sample_aspect: width of a pixel by its height, as shown. key_frames: see
-    FrameList. notices: what will be dropped or changed, in plain words.
+    after that. time_base: seconds per unit of all times. frame_times: [N] int64, when each frame is
+    shown, ascending; end_time: when the last ends. max_pixels: of the largest frame to be decoded,
+    also if frames grow. origin: seconds at which the file's own clock starts. sample_aspect: width
+    of a pixel by its height. key_frames: see FrameList. notices: what is dropped or changed.
     """
 
     path: Path
@@ -143,8 +142,8 @@ def look_through(path: Path, limits: VideoLimits) -> VideoInfo:
 def trim(info: VideoInfo, start: float | None, end: float | None) -> tuple[int, int]:
     """First frame and end frame (exclusive) of a stretch of a video.
 
-    start, end: seconds from the first frame; None: the video's own. A frame belongs to the
-    stretch if it is the one on screen at `start`, or begins after that and before `end`.
+    start, end: seconds from the first frame; None: the video's own. A frame belongs to it if it is
+    the one on screen at `start`, or begins after that and before `end`.
     Raises OptionError if no frame lies between, or a value is not within the video.
     """
     start = 0.0 if start is None else start
@@ -269,12 +268,14 @@ def _notices(
     if frames.is_cut_short:
         seconds = float((frames.end - int(frames.times[0])) * stream.time_base)
         found.append(f"The file is damaged or cut off; the {seconds:.1f} s in it are used.")
+    if colour_of(frame).is_high_range:
+        found.append("HDR becomes standard dynamic range: bright parts lose contrast.")
     if depth > 8:
         found.append(f"{depth}-bit colour becomes 8-bit.")
     if frame.interlaced_frame:
         found.append("The video is interlaced; it becomes progressive, at the same frame rate.")
-    # Of VP9 the plane of transparency is a stream of its own, which is not decoded here.
-    tags = [stream.metadata.get(name) for name in ("alpha_mode", "ALPHA_MODE")]
+    # VP9 has its transparency in a stream of its own, which is not decoded here.
+    tags = stream.metadata.get("alpha_mode"), stream.metadata.get("ALPHA_MODE")
     if "1" in tags or _is_transparent(frame):
         found.append("Transparency is dropped.")
     kinds = (("subtitle", "Subtitles are dropped."), ("data", "Data streams are dropped."))

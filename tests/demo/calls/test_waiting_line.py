@@ -139,11 +139,10 @@ def test_visitors_of_every_tab_are_told_and_can_try_again(
     browser, busy_url, face_clip, long_face_clip
 ):
     pages = {name: open_page(browser, busy_url) for name in ("Image", "Video", "Webcam")}
-    inputs = {"Image": "source", "Video": "video-source", "Webcam": "webcam-source"}
     for name, page in pages.items():
         page.get_by_role("tab", name=name).click()
-        upload(page, inputs[name], ADMIRAL)
-        page.locator(f"#{inputs[name]} img").first.wait_for()
+        upload(page, "source", ADMIRAL)
+        page.locator("#source img").first.wait_for()
     upload(pages["Video"], "video-target", face_clip)
     pages["Video"].get_by_text("frames/s").first.wait_for()
     pages["Video"].get_by_text("At 0.00 s").first.wait_for()

@@ -82,6 +82,7 @@ def test_the_result_can_be_saved_as_jpeg_with_its_mark(page, tmp_path: Path):
     swap(page)
     page.get_by_label("JPEG").check()
     path = saved(page, tmp_path, "Download JPEG")
+    assert path.name == "astronaut-simswap.jpg"
     with Image.open(path) as photo:
         assert photo.format == "JPEG"
     assert read_mark(path) is not None

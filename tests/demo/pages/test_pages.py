@@ -49,6 +49,59 @@ def test_every_tab_fits_and_has_no_serious_fault_of_accessibility(browser, demo_
     assert faults == []
 
 
+# For each selector: the colour of its edge, and the one around it. In both themes.
+EDGES_JS = """(selectors) => {
+  const paint = (element) => {
+    const colour = getComputedStyle(element).backgroundColor;
+    return colour === "rgba(0, 0, 0, 0)" && element.parentElement
+      ? paint(element.parentElement) : colour;
+  };
+  const channels = (colour) => colour.match(/[0-9.]+/g).slice(0, 3).map(Number);
+  return [false, true].map((isDark) => {
+    document.body.classList.toggle("dark", isDark);
+    return selectors.map((selector) => {
+      const element = document.querySelector(selector);
+      const edge = getComputedStyle(element);
+      return [selector, parseFloat(edge.borderTopWidth), channels(edge.borderTopColor),
+              channels(paint(element.parentElement))];
+    });
+  });
+}"""
+CONTROLS = [
+    *("#source", "#target", "#consent input", "[data-example]", "#video-target"),
+    *(".camera-buttons [data-do=full]", "#verify-file", "#save fieldset label"),
+    'input[type="number"]',
+]
+
+
+def luminance(channels: list[float]) -> float:
+    """Of an sRGB colour, by WCAG 2."""
+    linear = [
+        c / 12.92 if c <= 0.04045 else ((c + 0.055) / 1.055) ** 2.4
+        for c in (channel / 255 for channel in channels)
+    ]
+    return 0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2]
+
+
+def test_edges_of_controls_stand_out_in_both_themes(browser, demo_url):
+    page = browser.new_page()
+    page.set_default_timeout(PATIENCE)
+    page.goto(demo_url)
+    parts = {"Video": "#video-target", "Webcam": ".camera-buttons", "Verify": "#verify-file"}
+    for name, part in parts.items():
+        page.get_by_role("tab", name=name).click()
+        page.locator(part).wait_for()
+    themes = page.evaluate(EDGES_JS, CONTROLS)
+    page.close()
+    faint = []
+    for theme in themes:
+        for selector, width, edge, around in theme:
+            low, high = sorted((luminance(edge), luminance(around)))
+            if width < 1 or (high + 0.05) / (low + 0.05) < 3:
+                faint.append((selector, width, edge, around))
+    assert faint == []
+
+
 def test_the_tabs_are_reached_and_opened_by_keyboard(browser, demo_url):
     page = browser.new_page()
     page.set_default_timeout(PATIENCE)

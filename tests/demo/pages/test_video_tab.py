@@ -59,7 +59,7 @@ def swap_button(page):
 
 
 def fill_in(page, clip: Path) -> None:
-    upload(page, "video-source", EXAMPLES / "grace_hopper.jpg")
+    upload(page, "source", EXAMPLES / "grace_hopper.jpg")
     upload(page, "video-target", clip)
     page.get_by_text("At 0.00 s: 1 of 1 face swapped.").wait_for()
 
@@ -101,6 +101,7 @@ def test_a_visitor_previews_swaps_plays_and_saves(page, face_clip, tmp_path, dem
     assert page.evaluate(IS_PLAYED) == [WIDTH, pytest.approx(NUM_FRAMES / 24, abs=0.1)]
     with page.expect_download() as download:
         page.get_by_role("button", name="Download the video").click()
+    assert download.value.suggested_filename == "in-simswap.mp4"
     download.value.save_as(tmp_path / "saved.mp4")
     assert probe_video(tmp_path / "saved.mp4").num_frames == NUM_FRAMES
     assert read_video_mark(tmp_path / "saved.mp4") is not None
@@ -117,6 +118,27 @@ def test_a_stretch_is_swapped_with_the_chosen_settings(page, face_clip):
     swap_button(page).click()
     expect(page.get_by_text("Swapped 6 faces in 6 frames")).to_be_visible(timeout=PATIENCE)
     expect(page.get_by_text("WebM and MKV files cannot hold")).to_be_visible(timeout=PATIENCE)
+
+
+def test_the_film_is_shown_and_cut_where_the_slider_stands(page, face_clip):
+    upload(page, "video-target", face_clip)
+    slider = page.locator("#video-frame input[type=range]")
+    slider.wait_for()
+    film = page.locator("#video-film video")
+    expect(film).to_be_in_viewport()
+    page.wait_for_function("document.querySelector('#video-film video').videoWidth > 0")
+    expect(page.get_by_text("The whole video will be swapped.")).to_be_visible(timeout=PATIENCE)
+    for frame, button, told in (
+        (12, "Start here", f"{NUM_FRAMES - 12} of {NUM_FRAMES} frames will be swapped: from 0.50"),
+        (17, "End here", f"6 of {NUM_FRAMES} frames will be swapped: from 0.50 to 0.75 s."),
+    ):
+        slider.fill(str(frame))
+        expect(page.get_by_text(f"At {frame / 24:.2f} s:")).to_be_visible(timeout=PATIENCE)
+        page.get_by_role("button", name=button).click()
+        expect(page.get_by_text(told)).to_be_visible(timeout=PATIENCE)
+    page.get_by_label("Start, in seconds").fill("0.8")
+    told = page.get_by_text("end (0.75 s) is not after start (0.8 s)")
+    expect(told).to_be_visible(timeout=PATIENCE)
 
 
 def test_an_end_that_is_not_filled_in_yet_is_the_videos(page, face_clip):
@@ -142,6 +164,22 @@ def test_cancelling_stops_the_work_and_leaves_nothing(page, long_face_clip, demo
     expect(page.get_by_text("Swapped 6 faces in 6 frames")).to_be_visible(timeout=PATIENCE)
 
 
+def test_who_waits_is_told_how_many_come_before(page, browser, demo_url, long_face_clip, face_clip):
+    upload(page, "video-target", face_clip)
+    upload(page, "source", EXAMPLES / "grace_hopper.jpg")
+    page.get_by_text("At 0.00 s: 1 of 1 face swapped.").wait_for()
+    other = open_tab(browser, demo_url)
+    fill_in(other, long_face_clip)
+    swap_button(other).click()
+    other.locator(".video-progress img").wait_for()
+    swap_button(page).click()
+    expect(page.get_by_text("Waiting: 1 video is before yours.")).to_be_visible(timeout=PATIENCE)
+    page.get_by_role("button", name="Cancel").click()
+    expect(page.get_by_text("Cancelled. Nothing was kept.")).to_be_visible(timeout=PATIENCE)
+    expect(page.locator(".video-progress")).to_have_count(0)
+    other.close()
+
+
 def test_progress_and_mistakes_are_told_right_under_the_button(page, face_clip):
     swap_button(page).click()
     told = page.get_by_text("There is no source photo yet")
@@ -162,7 +200,7 @@ def test_closing_the_page_stops_the_work(browser, demo_url, long_face_clip, demo
 
 def test_without_consent_nothing_is_swapped(page, face_clip):
     consent_box(page).uncheck()
-    upload(page, "video-source", EXAMPLES / "grace_hopper.jpg")
+    upload(page, "source", EXAMPLES / "grace_hopper.jpg")
     upload(page, "video-target", face_clip)
     expect(page.get_by_text("At 0.00 s: as it is.")).to_be_visible(timeout=PATIENCE)
     swap_button(page).click()

@@ -41,8 +41,8 @@ def open_tab(browser, url: str, before=lambda page: None):
 
 def start(page, source: str | None = "grace_hopper.jpg"):
     if source:
-        upload(page, "webcam-source", EXAMPLES / source)
-        page.locator("#webcam-source img").first.wait_for()
+        upload(page, "source", EXAMPLES / source)
+        page.locator("#source img").first.wait_for()
     button(page, "Start camera").click()
 
 
@@ -128,7 +128,7 @@ def test_another_source_photo_changes_the_live_face(browser, demo_url):
     start(page)
     wait_for_pictures(page)
     first = page.evaluate(FACE_JS)
-    upload(page, "webcam-source", EXAMPLES / "astronaut.jpg")
+    upload(page, "source", EXAMPLES / "astronaut.jpg")
     page.wait_for_function(
         f"(first) => {{ const now = ({FACE_JS})(); const off = (value, i) => "
         "Math.abs(value - first[i]); return now.map(off).reduce((a, b) => a + b) "
@@ -139,11 +139,56 @@ def test_another_source_photo_changes_the_live_face(browser, demo_url):
     page.close()
 
 
+# Two cameras, of which the second is the first once more; `asked`: the ids that were asked for.
+TWO_CAMERAS_JS = """
+const devices = navigator.mediaDevices;
+const list = devices.enumerateDevices.bind(devices);
+const get = devices.getUserMedia.bind(devices);
+window.asked = [];
+devices.enumerateDevices = async () => {
+  const [one] = (await list()).filter((each) => each.kind === "videoinput");
+  const two = { kind: "videoinput", deviceId: "other", label: "The other camera" };
+  return [one, two];
+};
+devices.getUserMedia = ({ video: { deviceId, ...wanted } }) => {
+  window.asked.push(deviceId?.exact);
+  return get({ video: wanted });
+};
+"""
+
+
+def test_another_camera_can_be_chosen_while_the_show_goes_on(browser, demo_url):
+    page = open_tab(browser, demo_url, lambda page: page.add_init_script(TWO_CAMERAS_JS))
+    start(page)
+    wait_for_pictures(page)
+    page.get_by_label("Camera", exact=True).select_option("The other camera")
+    page.wait_for_function("asked.at(-1) === 'other'")
+    page.wait_for_function("!document.querySelector('.camera-source').paused")
+    figures = page.locator(".camera-figures")
+    old = figures.inner_text()
+    expect(figures).not_to_have_text(old, timeout=PATIENCE)
+    expect(page.locator(".camera-on")).to_have_count(1)
+    page.close()
+
+
+def test_the_view_is_a_mirror_or_not_and_fills_the_screen(browser, demo_url):
+    page = open_tab(browser, demo_url)
+    shown = page.locator(".camera-shown")
+    button(page, "Mirror").press("Enter")
+    expect(button(page, "Mirror")).to_have_attribute("aria-pressed", "false")
+    expect(shown).to_have_css("transform", "none")
+    button(page, "Full screen").click()
+    page.wait_for_function("document.fullscreenElement?.matches('.camera')")
+    button(page, "Full screen").click()
+    page.wait_for_function("!document.fullscreenElement")
+    page.close()
+
+
 def test_a_source_photo_that_is_taken_away_ends_the_show(browser, demo_url):
     page = open_tab(browser, demo_url)
     start(page)
     wait_for_pictures(page)
-    page.locator("#webcam-source").get_by_role("button", name="Clear").click()
+    page.locator("#source").get_by_role("button", name="Clear").click()
     expect(page.locator(".camera-message")).to_contain_text("no source photo", timeout=PATIENCE)
     expect(page.locator(".camera-on")).to_have_count(0)
     page.close()

@@ -1,0 +1,53 @@
+"""How the new face looks: what the tabs for photos and for videos both let a visitor choose."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import gradio as gr
+from gradio.events import EventListener
+
+from simswap.demo.calls.arguments import Argument, Flag, Number
+from simswap.demo.choices import DEFAULTS
+
+# Of Choices, in the order of `Looks.components`.
+SETTINGS: dict[str, Argument] = {
+    "likeness": Number(default=DEFAULTS.likeness),
+    "match_colour": Flag(default=DEFAULTS.match_colour),
+    "mask_softness": Number(default=DEFAULTS.mask_softness),
+}
+MOST_LIKENESS = 1.5
+
+
+@dataclass(frozen=True)
+class Looks:
+    """The components, inputs of whatever swaps."""
+
+    likeness: gr.Slider
+    match_colour: gr.Checkbox
+    mask_softness: gr.Slider
+
+    @property
+    def components(self) -> tuple[gr.components.Component, ...]:
+        """In the order of SETTINGS."""
+        return self.likeness, self.match_colour, self.mask_softness
+
+    @property
+    def changes(self) -> tuple[EventListener, ...]:
+        """What happens when a visitor has changed one."""
+        return self.likeness.release, self.match_colour.input, self.mask_softness.release
+
+
+def build(medium: str) -> Looks:
+    """The components; medium: what the face's colours are matched to, in a word."""
+    return Looks(
+        gr.Slider(
+            0,
+            MOST_LIKENESS,
+            DEFAULTS.likeness,
+            step=0.05,
+            label="Likeness: 0 keeps the face as it is, above 1 exaggerates",
+        ),
+        gr.Checkbox(DEFAULTS.match_colour, label=f"Match the face's colours to the {medium}"),
+        gr.Slider(0, 0.5, DEFAULTS.mask_softness, step=0.01, label="Softness of the face's edge"),
+    )
