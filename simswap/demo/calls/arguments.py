@@ -111,14 +111,14 @@ class FaceNumbers(Text):
         return {"type": "str | list[int]"}
 
     def _read(self, name: str, value: object) -> str:
-        if isinstance(value, list):
-            for number in (numbers := Numbers().checked(name, value)):
-                if not 0 <= number <= MAX_FACE or number != int(number):
-                    raise OptionError(
-                        f"{name} holds {float(number)}. Give whole numbers from 0 to {MAX_FACE}."
-                    )
-            return super()._read(name, ",".join(str(int(number)) for number in numbers))
-        return super()._read(name, value)
+        if not isinstance(value, list):
+            return super()._read(name, value)
+        for number in (numbers := Numbers().checked(name, value)):
+            if not 0 <= number <= MAX_FACE or number != int(number):
+                raise OptionError(
+                    f"{name} holds {float(number)}. Give whole numbers up to {MAX_FACE}."
+                )
+        return super()._read(name, ",".join(str(int(number)) for number in numbers))
 
 
 class Number(Argument):
