@@ -30,7 +30,7 @@ from simswap.demo.look import theme as look
 from simswap.demo.process import quiet_log
 from simswap.demo.server import door, timed_connections, upload_limits, webcam_socket
 from simswap.demo.server.visitors import Proxies
-from simswap.demo.services import about, live
+from simswap.demo.services import about, cancelling, live
 from simswap.demo.tabs import image, shared, verify, video, webcam
 from simswap.media.photos import MAX_FILE_BYTES
 
@@ -79,6 +79,7 @@ def main() -> None:
     addresses.refuse_addresses()
     mcp_tools.install()
     upload_limits.bound_progress()
+    cancelling.answer_soon()
     link_preview.install()
     try:
         timed_connections.time_connections(Proxies())

@@ -31,7 +31,8 @@ from tests.support.demo.demo_calls import EXAMPLES, call, swap_image, swap_video
 from tests.support.demo.demo_server import running_demo
 from tests.support.demo.process_memory import TreeWatch
 from tests.support.hostile.hostile_photos import HOSTILE_PHOTOS, jpeg_of_scans
-from tests.support.hostile.hostile_requests import HOSTILE_REQUESTS, camera_frames
+from tests.support.hostile.hostile_requests import HOSTILE_REQUESTS
+from tests.support.hostile.hostile_sockets import camera_frames
 from tests.support.hostile.hostile_videos import HOSTILE_VIDEOS
 
 HEAD_START = 0.3  # s that the attack has before the ordinary swap

@@ -23,6 +23,7 @@ from simswap.demo.services.uploads import OneOrMoreFiles, uploaded_file
 
 MAX_TEXT = 2000  # characters
 MAX_NUMBERS = 1000  # of one list
+MAX_FACE = 9999  # the number of a face, as `parse_faces` has it
 UPLOADED = {"_type": "gradio.FileData"}  # how Gradio marks a file among other objects
 HOW_TO_UPLOAD = (
     "Upload the file first and pass what the upload gave: in Python handle_file(path), in JSON "
@@ -110,10 +111,14 @@ class FaceNumbers(Text):
         return {"type": "str | list[int]"}
 
     def _read(self, name: str, value: object) -> str:
-        if isinstance(value, list):
-            numbers = Numbers().checked(name, value)
-            return super()._read(name, ",".join(f"{number:g}" for number in numbers))
-        return super()._read(name, value)
+        if not isinstance(value, list):
+            return super()._read(name, value)
+        for number in (numbers := Numbers().checked(name, value)):
+            if not 0 <= number <= MAX_FACE or number != int(number):
+                raise OptionError(
+                    f"{name} holds {float(number)}. Give whole numbers up to {MAX_FACE}."
+                )
+        return super()._read(name, ",".join(str(int(number)) for number in numbers))
 
 
 class Number(Argument):

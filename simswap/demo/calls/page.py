@@ -16,6 +16,7 @@ from simswap.demo.calls import addresses, arguments
 from simswap.demo.calls.descriptions import describe
 from simswap.demo.calls.failures import UNREADABLE, readable_errors, readable_misfits
 from simswap.demo.server.upload_limits import Room
+from simswap.demo.services.cancelling import until_it_ends
 from simswap.demo.services.uploads import new_folders, upload_folder
 
 CLOCK_STEP = 0.05  # seconds by which a file may seem older than it is
@@ -50,17 +51,23 @@ class Page(gr.Blocks):
             return await super().preprocess_data(block_fn, inputs, *more, **named)
 
     async def process_api(self, *given: Any, **named: Any) -> dict[str, Any]:
-        """Call a function, or let it go on. What it stores counts, or is removed if it fails."""
+        """Call a function, or let it go on. What it stores counts.
+
+        It is removed if the call fails or is cancelled, once its thread has ended.
+        """
         with readable_errors(), new_folders() as made:
-            if self.room is None:
-                return await super().process_api(*given, **named)
-            scope = _scope_of(named.get("request"))
-            if _begins_a_job(named):
-                await self.room.check(scope)
-            started = time.time() - CLOCK_STEP
-            answer = await super().process_api(*given, **named)
-            self.room.note(scope, _stored_bytes(answer.get("data"), made, started))
-            return answer
+            return await until_it_ends(self._process(made, *given, **named))
+
+    async def _process(self, made: list[Path], *given: Any, **named: Any) -> dict[str, Any]:
+        if self.room is None:
+            return await super().process_api(*given, **named)
+        scope = _scope_of(named.get("request"))
+        if _begins_a_job(named):
+            await self.room.check(scope)
+        started = time.time() - CLOCK_STEP
+        answer = await super().process_api(*given, **named)
+        self.room.note(scope, _stored_bytes(answer.get("data"), made, started))
+        return answer
 
 
 def _begins_a_job(named: dict[str, Any]) -> bool:

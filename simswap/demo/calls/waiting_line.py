@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import re
+from contextlib import suppress
 from functools import wraps
 from typing import Any
 
@@ -70,6 +71,7 @@ def keep_in_order(queue: Queue) -> None:
 
     queue.push = push_or_tell
     _take_turns(queue)
+    _reset_once(queue)
 
 
 def _take_turns(queue: Queue) -> None:
@@ -92,6 +94,18 @@ def _take_turns(queue: Queue) -> None:
         return picked
 
     queue.get_events = get_next
+
+
+def _reset_once(queue: Queue) -> None:
+    """Let a job end although who cancelled it was answered before, and its iterator is gone."""
+    reset = queue.reset_iterators
+
+    @wraps(reset)
+    async def reset_if_there(event_id: str) -> None:
+        with suppress(KeyError):
+            await reset(event_id)
+
+    queue.reset_iterators = reset_if_there
 
 
 def place(lane: str, session: str | None) -> int | None:

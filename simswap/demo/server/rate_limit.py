@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import time
-from collections import OrderedDict, deque
+from collections import OrderedDict
 
 from starlette.types import ASGIApp, Receive, Scope, Send
 
+from simswap.demo.pace import Pace
 from simswap.demo.server.allowed_routes import FRAME, route_of
 from simswap.demo.server.refusals import refused
 from simswap.demo.server.visitors import visitor_of
@@ -29,19 +29,15 @@ class Counter:
 
     def __init__(self, limit: int) -> None:
         self.limit = limit
-        self._times: OrderedDict[str, deque[float]] = OrderedDict()
+        self._paces: OrderedDict[str, Pace] = OrderedDict()
 
     def take(self, address: str) -> bool:
         """Whether one more fits; it is counted only then."""
-        now = time.monotonic()
-        times = self._times.setdefault(address, deque(maxlen=self.limit))
-        self._times.move_to_end(address)
-        if len(self._times) > MAX_ADDRESSES:
-            self._times.popitem(last=False)
-        if len(times) == self.limit and now - times[0] < WINDOW:
-            return False
-        times.append(now)
-        return True
+        pace = self._paces.setdefault(address, Pace(self.limit, WINDOW))
+        self._paces.move_to_end(address)
+        if len(self._paces) > MAX_ADDRESSES:
+            self._paces.popitem(last=False)
+        return pace.take()
 
 
 class RateLimit:
@@ -59,6 +55,8 @@ class RateLimit:
         if scope["type"] == "http":
             scope[KEY] = self
             self._count(scope, self._counter(scope))
+        elif scope["type"] == "websocket":
+            self.count(scope)
         await self._app(scope, receive, send)
 
     def count(self, scope: Scope) -> None:

@@ -16,7 +16,10 @@ from uvicorn._types import ASGISendEvent
 from uvicorn.config import Config
 from uvicorn.protocols.http.h11_impl import H11Protocol
 from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
+from websockets.exceptions import ProtocolError
+from websockets.frames import CTRL_OPCODES, Frame
 
+from simswap.demo.pace import Pace
 from simswap.demo.server.open_connections import MAX_REQUESTS_PER_ADDRESS, OpenConnections
 from simswap.demo.server.visitors import Proxies
 from simswap.demo.services.live_sessions import MAX_FRAME_BYTES
@@ -26,7 +29,9 @@ MAX_CONNECTIONS, MAX_PER_ADDRESS = 900, MAX_REQUESTS_PER_ADDRESS + 64
 SECONDS = 15.0  # for a request's headers, from the first byte or the answer before them
 MAX_MESSAGE_BYTES = MAX_FRAME_BYTES + 1000  # a little more gets a sentence, the rest a close code
 MAX_PARTS = 64  # of one message; a browser sends one
-MAX_UNREAD_BYTES = 4 * MAX_FRAME_BYTES  # of answers that a visitor does not take
+# In a second, by one WebSocket. A browser answers the server's ping every 20 s, and closes once.
+MAX_CONTROLS = 10
+MAX_MESSAGES = 200  # and their parts; the page sends up to 60
 CLOSE_SECONDS = 1.0  # for the other end to close as well
 
 
@@ -86,6 +91,10 @@ class TimedProtocol(H11Protocol):
             self._timer = None
 
 
+class TooFast(ProtocolError):
+    """More came by a WebSocket than it takes in a second."""
+
+
 class BoundedSocket(WebSocketsSansIOProtocol):
     """Uvicorn's WebSocket, for small messages that are not compressed.
 
@@ -96,13 +105,25 @@ class BoundedSocket(WebSocketsSansIOProtocol):
         config.ws_max_size, config.ws_per_message_deflate = MAX_MESSAGE_BYTES, False
         super().__init__(config, *given, **named)
         self.close_timeout = CLOSE_SECONDS
+        self._controls, self._messages = Pace(MAX_CONTROLS, 1), Pace(MAX_MESSAGES, 1)
+        self._take_in, self.conn.recv_frame = self.conn.recv_frame, self._counted
 
     def data_received(self, data: bytes) -> None:
-        """Take in what came. What would only pile up in memory ends the connection."""
+        """Take in what came. What is not taken, or would only pile up, ends the connection."""
         super().data_received(data)
-        is_unread = self.transport.get_write_buffer_size() > MAX_UNREAD_BYTES
-        if is_unread or len(self.frames) > MAX_PARTS:
+        is_refused = isinstance(self.conn.parser_exc, TooFast)
+        if is_refused or len(self.frames) > MAX_PARTS:
             self.transport.abort()
+
+    def _counted(self, frame: Frame) -> None:
+        """Take in a frame of the protocol, while the next ones of the same read still wait.
+
+        Raises TooFast for one too many: what came behind it is thrown away unread.
+        """
+        pace = self._controls if frame.opcode in CTRL_OPCODES else self._messages
+        if not pace.take():
+            raise TooFast("too many frames a second")
+        self._take_in(frame)
 
     async def send(self, message: ASGISendEvent) -> None:
         """Send; a refusal completes the handshake as well, else uvicorn logs that nothing did."""

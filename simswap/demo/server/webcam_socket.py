@@ -7,8 +7,6 @@ numbers of faces found and swapped, and a JPEG. What is refused is said as text 
 from __future__ import annotations
 
 import asyncio
-import time
-from collections import deque
 
 import gradio as gr
 from starlette.concurrency import run_in_threadpool
@@ -17,6 +15,7 @@ from starlette.routing import WebSocketRoute
 from starlette.websockets import WebSocket, WebSocketDisconnect
 
 from simswap.demo.calls.failures import readable_errors
+from simswap.demo.pace import Pace
 from simswap.demo.server.open_connections import OpenConnections
 from simswap.demo.server.origins import is_own_origin
 from simswap.demo.server.visitors import visitor_of
@@ -93,7 +92,7 @@ async def _session_of(socket: WebSocket, sessions: LiveSessions) -> LiveSession:
 
 
 async def _swap_frames(socket: WebSocket, session: LiveSession, sessions: LiveSessions) -> None:
-    times: deque[float] = deque(maxlen=MAX_FPS)
+    pace = Pace(MAX_FPS, 1)
     while True:
         try:
             message = await asyncio.wait_for(socket.receive(), IDLE_SECONDS)
@@ -103,10 +102,8 @@ async def _swap_frames(socket: WebSocket, session: LiveSession, sessions: LiveSe
             ) from None
         if message["type"] == "websocket.disconnect":
             return
-        now = time.monotonic()
-        if len(times) == MAX_FPS and now - times[0] < 1:
+        if not pace.take():
             raise Refused(f"More than {MAX_FPS} frames a second are not taken.")
-        times.append(now)
         if not sessions.is_open(session):
             raise Refused(ENDED)
         try:

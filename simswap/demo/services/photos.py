@@ -27,6 +27,7 @@ from simswap import (
 from simswap.demo import models
 from simswap.demo.calls.failures import readable_errors, thrifty
 from simswap.demo.choices import Choices
+from simswap.demo.services.cancelling import is_cancelled, stop_if_cancelled
 from simswap.demo.services.uploads import new_folder, read_upload, result_name, uploaded_file
 from simswap.demo.services.video_limits import LOOK_SECONDS, VERIFY_LIMITS
 from simswap.media.decoding import MIN_SIDE
@@ -58,6 +59,7 @@ class Person:
 @readable_errors()
 def find_faces(image: np.ndarray, min_score: float, model: str | None) -> list[Face]:
     """Faces of a photo ([H, W, 3] uint8 RGB) as a model's detector sees them, largest first."""
+    stop_if_cancelled()
     return models.by_name(model).detect(image, min_score)
 
 
@@ -90,6 +92,7 @@ def swap_faces(
     source = identities[0]
     if len(identities) > 1:
         source = _assigned(swapper, target, identities, options, who) or source
+    stop_if_cancelled()
     result = swapper.swap_image(target, source, options)
     notices = [
         f"Person {number}: {notice}" if len(identities) > 1 else notice
@@ -153,6 +156,7 @@ def swap_and_locate(
     photos = [photo for of_one in read for photo in of_one]
     images = [[photo.image for photo in of_one] for of_one in read]
     del read
+    stop_if_cancelled()
     result, summary = swap_faces(images, target_photo.image, options, model, who)
     del images
     target_photo = replace(target_photo, image=result.image)  # lets go of the photo's own pixels
@@ -241,6 +245,7 @@ def write_result(
 
     Returns its path, and notices.
     """
+    stop_if_cancelled()
     path = new_folder() / result_name(like.path, suffix)
     notices = write_photo(path, image, like=like, model=model)
     return str(path), notices
@@ -250,6 +255,7 @@ def write_result(
 def verify_upload(path: str | None) -> Report:
     """What an uploaded photo's or video's signature and marks say."""
     file = uploaded_file(path)
+    stop_if_cancelled()
     return look_at_pixels(verify(file, VERIFY_LIMITS), file)
 
 
@@ -264,7 +270,7 @@ def look_at_pixels(report: Report, file: Path) -> Report:
         models.by_name(None),
         models.names(),
         VERIFY_LIMITS,
-        is_over=lambda: clock() > deadline,
+        is_over=lambda: is_cancelled() or clock() > deadline,
     )
 
 

@@ -13,6 +13,7 @@ from typing import Any
 import gradio as gr
 from gradio.data_classes import ListFiles
 
+from simswap.demo.services.cancelling import stop_if_cancelled
 from simswap.errors import MediaError
 from simswap.media.photos import Photo, read_photo
 
@@ -97,5 +98,9 @@ def uploaded_file(path: str | None) -> Path:
 
 
 def read_upload(path: str | None) -> Photo:
-    """Read a photo that was uploaded to this server; raises MediaError as `uploaded_file` does."""
+    """Read a photo that was uploaded to this server; raises MediaError as `uploaded_file` does.
+
+    Raises CancelledError if the call at work is cancelled.
+    """
+    stop_if_cancelled()
     return read_photo(uploaded_file(path))

@@ -11,6 +11,8 @@ from pathlib import Path
 import httpx
 import pytest
 
+from simswap.demo.calls.arguments import FaceNumbers
+from simswap.errors import OptionError
 from tests.support.examples import EXAMPLES, ROOT
 
 SECRET = "Anna-Karenina"
@@ -174,6 +176,16 @@ def test_too_few_and_too_many_values_are_told(client, demo_folder, parameters, u
         assert f"{endpoint} takes {len(each)} values (" in sentence
         assert f"{len(data)} came" in sentence
     assert (demo_folder / "demo.log").read_text() == log
+
+
+@pytest.mark.parametrize("number", [0.9999999, 1.5, -1, 10_000, 1e300, 10**300])
+def test_a_face_of_a_list_has_a_whole_number(number):
+    with pytest.raises(OptionError, match=r"faces holds .* whole numbers up to 9999\.$"):
+        FaceNumbers().checked("faces", [0, number])
+
+
+def test_a_list_of_faces_is_read_as_a_text_of_them():
+    assert FaceNumbers().checked("faces", [0, 2.0, 9999]) == "0,2,9999"
 
 
 @pytest.mark.slow

@@ -4,8 +4,9 @@ import pytest
 from starlette.applications import Starlette
 from starlette.middleware import Middleware
 from starlette.responses import PlainTextResponse
-from starlette.routing import Route
+from starlette.routing import Route, WebSocketRoute
 from starlette.testclient import TestClient
+from starlette.websockets import WebSocket, WebSocketDisconnect
 
 from simswap.demo.server import rate_limit
 from simswap.demo.server.rate_limit import DEFAULT_LIMIT, RateLimit
@@ -25,8 +26,15 @@ def app() -> Starlette:
     async def answer(request):
         return PlainTextResponse("done")
 
+    async def talk(socket: WebSocket):
+        await socket.accept()
+        await socket.close()
+
     return Starlette(
-        routes=[Route("/{rest:path}", answer, methods=["GET", "POST"])],
+        routes=[
+            Route("/{rest:path}", answer, methods=["GET", "POST"]),
+            WebSocketRoute("/{rest:path}", talk),
+        ],
         middleware=[Middleware(Refusals), Middleware(KnowVisitor), Middleware(RateLimit)],
     )
 
@@ -41,6 +49,18 @@ def test_of_200_requests_a_minute_the_last_are_refused_in_plain_words(app):
     )
 
 
+def test_a_socket_that_is_asked_for_counts_as_a_request(app):
+    busy = client_at("10.0.0.1", app)
+    for _ in range(DEFAULT_LIMIT):
+        with busy.websocket_connect("/"):
+            pass
+    assert busy.post(JOIN).status_code == 429
+    with pytest.raises(WebSocketDisconnect), busy.websocket_connect("/"):
+        pass
+    with client_at("10.0.0.2", app).websocket_connect("/"):
+        pass
+
+
 def test_other_visitors_pages_and_frames_go_on(app):
     busy = client_at("10.0.0.1", app)
     for _ in range(DEFAULT_LIMIT + 1):
@@ -53,7 +73,7 @@ def test_other_visitors_pages_and_frames_go_on(app):
 
 def test_after_a_minute_requests_are_taken_again(app, monkeypatch):
     now = 100.0
-    monkeypatch.setattr("simswap.demo.server.rate_limit.time.monotonic", lambda: now)
+    monkeypatch.setattr("simswap.demo.pace.time.monotonic", lambda: now)
     busy = client_at("10.0.0.1", app)
     for _ in range(DEFAULT_LIMIT):
         busy.post(JOIN)

@@ -10,11 +10,16 @@ from contextlib import ExitStack
 
 import pytest
 
-from simswap.demo.server.timed_connections import MAX_MESSAGE_BYTES
+from simswap.demo.server.timed_connections import (
+    MAX_CONTROLS,
+    MAX_MESSAGE_BYTES,
+    MAX_MESSAGES,
+    MAX_PARTS,
+)
 from simswap.demo.server.webcam_socket import MAX_SOCKETS_PER_ADDRESS, PATH, TOO_MANY
 from tests.support.demo.raw_requests import all_said, answer, connect, sentence
 
-CONTINUED, TEXT, BINARY, CLOSE, PING = 0, 1, 2, 8, 9
+CONTINUED, TEXT, BINARY, CLOSE, PING, PONG = 0, 1, 2, 8, 9, 10
 LAST, COMPRESSED = 0x80, 0x40
 MASKED = 0x80
 
@@ -91,14 +96,24 @@ def test_a_message_in_parts_may_not_be_longer_either(line):
 
 
 def test_a_message_of_ever_more_empty_parts_ends_the_connection(line):
-    line.sendall(frame(BINARY, b"") + frame(CONTINUED, b"") * 100)
+    line.sendall(frame(BINARY, b"") + frame(CONTINUED, b"") * MAX_PARTS)
     assert close_code(line) == 0
 
 
-def test_answers_that_nobody_takes_end_the_connection(line):
-    pings = frame(LAST | PING, bytes(125)) * 1_000_000
-    with pytest.raises(ConnectionError):
-        line.sendall(pings)
+def test_a_few_pings_are_answered(line):
+    line.sendall(frame(LAST | PING, b"") * MAX_CONTROLS)
+    pongs = bytes([LAST | PONG, 0]) * MAX_CONTROLS
+    assert line.recv(len(pongs), socket.MSG_WAITALL) == pongs
+
+
+@pytest.mark.parametrize(
+    ("kind", "most"), [(PING, MAX_CONTROLS), (PONG, MAX_CONTROLS), (TEXT, MAX_MESSAGES)]
+)
+def test_more_frames_a_second_than_any_page_sends_end_the_connection(line, kind, most):
+    line.sendall(frame(LAST | kind, b"") * (most + 1))
+    said = all_said(line)
+    assert said.count(bytes([LAST | PONG, 0])) <= MAX_CONTROLS
+    assert b"token" not in said  # which it is told much later
 
 
 def test_one_address_has_so_many_sockets_and_the_next_is_told(demo_url):

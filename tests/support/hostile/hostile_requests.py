@@ -13,12 +13,13 @@ import time
 from collections.abc import Callable
 from contextlib import ExitStack
 from functools import partial
+from io import BytesIO
 
-from websockets.exceptions import ConnectionClosed
-from websockets.sync.client import connect
+from PIL import Image
 
 from tests.support.demo.demo_calls import EXAMPLES, ask, multipart, swap_image, upload
-from tests.support.demo.raw_http import ANSWER_SECONDS, head, host, is_open, opened, posted, status
+from tests.support.demo.raw_http import head, host, is_open, opened, posted, status
+from tests.support.hostile.hostile_sockets import large_socket_messages, pings
 
 BLOCK = 1_000_000  # bytes sent at a time
 PREFIX = "/gradio_api"
@@ -149,57 +150,21 @@ def many_jobs(url: str, count: int) -> str:
     return "all answered"
 
 
-def large_socket_messages(url: str, count: int, num_bytes: int) -> str:
-    """Attacks the camera's socket: large first messages in place of a token."""
-    with ExitStack() as stack:
-        sockets = [stack.enter_context(_camera(url)) for _ in range(count)]
-        for one in sockets:
-            one.send("a" * num_bytes)
-        return str(_received(sockets[-1]))[:80]
-
-
-def camera_frames(url: str, frame: bytes, count: int = 5) -> str:
-    """Attacks the decoder of camera frames: the same one, over and over, in a live session."""
-    with _camera(url) as socket:
-        socket.send(_session_token(url))
-        answer: str | bytes = ""
-        for _ in range(count):
-            socket.send(frame)
-            answer = _received(socket)
-            if isinstance(answer, str):
-                break
-    return answer if isinstance(answer, str) else f"a frame of {len(answer)} bytes"
-
-
-def _session_token(url: str) -> str:
-    """The token of a new live session, opened as the page does, by a visitor of its own."""
-    visitor, page = f"2001:db8:{secrets.token_hex(2)}::1", secrets.token_hex(8)
-    source = upload(url, "source.jpg", (EXAMPLES / "grace_hopper.jpg").read_bytes(), visitor)
+def cancelled_jobs(url: str, count: int, seconds: float) -> str:
+    """Attacks one at a time: calls of large photos, each cancelled, and the next one begun."""
+    buffer = BytesIO()
+    Image.new("RGB", (7000, 7000), (120, 90, 60)).save(buffer, "JPEG")
+    photo = upload(url, "large.jpg", buffer.getvalue())
     config = json.loads(ask(f"{url}/config")[1])
-    targets = {d["id"]: [event for _, event in d["targets"]] for d in config["dependencies"]}
-    begin = next(number for number, events in targets.items() if "begin" in events)
-    data = [True, [{"image": source}], "all", None, {}]
-    body = json.dumps({"fn_index": begin, "session_hash": page, "data": data}).encode()
-    ask(f"{url}{PREFIX}/queue/join", body, sender=visitor)
-    events = ask(f"{url}{PREFIX}/queue/data?session_hash={page}")[1].decode()
-    ends = (json.loads(line[5:]) for line in events.splitlines() if line.startswith("data:"))
-    done = next(event for event in ends if event["msg"] == "process_completed")
-    value = done["output"]["data"][0]
-    if "token" not in value:
-        raise OSError(f"no live session: {value}")
-    return value["token"]
-
-
-def _camera(url: str):
-    address = url.replace("http", "ws", 1) + "/live-camera"
-    return connect(address, origin=url, max_size=None, open_timeout=ANSWER_SECONDS)
-
-
-def _received(socket) -> str | bytes:
-    try:
-        return socket.recv(ANSWER_SECONDS)
-    except (ConnectionClosed, TimeoutError) as error:
-        return f"{type(error).__name__} {error}"
+    functions = {one["api_name"]: one["id"] for one in config["dependencies"]}
+    data = [[photo] * 8, photo, "all", "png", True, 0.08, True, None, 1]
+    for _ in range(count):
+        page = {"fn_index": functions["swap_image"], "session_hash": secrets.token_hex(8)}
+        body = json.dumps({"data": data, **page}).encode()
+        event = json.loads(ask(f"{url}{PREFIX}/queue/join", body)[1])
+        time.sleep(seconds)
+        ask(f"{url}{PREFIX}/cancel", json.dumps({**event, **page}).encode())
+    return "all cancelled"
 
 
 def _form(url: str, path: str, what: bytes, num_bytes: int, chunked: bool = False) -> str:
@@ -257,6 +222,8 @@ HOSTILE_REQUESTS: dict[str, Callable[[str], str]] = {
     "data: address of 90 MB": partial(data_address, num_bytes=90 * MB),
     "10,000 sources": partial(many_sources, count=10_000),
     "40 jobs of one visitor": partial(many_jobs, count=40),
+    "six cancelled calls": partial(cancelled_jobs, count=6, seconds=2.0),
+    "pings by four sockets": partial(pings, count=4, seconds=10.0),
     "40 first messages of 15 MB by socket": partial(
         large_socket_messages, count=40, num_bytes=15 * MB
     ),

@@ -1,0 +1,66 @@
+"""A call that its caller cancels: its thread ends at the next step, and is waited for until then.
+
+By itself asyncio lets go of a cancelled call at once, while its thread works on: the next call
+would begin beside it, and what the thread writes would be nobody's.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Coroutine
+from contextvars import ContextVar
+from threading import Event
+from typing import Any, TypeVar
+
+from gradio import routes, utils
+
+Result = TypeVar("Result")
+ANSWER_SECONDS = 4.0  # in which who cancels is answered; Gradio's client waits for five
+
+# Of the call at work, also in its threads: set once it is cancelled.
+_cancelled: ContextVar[Event | None] = ContextVar("cancelled", default=None)
+
+
+async def until_it_ends(call: Coroutine[Any, Any, Result]) -> Result:
+    """What a call returns. Where this is cancelled, it waits for the call all the same.
+
+    Raises CancelledError then, whatever came of the call.
+    """
+    cancelled = Event()
+    before = _cancelled.set(cancelled)
+    job = asyncio.create_task(call)
+    _cancelled.reset(before)
+    while not job.done():
+        try:
+            await asyncio.wait([job])
+        except asyncio.CancelledError:
+            cancelled.set()
+    if cancelled.is_set():
+        if not job.cancelled():
+            job.exception()  # asyncio logs one that nobody has asked for
+        raise asyncio.CancelledError
+    return job.result()
+
+
+def is_cancelled() -> bool:
+    """Whether the call at work is. Never so in the process of a lent GPU."""
+    cancelled = _cancelled.get()
+    return cancelled is not None and cancelled.is_set()
+
+
+def stop_if_cancelled() -> None:
+    """Raise CancelledError if the call at work is cancelled; between two steps of long work."""
+    if is_cancelled():
+        raise asyncio.CancelledError
+
+
+def answer_soon() -> None:
+    """Have Gradio's route answer who cancels a call, although its thread may work on for long."""
+    routes.cancel_tasks = _cancel_tasks
+
+
+async def _cancel_tasks(names: set[str]) -> list[str]:
+    """As Gradio's, which waits for all that it cancels."""
+    cancelling = asyncio.create_task(utils.cancel_tasks(names))
+    await asyncio.wait([cancelling], timeout=ANSWER_SECONDS)
+    return cancelling.result() if cancelling.done() else []

@@ -1,0 +1,158 @@
+"""A cancelled call stops at its next step and leaves no file; the next one waits for its end."""
+
+import asyncio
+import threading
+import time
+from collections.abc import Callable, Iterator
+
+import gradio as gr
+import httpx
+import pytest
+from gradio import routes
+
+from simswap import SimSwapError
+from simswap.demo.calls.page import Page
+from simswap.demo.services import cancelling, uploads
+
+LONG = 20.0  # s that no test waits for
+
+
+class Work:
+    """What a function of the page does, in steps of a test's choosing."""
+
+    def __init__(self) -> None:
+        self.has_begun, self.may_end = threading.Event(), threading.Event()
+        self.num_at_once = self.most_at_once = self.num_done = 0
+
+    def step(self) -> None:
+        self.num_at_once += 1
+        self.most_at_once = max(self.most_at_once, self.num_at_once)
+        self.has_begun.set()
+        assert self.may_end.wait(LONG)
+        self.num_at_once -= 1
+        self.num_done += 1
+
+
+@pytest.fixture
+def work() -> Iterator[Work]:
+    work = Work()
+    yield work
+    work.may_end.set()
+
+
+@pytest.fixture(autouse=True)
+def folder(tmp_path, monkeypatch):
+    monkeypatch.setenv("GRADIO_TEMP_DIR", str(tmp_path))
+    return tmp_path
+
+
+def cancelled(function: Callable, work: Work) -> None:
+    """Call a function, cancel that twice while it is at work, and see that it is waited for."""
+    with Page() as page:
+        gr.Button().click(function, outputs=gr.Textbox())
+
+    async def run() -> None:
+        call = asyncio.create_task(page.process_api(page.fns[0], []))
+        await asyncio.to_thread(work.has_begun.wait, LONG)
+        for _ in range(2):
+            call.cancel()
+            await asyncio.sleep(0.05)
+        assert not call.done()
+        work.may_end.set()
+        with pytest.raises(asyncio.CancelledError):
+            await call
+
+    asyncio.run(run())
+
+
+def test_it_is_waited_for_until_its_thread_has_ended(work):
+    cancelled(work.step, work)
+    assert work.num_done == 1
+
+
+def test_what_it_writes_after_that_is_removed(work, folder):
+    def write() -> str:
+        work.step()
+        (uploads.new_folder() / "late.png").write_bytes(b"x")
+        return "written"
+
+    cancelled(write, work)
+    assert work.num_done == 1
+    assert not list(folder.iterdir())
+
+
+def test_no_further_photo_is_read_for_it(work, folder):
+    (folder / "photo.jpg").write_bytes(b"x")
+
+    def read() -> None:
+        work.step()
+        uploads.read_upload(str(folder / "photo.jpg"))
+        work.step()
+
+    cancelled(read, work)
+    assert work.num_done == 1
+
+
+def test_its_mistake_is_told_to_nobody(work, caplog):
+    def fail() -> None:
+        work.step()
+        raise SimSwapError("No.")
+
+    cancelled(fail, work)
+    assert not caplog.records
+
+
+def test_a_call_of_many_answers_ends_at_its_next_one_and_is_closed(work):
+    is_closed = threading.Event()
+
+    def count() -> Iterator[str]:
+        try:
+            while True:
+                work.step()
+                yield "one more"
+        finally:
+            is_closed.set()
+
+    cancelled(count, work)
+    assert is_closed.wait(LONG)
+    assert work.num_done == 1
+
+
+def test_a_call_that_nobody_cancels_does_not_stop():
+    async def call() -> str:
+        await asyncio.to_thread(cancelling.stop_if_cancelled)
+        return "done"
+
+    assert asyncio.run(cancelling.until_it_ends(call())) == "done"
+
+
+@pytest.fixture
+def url(work, monkeypatch) -> Iterator[str]:
+    """The address of a page in which a button does the work, one at a time."""
+    monkeypatch.setattr(routes, "cancel_tasks", routes.cancel_tasks)  # which is put back
+    monkeypatch.setattr(cancelling, "ANSWER_SECONDS", 0.1)
+    cancelling.answer_soon()
+    with Page() as page:
+        gr.Button().click(work.step, api_name="work")
+    _, url, _ = page.queue().launch(prevent_thread_lock=True, quiet=True)
+    yield url
+    work.may_end.set()
+    page.close(verbose=False)
+
+
+def test_the_next_one_in_its_lane_begins_when_its_thread_has_ended(work, url):
+    def ask(path: str, session: str, **more: object) -> dict:
+        call = {"fn_index": 0, "session_hash": session, **more}
+        return httpx.post(f"{url}gradio_api/{path}", json=call, timeout=LONG).json()
+
+    first = ask("queue/join", "one", data=[])
+    assert work.has_begun.wait(LONG)
+    assert ask("cancel", "one", **first) == {"success": True}  # while the thread works on
+    ask("queue/join", "two", data=[])
+    time.sleep(0.3)  # in which the next would begin
+    assert work.most_at_once == 1
+    work.may_end.set()
+    until = time.monotonic() + LONG
+    while work.num_done < 2 and time.monotonic() < until:
+        time.sleep(0.01)
+    assert (work.num_done, work.most_at_once) == (2, 1)
