@@ -14,7 +14,6 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 
 import gradio as gr
-from gradio.block_function import BlockFunction
 from gradio.components import Component
 from gradio_client.utils import is_http_url_like
 
@@ -276,26 +275,3 @@ def build_endpoint(
 def declare(component: Component, name: str, argument: Argument) -> None:
     """Say what a component gives to the functions it is an input of."""
     component.declared = (name, argument)
-
-
-def checked(function: BlockFunction, inputs: list[object]) -> list[object]:
-    """The values of a request for an endpoint or for something on the page, each checked.
-
-    Raises a SimSwapError that names what is wrong.
-    """
-    declared = [getattr(component, "declared", None) for component in function.inputs]
-    left_out = declared[len(inputs) :]
-    if function.api_visibility == "public" and all(entry[1].is_new for entry in left_out):
-        inputs = [*inputs, *(argument.default for _, argument in left_out)]
-    if function.api_visibility == "public" and len(inputs) != len(declared):
-        names = ", ".join(name for name, _ in declared)
-        raise OptionError(
-            f"{function.api_name} takes {len(declared)} values ({names}); {len(inputs)} came. "
-            "Give each of them."
-        )
-    # A missing or further value of the page's own functions is Gradio's to judge.
-    known = [
-        value if entry is None else entry[1].checked(entry[0], value)
-        for entry, value in zip(declared, inputs, strict=False)
-    ]
-    return known + inputs[len(known) :]

@@ -12,7 +12,8 @@ from gradio.block_function import BlockFunction
 from starlette.requests import HTTPConnection
 from starlette.types import Scope
 
-from simswap.demo.calls import addresses, arguments
+from simswap import OptionError
+from simswap.demo.calls import addresses
 from simswap.demo.calls.descriptions import describe
 from simswap.demo.calls.failures import UNREADABLE, readable_errors, readable_misfits
 from simswap.demo.server.upload_limits import Room
@@ -46,7 +47,7 @@ class Page(gr.Blocks):
         self, block_fn: BlockFunction, inputs: list[Any], *more: Any, **named: Any
     ) -> list[Any]:
         """What a function gets: files and values checked by us, then read by Gradio."""
-        inputs = addresses.checked(arguments.checked(block_fn, inputs))
+        inputs = addresses.checked(_checked(block_fn, inputs))
         with readable_misfits():
             return await super().preprocess_data(block_fn, inputs, *more, **named)
 
@@ -68,6 +69,29 @@ class Page(gr.Blocks):
         answer = await super().process_api(*given, **named)
         self.room.note(scope, _stored_bytes(answer.get("data"), made, started))
         return answer
+
+
+def _checked(function: BlockFunction, inputs: list[object]) -> list[object]:
+    """The values of a request for an endpoint or for something on the page, each checked.
+
+    Raises a SimSwapError that names what is wrong.
+    """
+    declared = [getattr(component, "declared", None) for component in function.inputs]
+    left_out = declared[len(inputs) :]
+    if function.api_visibility == "public" and all(entry[1].is_new for entry in left_out):
+        inputs = [*inputs, *(argument.default for _, argument in left_out)]
+    if function.api_visibility == "public" and len(inputs) != len(declared):
+        names = ", ".join(name for name, _ in declared)
+        raise OptionError(
+            f"{function.api_name} takes {len(declared)} values ({names}); {len(inputs)} came. "
+            "Give each of them."
+        )
+    # A missing or further value of the page's own functions is Gradio's to judge.
+    known = [
+        value if entry is None else entry[1].checked(entry[0], value)
+        for entry, value in zip(declared, inputs, strict=False)
+    ]
+    return known + inputs[len(known) :]
 
 
 def _begins_a_job(named: dict[str, Any]) -> bool:
