@@ -57,7 +57,7 @@ def swap_video(  # noqa: D417 (progress is no argument of callers)
             numbers such as "0,2" in that order (0 is the largest).
         start: Where to begin, in seconds.
         end: Where to stop, in seconds; null is its end.
-        format: "mp4" (H.264) or "webm" (VP9).
+        format: "mp4", "mov" or "mkv" (H.264), or "webm" (VP9).
         crf: Quality, lower is better and larger; null is 18 for mp4 and 28 for webm.
         detect_every: Look for faces in every n-th frame and follow them between; more is faster.
         match_colour: Match the new face's colours to the frame's light.

@@ -240,7 +240,7 @@ def test_a_frame_of_another_size_is_a_programming_error(tmp_path: Path):
 @pytest.mark.parametrize(
     ("values", "message"),
     [
-        ({"format": "avi"}, 'format is "avi"; choose one of mp4, webm'),
+        ({"format": "avi"}, 'format is "avi"; choose one of mp4, mov, mkv, webm'),
         ({"preset": "hasty"}, 'preset is "hasty"'),
         ({"crf": 52}, "crf is 52; give a number from 0"),
         ({"crf": -1}, "crf is -1"),

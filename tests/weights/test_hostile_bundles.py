@@ -274,7 +274,7 @@ def test_a_network_that_overflows_gives_an_error_and_no_black_face(astronaut, id
 def test_an_embedding_that_is_not_finite_never_passes_the_deny_list(identity, place):
     embedding = identity.embedding.copy()
     listed = DenyList([np.roll(embedding, 1)])
-    listed.check(Identity(embedding))
+    listed.check([Identity(embedding)])
     embedding[place] = np.nan
     with pytest.raises(RefusedFaceError):
-        listed.check(Identity(embedding))
+        listed.check([Identity(embedding)])

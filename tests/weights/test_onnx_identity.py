@@ -128,7 +128,7 @@ def test_a_bundle_that_was_trained_with_it_swaps_where_onnx_is_not_installed(tra
     command = ["image", "--source", photo, "--target", photo, "--output", output]
     command += ["--model", trained]
     subprocess.run([sys.executable, "-c", blocked + script, *command], cwd=ROOT, check=True)
-    swapper = FaceSwapper.from_pretrained(trained, device="cpu")
+    swapper = FaceSwapper.from_pretrained(trained, device="cpu", runtime="torch")  # as `image`
     expected = swapper.swap_image(astronaut, swapper.identity_of(astronaut)).image
     assert np.array_equal(np.array(Image.open(output).convert("RGB")), expected)
 

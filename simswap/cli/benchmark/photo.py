@@ -33,6 +33,7 @@ from simswap.models.inference import count_macs
 from simswap.swapper import FaceSwapper
 from simswap.types import Face
 
+NO_FACE = "The benchmark's photo shows no face. Give another --target."
 EXAMPLE = Path(__file__).parents[3] / "assets" / "examples" / "astronaut.jpg"
 DEFAULT_SIZE = (1280, 720)  # px, width and height
 RUN_BY_NETWORKS = ("detect", EMBED_TARGETS, GENERATE, EMBED_SOURCE, SWAP)
@@ -104,7 +105,7 @@ def run(
     warming, _ = timed(swapper.warm_up)
     faces = swapper.detect(photo)
     if not faces:
-        raise NoFaceFoundError("The benchmark's photo shows no face. Give another --target.")
+        raise NoFaceFoundError(NO_FACE)
     on_progress(f"Timing {repeats} swaps...")
     times, in_torch, difference = _time(swapper, photo, faces, repeats)
     height, width = photo.shape[:2]
@@ -198,6 +199,8 @@ def _cold_start(photo: np.ndarray, model: str | None, detector: str) -> tuple[fl
         command += ["--target", source, "--output", output, "--detector", detector]
         command += ["--model", model] if model else []
         milliseconds, done = timed(lambda: subprocess.run(command, capture_output=True, text=True))
+    if "photo shows no face" in done.stderr:
+        raise NoFaceFoundError(NO_FACE)
     if done.returncode:
         raise SimSwapError(f"The `image` command failed here: {done.stderr.strip()[-300:]}")
     peak = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss

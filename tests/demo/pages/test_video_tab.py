@@ -210,7 +210,7 @@ def test_without_consent_nothing_is_swapped(page, face_clip):
 def test_a_file_that_is_no_video_is_told_at_once(page, tmp_path):
     (tmp_path / "letter.mp4").write_text("Dear Sir")
     upload(page, "video-target", tmp_path / "letter.mp4")
-    expect(page.get_by_text("letter.mp4 is not a video")).to_be_visible(timeout=PATIENCE)
+    expect(page.get_by_text("letter.mp4 is not a video").first).to_be_visible(timeout=PATIENCE)
 
 
 def test_a_mistake_leaves_the_button_ready_for_another_try(page):
