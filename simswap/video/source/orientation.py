@@ -19,7 +19,7 @@ def orientation_of(frame: VideoFrame) -> tuple[int, bool]:
     try:
         found = [data for data in frame.side_data if data.type is Type.DISPLAYMATRIX]
     except ValueError:  # beside it lies something that PyAV has no name for
-        found = []
+        return round(frame.rotation / 90) * 90 % 360, False
     if not found or found[0].buffer_size < MATRIX_BYTES:
         return 0, False
     # Of the stored point (x, y) the picture shows (a x + c y, b x + d y).
