@@ -24,7 +24,7 @@ def orientation_of(frame: VideoFrame) -> tuple[int, bool]:
         return 0, False
     # Of the stored point (x, y) the picture shows (a x + c y, b x + d y).
     a, b, _, c, d, *_ = np.frombuffer(found[0], np.int32, MATRIX_BYTES // 4).astype(float)
-    is_mirrored = a * d < b * c
+    is_mirrored = bool(a * d < b * c)
     if is_mirrored:
         a, b = -a, -b
     return round(math.degrees(math.atan2(c - b, a + d)) / 90) * 90 % 360, is_mirrored
