@@ -86,7 +86,7 @@ def test_no_call_has_a_file_deleted_that_is_not_its_own(hurried, checkout, tmp_p
 def test_an_example_is_a_copy_of_which_the_photo_is_independent(hurried, checkout):
     url, _ = hurried
     config = json.loads(ask(url, "GET", "/config")[1])
-    (number,) = [one["id"] for one in config["dependencies"] if one["targets"][0][1] == "select"]
+    (number,) = [one["id"] for one in config["dependencies"] if one["api_name"] == "load_example"]
     asked = {"data": [], "fn_index": number, "session_hash": "me", "event_data": {"example": 0}}
     assert ask(url, "POST", "/gradio_api/queue/join", json.dumps(asked).encode(), JSON)[0] == 200
     told = ask(url, "GET", "/gradio_api/queue/data?session_hash=me")[1].decode()

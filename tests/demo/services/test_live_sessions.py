@@ -188,7 +188,7 @@ def test_a_frame_that_is_no_jpeg_ends_the_socket_with_a_sentence(client, session
 
 
 def test_a_flood_of_frames_ends_the_socket_with_a_sentence(client, sessions, monkeypatch):
-    monkeypatch.setattr("simswap.demo.server.webcam_socket.time.monotonic", lambda: 1.0)
+    monkeypatch.setattr("simswap.demo.pace.time.monotonic", lambda: 1.0)
     assert f"More than {MAX_FPS} frames" in refusal(client, sessions, *[jpeg()] * (MAX_FPS + 1))
 
 
