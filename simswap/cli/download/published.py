@@ -26,7 +26,7 @@ LICENCE = (
     "(https://github.com/neuralchen/SimSwap#license)."
 )
 RECORD = "fetched.json"  # in our data folder: sha256 by address
-MAX_BYTES = 2 * 10**9  # of one file; the largest published one has less than half of that
+MAX_BYTES = 2 * 10**9  # of one file: a bound, since their sizes are not known here
 IDENTITY = f"{RELEASES}/1.0/arcface_checkpoint.tar"
 GENERATOR_ENDING = "_net_G.pth"  # of the one file that is taken out of an archive
 
