@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pytest
 
-from simswap import SwapOptions
+from simswap import Assignment
 from simswap.verify.report import verify
 from tests.support.media.face_videos import NUM_FRAMES, RATE, SHORT_SEGMENTS
 
@@ -23,8 +23,11 @@ def test_a_video_in_which_no_face_was_swapped_is_neither_marked_nor_signed(
     assert (told.mark, told.credentials) == (None, None)
 
 
-def test_frames_whose_faces_were_not_chosen_make_no_mark(swapper, face_clip, identity, tmp_path):
-    video, nobody = replace(SHORT_SEGMENTS, end=3 / RATE), SwapOptions(faces=(99,))
-    report = swapper.swap_video(face_clip, tmp_path / "out.mp4", identity, nobody, video=video)
+def test_frames_whose_faces_were_not_chosen_make_no_mark(
+    swapper, face_clip, identity, grace_hopper, tmp_path
+):
+    other = Assignment(identity, reference=swapper.identity_of(grace_hopper))
+    video = replace(SHORT_SEGMENTS, end=3 / RATE)
+    report = swapper.swap_video(face_clip, tmp_path / "out.mp4", [other], video=video)
     assert report.faces_swapped == 0
     assert verify(tmp_path / "out.mp4").verdict == "unmarked"

@@ -30,7 +30,6 @@ from simswap.demo.choices import Choices
 from simswap.demo.services.cancelling import is_cancelled, stop_if_cancelled
 from simswap.demo.services.uploads import new_folder, read_upload, result_name, uploaded_file
 from simswap.demo.services.video_limits import LOOK_SECONDS, VERIFY_LIMITS
-from simswap.media.decoding import MIN_SIDE
 from simswap.media.photos import Photo, write_photo
 from simswap.swap.selection import choose_faces
 from simswap.verify.report import Report, look_for_pixel_mark, verify
@@ -223,7 +222,7 @@ def _read_source(path: str) -> Photo:
     scale = (SOURCE_PIXELS / (height * width)) ** 0.5
     if scale >= 1:
         return photo
-    size = (max(round(width * scale), MIN_SIDE), max(round(height * scale), MIN_SIDE))
+    size = (round(width * scale), round(height * scale))
     image = cv2.resize(photo.image, size, interpolation=cv2.INTER_AREA)
     return Photo(image, notices=photo.notices, path=photo.path)
 

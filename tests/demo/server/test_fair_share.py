@@ -9,6 +9,7 @@ import pytest
 
 from simswap.demo.calls import waiting_line
 from simswap.demo.services import live_sessions
+from simswap.demo.tabs import people
 from simswap.errors import OptionError
 from tests.support.demo.demo_server import running_demo
 from tests.support.demo.raw_requests import JSON, ask, sentence
@@ -105,8 +106,8 @@ class Page:
 
 
 def begin(page: Page, view: dict) -> dict:
-    source = [{"image": upload(page.url, ADMIRAL), "caption": None}]
-    return page.run("begin", True, source, "all", None, view)[0]
+    tray = people.of_photos([upload(page.url, ADMIRAL)["path"]])
+    return page.run("begin", True, tray, "all", None, view)[0]
 
 
 def test_who_knows_a_pages_hash_gets_no_picture_of_its_camera_and_cannot_end_it(demo_url):

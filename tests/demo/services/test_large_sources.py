@@ -44,12 +44,6 @@ def test_a_source_of_ordinary_size_is_taken_as_it_is(astronaut, tmp_path):
     assert np.array_equal(photos.read_sources([str(tmp_path / "small.png")])[0].image, astronaut)
 
 
-def test_a_very_narrow_large_source_is_not_shrunk_to_nothing(tmp_path):
-    Image.new("RGB", (500_000, 16)).save(tmp_path / "narrow.png")
-    [photo] = photos.read_sources([str(tmp_path / "narrow.png")])
-    assert min(photo.image.shape[:2]) >= 16
-
-
 @pytest.mark.skipif(resident_bytes() == 0, reason="this system does not tell")
 @pytest.mark.parametrize(("size", "times"), [(10, 0), (2 * failures.LARGE, 1)])
 def test_memory_goes_back_after_a_call_that_took_much_only(monkeypatch, size, times):

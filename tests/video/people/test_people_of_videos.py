@@ -147,7 +147,8 @@ def test_pictures_of_a_folder_are_one_video_when_resumed_too(swapper, identity, 
     before = [np.asarray(Image.open(path)) for path in plan.outputs]
     for path in plan.outputs[9:]:
         path.unlink()
-    report = swap_folder(swapper, plan, identity, LARGEST, VIDEO, resume=True)
+    plan = FrameFolder.plan(tmp_path / "in", tmp_path / "out", resume=True)
+    report = swap_folder(swapper, plan, identity, LARGEST, VIDEO)
     assert report.resumed_frames == 9
     after = [np.asarray(Image.open(path)) for path in plan.outputs]
     for number, (one, other) in enumerate(zip(before, after, strict=True)):
