@@ -30,7 +30,7 @@ from simswap.demo.look import theme as look
 from simswap.demo.process import quiet_log
 from simswap.demo.server import door, timed_connections, upload_limits, webcam_socket
 from simswap.demo.server.visitors import Proxies
-from simswap.demo.services import about, cancelling, live
+from simswap.demo.services import about, cancelling, live, nsfw
 from simswap.demo.tabs import image, shared, verify, video, webcam
 from simswap.media.photos import MAX_FILE_BYTES
 
@@ -82,6 +82,7 @@ def main() -> None:
     cancelling.answer_soon()
     link_preview.install()
     try:
+        nsfw.is_refused()
         timed_connections.time_connections(Proxies())
         page = queued_page()
         application = door.Application([webcam_socket.route(live.sessions)])

@@ -9,6 +9,7 @@ from simswap.errors import (
     NoFaceFoundError,
     OptionError,
     RefusedFaceError,
+    RefusedPictureError,
     SigningError,
     SimSwapError,
 )
@@ -32,6 +33,7 @@ __all__ = [
     "NoFaceFoundError",
     "OptionError",
     "RefusedFaceError",
+    "RefusedPictureError",
     "SigningError",
     "SimSwapError",
     "SwapOptions",

@@ -35,3 +35,7 @@ class SigningError(SimSwapError):
 
 class RefusedFaceError(SimSwapError):
     """A source shows a face that the operator has excluded."""
+
+
+class RefusedPictureError(SimSwapError):
+    """A picture is of a kind into which the demo puts no faces."""

@@ -7,6 +7,7 @@ only, and ends when the visitor stops, leaves, or sends nothing for a while.
 from __future__ import annotations
 
 import io
+import math
 import secrets
 import threading
 import time
@@ -17,6 +18,7 @@ import numpy as np
 from PIL import Image
 
 from simswap import MediaError, OptionError, SwapResult
+from simswap.demo.services import nsfw
 from simswap.media.decoding import decode_photo
 from simswap.provenance.metadata import synthetic_xmp
 
@@ -28,6 +30,7 @@ MAX_SESSIONS_PER_ADDRESS = 2  # so that no visitor has all places
 IDLE_SECONDS = 60.0  # without a frame, after which a session's place is free again
 IDLE_WHERE_OTHERS_WAIT = 10.0  # after which it is, if somebody else wants it
 JPEG_QUALITY = 85
+CHECK_SECONDS = 1.0  # after which a frame is looked at again whether it is one to refuse
 
 ENDED = "The live session has ended. Press Start camera to begin a new one."
 
@@ -58,6 +61,7 @@ class LiveSession:
         self.token = secrets.token_urlsafe(24)
         self.made_of: object = None
         self.last_used = time.monotonic()
+        self._checked = -math.inf  # when a frame was last looked at, and was none to refuse
         self._frame = np.empty(0)
         self._busy = threading.Lock()
         self.change(swap, model)
@@ -75,9 +79,15 @@ class LiveSession:
             self._results = swap(self._frames())
 
     def swap(self, jpeg: bytes) -> LiveFrame:
-        """Swap one frame. Raises MediaError if it is not a JPEG of a size that is taken."""
+        """Swap one frame.
+
+        Raises MediaError if it is not a JPEG of a size that is taken, RefusedPictureError.
+        """
         frame = decode_frame(jpeg)
         with self._busy:
+            if time.monotonic() - self._checked >= CHECK_SECONDS:
+                nsfw.check(frame, "The camera's picture")
+                self._checked = time.monotonic()
             self._frame, self.last_used = frame, time.monotonic()
             result = next(self._results)
             self.newest, self._is_swapped = result.image, bool(result.swapped)

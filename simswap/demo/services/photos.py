@@ -27,6 +27,7 @@ from simswap import (
 from simswap.demo import models
 from simswap.demo.calls.failures import readable_errors, thrifty
 from simswap.demo.choices import Choices
+from simswap.demo.services import nsfw
 from simswap.demo.services.cancelling import is_cancelled, stop_if_cancelled
 from simswap.demo.services.uploads import new_folder, read_upload, result_name, uploaded_file
 from simswap.demo.services.video_limits import LOOK_SECONDS, VERIFY_LIMITS
@@ -152,6 +153,7 @@ def swap_and_locate(
     if target is None:
         raise OptionError("There is no target photo yet. Add the photo to put the face into.")
     target_photo = read_upload(target)
+    nsfw.check(target_photo.image, "The target photo")
     photos = [photo for of_one in read for photo in of_one]
     images = [[photo.image for photo in of_one] for of_one in read]
     del read
@@ -207,7 +209,11 @@ def read_sources(paths: list[str]) -> list[Photo]:
     if not paths:
         raise OptionError("There is no source photo yet. Add one of the person to put in.")
     check_number(paths)
-    return [_read_source(path) for path in paths]
+    read = []
+    for number, path in enumerate(paths, start=1):
+        read.append(_read_source(path))
+        nsfw.check(read[-1].image, f"Source photo {number}" if paths[1:] else "The source photo")
+    return read
 
 
 def check_number(paths: list[str]) -> None:

@@ -6,6 +6,7 @@ well. A GPU is asked for once to look at the faces, then once per segment of abo
 
 from __future__ import annotations
 
+import math
 import os
 import shutil
 from collections.abc import Generator, Iterator
@@ -22,8 +23,8 @@ from simswap import Identity, OptionError, SwapOptions, VideoProgress, VideoRepo
 from simswap.demo import models
 from simswap.demo.calls.failures import readable_errors
 from simswap.demo.choices import VideoChoices
+from simswap.demo.services import nsfw, video_limits
 from simswap.demo.services import photos as service
-from simswap.demo.services import video_limits
 from simswap.demo.services.photos import Person
 from simswap.demo.services.uploads import new_folder, result_name, uploaded_file
 from simswap.video import progress
@@ -33,6 +34,7 @@ from simswap.video.source.info import VideoInfo, probe_video, trim
 from simswap.video.source.reading import read_frames
 
 NUM_SAMPLES = 3  # frames in which faces are counted, to guess how long a segment takes
+CHECK_SECONDS = 1.0  # of a video, after which it is looked at again whether it is one to refuse
 GPU_ERROR = "ZeroGPU worker error"  # title of what a call that ran out of its time raises
 MAX_TRIES = 3  # of a segment; each asks for twice the time
 
@@ -77,6 +79,7 @@ def preview(
     options, model = choices.swap_options(), models.by_name(choices.model).name
     number = min(max(int(number), 0), info.num_frames - 1)
     frame = _frame(info, number)
+    nsfw.check(frame, "This frame")
     photos = service.read_person(person, model) if person else []
     seconds, folder = info.seconds(number), new_folder()
     before = _write_picture(folder / "before.jpg", frame)
@@ -103,6 +106,8 @@ def swap_uploads(
     video_limits.check_length(info, video.start, video.end)
     first, end = trim(info, video.start, video.end)
     samples = [_frame(info, number) for number in _sample(first, end)]
+    for sample in samples:
+        nsfw.check(sample, "The video")
     images = [photo.image for photo in photos]
     identity, faces_per_frame = _look_at_faces(images, samples, options, swapper.name)
     del samples
@@ -120,9 +125,29 @@ def swap_uploads(
             _keep_alive(folder, info.path)
             return people
 
-        report = yield from progress.run(job, make_segment, look)
+        with closing(progress.run(job, make_segment, look)) as steps:
+            report = yield from _checked(steps, CHECK_SECONDS * float(info.frame_rate))
     notices = (*read_notices, *identity.notices, *report.notices)
     yield Outcome(str(output), replace(report, notices=notices))
+
+
+def _checked(
+    steps: Generator[VideoProgress, None, VideoReport], every: float
+) -> Generator[VideoProgress, None, VideoReport]:
+    """Pass on how far a video has come, unless a swapped frame is one to refuse.
+
+    every: how many frames lie between two that are looked at, at least.
+    """
+    checked = -math.inf
+    while True:
+        try:
+            step = next(steps)
+        except StopIteration as end:
+            return end.value
+        if step.thumbnail is not None and step.frames_done - checked >= every:
+            checked = step.frames_done
+            nsfw.check(step.thumbnail, "The video")
+        yield step
 
 
 def _segment_steps(
