@@ -10,6 +10,7 @@ import os
 from functools import cache
 from typing import TYPE_CHECKING
 
+import cv2
 import numpy as np
 from PIL import Image
 
@@ -23,6 +24,7 @@ SETTING = "SIMSWAP_NSFW"
 # A score from here on is refused. tests/measure/nsfw_refusals.py prints how many of a folder's
 # pictures are; docs/demo.md has what it printed.
 LIMIT = 0.85
+MAX_SIDE = 1024  # px that the classifier's own squeezing begins with
 
 
 def is_refused() -> bool:
@@ -40,6 +42,10 @@ def is_refused() -> bool:
 
 def score(image: np.ndarray) -> float:
     """How sure the classifier is that a picture ([H, W, 3] uint8 RGB) is sexual: 0 to 1."""
+    height, width = image.shape[:2]
+    size = min(width, MAX_SIDE), min(height, MAX_SIDE)
+    if size != (width, height):  # Pillow would hold another 200 MB of the largest photo
+        image = cv2.resize(image, size, interpolation=cv2.INTER_AREA)
     return _classifier().score(Image.fromarray(image))
 
 

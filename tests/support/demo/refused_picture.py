@@ -20,7 +20,7 @@ ELLIPSES = (
 
 
 def refused_picture() -> np.ndarray:
-    """[256, 256, 3] uint8 RGB; the classifier's score of it is 0.956."""
+    """[256, 256, 3] uint8 RGB; the classifier's score of it is 0.96."""
     image = np.full((256, 256, 3), BACKGROUND, np.uint8)
     for middle, axes, degrees, colour in ELLIPSES:
         cv2.ellipse(image, middle, axes, degrees, 0, 360, colour, -1)
