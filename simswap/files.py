@@ -6,11 +6,13 @@ name as long as the file system takes can be written, and nothing but our own is
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import os
 import re
 import secrets
 import shutil
+import stat
 import sys
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -19,6 +21,7 @@ from pathlib import Path
 HOME = "SIMSWAP_HOME"
 JOB = "job"  # who owns the temporary names in the folder of a video's job
 MAX_NAME = 255  # bytes of a file's name, on all common file systems
+_NO_WAIT = getattr(os, "O_NONBLOCK", 0)  # for somebody who writes into a pipe
 _TEMPORARY = re.compile(r"\.simswap-([a-z]+-)?[0-9a-f]{12}\.part")
 
 
@@ -109,6 +112,14 @@ def fresh_folder(path: Path) -> Iterator[Path]:
         yield folder
     finally:
         shutil.rmtree(folder, ignore_errors=True)
+
+
+def read_beginning(path: Path, most: int) -> bytes:
+    """The first bytes of a file. Raises OSError for a device or a pipe, which may never end."""
+    with os.fdopen(os.open(path, os.O_RDONLY | _NO_WAIT), "rb") as stream:
+        if not stat.S_ISREG(os.fstat(stream.fileno()).st_mode):
+            raise OSError(errno.EINVAL, "not a regular file")
+        return stream.read(most)
 
 
 def sha256_of(path: Path) -> str:

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, BinaryIO
 
 from simswap.errors import MediaError, SigningError
 from simswap.files import printable
+from simswap.provenance.exclusions import LEFT_OUT, has_unusual
 from simswap.provenance.metadata import SYNTHETIC_TERMS
 from simswap.provenance.signer import Signer
 
@@ -233,7 +234,9 @@ def _failures(store: Mapping[str, Any], validity: tuple[str, str] | None) -> tup
     now = datetime.datetime.now(datetime.UTC)
     is_early = validity is not None and datetime.datetime.fromisoformat(validity[0]) > now
     renamed = {EXPIRED: NOT_YET_VALID} if is_early else {}
-    codes = (code for code in _codes(store, "failure") if code != UNTRUSTED)
+    codes = [code for code in _codes(store, "failure") if code != UNTRUSTED]
+    if has_unusual(_codes(store, "informational"), store["manifests"][store["active_manifest"]]):
+        codes.append(LEFT_OUT)
     return tuple(renamed.get(code, code) for code in codes)
 
 

@@ -16,7 +16,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from simswap.errors import SigningError
-from simswap.files import HOME, data_folder, printable, replaced
+from simswap.files import HOME, data_folder, printable, read_beginning, replaced
 
 logger = logging.getLogger(__name__)
 
@@ -90,8 +90,7 @@ def _pem_of(name: str, value: str) -> bytes:
     if "-----BEGIN" in value:
         return value.replace("\\n", "\n").encode()  # some consoles keep a secret on one line
     try:
-        with Path(value).open("rb") as stream:
-            return stream.read(_MAX_PEM_BYTES)
+        return read_beginning(Path(value), _MAX_PEM_BYTES)
     except (OSError, ValueError) as error:
         reason = getattr(error, "strerror", None) or "not a path"
         raise SigningError(
@@ -185,7 +184,7 @@ def _own_signer(path: Path, url: str | None) -> Signer:
 
 
 def _read_own(path: Path, name: str, url: str | None) -> Signer:
-    pem = path.read_bytes()
+    pem = read_beginning(path, _MAX_PEM_BYTES)
     try:
         return _signer(pem, pem, name, url, is_self_made=True)
     except SigningError as error:

@@ -10,6 +10,7 @@ import re
 from collections.abc import Iterator
 
 from simswap.provenance.credentials import CHANGED, EXPIRED, NOT_YET_VALID, Credentials
+from simswap.provenance.exclusions import LEFT_OUT
 from simswap.provenance.metadata import quoted
 
 # C2PA's codes of what does not hold, or their ends; {start} and {end} are days.
@@ -28,6 +29,7 @@ _DOUBTS = {
     "signingCredential.invalid": "the certificate is not made for this",
     "signingCredential.ocsp.revoked": "the certificate was revoked",
     "signingCredential.revoked": "the certificate was revoked",
+    LEFT_OUT: "their signer left out parts of the file, which may have been changed",
     "manifest.inaccessible": "a part of them lies on a server, which is not asked",
 }
 _IDENTITY = "cawg."  # beginning of the codes about a person's identity

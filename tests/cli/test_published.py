@@ -3,9 +3,11 @@
 import io
 import json
 import re
+import socket
 import threading
 import zipfile
 from collections.abc import Iterator
+from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
@@ -14,6 +16,8 @@ import torch
 
 from simswap.__main__ import main
 from simswap.cli.download import published
+from simswap.cli.download.fetching import fetch
+from simswap.errors import ModelError
 from simswap.models.generator import Generator
 from simswap.weights.bundle import load_bundle
 from tests.support.weights.official_weights import (
@@ -42,6 +46,7 @@ class Release:
             return
         handler.send_response(206 if asked else 200)
         handler.send_header("Content-Length", str(len(content) - start))
+        handler.send_header("Content-Range", f"bytes {start}-")
         handler.end_headers()
         handler.wfile.write(content[start:][: self.stop_after])
 
@@ -165,3 +170,44 @@ def test_every_published_model_is_offered_by_the_command():
     from simswap.cli import download as command
 
     assert set(command.MODELS) == set(published.PUBLISHED)
+
+
+ANSWERS = {
+    "sent on to no address": b"HTTP/1.1 302 Found\r\nLocation: http://[::1\r\n\r\n",
+    "a chunk of less than nothing": (
+        b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n-5\r\nabc"
+    ),
+}
+
+
+@pytest.mark.parametrize("answer", ANSWERS.values(), ids=ANSWERS)
+def test_an_answer_that_cannot_be_is_one_sentence(tmp_path, monkeypatch, answer):
+    monkeypatch.setenv("no_proxy", "127.0.0.1")
+    with serving(answer) as url, pytest.raises(ModelError, match="could not be fetched"):
+        fetch(url, tmp_path / "file", 1000)
+
+
+def test_what_does_not_begin_where_the_file_ends_is_not_put_behind_it(tmp_path, monkeypatch):
+    monkeypatch.setenv("no_proxy", "127.0.0.1")
+    (tmp_path / "file").write_bytes(b"012")
+    answer = b"HTTP/1.1 206 Partial\r\nContent-Range: bytes 1-3/4\r\nContent-Length: 3\r\n\r\n123"
+    with serving(answer) as url, pytest.raises(ModelError, match="another part of it came"):
+        fetch(url, tmp_path / "file", 1000)
+    assert (tmp_path / "file").read_bytes() == b"012"
+
+
+@contextmanager
+def serving(answer: bytes) -> Iterator[str]:
+    """A server that answers one request with these bytes."""
+    with socket.create_server(("127.0.0.1", 0)) as server:
+
+        def answer_once() -> None:
+            connection, _ = server.accept()
+            with connection:
+                connection.recv(65_536)
+                connection.sendall(answer)
+
+        thread = threading.Thread(target=answer_once, daemon=True)
+        thread.start()
+        yield f"http://127.0.0.1:{server.getsockname()[1]}/file"
+        thread.join(10)

@@ -9,7 +9,7 @@ import pytest
 from PIL import Image
 
 from simswap.errors import SigningError
-from simswap.provenance import credentials
+from simswap.provenance import credentials, exclusions
 from simswap.provenance.credentials import TRUST, read_credentials
 from simswap.provenance.metadata import quoted, synthetic_xmp
 from simswap.verify.report import details, headline, verify
@@ -25,6 +25,7 @@ from tests.support.credentials.foreign_credentials import (
     write_dated,
     write_signed,
 )
+from tests.support.credentials.left_out import write_with_other_pixels
 from tests.support.credentials.timestamp_server import running_timestamps
 
 
@@ -62,6 +63,31 @@ def test_a_change_is_told_whatever_the_certificate(tmp_path, start, end):
     change_a_pixel_byte(path)
     assert verify(path).verdict == "altered"
     assert "the photo was changed after it was signed" in words(path)
+
+
+def test_pixels_that_their_signer_left_out_are_not_called_intact(tmp_path):
+    path = write_with_other_pixels(tmp_path / "photo.png")
+    said = words(path)
+    assert verify(path).verdict == "unchecked"
+    assert "their signer left out parts of the file" in said
+    assert "intact" not in said
+
+
+@pytest.mark.parametrize(
+    ("left_out", "is_told"),
+    [
+        ([{"xpath": "/uuid", "data": [{"offset": 8, "value": "2P7D"}]}, {"xpath": "/free"}], False),
+        ([{"xpath": "/uuid"}], True),
+        ([{"xpath": "/mdat"}], True),
+        ([{"xpath": "/moov/trak"}], True),
+        ([{}], True),
+        (None, True),
+    ],
+)
+def test_of_a_file_of_boxes_only_what_shows_nothing_may_be_left_out(left_out, is_told):
+    held = {"label": "c2pa.hash.bmff.v3", "data": {"exclusions": left_out}}
+    noticed = ["assertion.bmffHash.additionalExclusionsPresent"]
+    assert exclusions.has_unusual(noticed, {"assertions": [held]}) == is_told
 
 
 @pytest.mark.parametrize(

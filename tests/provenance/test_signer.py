@@ -192,3 +192,12 @@ def test_a_damaged_file_of_our_own_is_told_with_the_remedy(home, tmp_path):
     with pytest.raises(SigningError, match="Or delete the file, and a new one is made") as told:
         find_signer(home)
     assert str(tmp_path) not in str(told.value)
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="this system has no named pipes")
+@pytest.mark.parametrize("setting", [CERTIFICATE, KEY, HOME])
+def test_a_pipe_is_no_certificate_and_nobody_waits_for_it(tmp_path, setting):
+    os.mkfifo(tmp_path / OWN_FILE)
+    settings = configured(make_certificate()) | {setting: str(tmp_path / OWN_FILE)}
+    with pytest.raises(SigningError, match="cannot be read"):
+        find_signer({HOME: str(tmp_path)} if setting == HOME else settings)

@@ -31,6 +31,8 @@ def fetch(url: str, file: Path, max_bytes: int) -> tuple[str, int]:
             answer = stack.enter_context(_ask(url, have))
             if answer is None:
                 return digest.hexdigest(), have
+            if answer.status == 206 and not _goes_on(answer, have):
+                raise HTTPException("another part of it came than was asked for")
             if have and answer.status != 206:
                 output.truncate(0)
                 digest, have = hashlib.sha256(), 0
@@ -55,7 +57,8 @@ def fetch(url: str, file: Path, max_bytes: int) -> tuple[str, int]:
                 bar.update(len(chunk))
             if answer.length:
                 raise HTTPException(f"broken off after {have} bytes")
-    except (HTTPException, TimeoutError, ConnectionError, URLError) as error:
+    except (HTTPException, TimeoutError, ConnectionError, URLError, ValueError) as error:
+        # ValueError: an address to which the server sends on, or a length, that cannot be.
         raise ModelError(
             f"{url} could not be fetched ({error or type(error).__name__}). Check the "
             "network, and try again later."
@@ -71,6 +74,11 @@ def _ask(url: str, have: int) -> AbstractContextManager[HTTPResponse | None]:
         if have and error.code == 416:
             return nullcontext()  # nothing is left
         raise
+
+
+def _goes_on(answer: HTTPResponse, have: int) -> bool:
+    """Whether a part begins where the file ends."""
+    return answer.headers.get("Content-Range", "").startswith(f"bytes {have}-")
 
 
 def _digest_of(file: Path) -> hashlib._Hash:

@@ -56,7 +56,10 @@ class Page(gr.Blocks):
 
         It is removed if the call fails or is cancelled, once its thread has ended.
         """
+        function = named.get("block_fn", given[0] if given else None)
         with readable_errors(), new_folders() as made:
+            if isinstance(function, BlockFunction) and function.fn is None:
+                raise OptionError("The browser runs that function. Call one of the endpoints.")
             return await until_it_ends(self._process(made, *given, **named))
 
     async def _process(self, made: list[Path], *given: Any, **named: Any) -> dict[str, Any]:

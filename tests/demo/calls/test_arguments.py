@@ -45,7 +45,7 @@ page = app.queued_page()
 values = [None, 5, float("nan"), True, [5], {"image": 5}, "Anna-Karenina"]
 values += [{"path": "Anna-Karenina"}, [{"image": {"path": "Anna-Karenina"}}]]
 for function in page.fns.values():
-    if function.fn is None or function.api_visibility != "private" or function.cancels:
+    if function.api_visibility != "private" or function.cancels:
         continue
     for value in values:
         request, event = gr.Request(session_hash="page"), gr.EventData(None, value)
