@@ -1,7 +1,7 @@
 """`--config PRESET-OR-FILE --any.field VALUE ...` -> TrainConfig.
 
 The flags, their types and their texts come from the dataclass itself (by tyro): `--batch-size 8`,
-`--weights.identity.start 10`, `--generator.channels 24,48,96`, `--push-to-hub`,
+`--weights.identity 10`, `--generator.channels 24,48,96`, `--push-to-hub`,
 `--no-channels-last`. A TOML file stands for flags too, which those behind it override.
 """
 
@@ -45,7 +45,7 @@ def parse_config(arguments: Sequence[str] | None = None) -> TrainConfig:
         prog="train/train.py",
         description="Train a SimSwap generator. --config takes a TOML file of settings, or a "
         f"preset ({presets}); flags override it.",
-        args=list(_spelt_for_tyro([*stored, *flags])),
+        args=list(_spelt_for_tyro(list(_ramps_spelt_out([*stored, *flags])))),
         registry=registry,
     )
 
@@ -90,11 +90,21 @@ def _as_flags(settings: Mapping[str, object], path: str = "") -> Iterator[str]:
             yield f"--{name}" if value else f"--no-{name}"
         elif isinstance(value, list):
             yield f"--{name}={','.join(map(str, value))}"
-        elif name in RAMPS:  # one number: a weight that stays
-            yield from _as_flags({"start": value, "end": value}, f"{name}.")
-            yield from _as_flags({"from_step": 0, "to_step": 0}, f"{name}.")
         else:
             yield f"--{name}={value}"
+
+
+def _ramps_spelt_out(words: Sequence[str]) -> Iterator[str]:
+    """One number for a ramp, `--weights.identity 15`, is a weight that stays."""
+    rest = iter(words)
+    for word in rest:
+        name, equals, value = word.removeprefix("--").partition("=")
+        if word.startswith("--") and name.replace("-", "_") in RAMPS:
+            value = value if equals else next(rest, "")
+            ramp = {"start": value, "end": value, "from_step": 0, "to_step": 0}
+            yield from _as_flags(ramp, f"{name}.")
+        else:
+            yield word
 
 
 def _spelt_for_tyro(words: Sequence[str]) -> Iterator[str]:

@@ -42,6 +42,12 @@ class Ramp:
     def __post_init__(self) -> None:
         if self.to_step < self.from_step:
             raise TrainingError(f"to_step={self.to_step} lies before from_step={self.from_step}.")
+        if self.to_step == 0 and self.start != self.end:
+            raise TrainingError(
+                f"A weight of {self.start} would hold for the first step alone and be {self.end} "
+                "from then on. For one that stays, give one number: --weights.identity 15; for "
+                "one that changes, to_step as well."
+            )
 
     def at(self, step: int) -> float:
         """The weight at `step`."""
@@ -68,9 +74,9 @@ class LossWeights:
     colour: float = 0.0  # L1 on [0, 1] of what luma leaves; ours: against fringes
     restraint: float = 0.0  # L2 on [0, 1], all batches; ours: against strokes that nothing asks for
     edges: float = 0.0  # L2 of image gradients, all batches; ours: likeness by shading, not lines
-    feature_matching: float = 34.0  # L1 on discriminator features; 0: the paper's ablation "none"
+    feature_matching: float = 8.5  # L1 on discriminator features, summed over layers and scales
     adversarial: float = 9.0  # hinge
-    gradient_penalty: float = 0.0  # (|gradient| - 1)^2 of the discriminators; the paper: 1e-5
+    gradient_penalty: float = 0.0  # (|gradient| - 1)^2 of each discriminator; the paper: 1e-5
 
 
 @dataclass(frozen=True)
@@ -79,11 +85,25 @@ class DiscriminatorConfig:
 
     width: int = 32  # channels of the first layer
     num_scales: int = 2  # full resolution, half, ...
+    num_halvings: int = 3  # layers of stride 2; patches of 54 px, with the release's settings 142
+    last_kernel: int = 3  # px, of the two layers without stride; the release: 4
+    batch_norm: bool = False  # after all layers but the first and the last, as the release has it
     spectral_norm: bool = False  # with it their loss hardly left 2 in 300 steps
 
     def __post_init__(self) -> None:
-        if self.width < 1 or self.num_scales < 1:
-            raise TrainingError(f"{self}: width and num_scales must be at least 1.")
+        if min(self.width, self.num_scales, self.num_halvings, self.last_kernel) < 1:
+            raise TrainingError(f"{self}: its numbers must be at least 1.")
+
+    @property
+    def num_layers(self) -> int:
+        """Layers with features; the logits are none."""
+        return self.num_halvings + 1
+
+    @property
+    def smallest_crop(self) -> int:
+        """Side, px, of which the last layers of the last scale still see a whole kernel."""
+        last = max(2 * self.last_kernel - 5, 1)
+        return last * 2 ** (self.num_halvings + self.num_scales - 1)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -160,7 +180,7 @@ class TrainConfig(PairSettings):
     freeze_batch_norms_from: int = 2200  # step; their statistics betray a batch's kind
     low_frequency_cell: int = 8  # px of a side; the bundled model ended with 32, room for shading
     identity_exponent: float = 1.0  # above 1, pairs that lack likeness weigh more; the paper: 1
-    feature_matching_from: int = 2  # first discriminator layer matched: 0 (full) to 3
+    feature_matching_layers: tuple[int, ...] = (2, 3)  # from 0; the paper's weak: the last ones
     weights: LossWeights = LossWeights()
 
     # Speed
@@ -214,6 +234,17 @@ class TrainConfig(PairSettings):
         if self.crop_size < 1 or self.crop_size % multiple:
             raise TrainingError(
                 f"crop_size={self.crop_size} must be a multiple of {multiple} for this generator."
+            )
+        layers, count = self.feature_matching_layers, self.discriminator.num_layers
+        if not layers or not 0 <= min(layers) <= max(layers) < count:
+            raise TrainingError(
+                f"feature_matching_layers={layers}: the discriminators have layers 0 to "
+                f"{count - 1}; name at least one. For none, set weights.feature_matching to 0."
+            )
+        if self.crop_size < self.discriminator.smallest_crop:
+            raise TrainingError(
+                f"crop_size={self.crop_size} is too small for these discriminators, which need "
+                f"{self.discriminator.smallest_crop}: take fewer discriminator.num_halvings."
             )
         if len(self.adam_betas) != 2:
             raise TrainingError(f"adam_betas={self.adam_betas} must be two numbers.")

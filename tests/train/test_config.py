@@ -22,6 +22,19 @@ def test_every_preset_is_a_valid_configuration(name):
     assert parse("--config", name).name.startswith("simswap")
 
 
+def test_the_papers_preset_has_its_losses_and_no_augmentation():
+    config = parse("--config", "simswap-224", "--weights.identity", "20")
+    weights = config.weights
+    assert [weights.identity.at(step) for step in (0, 1, 400000)] == [20, 20, 20]
+    assert weights.reconstruction.at(7) == weights.feature_matching == 10
+    ours = {weights.low_frequency, weights.colour, weights.restraint, weights.edges}
+    assert ours == {0}
+    augmentation = config.augmentation
+    assert not augmentation.changes_pictures
+    kept = ("mirror", "shift", "scale", "roll", "gain", "channel_gain")
+    assert {getattr(augmentation, name) for name in kept} == {0}
+
+
 def test_the_smoke_preset_needs_nothing_else():
     assert parse_config(["--config", "smoke"]).data == "examples"
 
@@ -75,6 +88,8 @@ def test_a_ramp_may_be_one_number(tmp_path):
     path = tmp_path / "mine.toml"
     path.write_text("[weights]\nidentity = 10\n")
     assert parse("--config", str(path)).weights.identity == Ramp(10, 10, 0, 0)
+    for flags in (("--weights.identity", "15"), ("--weights.identity=15",)):
+        assert parse("--config", str(path), *flags).weights.identity == Ramp(15, 15, 0, 0)
     flags = ("--weights.identity.end", "30", "--weights.identity.to-step", "9")
     assert parse("--config", str(path), *flags).weights.identity == Ramp(10, 30, 0, 9)
 
@@ -105,6 +120,10 @@ def test_a_switch_can_be_turned_off():
         ("resume = 'latest'\ninit_from = 'x'", "give one of them"),
         ("generator_from = 9", "discriminator_from must be 0"),
         ("[discriminator]\nwidth = 0", "must be at least 1"),
+        ("feature_matching_layers = [3, 4]", "layers 0 to 3"),
+        ("crop_size = 16\n[discriminator]\nnum_halvings = 5", "too small for these discr"),
+        ("feature_matching_layers = []", "name at least one"),
+        ("[weights.identity]\nstart = 5.0\nto_step = 0\nfrom_step = 0", "--weights.identity 15"),
         ("data_weights = [1.0]", "one weight for each of the 2 data sets"),
         ("data_weights = [1.0, -1.0]", "none below 0"),
         ("data_weights = [0.0, 0.0]", "one at least above"),

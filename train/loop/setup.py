@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
+import math
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -15,6 +16,7 @@ from train.config import TrainConfig
 from train.data.examples import make_example_data
 from train.data.shards import PhotoShards
 from train.errors import TrainingError
+from train.loop.checkpoints import set_newer_aside
 from train.loop.steps import Pairs
 from train.pairing.blocks import Position
 from train.pairing.cache import cache_photos
@@ -23,6 +25,8 @@ from train.pairing.loader import LoaderState, PairLoader, open_data
 from train.pairing.mixed_pairs import MixedPhotos, stream_of
 
 logger = logging.getLogger(__name__)
+
+METRICS_FILE = "metrics.jsonl"
 
 
 def choose_precision(asked: str) -> str:
@@ -113,15 +117,32 @@ def never_same() -> Iterator[bool]:
         yield False
 
 
-def make_output_folder(config: TrainConfig) -> Path:
-    """The run's folder, with its configuration. Raises TrainingError if it cannot be written."""
+def make_output_folder(accelerator: Accelerator, config: TrainConfig, start: int) -> None:
+    """The run's folder, with its configuration, and nothing of steps beyond `start`.
+
+    Raises TrainingError if it cannot be written.
+    """
     output = Path(config.output)
+    metrics = output / METRICS_FILE
     try:
         output.mkdir(parents=True, exist_ok=True)
-        write_whole(output / "config.json", config.to_json().encode())
+        if accelerator.is_main_process:
+            write_whole(output / "config.json", config.to_json().encode())
+            set_newer_aside(output, start)
+            if metrics.is_file():
+                lines = metrics.read_text().splitlines(keepends=True)
+                kept = [line for line in lines if start and _step_of(line) <= start]
+                write_whole(metrics, "".join(kept).encode())
     except OSError as error:
         raise TrainingError(
             f"The output folder {output} cannot be written to ({error.strerror}). "
             "Name another with --output."
         ) from error
-    return output
+
+
+def _step_of(line: str) -> float:
+    """Of a line of metrics; one that a kill cut off belongs to no step."""
+    try:
+        return json.loads(line)["step"]
+    except ValueError:
+        return math.inf

@@ -18,7 +18,7 @@ from simswap.weights.bundle import Bundle, find_bundle, load_network, read_confi
 from train.config import TrainConfig
 from train.errors import TrainingError
 from train.networks.batch_norm import freeze_batch_norms, synchronise_batch_norms
-from train.networks.discriminator import NUM_LAYERS, MultiScaleDiscriminator
+from train.networks.discriminator import MultiScaleDiscriminator
 from train.networks.glasses import GlassesDirection, load_directions
 from train.networks.teachers import CropToIdentityCrop, load_teacher
 from train.pairing.alignment import IDENTITY_CROP
@@ -98,11 +98,6 @@ class Networks:
     """The networks of one run on one process, ready for `Accelerator.prepare`."""
 
     def __init__(self, config: TrainConfig, device: torch.device) -> None:
-        if config.feature_matching_from >= NUM_LAYERS:
-            raise TrainingError(
-                f"feature_matching_from={config.feature_matching_from}: the discriminators have "
-                f"layers 0 to {NUM_LAYERS - 1}. For none, set weights.feature_matching to 0."
-            )
         layout = torch.channels_last if config.channels_last else torch.contiguous_format
         generator = Generator(config.generator)
         if config.init_from:

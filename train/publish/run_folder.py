@@ -54,6 +54,7 @@ FACTS = (
     "data_weights",
     "source_weights",
     "discriminator",
+    "feature_matching_layers",
     "generator_from",
     "discriminator_from",
     "discriminator_rate",

@@ -24,10 +24,10 @@ CONFIG = TrainConfig(
 )
 
 
-def pairs(*, same: bool, seed: int = 0) -> Pairs:
+def pairs(*, same: bool, seed: int = 0, size: int = SIZE) -> Pairs:
     random = torch.Generator().manual_seed(seed)
     return Pairs(
-        torch.rand(2, 3, SIZE, SIZE, generator=random),
+        torch.rand(2, 3, size, size, generator=random),
         torch.rand(2, 3, 112, 112, generator=random),
         same,
     )
