@@ -19,8 +19,9 @@ from typing import get_args, get_origin, get_type_hints
 import tyro
 from tyro.constructors import ConstructorRegistry, PrimitiveConstructorSpec, PrimitiveTypeInfo
 
-from train.config import LossWeights, Ramp, TrainConfig
+from train.config import TrainConfig
 from train.errors import TrainingError
+from train.loss_weights import LossWeights, Ramp
 
 PRESETS = Path(__file__).parent / "presets"
 RAMPS = {f"weights.{name}" for name, kind in get_type_hints(LossWeights).items() if kind is Ramp}

@@ -46,7 +46,7 @@ from train.loop.setup import (  # noqa: E402
 from train.loop.steps import Pairs, train_step  # noqa: E402
 from train.loop.stopping import STOPPED, StopRequest  # noqa: E402
 from train.networks.teachers import load_base  # noqa: E402
-from train.networks.trained import FrozenNetworks, Networks  # noqa: E402
+from train.networks.trained import FrozenNetworks, Networks, as_made_for  # noqa: E402
 from train.pairing.cached_pairs import CachedPairLoader  # noqa: E402
 from train.pairing.loader import PairLoader  # noqa: E402
 from train.publish.publisher import Publisher  # noqa: E402
@@ -62,6 +62,7 @@ def main(config: TrainConfig, stop: StopRequest) -> bool:
     Returns whether the run came to its last step; else it was asked to stop.
     """
     accelerator = make_accelerator(config)
+    config = as_made_for(config)
     output = Path(config.output)
     checkpoint = find_checkpoint(config.resume, output)
     if checkpoint:
@@ -230,11 +231,12 @@ class Run:
 
 
 def learning_rate(config: TrainConfig, step: int) -> float:
-    """Constant, then a half cosine down to the final rate."""
+    """Rising while it warms up, constant, then a half cosine down to the final rate."""
     share = (step / config.num_steps - config.decay_from) / max(1 - config.decay_from, 1e-9)
     fall = (1 - np.cos(np.pi * np.clip(share, 0, 1))) / 2
     rates = config.learning_rate, config.final_learning_rate
-    return float(rates[0] + fall * (rates[1] - rates[0]))
+    warmth = min((step + 1) / max(config.warmup_steps, 1), 1)
+    return float(warmth * (rates[0] + fall * (rates[1] - rates[0])))
 
 
 def run_from_shell(arguments: list[str] | None = None) -> int:

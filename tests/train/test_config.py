@@ -7,8 +7,9 @@ import pytest
 pytest.importorskip("tyro", reason="needs the train extra")
 
 from train.command_line import PRESETS, parse_config
-from train.config import Ramp, TrainConfig
+from train.config import TrainConfig
 from train.errors import TrainingError
+from train.loss_weights import Ramp
 
 NEEDED = ["--data", "user/faces", "--teachers", "teacher.pt"]
 
@@ -117,7 +118,8 @@ def test_a_switch_can_be_turned_off():
         ("adam_betas = [0.9]", "must be two numbers"),
         ("push_to_hub = true", "push_to_hub needs --hub-model-id"),
         ("eval_data = 'x'", "eval_data needs --judge"),
-        ("resume = 'latest'\ninit_from = 'x'", "give one of them"),
+        ("crop_template = 'simswap_224'", "for both crops or for none"),
+        ("identity_template = 'passport'", "identity_template='passport'"),
         ("generator_from = 9", "discriminator_from must be 0"),
         ("[discriminator]\nwidth = 0", "must be at least 1"),
         ("feature_matching_layers = [3, 4]", "layers 0 to 3"),

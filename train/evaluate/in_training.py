@@ -11,7 +11,7 @@ from accelerate.utils import gather_object
 
 from simswap import FaceSwapper
 from simswap.models.generator import Generator
-from simswap.weights.bundle import Alignment, Bundle
+from simswap.weights.bundle import Bundle
 from train.config import TrainConfig
 from train.evaluate.figures import figures_of, table
 from train.evaluate.judge_files import JudgeFiles, find_judges
@@ -32,7 +32,7 @@ class Evaluator:
         files: JudgeFiles = find_judges(judge.parent, identity=judge)
         self._judges: Judges = load_judges(files, config.teachers, accelerator.device)
         self._accelerator = accelerator
-        self._alignment = Alignment(config.crop_template, config.crop_size)
+        self._alignment = config.alignment
 
     def evaluate(self, generator: Generator, base: Bundle) -> tuple[dict[str, float], str]:
         """Figures by name (eval/...), and their Markdown table; the same in every process."""

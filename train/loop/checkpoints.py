@@ -17,7 +17,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
-from train.config import TrainConfig
+from train.config import TrainConfig, describe_change
 from train.errors import TrainingError
 from train.networks.trained import Networks
 from train.pairing.loader import LoaderState
@@ -93,17 +93,8 @@ def check_architecture(checkpoint: Checkpoint, config: TrainConfig) -> None:
             )
     for name, value in ours.items():
         if name != "resume" and value != stored.get(name):
-            logger.info("Changed since step %d: %s", checkpoint.step, _change(stored, name, value))
-
-
-def _change(stored: dict[str, object], name: str, value: object) -> str:
-    before = stored.get(name)
-    if isinstance(value, dict) and isinstance(before, dict):
-        changed = [
-            _change(before, key, value[key]) for key in value if value[key] != before.get(key)
-        ]
-        return ", ".join(f"{name}.{one}" for one in changed)
-    return f"{name} {before} -> {value}"
+            change = describe_change(name, stored.get(name), value)
+            logger.info("Changed since step %d: %s", checkpoint.step, change)
 
 
 def set_newer_aside(output: Path, step: int) -> None:

@@ -169,7 +169,9 @@ class PairStream:
         given = _with_anothers_lower_face(draw, photo, settings) if pasted else photo
         target = self._target(draw, photo, random)
         if same and draw.block.other_photo(draw.index, random) is None:
-            source = align_another_view(photo, row.landmarks, random, augmentation)
+            source = align_another_view(
+                photo, row.landmarks, settings.identity_template, random, augmentation
+            )
         else:
             source = self._source(draw, same, random)
         if source is None:
@@ -209,7 +211,8 @@ class PairStream:
             if row.landmarks is None:
                 continue
             try:
-                return align_source(decode_photo(row), row.landmarks)
+                template = self.settings.identity_template
+                return align_source(decode_photo(row), row.landmarks, template)
             except CorruptPhotoError:
                 continue  # it is counted when it is a target itself
         return None

@@ -19,8 +19,8 @@ from simswap.models.generator import Generator
 from simswap.models.identity import IdentityConfig
 from simswap.models.inference import count_macs
 from simswap.weights.bundle import WEIGHT_FILES, Bundle
-from train.config import Ramp
 from train.errors import TrainingError
+from train.loss_weights import Ramp
 
 SAMPLES_FILE = "samples.png"
 IDENTITY_CROP_SIZE = 112  # px, what identity networks scale their crops to

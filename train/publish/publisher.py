@@ -9,7 +9,6 @@ from dataclasses import asdict
 from functools import cached_property
 from pathlib import Path
 
-from simswap.weights.bundle import Alignment
 from train.config import TrainConfig
 from train.data.sources import split_at_commas
 from train.networks.trained import FrozenNetworks, Networks
@@ -45,7 +44,7 @@ class Publisher:
             # A copy: the bundle's weights are stored as they are now.
             generator=copy.deepcopy(self._networks.ema.generator).cpu(),
             base=self._frozen.base,
-            alignment=Alignment(config.crop_template, config.crop_size),
+            alignment=config.alignment,
             training=facts
             | {
                 "steps_done": step,

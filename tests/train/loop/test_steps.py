@@ -15,10 +15,11 @@ from simswap.models.generator import Generator
 from simswap.models.identity import push_embeddings_apart
 from simswap.weights.bundle import load_bundle
 from tests.support.training.training_step import BUNDLE, CONFIG, CPU, Run, pairs
-from train.config import DiscriminatorConfig, LossWeights, Ramp
+from train.config import DiscriminatorConfig
 from train.errors import TrainingError
 from train.loop.monitor import LossWatch
 from train.loop.steps import Pairs
+from train.loss_weights import LossWeights, Ramp
 from train.networks.trained import FrozenNetworks, Networks, take_weights
 
 

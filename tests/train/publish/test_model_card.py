@@ -2,8 +2,8 @@ import pytest
 import yaml
 
 from simswap.weights.bundle import load_bundle
-from train.config import Ramp
 from train.errors import TrainingError
+from train.loss_weights import Ramp
 from train.publish.model_card import CardFacts, NetworkFacts, describe_networks, model_card
 
 NETWORK = NetworkFacts("generator.safetensors", "a generator", 4_700_000, 1.4)
