@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import argparse
 import difflib
+import json
 import re
 import sys
 import tomllib
@@ -44,26 +45,32 @@ def parse_config(arguments: Sequence[str] | None = None) -> TrainConfig:
     return tyro.cli(
         TrainConfig,
         prog="train/train.py",
-        description="Train a SimSwap generator. --config takes a TOML file of settings, or a "
-        f"preset ({presets}); flags override it.",
+        description="Train a SimSwap generator. --config takes a TOML file of settings, the "
+        f"config.json of a run, or a preset ({presets}); flags override it.",
         args=list(_spelt_for_tyro(list(_ramps_spelt_out([*stored, *flags])))),
         registry=registry,
     )
 
 
 def read_file(name: str) -> dict[str, object]:
-    """The settings in a preset or TOML file. Raises TrainingError if there is none, or no TOML."""
+    """The settings in a preset, a TOML file, or the config.json of a run.
+
+    Raises TrainingError if there is none, or it cannot be read.
+    """
     path = PRESETS / f"{name}.toml"
     path = path if path.is_file() else Path(name)
     try:
-        return tomllib.loads(path.read_text(encoding="utf-8"))
+        text = path.read_text(encoding="utf-8")
+        if path.suffix != ".json":
+            return tomllib.loads(text)
+        return {name: value for name, value in json.loads(text).items() if name != "resume"}
     except FileNotFoundError as error:
         known = [preset.stem for preset in PRESETS.glob("*.toml")]
         nearest = difflib.get_close_matches(name, known, n=1, cutoff=0.5)
         hint = f" Did you mean {nearest[0]}?" if nearest else ""
         raise TrainingError(f"No preset and no file is called {name!r}.{hint}") from error
     except (OSError, ValueError) as error:
-        raise TrainingError(f"{path} cannot be read as TOML: {error}.") from error
+        raise TrainingError(f"{path} cannot be read: {error}.") from error
 
 
 @registry.primitive_rule

@@ -153,7 +153,7 @@ class TrainConfig(PairSettings):
     output: str = "runs/lite-128"  # checkpoints, samples, logs, and the bundle
     name: str = "simswap-lite-128"  # the bundle's
     licence: str = "Research use only."  # of the weights, into the bundle; depends on the data
-    log_with: Literal["tensorboard", "wandb", "none"] = "tensorboard"  # tracker of the scalars
+    log_with: str = "tensorboard"  # any of Accelerate's trackers, "all", or "none"
     log_every: int = 25  # steps between two lines of scalars
     sample_every: int = 250  # steps between two grids of samples
     save_every: int = 250  # steps between two checkpoints

@@ -83,7 +83,7 @@ def main(config: TrainConfig, stop: StopRequest) -> bool:
     fixed = fixed_pairs(config, shards, accelerator.device)  # also finds unusable data
     evaluator = Evaluator(accelerator, config) if config.eval_data else None
     is_main = accelerator.is_main_process
-    publisher = Publisher(config, networks, frozen) if is_main else None
+    publisher = Publisher(accelerator, config, networks, frozen) if is_main else None
     start_trackers(accelerator, config)
 
     state = load_checkpoint(accelerator, checkpoint, networks) if checkpoint else None
@@ -227,7 +227,8 @@ class Run:
             scalars, markdown = self.evaluator.evaluate(generator, self.frozen.base)
             self.write_scalars(scalars, step)
             if self.publisher:
-                self.publisher.evaluation = markdown
+                self.publisher.evaluation = f"After step {step:,}.\n\n{markdown}"
+                self.publisher.figures = scalars
 
 
 def learning_rate(config: TrainConfig, step: int) -> float:
@@ -242,7 +243,8 @@ def learning_rate(config: TrainConfig, step: int) -> float:
 def run_from_shell(arguments: list[str] | None = None) -> int:
     """Train; the exit code, STOPPED if asked to stop. A person's mistakes end in one sentence."""
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s", datefmt="%H:%M:%S")
-    logging.getLogger("accelerate").setLevel(logging.WARNING)  # names every file of a checkpoint
+    for talkative in ("accelerate", "httpx"):  # every file of a checkpoint, every request of a push
+        logging.getLogger(talkative).setLevel(logging.WARNING)
     try:
         config = parse_config(arguments)
         stop = StopRequest()

@@ -1,6 +1,7 @@
 """Settings from presets, files and the command line, all through one dataclass."""
 
 import re
+from dataclasses import replace
 
 import pytest
 
@@ -62,6 +63,23 @@ def test_help_explains_every_setting(capsys):
         text = lines[number + 1]
         assert text, lines[number]
         assert not text.startswith(("(default", "(required", "--")), lines[number]
+
+
+def test_the_config_of_a_run_repeats_it(tmp_path):
+    flags = (
+        "--weights.colour",
+        "2",
+        "--data-weights",
+        "1,2",
+        "--data",
+        "a,b",
+        "--no-channels-last",
+    )
+    config = parse("--config", "simswap-512", *flags)
+    path = tmp_path / "config.json"
+    path.write_text(replace(config, resume="latest").to_json())
+    assert parse_config(["--config", str(path)]) == config
+    assert parse_config(["--config", str(path), "--seed", "9"]) == replace(config, seed=9)
 
 
 def test_the_command_line_overrides_the_file(tmp_path):
@@ -135,7 +153,7 @@ def test_a_switch_can_be_turned_off():
         ("cache_photos = true\n[augmentation]\ngrey = 0.1", "cache_photos knows neither"),
         ("[augmentation]\ngrey = 2.0", "augmentation.grey=2.0 must lie in"),
         ("glasses_emphasis = -1.0", "must be at least 0"),
-        ("batch_size =", "cannot be read as TOML"),
+        ("batch_size =", "mine.toml cannot be read"),
     ],
 )
 def test_a_setting_that_does_not_fit_is_named_with_the_remedy(tmp_path, text, message):

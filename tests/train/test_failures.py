@@ -134,6 +134,7 @@ def test_a_shard_that_is_cut_off_is_named(tmp_path, refusal):
         (("--push-to-hub",), "--hub-model-id"),
         (("--eval-data", "assets/examples", "--judge", "x.pt"), "No photos.csv"),
         (("--log-with", "wandb"), "wandb"),
+        (("--log-with", "paper"), "log_with='paper' is none of"),
     ],
     ids=lambda value: value[0] if isinstance(value, tuple) else "",
 )

@@ -70,7 +70,7 @@ class LossWatch:
             )
         for name, value in found.items():
             kind = f"{name}_{'same' if same else 'different'}" if name == "identity" else name
-            self._sums.setdefault(f"loss/{kind}", []).append(value)
+            self._sums.setdefault(kind if "/" in kind else f"loss/{kind}", []).append(value)
 
     def means(self) -> dict[str, float]:
         """Mean of each loss since the last call."""
@@ -102,9 +102,16 @@ class Progress:
         now = time.perf_counter()
         rate = (step - self._at) * self._images / max(now - self._since, 1e-9)
         self._since, self._at = now, step
-        shown = {name.removeprefix("loss/"): f"{value:.3f}" for name, value in losses.items()}
+        shown = {
+            name.removeprefix("loss/"): f"{value:.3f}"
+            for name, value in losses.items()
+            if name.startswith("loss/")
+        }
         self._bar.set_postfix(shown | {"images/s": f"{rate:.1f}"})
-        return {"images_per_second": rate}
+        scalars = {"images_per_second": rate}
+        if torch.cuda.is_available():
+            scalars["memory_gb"] = torch.cuda.max_memory_allocated() / 1e9
+        return scalars
 
     def close(self) -> None:
         """Leave the bar as it stands."""

@@ -5,11 +5,12 @@ from __future__ import annotations
 import json
 import logging
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 import torch
 from accelerate import Accelerator
+from accelerate.utils import LoggerType
 
 from simswap.files import write_whole
 from train.config import TrainConfig
@@ -48,6 +49,9 @@ def choose_precision(asked: str) -> str:
 
 def make_accelerator(config: TrainConfig) -> Accelerator:
     """Device, processes, precision and trackers. Raises TrainingError for one not installed."""
+    known = [*(tracker.value for tracker in LoggerType), "none"]
+    if config.log_with not in known:
+        raise TrainingError(f"log_with={config.log_with!r} is none of {', '.join(known)}.")
     accelerator = Accelerator(
         cpu=not torch.cuda.is_available(),  # two CPU processes exist only where this is said
         mixed_precision=choose_precision(config.mixed_precision),
@@ -64,12 +68,20 @@ def make_accelerator(config: TrainConfig) -> Accelerator:
 
 
 def start_trackers(accelerator: Accelerator, config: TrainConfig) -> None:
-    """Begin the run in the trackers, with its settings."""
-    settings = json.loads(config.to_json())
-    accelerator.init_trackers(
-        "logs",
-        {name: value for name, value in settings.items() if not isinstance(value, dict | list)},
-    )
+    """Begin the run in the trackers, with its name and all settings."""
+    # TensorBoard makes a folder of the project's name.
+    project = "logs" if config.log_with == "tensorboard" else "simswap"
+    settings = dict(_flat(json.loads(config.to_json())))
+    accelerator.init_trackers(project, settings, {"wandb": {"name": Path(config.output).name}})
+
+
+def _flat(settings: Mapping[str, object], path: str = "") -> Iterator[tuple[str, object]]:
+    """Tables become dotted names, and lists text: what every tracker takes."""
+    for name, value in settings.items():
+        if isinstance(value, Mapping):
+            yield from _flat(value, f"{path}{name}.")
+        else:
+            yield f"{path}{name}", str(value) if isinstance(value, list) else value
 
 
 def open_shards(accelerator: Accelerator, config: TrainConfig) -> PhotoShards | MixedPhotos:

@@ -171,7 +171,9 @@ def _update_generator(
     if accelerator.sync_gradients:
         accelerator.unscale_gradients(optimizer)
         parameters = networks.plain_generator.parameters()
-        torch.nn.utils.clip_grad_norm_(parameters, config.max_grad_norm)
+        norm = torch.nn.utils.clip_grad_norm_(parameters, config.max_grad_norm)
+        # Of the whole step, so that the mean over its parts is the norm; 0: fp16 overflowed.
+        losses["gradient/norm"] = norm.where(norm.isfinite(), 0.0) * config.accumulation
     optimizer.step()
     optimizer.zero_grad()
     return swapped.detach(), losses
@@ -190,6 +192,8 @@ def _update_discriminator(
     real, fake = zip(*(scale.split(count) for scale in logits), strict=True)
     losses = {"discriminator": hinge_discriminator_loss(list(real), list(fake))}
     total = losses["discriminator"]
+    for name, scales in (("logits/real", real), ("logits/fake", fake)):
+        losses[name] = torch.stack([logits.detach().float().mean() for logits in scales]).mean()
     if config.weights.gradient_penalty:
         shares = torch.rand(count, 1, 1, 1, device=swapped.device)
         judge = networks.plain_discriminator

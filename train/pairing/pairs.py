@@ -68,7 +68,7 @@ class PairStream:
         self.settings = settings
         self.stream = stream
         self.num_streams = num_streams
-        # With fewer shards than streams, each shard is dealt out row by row.
+        # With fewer shards than streams, each shard is dealt out in parts.
         self._num_parts = -(-num_streams // shards.num_shards)
 
     def batches(self, position: Position, kinds: Iterator[bool]) -> Iterator[PairBatch]:

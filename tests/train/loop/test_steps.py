@@ -57,6 +57,14 @@ def test_further_losses_count_in_all_batches_once_they_weigh(frozen, name):
     assert not torch.allclose(without.output(), weighed.output())
 
 
+def test_a_step_tells_its_gradients_norm_and_what_the_discriminators_think(frozen):
+    run = Run(frozen, discriminator_from=0)
+    losses = run.step(0, pairs(same=True))
+    assert losses["gradient/norm"] > 0
+    hinge = losses["discriminator"]  # of logits within the margins, as they begin
+    assert hinge == pytest.approx(2 - losses["logits/real"] + losses["logits/fake"], abs=0.2)
+
+
 def test_the_discriminators_wait_for_their_first_step(frozen):
     run = Run(frozen, discriminator_from=5)
     before = [value.clone() for value in run.networks.plain_discriminator.parameters()]
@@ -70,7 +78,7 @@ def test_until_generator_from_only_the_discriminators_learn(frozen):
     run = Run(frozen, generator_from=2, discriminator_from=0)
     generator, discriminator = run.networks.plain_generator, run.networks.plain_discriminator
     before = [copy.deepcopy(network.state_dict()) for network in (generator, discriminator)]
-    assert run.step(1, pairs(same=False)).keys() == {"discriminator"}
+    assert run.step(1, pairs(same=False)).keys() == {"discriminator", "logits/real", "logits/fake"}
     for name, value in before[0].items():
         if "running" not in name and "tracked" not in name:  # statistics follow what passes
             assert torch.equal(generator.state_dict()[name], value), name
