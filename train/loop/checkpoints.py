@@ -139,7 +139,7 @@ def save_checkpoint(
         _write(accelerator, config, networks, loader, step, partial)
     except WRITE_ERRORS as error:
         failure = str(error).strip().splitlines()[0] if str(error).strip() else repr(error)
-    if not _all_agree(accelerator, not failure):
+    if not all_agree(accelerator, not failure):
         if accelerator.is_main_process:
             shutil.rmtree(partial, ignore_errors=True)
         raise TrainingError(
@@ -211,7 +211,7 @@ def _write(
         (folder / RUN_FILE).write_text(json.dumps(run, indent=2))
 
 
-def _all_agree(accelerator: Accelerator, fine: bool) -> bool:
+def all_agree(accelerator: Accelerator, fine: bool) -> bool:
     """Whether every process says `fine`: one that stopped alone would leave the others waiting."""
     flag = torch.tensor([float(fine)], device=accelerator.device)
     return bool(accelerator.gather(flag).min() > 0)

@@ -5,19 +5,20 @@ from __future__ import annotations
 import json
 import logging
 import math
+import secrets
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 import torch
 from accelerate import Accelerator
-from accelerate.utils import LoggerType
+from accelerate.utils import LoggerType, broadcast_object_list
 
 from simswap.files import write_whole
 from train.config import TrainConfig
 from train.data.examples import make_example_data
 from train.data.shards import PhotoShards
 from train.errors import TrainingError
-from train.loop.checkpoints import set_newer_aside
+from train.loop.checkpoints import all_agree, set_newer_aside
 from train.loop.steps import Pairs
 from train.pairing.blocks import Position
 from train.pairing.cache import cache_photos
@@ -150,6 +151,26 @@ def make_output_folder(accelerator: Accelerator, config: TrainConfig, start: int
             f"The output folder {output} cannot be written to ({error.strerror}). "
             "Name another with --output."
         ) from error
+    _check_shared(accelerator, output)
+
+
+def _check_shared(accelerator: Accelerator, output: Path) -> None:
+    """Raise TrainingError, in all processes, if they do not write to one folder."""
+    if accelerator.num_processes == 1:
+        return
+    (token,) = broadcast_object_list([secrets.token_hex(8)])
+    path = output / f".shared-{token}"
+    if accelerator.is_main_process:
+        path.touch()
+    accelerator.wait_for_everyone()
+    is_shared = all_agree(accelerator, path.is_file())
+    if accelerator.is_main_process:
+        path.unlink()
+    if not is_shared:
+        raise TrainingError(
+            f"The output folder {output} is not the same for all processes. Name one that all "
+            "nodes share (--output), as checkpoints need."
+        )
 
 
 def _step_of(line: str) -> float:
