@@ -14,7 +14,7 @@ from torch.nn import functional as F
 from simswap.models.generator import Generator
 from simswap.models.identity import push_embeddings_apart
 from simswap.weights.bundle import load_bundle
-from tests.support.training.training_step import BUNDLE, CONFIG, CPU, Run, pairs
+from tests.support.training.training_step import BUNDLE, CONFIG, CPU, Run, pairs, small_frozen
 from train.config import DiscriminatorConfig
 from train.errors import TrainingError
 from train.loop.monitor import LossWatch
@@ -25,12 +25,12 @@ from train.networks.trained import FrozenNetworks, Networks, take_weights
 
 @pytest.fixture(scope="module")
 def frozen():
-    return FrozenNetworks(CONFIG, load_bundle(BUNDLE), CPU)
+    return small_frozen()
 
 
 def guided_networks() -> FrozenNetworks:
     generator = replace(CONFIG.generator, identity_guidance=0.5)
-    return FrozenNetworks(replace(CONFIG, generator=generator), load_bundle(BUNDLE), CPU)
+    return small_frozen(replace(CONFIG, generator=generator))
 
 
 def test_embeddings_are_guided_as_the_pipeline_guides_them(frozen):
