@@ -181,6 +181,9 @@ class TrainConfig(PairSettings):
         for name in SHARES:
             if not 0 <= getattr(self, name) <= 1:
                 raise TrainingError(f"{name}={getattr(self, name)} must lie in [0, 1].")
+        for name in ("learning_rate", "discriminator_rate", "max_grad_norm"):
+            if getattr(self, name) <= 0:
+                raise TrainingError(f"{name}={getattr(self, name)} must be above 0.")
         if self.glasses_emphasis < 0:
             raise TrainingError(f"glasses_emphasis={self.glasses_emphasis} must be at least 0.")
         if not self.teachers:

@@ -129,6 +129,7 @@ def test_a_switch_can_be_turned_off():
     ("text", "message"),
     [
         ("batch_size = 0", "batch_size=0 must be at least 1"),
+        ("learning_rate = -1.0", "learning_rate=-1.0 must be above 0"),
         ("identity_exponent = 0.5", "identity_exponent=0.5 must be at least 1"),
         ("decay_from = 2", "decay_from=2.0 must lie in"),
         ("crop_size = 100", "crop_size=100 must be a multiple of 8"),

@@ -4,6 +4,7 @@ import os
 import re
 import signal
 import subprocess
+import sys
 
 import psutil
 import pytest
@@ -53,13 +54,20 @@ def test_a_signal_to_a_run_and_its_workers_ends_it_with_a_checkpoint(data, tmp_p
     assert max(metrics(tmp_path)) <= seen + 2  # one was under way, and may have been logged since
 
 
-def test_a_signal_to_our_launcher_ends_a_run_with_a_checkpoint(data, tmp_path):
-    process = start(write_config(tmp_path, data), *FLAGS, launcher=our_launcher(1))
-    wait_for_step(process, tmp_path, 1)
-    process.send_signal(signal.SIGTERM)
-    output = finish(process)
-    assert process.returncode == STOPPED, output
-    assert_saved(tmp_path, output)
+def test_a_signal_to_our_launcher_is_passed_on_and_told_by_its_exit_code(tmp_path):
+    script = tmp_path / "trainer.py"
+    script.write_text(
+        "import signal, sys, time\n"
+        "signal.signal(signal.SIGTERM, lambda *_: sys.exit(print('told', flush=True)))\n"
+        "print('ready', flush=True)\n"
+        "time.sleep(60)\n"
+    )
+    command = [sys.executable, *our_launcher(1), str(script)]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout.readline() == "ready\n"
+        process.send_signal(signal.SIGTERM)
+        assert process.stdout.read() == "told\n"
+    assert process.returncode == STOPPED
 
 
 def test_a_signal_to_one_of_two_processes_ends_both_with_a_checkpoint(data, tmp_path):

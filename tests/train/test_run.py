@@ -1,5 +1,6 @@
 """Whole trainings in real processes: what they leave, killed and resumed, one process and two."""
 
+import re
 from pathlib import Path
 
 import numpy as np
@@ -85,6 +86,12 @@ def test_the_demo_loads_the_runs_bundle_unchanged(whole_run):
     assert result.swapped
     assert not np.array_equal(result.image, target)
     assert "20" in (folder / "run" / "bundle" / "README.md").read_text()
+
+
+def test_a_log_that_is_no_screen_has_a_line_for_each_report(data, tmp_path, caplog):
+    caplog.set_level("INFO")
+    assert train_here(write_config(tmp_path, data), "--num-steps", "2") == 0
+    assert re.search(r"Step 2 of 2: .*identity_different \d\.\d+.*images/s", caplog.text)
 
 
 def test_a_run_leaves_sample_grids(whole_run):

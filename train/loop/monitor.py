@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import logging
 import math
+import sys
 import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -18,6 +20,8 @@ from tqdm import tqdm
 from train.config import TrainConfig
 from train.errors import TrainingError
 from train.loop.steps import Pairs
+
+logger = logging.getLogger(__name__)
 
 SAMPLES_FOLDER = "samples"
 MAX_PAIRS = 8  # of each kind on a sample grid
@@ -85,12 +89,15 @@ class Progress:
     def __init__(self, accelerator: Accelerator, config: TrainConfig, start: int) -> None:
         self._images = config.batch_size * config.accumulation * accelerator.num_processes
         self._since, self._at = time.perf_counter(), start
+        self._num_steps = config.num_steps
+        # In a file a bar is one long line.
+        self._logs = accelerator.is_main_process and not sys.stderr.isatty()
         self._bar = tqdm(
             total=config.num_steps,
             initial=start,
             unit="step",
             dynamic_ncols=True,
-            disable=not accelerator.is_main_process,
+            disable=not accelerator.is_main_process or self._logs,
         )
 
     def advance(self) -> None:
@@ -107,7 +114,11 @@ class Progress:
             for name, value in losses.items()
             if name.startswith("loss/")
         }
-        self._bar.set_postfix(shown | {"images/s": f"{rate:.1f}"})
+        shown["images/s"] = f"{rate:.1f}"
+        if self._logs:
+            line = ", ".join(f"{name} {value}" for name, value in shown.items())
+            logger.info("Step %d of %d: %s", step, self._num_steps, line)
+        self._bar.set_postfix(shown)
         scalars = {"images_per_second": rate}
         if torch.cuda.is_available():
             scalars["memory_gb"] = torch.cuda.max_memory_allocated() / 1e9

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import logging
 import math
+import os
 import secrets
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -45,6 +46,8 @@ def choose_precision(asked: str) -> str:
         logger.warning("This device only imitates bf16; --mixed-precision no is far faster.")
     if asked != "auto":
         return asked
+    if (told := os.environ.get("ACCELERATE_MIXED_PRECISION")) in ("bf16", "fp16"):
+        return told  # by `accelerate config`; its "no" cannot be told from its default
     return "bf16" if has_bf16 else "no"
 
 
@@ -60,6 +63,10 @@ def make_accelerator(config: TrainConfig) -> Accelerator:
         log_with=None if config.log_with == "none" else config.log_with,
         project_dir=config.output,
     )
+    # The environment's would be half a setting: losses are averaged over ours.
+    accelerator.gradient_accumulation_steps = config.accumulation
+    if not accelerator.is_main_process:
+        logging.getLogger().setLevel(logging.WARNING)  # one says it for all
     if config.log_with != "none" and not accelerator.log_with:
         raise TrainingError(
             f"log_with={config.log_with!r}: that package is not installed. `pip install "
