@@ -1,7 +1,7 @@
 """`--config PRESET-OR-FILE --any.field VALUE ...` -> TrainConfig.
 
 The flags, their types and their texts come from the dataclass itself (by tyro): `--batch-size 8`,
-`--weights.identity.start 10`, `--generator.channels 24,48,96`, `--push-to-hub`,
+`--weights.identity 10`, `--generator.channels 24,48,96`, `--push-to-hub`,
 `--no-channels-last`. A TOML file stands for flags too, which those behind it override.
 """
 
@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import argparse
 import difflib
+import json
 import re
 import sys
 import tomllib
@@ -19,8 +20,9 @@ from typing import get_args, get_origin, get_type_hints
 import tyro
 from tyro.constructors import ConstructorRegistry, PrimitiveConstructorSpec, PrimitiveTypeInfo
 
-from train.config import LossWeights, Ramp, TrainConfig
+from train.config import TrainConfig
 from train.errors import TrainingError
+from train.loss_weights import LossWeights, Ramp
 
 PRESETS = Path(__file__).parent / "presets"
 RAMPS = {f"weights.{name}" for name, kind in get_type_hints(LossWeights).items() if kind is Ramp}
@@ -43,26 +45,32 @@ def parse_config(arguments: Sequence[str] | None = None) -> TrainConfig:
     return tyro.cli(
         TrainConfig,
         prog="train/train.py",
-        description="Train a SimSwap generator. --config takes a TOML file of settings, or a "
-        f"preset ({presets}); flags override it.",
-        args=list(_spelt_for_tyro([*stored, *flags])),
+        description="Train a SimSwap generator. --config takes a TOML file of settings, the "
+        f"config.json of a run, or a preset ({presets}); flags override it.",
+        args=list(_spelt_for_tyro(list(_ramps_spelt_out([*stored, *flags])))),
         registry=registry,
     )
 
 
 def read_file(name: str) -> dict[str, object]:
-    """The settings in a preset or TOML file. Raises TrainingError if there is none, or no TOML."""
+    """The settings in a preset, a TOML file, or the config.json of a run.
+
+    Raises TrainingError if there is none, or it cannot be read.
+    """
     path = PRESETS / f"{name}.toml"
     path = path if path.is_file() else Path(name)
     try:
-        return tomllib.loads(path.read_text(encoding="utf-8"))
+        text = path.read_text(encoding="utf-8")
+        if path.suffix != ".json":
+            return tomllib.loads(text)
+        return {name: value for name, value in json.loads(text).items() if name != "resume"}
     except FileNotFoundError as error:
         known = [preset.stem for preset in PRESETS.glob("*.toml")]
         nearest = difflib.get_close_matches(name, known, n=1, cutoff=0.5)
         hint = f" Did you mean {nearest[0]}?" if nearest else ""
         raise TrainingError(f"No preset and no file is called {name!r}.{hint}") from error
     except (OSError, ValueError) as error:
-        raise TrainingError(f"{path} cannot be read as TOML: {error}.") from error
+        raise TrainingError(f"{path} cannot be read: {error}.") from error
 
 
 @registry.primitive_rule
@@ -90,11 +98,21 @@ def _as_flags(settings: Mapping[str, object], path: str = "") -> Iterator[str]:
             yield f"--{name}" if value else f"--no-{name}"
         elif isinstance(value, list):
             yield f"--{name}={','.join(map(str, value))}"
-        elif name in RAMPS:  # one number: a weight that stays
-            yield from _as_flags({"start": value, "end": value}, f"{name}.")
-            yield from _as_flags({"from_step": 0, "to_step": 0}, f"{name}.")
         else:
             yield f"--{name}={value}"
+
+
+def _ramps_spelt_out(words: Sequence[str]) -> Iterator[str]:
+    """One number for a ramp, `--weights.identity 15`, is a weight that stays."""
+    rest = iter(words)
+    for word in rest:
+        name, equals, value = word.removeprefix("--").partition("=")
+        if word.startswith("--") and name.replace("-", "_") in RAMPS:
+            value = value if equals else next(rest, "")
+            ramp = {"start": value, "end": value, "from_step": 0, "to_step": 0}
+            yield from _as_flags(ramp, f"{name}.")
+        else:
+            yield word
 
 
 def _spelt_for_tyro(words: Sequence[str]) -> Iterator[str]:

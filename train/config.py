@@ -6,10 +6,12 @@ import json
 from dataclasses import asdict, dataclass, field
 from typing import Literal
 
-from simswap.geometry import TEMPLATES
+from simswap.geometry import TEMPLATES, template_names
 from simswap.models.generator import GeneratorConfig
+from simswap.weights.bundle import Alignment
 from train.data.sources import split_at_commas
 from train.errors import TrainingError
+from train.loss_weights import LossWeights
 from train.pairing.augmentation import Augmentation
 
 AT_LEAST_ONE = (
@@ -31,59 +33,30 @@ SHARES = ("decay_from", "ema_decay", "min_coverage", "swapped_back", "pasted")
 
 
 @dataclass(frozen=True)
-class Ramp:
-    """A weight that holds `start` until `from_step`, then moves linearly to `end` at `to_step`."""
-
-    start: float  # weight of the first steps
-    end: float  # weight of the last steps
-    from_step: int  # last step of `start`
-    to_step: int  # first step of `end`
-
-    def __post_init__(self) -> None:
-        if self.to_step < self.from_step:
-            raise TrainingError(f"to_step={self.to_step} lies before from_step={self.from_step}.")
-
-    def at(self, step: int) -> float:
-        """The weight at `step`."""
-        if step <= self.from_step:
-            return self.start
-        if step >= self.to_step:
-            return self.end
-        share = (step - self.from_step) / (self.to_step - self.from_step)
-        return self.start + share * (self.end - self.start)
-
-
-@dataclass(frozen=True)
-class LossWeights:
-    """Generator loss weights, and the discriminators' penalty; the paper's are in simswap-224.toml.
-
-    Identity and reconstruction begin and end as in the bundled model's first 33,900 steps, the
-    others are those of their end (EXPERIMENTS.md has the rest): once the skips and the mask work, a
-    little reconstruction goes far.
-    """
-
-    identity: Ramp = Ramp(20.0, 52.0, 3250, 4000)  # times 1 - cosine similarity
-    reconstruction: Ramp = Ramp(30.0, 12.0, 3250, 4000)  # L1 on [0, 1], same-identity batches only
-    low_frequency: float = 60.0  # L1 on [0, 1], averaged over cells; ours: keeps light and colour
-    colour: float = 0.0  # L1 on [0, 1] of what luma leaves; ours: against fringes
-    restraint: float = 0.0  # L2 on [0, 1], all batches; ours: against strokes that nothing asks for
-    edges: float = 0.0  # L2 of image gradients, all batches; ours: likeness by shading, not lines
-    feature_matching: float = 34.0  # L1 on discriminator features; 0: the paper's ablation "none"
-    adversarial: float = 9.0  # hinge
-    gradient_penalty: float = 0.0  # (|gradient| - 1)^2 of the discriminators; the paper: 1e-5
-
-
-@dataclass(frozen=True)
 class DiscriminatorConfig:
     """Shape of the PatchGAN discriminators."""
 
     width: int = 32  # channels of the first layer
     num_scales: int = 2  # full resolution, half, ...
+    num_halvings: int = 3  # layers of stride 2; patches of 54 px, with the release's settings 142
+    last_kernel: int = 3  # px, of the two layers without stride; the release: 4
+    batch_norm: bool = False  # after all layers but the first and the last, as the release has it
     spectral_norm: bool = False  # with it their loss hardly left 2 in 300 steps
 
     def __post_init__(self) -> None:
-        if self.width < 1 or self.num_scales < 1:
-            raise TrainingError(f"{self}: width and num_scales must be at least 1.")
+        if min(self.width, self.num_scales, self.num_halvings, self.last_kernel) < 1:
+            raise TrainingError(f"{self}: its numbers must be at least 1.")
+
+    @property
+    def num_layers(self) -> int:
+        """Layers with features; the logits are none."""
+        return self.num_halvings + 1
+
+    @property
+    def smallest_crop(self) -> int:
+        """Side, px, of which the last layers of the last scale still see a whole kernel."""
+        last = max(2 * self.last_kernel - 5, 1)
+        return last * 2 ** (self.num_halvings + self.num_scales - 1)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -91,6 +64,7 @@ class PairSettings:
     """The part of a run's configuration that pairs depend on (train/pairing)."""
 
     crop_template: str = "simswap_frontal"  # where eyes, nose and mouth lie in a crop
+    identity_template: str = "arcface"  # the same of the identity networks' crops
     crop_size: int = 128  # px
     batch_size: int = 16  # pairs of each process and forward pass
     block_rows: int = 4096  # rows shuffled and paired together, held encoded in memory
@@ -125,8 +99,9 @@ class TrainConfig(PairSettings):
 
     # Networks
 
+    # "bundled" is the identity network of the model in assets/.
     teachers: tuple[str, ...]  # bundles, ArcFace ONNX, or TorchScript [B, 3, 112, 112] -> [B, E]
-    identity_model: str = "assets/models/simswap-lite-128"  # bundle, or an ArcFace ONNX file
+    identity_model: str = "bundled"  # or another bundle, or an ArcFace ONNX file
     glasses: str = ""  # file of train/prepare/glasses.py: targets keep theirs; none: the source's
     glasses_emphasis: float = 3.0  # 1: as the target reads; measured, half of them still fade then
     generator: GeneratorConfig = field(
@@ -142,13 +117,15 @@ class TrainConfig(PairSettings):
         )
     )
     discriminator: DiscriminatorConfig = DiscriminatorConfig()
-    init_from: str = ""  # bundle whose generator's weights a new run starts from
+    init_from: str = ""  # bundle to start from: its weights, and what they were made for
+    freeze: tuple[str, ...] = ()  # patterns of generator parameters that stay: "down*,first_layer*"
 
     # Schedule
 
     num_steps: int = 33900  # optimiser steps, each on same- or different-identity pairs
     accumulation: int = 1  # forward passes of one step
     learning_rate: float = 4e-4  # of the generator's Adam
+    warmup_steps: int = 0  # over which all rates rise from near 0
     final_learning_rate: float = 1e-5  # after the last step
     discriminator_rate: float = 4.0  # times these: their part of a picture, the face, is small
     decay_from: float = 0.6  # share of the run after which the rate falls (cosine)
@@ -160,8 +137,8 @@ class TrainConfig(PairSettings):
     freeze_batch_norms_from: int = 2200  # step; their statistics betray a batch's kind
     low_frequency_cell: int = 8  # px of a side; the bundled model ended with 32, room for shading
     identity_exponent: float = 1.0  # above 1, pairs that lack likeness weigh more; the paper: 1
-    feature_matching_from: int = 2  # first discriminator layer matched: 0 (full) to 3
-    weights: LossWeights = LossWeights()
+    feature_matching_layers: tuple[int, ...] = (2, 3)  # from 0; the paper's weak: the last ones
+    weights: LossWeights = field(default_factory=LossWeights)
 
     # Speed
 
@@ -176,7 +153,7 @@ class TrainConfig(PairSettings):
     output: str = "runs/lite-128"  # checkpoints, samples, logs, and the bundle
     name: str = "simswap-lite-128"  # the bundle's
     licence: str = "Research use only."  # of the weights, into the bundle; depends on the data
-    log_with: Literal["tensorboard", "wandb", "none"] = "tensorboard"  # tracker of the scalars
+    log_with: str = "tensorboard"  # any of Accelerate's trackers, "all", or "none"
     log_every: int = 25  # steps between two lines of scalars
     sample_every: int = 250  # steps between two grids of samples
     save_every: int = 250  # steps between two checkpoints
@@ -204,16 +181,29 @@ class TrainConfig(PairSettings):
         for name in SHARES:
             if not 0 <= getattr(self, name) <= 1:
                 raise TrainingError(f"{name}={getattr(self, name)} must lie in [0, 1].")
+        for name in ("learning_rate", "discriminator_rate", "max_grad_norm"):
+            if getattr(self, name) <= 0:
+                raise TrainingError(f"{name}={getattr(self, name)} must be above 0.")
         if self.glasses_emphasis < 0:
             raise TrainingError(f"glasses_emphasis={self.glasses_emphasis} must be at least 0.")
         if not self.teachers:
             raise TrainingError("teachers is empty: the identity loss needs at least one network.")
-        if self.crop_template not in TEMPLATES:
-            raise TrainingError(f"crop_template={self.crop_template!r}: use one of {[*TEMPLATES]}.")
+        self._check_templates()
         multiple = 2**self.generator.num_halvings
         if self.crop_size < 1 or self.crop_size % multiple:
             raise TrainingError(
                 f"crop_size={self.crop_size} must be a multiple of {multiple} for this generator."
+            )
+        layers, count = self.feature_matching_layers, self.discriminator.num_layers
+        if not layers or not 0 <= min(layers) <= max(layers) < count:
+            raise TrainingError(
+                f"feature_matching_layers={layers}: the discriminators have layers 0 to "
+                f"{count - 1}; name at least one. For none, set weights.feature_matching to 0."
+            )
+        if self.crop_size < self.discriminator.smallest_crop:
+            raise TrainingError(
+                f"crop_size={self.crop_size} is too small for these discriminators, which need "
+                f"{self.discriminator.smallest_crop}: take fewer discriminator.num_halvings."
             )
         if len(self.adam_betas) != 2:
             raise TrainingError(f"adam_betas={self.adam_betas} must be two numbers.")
@@ -230,8 +220,19 @@ class TrainConfig(PairSettings):
             )
         if self.eval_data and not self.judge:
             raise TrainingError("eval_data needs --judge, a recognition network no loss has seen.")
-        if self.resume and self.init_from:
-            raise TrainingError("resume continues a run, init_from begins one: give one of them.")
+
+    def _check_templates(self) -> None:
+        for name in ("crop_template", "identity_template"):
+            if getattr(self, name) not in template_names():
+                raise TrainingError(
+                    f"{name}={getattr(self, name)!r}: use one of {template_names()}."
+                )
+        both = self.crop_template, self.identity_template
+        if both[0] != both[1] and not set(both) <= set(TEMPLATES):
+            raise TrainingError(
+                f"crop_template={both[0]}, identity_template={both[1]}: one of several poses "
+                "serves for both crops or for none."
+            )
 
     def _check_mixture(self) -> None:
         count = len(split_at_commas(self.data))
@@ -257,6 +258,19 @@ class TrainConfig(PairSettings):
                 "like: leave one of them out."
             )
 
+    @property
+    def alignment(self) -> Alignment:
+        """As a bundle has it."""
+        return Alignment(self.crop_template, self.crop_size, self.identity_template)
+
     def to_json(self) -> str:
         """The whole configuration, readable, for the run's folder."""
         return json.dumps(asdict(self), indent=2) + "\n"
+
+
+def describe_change(name: str, before: object, after: object) -> str:
+    """What changed between two values of a setting, which may be tables."""
+    if not isinstance(after, dict) or not isinstance(before, dict):
+        return f"{name} {before} -> {after}"
+    changed = (key for key in after if after[key] != before.get(key))
+    return ", ".join(describe_change(f"{name}.{k}", before.get(k), after[k]) for k in changed)

@@ -35,6 +35,7 @@ from train.loop.checkpoints import (  # noqa: E402
 )
 from train.loop.monitor import SAMPLES_FOLDER, LossWatch, Progress, write_samples  # noqa: E402
 from train.loop.setup import (  # noqa: E402
+    METRICS_FILE,
     fixed_pairs,
     make_accelerator,
     make_loader,
@@ -43,9 +44,9 @@ from train.loop.setup import (  # noqa: E402
     start_trackers,
 )
 from train.loop.steps import Pairs, train_step  # noqa: E402
-from train.loop.stopping import StopRequest  # noqa: E402
+from train.loop.stopping import STOPPED, StopRequest  # noqa: E402
 from train.networks.teachers import load_base  # noqa: E402
-from train.networks.trained import FrozenNetworks, Networks  # noqa: E402
+from train.networks.trained import FrozenNetworks, Networks, as_made_for  # noqa: E402
 from train.pairing.cached_pairs import CachedPairLoader  # noqa: E402
 from train.pairing.loader import PairLoader  # noqa: E402
 from train.publish.publisher import Publisher  # noqa: E402
@@ -55,13 +56,21 @@ logger = logging.getLogger("train")
 DISK_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
 
-def main(config: TrainConfig) -> None:
-    """Everything that can fail early, then the loop, then the end. Raises SimSwapError."""
+def main(config: TrainConfig, stop: StopRequest) -> bool:
+    """Everything that can fail early, then the loop, then the end. Raises SimSwapError.
+
+    Returns whether the run came to its last step; else it was asked to stop.
+    """
     accelerator = make_accelerator(config)
-    checkpoint = find_checkpoint(config.resume, Path(config.output)) if config.resume else None
+    config = as_made_for(config)
+    output = Path(config.output)
+    checkpoint = find_checkpoint(config.resume, output)
     if checkpoint:
         check_architecture(checkpoint, config)
-    output = make_output_folder(config)
+    elif config.resume:
+        logger.info("There is no checkpoint in %s yet: the run begins anew.", output)
+    start = checkpoint.step if checkpoint else 0
+    make_output_folder(accelerator, config, start)
     set_seed(config.seed)
     torch.backends.cudnn.benchmark = True  # all crops have one size: its fastest kernels, once
     logger.info("Mixed precision: %s", accelerator.mixed_precision)
@@ -74,17 +83,16 @@ def main(config: TrainConfig) -> None:
     fixed = fixed_pairs(config, shards, accelerator.device)  # also finds unusable data
     evaluator = Evaluator(accelerator, config) if config.eval_data else None
     is_main = accelerator.is_main_process
-    publisher = Publisher(config, networks, frozen) if is_main else None
+    publisher = Publisher(accelerator, config, networks, frozen) if is_main else None
     start_trackers(accelerator, config)
 
-    start, state = 0, None
-    if checkpoint:
-        start, state = checkpoint.step, load_checkpoint(accelerator, checkpoint, networks)
+    state = load_checkpoint(accelerator, checkpoint, networks) if checkpoint else None
     loader = make_loader(accelerator, config, shards, state)
-    run = Run(accelerator, config, networks, frozen, loader, evaluator, publisher, fixed)
+    run = Run(accelerator, config, networks, frozen, loader, evaluator, publisher, fixed, stop)
     logger.info("Training from step %d to %d in %s", start, config.num_steps, output)
-    run.train(start)
+    is_whole = run.train(start)
     accelerator.end_training()
+    return is_whole
 
 
 class Run:
@@ -100,19 +108,24 @@ class Run:
         evaluator: Evaluator | None,
         publisher: Publisher | None,
         fixed: Pairs,
+        stop: StopRequest,
     ) -> None:
         self.accelerator, self.config = accelerator, config
         self.networks, self.frozen, self.loader = networks, frozen, loader
         self.evaluator, self.publisher, self.fixed = evaluator, publisher, fixed
-        self.watch, self.stop = LossWatch(), StopRequest()
+        self.watch, self.stop = LossWatch(), stop
         self.output = Path(config.output)
 
-    def train(self, start: int) -> None:
-        """Steps `start` to the last, or until somebody asks the run to stop."""
+    def train(self, start: int) -> bool:
+        """Steps `start` to the last (True), or until somebody asks the run to stop."""
+        self.stop.begin()
         with closing(Progress(self.accelerator, self.config, start)) as progress:
             step = self.steps(start, progress)
+        is_whole = step >= self.config.num_steps
         if self.publisher:  # a preempted node has little time left
-            self.publisher.close(timeout=600 if step == self.config.num_steps else 30)
+            self.publisher.close(timeout=600 if is_whole else 10)
+        self.accelerator.wait_for_everyone()  # launchers end all once the first process ends
+        return is_whole
 
     def steps(self, start: int, progress: Progress) -> int:
         """The loop itself; the number of the step after which it ended."""
@@ -184,7 +197,7 @@ class Run:
         """To the tracker, and a line of metrics.jsonl for whoever has none."""
         self.accelerator.log(scalars, step=step)
         if self.accelerator.is_main_process:
-            with (self.output / "metrics.jsonl").open("a") as file:
+            with (self.output / METRICS_FILE).open("a") as file:
                 file.write(json.dumps({"step": step} | scalars) + "\n")
 
     def sample(self, step: int, pairs: Pairs) -> None:
@@ -214,26 +227,31 @@ class Run:
             scalars, markdown = self.evaluator.evaluate(generator, self.frozen.base)
             self.write_scalars(scalars, step)
             if self.publisher:
-                self.publisher.evaluation = markdown
+                self.publisher.evaluation = f"After step {step:,}.\n\n{markdown}"
+                self.publisher.figures = scalars
 
 
 def learning_rate(config: TrainConfig, step: int) -> float:
-    """Constant, then a half cosine down to the final rate."""
+    """Rising while it warms up, constant, then a half cosine down to the final rate."""
     share = (step / config.num_steps - config.decay_from) / max(1 - config.decay_from, 1e-9)
     fall = (1 - np.cos(np.pi * np.clip(share, 0, 1))) / 2
     rates = config.learning_rate, config.final_learning_rate
-    return float(rates[0] + fall * (rates[1] - rates[0]))
+    warmth = min((step + 1) / max(config.warmup_steps, 1), 1)
+    return float(warmth * (rates[0] + fall * (rates[1] - rates[0])))
 
 
 def run_from_shell(arguments: list[str] | None = None) -> int:
-    """Train; the exit code. A person's mistakes end in one sentence."""
+    """Train; the exit code, STOPPED if asked to stop. A person's mistakes end in one sentence."""
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s", datefmt="%H:%M:%S")
-    logging.getLogger("accelerate").setLevel(logging.WARNING)  # names every file of a checkpoint
+    for talkative in ("accelerate", "httpx"):  # every file of a checkpoint, every request of a push
+        logging.getLogger(talkative).setLevel(logging.WARNING)
     try:
         config = parse_config(arguments)
+        stop = StopRequest()
         if config.num_threads:
             torch.set_num_threads(config.num_threads)
-        main(config)
+        if not main(config, stop):
+            return STOPPED
     except SimSwapError as error:
         print(f"train: {error}", file=sys.stderr)
         return 1

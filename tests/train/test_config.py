@@ -1,14 +1,16 @@
 """Settings from presets, files and the command line, all through one dataclass."""
 
 import re
+from dataclasses import replace
 
 import pytest
 
 pytest.importorskip("tyro", reason="needs the train extra")
 
 from train.command_line import PRESETS, parse_config
-from train.config import Ramp, TrainConfig
+from train.config import TrainConfig
 from train.errors import TrainingError
+from train.loss_weights import Ramp
 
 NEEDED = ["--data", "user/faces", "--teachers", "teacher.pt"]
 
@@ -20,6 +22,19 @@ def parse(*flags: str) -> TrainConfig:
 @pytest.mark.parametrize("name", sorted(path.stem for path in PRESETS.glob("*.toml")))
 def test_every_preset_is_a_valid_configuration(name):
     assert parse("--config", name).name.startswith("simswap")
+
+
+def test_the_papers_preset_has_its_losses_and_no_augmentation():
+    config = parse("--config", "simswap-224", "--weights.identity", "20")
+    weights = config.weights
+    assert [weights.identity.at(step) for step in (0, 1, 400000)] == [20, 20, 20]
+    assert weights.reconstruction.at(7) == weights.feature_matching == 10
+    ours = {weights.low_frequency, weights.colour, weights.restraint, weights.edges}
+    assert ours == {0}
+    augmentation = config.augmentation
+    assert not augmentation.changes_pictures
+    kept = ("mirror", "shift", "scale", "roll", "gain", "channel_gain")
+    assert {getattr(augmentation, name) for name in kept} == {0}
 
 
 def test_the_smoke_preset_needs_nothing_else():
@@ -50,6 +65,23 @@ def test_help_explains_every_setting(capsys):
         assert not text.startswith(("(default", "(required", "--")), lines[number]
 
 
+def test_the_config_of_a_run_repeats_it(tmp_path):
+    flags = (
+        "--weights.colour",
+        "2",
+        "--data-weights",
+        "1,2",
+        "--data",
+        "a,b",
+        "--no-channels-last",
+    )
+    config = parse("--config", "simswap-512", *flags)
+    path = tmp_path / "config.json"
+    path.write_text(replace(config, resume="latest").to_json())
+    assert parse_config(["--config", str(path)]) == config
+    assert parse_config(["--config", str(path), "--seed", "9"]) == replace(config, seed=9)
+
+
 def test_the_command_line_overrides_the_file(tmp_path):
     path = tmp_path / "mine.toml"
     path.write_text("batch_size = 3\nseed = 5\n[weights]\nadversarial = 7.0\n")
@@ -75,6 +107,8 @@ def test_a_ramp_may_be_one_number(tmp_path):
     path = tmp_path / "mine.toml"
     path.write_text("[weights]\nidentity = 10\n")
     assert parse("--config", str(path)).weights.identity == Ramp(10, 10, 0, 0)
+    for flags in (("--weights.identity", "15"), ("--weights.identity=15",)):
+        assert parse("--config", str(path), *flags).weights.identity == Ramp(15, 15, 0, 0)
     flags = ("--weights.identity.end", "30", "--weights.identity.to-step", "9")
     assert parse("--config", str(path), *flags).weights.identity == Ramp(10, 30, 0, 9)
 
@@ -95,6 +129,7 @@ def test_a_switch_can_be_turned_off():
     ("text", "message"),
     [
         ("batch_size = 0", "batch_size=0 must be at least 1"),
+        ("learning_rate = -1.0", "learning_rate=-1.0 must be above 0"),
         ("identity_exponent = 0.5", "identity_exponent=0.5 must be at least 1"),
         ("decay_from = 2", "decay_from=2.0 must lie in"),
         ("crop_size = 100", "crop_size=100 must be a multiple of 8"),
@@ -102,9 +137,14 @@ def test_a_switch_can_be_turned_off():
         ("adam_betas = [0.9]", "must be two numbers"),
         ("push_to_hub = true", "push_to_hub needs --hub-model-id"),
         ("eval_data = 'x'", "eval_data needs --judge"),
-        ("resume = 'latest'\ninit_from = 'x'", "give one of them"),
+        ("crop_template = 'simswap_224'", "for both crops or for none"),
+        ("identity_template = 'passport'", "identity_template='passport'"),
         ("generator_from = 9", "discriminator_from must be 0"),
         ("[discriminator]\nwidth = 0", "must be at least 1"),
+        ("feature_matching_layers = [3, 4]", "layers 0 to 3"),
+        ("crop_size = 16\n[discriminator]\nnum_halvings = 5", "too small for these discr"),
+        ("feature_matching_layers = []", "name at least one"),
+        ("[weights.identity]\nstart = 5.0\nto_step = 0\nfrom_step = 0", "--weights.identity 15"),
         ("data_weights = [1.0]", "one weight for each of the 2 data sets"),
         ("data_weights = [1.0, -1.0]", "none below 0"),
         ("data_weights = [0.0, 0.0]", "one at least above"),
@@ -114,7 +154,7 @@ def test_a_switch_can_be_turned_off():
         ("cache_photos = true\n[augmentation]\ngrey = 0.1", "cache_photos knows neither"),
         ("[augmentation]\ngrey = 2.0", "augmentation.grey=2.0 must lie in"),
         ("glasses_emphasis = -1.0", "must be at least 0"),
-        ("batch_size =", "cannot be read as TOML"),
+        ("batch_size =", "mine.toml cannot be read"),
     ],
 )
 def test_a_setting_that_does_not_fit_is_named_with_the_remedy(tmp_path, text, message):

@@ -1,10 +1,8 @@
 """What goes wrong in a training ends in one sentence, before the first step where it can."""
 
 import logging
-import re
 import resource
 import shutil
-import signal
 import subprocess
 from pathlib import Path
 
@@ -17,7 +15,7 @@ pytest.importorskip("datasets", reason="needs the train extra")
 from tests.support.media.memory_photos import LANDMARKS, photo_row
 from tests.support.training.shard_sources import write_parquet
 from tests.support.training.training_here import train_here
-from tests.support.training.training_runs import finish, metrics, start, wait_for_step, write_config
+from tests.support.training.training_runs import finish, metrics, start, write_config
 from tests.train.evaluate.test_judges import save_judge
 
 pytestmark = pytest.mark.slow
@@ -130,13 +128,13 @@ def test_a_shard_that_is_cut_off_is_named(tmp_path, refusal):
 @pytest.mark.parametrize(
     ("flags", "message"),
     [
-        (("--resume",), "No checkpoint in"),
         (("--resume", "nowhere"), "nowhere is no checkpoint"),
         (("--teachers", "nowhere.pt"), "teacher nowhere.pt is neither"),
         (("--identity-model", "nowhere"), "nowhere is neither a model folder"),
         (("--push-to-hub",), "--hub-model-id"),
         (("--eval-data", "assets/examples", "--judge", "x.pt"), "No photos.csv"),
         (("--log-with", "wandb"), "wandb"),
+        (("--log-with", "paper"), "log_with='paper' is none of"),
     ],
     ids=lambda value: value[0] if isinstance(value, tuple) else "",
 )
@@ -271,12 +269,3 @@ def test_a_disk_too_full_for_logs_stops_all_processes(data, tmp_path):
     assert process.returncode == 1
     assert "train: The disk of " in output
     assert "[rank0]:" not in output  # torch's mark of a traceback; the other lost its partner
-
-
-def test_sigterm_to_two_processes_ends_both_with_a_checkpoint(data, tmp_path):
-    flags = ("--num-steps", "100000", "--save-every", "1000")
-    process = start(write_config(tmp_path, data), *flags, num_processes=2)
-    wait_for_step(process, tmp_path, 1)
-    process.send_signal(signal.SIGTERM)  # which torchrun passes on
-    stopped = re.search(r"Stopped at step (\d+)", finish(process))
-    assert steps_kept(tmp_path) == [f"step_{int(stopped[1]):08d}"]

@@ -37,13 +37,16 @@ def take_steps(folder: Path, *launcher: str) -> dict[str, dict[str, torch.Tensor
 
 
 @pytest.fixture(scope="module")
-def found(tmp_path_factory):
+def folders(tmp_path_factory):
+    """For what one process finds, and what two find."""
+    return tmp_path_factory.mktemp("one"), tmp_path_factory.mktemp("two")
+
+
+@pytest.fixture(scope="module")
+def found(folders):
     """What one process found, and what two found."""
     torchrun = ("-m", "torch.distributed.run", "--standalone", "--local_addr=127.0.0.1")
-    return (
-        take_steps(tmp_path_factory.mktemp("one")),
-        take_steps(tmp_path_factory.mktemp("two"), *torchrun, "--nproc_per_node=2"),
-    )
+    return take_steps(folders[0]), take_steps(folders[1], *torchrun, "--nproc_per_node=2")
 
 
 @pytest.fixture(params=VARIANTS)
@@ -72,3 +75,9 @@ def test_running_statistics_of_two_processes_are_those_of_the_joint_batch(steps)
 
 def test_the_losses_that_two_processes_log_are_those_of_the_joint_batch(steps):
     assert_equal(steps, "loss.")
+
+
+def test_processes_that_do_not_share_a_folder_are_told_at_the_start(found, folders):
+    one, two = ((folder / "refusal.txt").read_text() for folder in folders)
+    assert not one
+    assert "is not the same for all processes" in two

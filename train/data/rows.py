@@ -13,6 +13,7 @@ from simswap.media.decoding import decode_photo as decode_bytes
 from train.errors import CorruptPhotoError, TrainingError
 
 LANDMARKS_SHAPE = (5, 2)
+MIN_EXTENT = 2  # px between the outermost landmarks; many sets write zeros where they found no face
 
 
 @dataclass(frozen=True)
@@ -120,7 +121,7 @@ def _identity_text(value: object, feature: object) -> str | None:
 
 
 def _landmarks(value: object, name: str) -> np.ndarray | None:
-    """[5, 2] float32; None where there are none, or where they are not numbers (NaN)."""
+    """[5, 2] float32; None where there are none: nothing, NaN, or one place for all of them."""
     if value is None or len(value) == 0:
         return None
     try:
@@ -132,4 +133,5 @@ def _landmarks(value: object, name: str) -> np.ndarray | None:
             f"{name}: the landmarks have the shape {np.shape(value)}, expected 5 x (x, y): left "
             "eye, right eye, nose, left and right mouth corner in pixels of the photo."
         )
-    return landmarks if np.isfinite(landmarks).all() else None
+    is_face = np.isfinite(landmarks).all() and np.ptp(landmarks, axis=0).max() >= MIN_EXTENT
+    return landmarks if is_face else None

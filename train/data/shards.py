@@ -6,7 +6,7 @@ import logging
 import os
 import tarfile
 import zlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from itertools import islice
 from typing import TYPE_CHECKING
@@ -24,6 +24,7 @@ logger = logging.getLogger(__name__)
 
 DEFAULT_COLUMNS = Columns()
 _READ_ROWS = 64  # rows held at once
+RUN = 16  # neighbouring rows of one part, where it is not known how many there are
 
 
 class PhotoShards:
@@ -39,7 +40,8 @@ class PhotoShards:
     ) -> Iterator[PhotoRow]:
         """Rows start, start + 1, ... of one part of a shard.
 
-        Part p of n holds the shard's rows p, p + n, p + 2n, ...; `start` counts within the part.
+        Each row is in one part; `start` counts within the part. Where the source allows it, parts
+        keep neighbours together, who may be one person.
         Raises TrainingError naming the shard if it is empty or unreadable, and naming the row if
         its landmarks are not 5 x (x, y).
         """
@@ -82,6 +84,7 @@ class TablePhotos(PhotoShards):
         self._source = source
         named = files.kind != "hub" and len(files.paths) == dataset.num_shards
         self._paths = files.paths if named else None
+        self._has_counts = named and files.kind == "parquet" and "://" not in "".join(files.paths)
 
     def rows(
         self, shard: int, start: int = 0, part: int = 0, num_parts: int = 1
@@ -94,11 +97,32 @@ class TablePhotos(PhotoShards):
         features = dataset.features or {}
         number = -1
         with _reading(f"{title} of {self._source}"):
+            place_of = self._places(shard, num_parts)
             for number, record in enumerate(_records(dataset)):
-                if number % num_parts == part and number // num_parts >= start:
+                of, place = place_of(number)
+                if of == part and place >= start:
                     yield to_photo_row(record, self._columns, features, f"{title}, row {number}")
         if number < 0:
             raise TrainingError(f"{title} of {self._source} is empty. Remove it or write it again.")
+
+    def _places(self, shard: int, num_parts: int) -> Callable[[int], tuple[int, int]]:
+        """From a row's number to its part, and its place there."""
+        if self._has_counts:
+            import pyarrow.parquet as pq
+
+            num_rows = pq.read_metadata(self._paths[shard]).num_rows
+
+            def of_equal_parts(number: int) -> tuple[int, int]:
+                part = number * num_parts // num_rows
+                return part, number + part * num_rows // -num_parts  # less the first one's number
+
+            return of_equal_parts
+
+        def of_runs(number: int) -> tuple[int, int]:
+            run, place = divmod(number, RUN)
+            return run % num_parts, run // num_parts * RUN + place
+
+        return of_runs
 
 
 def open_photos(

@@ -27,7 +27,7 @@ from train.evaluate.evaluation import SWAPPED, Evaluation, evaluate_swapper
 from train.evaluate.figures import pair_figures
 from train.evaluate.judge_files import JudgeFiles, find_judges, models_folder, teachers_of
 from train.evaluate.judges import FEATURE_SPACE, load_judges
-from train.evaluate.methods import OPTIONS
+from train.evaluate.methods import OPTIONS, results_method, swap_method
 from train.evaluate.pairs import find_evaluation_folder, load_pairs
 
 PROGRESS_EVERY = 20  # pairs
@@ -45,11 +45,17 @@ def main(argv: Sequence[str] | None = None) -> int:
         files = find_judges(models, arguments.judge, arguments.pose_judge, arguments.landmark_judge)
         config = read_config(find_bundle(arguments.model))
         teachers = teachers_of(config.training)
+        others = {name: results_method(path) for name, path in arguments.results}
+        for model in arguments.compare:
+            other = read_config(find_bundle(model))
+            teachers = (*teachers, *teachers_of(other.training))
+            swap = FaceSwapper.from_pretrained(model, device=arguments.device)
+            others[other.name] = swap_method(swap, options)
         swapper = FaceSwapper.from_pretrained(arguments.model, device=arguments.device)
         judges = load_judges(files, teachers, swapper.device)
         _say(f"Judging {len(pairs)} pairs with {config.name} on {swapper.device}...")
         evaluation = evaluate_swapper(
-            swapper, pairs, judges, options=options, on_progress=_say_progress
+            swapper, pairs, judges, options=options, others=others, on_progress=_say_progress
         )
         print(evaluation.to_markdown())
         if not teachers:
@@ -74,6 +80,15 @@ def _parse(argv: Sequence[str] | None) -> argparse.Namespace:
     )
     add = parser.add_argument
     add("--model", help="bundle folder or Hub repo id (default: the bundled model)")
+    add("--compare", metavar="MODEL", action="append", default=[], help="another; repeat it")
+    add(
+        "--results",
+        type=_named_folder,
+        metavar="NAME=FOLDER",
+        action="append",
+        default=[],
+        help="whole photos that another system made, called 0.png, 1.png, ... as the pairs are",
+    )
     add("--data", type=Path, required=True, help="evaluation folder, or the folder above eval/")
     add("--pairs", type=Path, help="CSV of other pairs of the same photos (default: pairs.csv)")
     add("--limit", type=_positive, metavar="N", help="only the first N pairs")
@@ -92,6 +107,13 @@ def _positive(text: str) -> int:
     if number < 1:
         raise argparse.ArgumentTypeError(f"{text} is not at least 1")
     return number
+
+
+def _named_folder(text: str) -> tuple[str, Path]:
+    name, equals, folder = text.partition("=")
+    if not (name and equals and folder):
+        raise argparse.ArgumentTypeError(f"{text} is not NAME=FOLDER")
+    return name, Path(folder)
 
 
 def _check_outputs(arguments: argparse.Namespace) -> None:

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from simswap import FaceSwapper, SwapOptions
 from train.evaluate.figures import SwapFigures, figures_of, table
 from train.evaluate.judges import FEATURE_SPACE, Judges
 from train.evaluate.measurements import Measurements, OnProgress, measure_methods
-from train.evaluate.methods import OPTIONS, anchor_methods, swap_method
+from train.evaluate.methods import OPTIONS, Method, anchor_methods, swap_method
 from train.evaluate.pairs import Pair
 
 SWAPPED = "swapped"
@@ -50,6 +50,7 @@ def evaluate_swapper(
     *,
     options: SwapOptions = OPTIONS,
     full: bool = True,
+    others: Mapping[str, Method] | None = None,
     on_progress: OnProgress | None = None,
 ) -> Evaluation:
     """Swap and judge all pairs in this process.
@@ -64,12 +65,14 @@ def evaluate_swapper(
         options: how to swap.
         full: with the anchors "no swap" and "source pasted", which are the same for every model of
             one crop size and detector.
+        others: further rows of the table.
         on_progress: called with the pairs done and their number.
 
     Raises:
         MediaError: a photo cannot be read.
     """
     methods = {SWAPPED: swap_method(swapper, options)} | (anchor_methods(swapper) if full else {})
+    methods |= others or {}
     measurements = measure_methods(swapper, methods, pairs, judges, on_progress)
     figures = {name: figures_of(of_method) for name, of_method in measurements.items()}
     return Evaluation(figures, measurements, judges.notes)

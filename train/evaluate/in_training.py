@@ -11,9 +11,10 @@ from accelerate.utils import gather_object
 
 from simswap import FaceSwapper
 from simswap.models.generator import Generator
-from simswap.weights.bundle import Alignment, Bundle
+from simswap.weights.bundle import Bundle
 from train.config import TrainConfig
-from train.evaluate.figures import figures_of, table
+from train.evaluate.evaluation import SWAPPED, Evaluation
+from train.evaluate.figures import figures_of
 from train.evaluate.judge_files import JudgeFiles, find_judges
 from train.evaluate.judges import Judges, load_judges
 from train.evaluate.measurements import measure_pairs, merge_measurements
@@ -31,8 +32,8 @@ class Evaluator:
         judge = Path(config.judge)
         files: JudgeFiles = find_judges(judge.parent, identity=judge)
         self._judges: Judges = load_judges(files, config.teachers, accelerator.device)
-        self._accelerator = accelerator
-        self._alignment = Alignment(config.crop_template, config.crop_size)
+        self._accelerator, self._judge = accelerator, judge.stem
+        self._alignment = config.alignment
 
     def evaluate(self, generator: Generator, base: Bundle) -> tuple[dict[str, float], str]:
         """Figures by name (eval/...), and their Markdown table; the same in every process."""
@@ -40,7 +41,9 @@ class Evaluator:
         swapper = FaceSwapper(bundle, device, runtime="torch")  # not worth compiling for one use
         mine = measure_pairs(swapper, self._pairs, self._judges)
         figures = figures_of(merge_measurements(gather_object([mine])))
-        return figures.scalars(), table({"swapped": figures})
+        notes = (f"Judge of identity: {self._judge}.", *self._judges.notes)
+        evaluation = Evaluation({SWAPPED: figures}, {}, notes)
+        return figures.scalars(), evaluation.to_markdown()
 
     def _bundle_of(self, generator: Generator, base: Bundle) -> Bundle:
         """Copies, because FaceSwapper fuses what it is given."""

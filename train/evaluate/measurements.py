@@ -149,7 +149,9 @@ def _measure_pair(
 ) -> dict[str, Measurements]:
     source, target = pair.read_source(), pair.read_target()
     landmarks = pair.target_landmarks
-    seen_source, seen_target = SeenPhoto(source, swapper), SeenPhoto(target, swapper)
+    seen_source, seen_target = (
+        SeenPhoto(photo, swapper, pair.number) for photo in (source, target)
+    )
     outcomes = {name: method(seen_source, seen_target) for name, method in methods.items()}
     images = [outcome.image for outcome in outcomes.values()]
     source_embedding, target_embedding, *embeddings = judges.identity.embed(
@@ -160,8 +162,8 @@ def _measure_pair(
     mask = paste_mask(swapper, target.shape, landmarks)
     rows = {}
     for i, (name, outcome) in enumerate(outcomes.items()):
-        itself = methods[name](seen_target, seen_target)
-        l1, mse = self_swap_error(itself.image, target, mask) if mask.any() else (np.nan, np.nan)
+        itself = methods[name](seen_target, seen_target) if mask.any() else None
+        l1, mse = self_swap_error(itself.image, target, mask) if itself else (np.nan, np.nan)
         rows[name] = Measurements(
             numbers=np.array([pair.number]),
             identities=np.array([pair.source_identity]),

@@ -5,13 +5,17 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
+from pathlib import Path
 
 import numpy as np
 
 from simswap.errors import NoFaceFoundError
+from simswap.media.photos import read_photo
 from simswap.swap.rendering import align_face, paste_faces
 from simswap.swapper import FaceSwapper
 from simswap.types import Face, SwapOptions
+from train.data.sources import PHOTO_SUFFIXES
+from train.errors import TrainingError
 
 OPTIONS = SwapOptions()  # what a user gets who chooses nothing
 
@@ -25,10 +29,13 @@ class Outcome:
 
 
 class SeenPhoto:
-    """A photo ([H, W, 3] uint8 RGB) in which the anchors look for faces once, when they need to."""
+    """A photo ([H, W, 3] uint8 RGB) in which the anchors look for faces once, when they need to.
 
-    def __init__(self, image: np.ndarray, swapper: FaceSwapper) -> None:
-        self.image = image
+    pair: the number of the pair that it belongs to, if it is of one of a list.
+    """
+
+    def __init__(self, image: np.ndarray, swapper: FaceSwapper, pair: int | None = None) -> None:
+        self.image, self.pair = image, pair
         self._swapper = swapper
 
     @cached_property
@@ -37,7 +44,8 @@ class SeenPhoto:
         return tuple(self._swapper.detect(self.image, OPTIONS.min_score))
 
 
-Method = Callable[[SeenPhoto, SeenPhoto], Outcome]  # of a source and a target
+# Of a source and a target; None where a method was not asked, as others were not for self-swaps.
+Method = Callable[[SeenPhoto, SeenPhoto], Outcome | None]
 
 
 def swap_method(swapper: FaceSwapper, options: SwapOptions = OPTIONS) -> Method:
@@ -70,3 +78,37 @@ def anchor_methods(swapper: FaceSwapper) -> dict[str, Method]:
         return Outcome(paste_faces(target.image, aligned, crops, OPTIONS)[0], target.faces)
 
     return {"no swap": leave, "source pasted": paste}
+
+
+def results_method(folder: Path) -> Method:
+    """What another system made of the pairs: whole photos called 0.png, 1.jpg, ... (also 0000.png).
+
+    The numbers are the pairs' places in pairs.csv, from 0. A photo that is not there counts as a
+    target without a face found. Raises TrainingError for a folder without any.
+    """
+    files = {
+        int(path.stem): path
+        for path in (folder.iterdir() if folder.is_dir() else ())
+        if path.suffix.lower() in PHOTO_SUFFIXES and path.stem.isdecimal()
+    }
+    if not files:
+        raise TrainingError(
+            f"{folder} holds no results: photos whose names are the pairs' numbers, from 0.png on."
+        )
+
+    def take(source: SeenPhoto, target: SeenPhoto) -> Outcome | None:
+        if source is target:
+            return None
+        path = files.get(target.pair)
+        if path is None:
+            return Outcome(target.image, ())
+        image = read_photo(path).image
+        if image.shape != target.image.shape:
+            (height, width), (tall, wide) = image.shape[:2], target.image.shape[:2]
+            raise TrainingError(
+                f"{path} has {width} x {height} pixels, its target {wide} x {tall}. Paste the "
+                "results back into whole photos of the targets' sizes."
+            )
+        return Outcome(image, target.faces)
+
+    return take

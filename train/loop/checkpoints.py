@@ -17,7 +17,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
-from train.config import TrainConfig
+from train.config import TrainConfig, describe_change
 from train.errors import TrainingError
 from train.networks.trained import Networks
 from train.pairing.loader import LoaderState
@@ -52,13 +52,21 @@ def checkpoints_of(output: Path) -> list[Checkpoint]:
     return sorted(found, key=lambda checkpoint: checkpoint.step)
 
 
-def find_checkpoint(resume: str, output: Path) -> Checkpoint:
-    """What `--resume` names: "latest", or a checkpoint's folder. Raises TrainingError."""
+def find_checkpoint(resume: str, output: Path) -> Checkpoint | None:
+    """What `--resume` names: "latest", if there is any, or a checkpoint's folder; "" names none.
+
+    Raises TrainingError for a folder that is no checkpoint, and for a new run in an old one's.
+    """
+    found = checkpoints_of(output)
+    if not resume:
+        if found:
+            raise TrainingError(
+                f"{output} holds a run of {found[-1].step} steps. Continue it with --resume, or "
+                "begin in another folder (--output)."
+            )
+        return None
     if resume == "latest":
-        found = checkpoints_of(output)
-        if not found:
-            raise TrainingError(f"No checkpoint in {output / FOLDER} to resume from.")
-        return found[-1]
+        return found[-1] if found else None
     folder = Path(resume)
     match = NAME.fullmatch(folder.name)
     if not match or not (folder / RUN_FILE).is_file():
@@ -67,7 +75,10 @@ def find_checkpoint(resume: str, output: Path) -> Checkpoint:
 
 
 def check_architecture(checkpoint: Checkpoint, config: TrainConfig) -> None:
-    """Raise TrainingError if the checkpoint's networks are not those of this run."""
+    """Raise TrainingError if the checkpoint's networks are not those of this run.
+
+    Other settings may change; the log says which did.
+    """
     try:
         stored = json.loads((checkpoint.folder / RUN_FILE).read_text())["config"]
         theirs = {name: stored[name] for name in ARCHITECTURE}
@@ -80,6 +91,20 @@ def check_architecture(checkpoint: Checkpoint, config: TrainConfig) -> None:
                 f"The checkpoint {checkpoint.folder} was made with {name}={value}, this run has "
                 f"{ours[name]}. Use its settings, or begin a new run in another --output."
             )
+    for name, value in ours.items():
+        if name != "resume" and value != stored.get(name):
+            change = describe_change(name, stored.get(name), value)
+            logger.info("Changed since step %d: %s", checkpoint.step, change)
+
+
+def set_newer_aside(output: Path, step: int) -> None:
+    """Checkpoints beyond `step`, from which a run goes on, are of another course from now on."""
+    for newer in checkpoints_of(output):
+        if newer.step > step:
+            aside = newer.folder.with_name(f"abandoned_{newer.folder.name}")
+            shutil.rmtree(aside, ignore_errors=True)
+            newer.folder.rename(aside)
+            logger.info("Set aside, as the run goes on from step %d: %s", step, aside)
 
 
 def prepare_checkpoints(accelerator: Accelerator) -> None:
@@ -114,7 +139,7 @@ def save_checkpoint(
         _write(accelerator, config, networks, loader, step, partial)
     except WRITE_ERRORS as error:
         failure = str(error).strip().splitlines()[0] if str(error).strip() else repr(error)
-    if not _all_agree(accelerator, not failure):
+    if not all_agree(accelerator, not failure):
         if accelerator.is_main_process:
             shutil.rmtree(partial, ignore_errors=True)
         raise TrainingError(
@@ -186,7 +211,7 @@ def _write(
         (folder / RUN_FILE).write_text(json.dumps(run, indent=2))
 
 
-def _all_agree(accelerator: Accelerator, fine: bool) -> bool:
+def all_agree(accelerator: Accelerator, fine: bool) -> bool:
     """Whether every process says `fine`: one that stopped alone would leave the others waiting."""
     flag = torch.tensor([float(fine)], device=accelerator.device)
     return bool(accelerator.gather(flag).min() > 0)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import torch
 from torch import Tensor
@@ -64,20 +64,21 @@ def colour_loss(swapped: Tensor, target: Tensor) -> Tensor:
     return (difference - (luma * difference).sum(1, keepdim=True)).abs().mean()
 
 
-def weak_feature_matching_loss(
-    swapped: list[list[Tensor]], target: list[list[Tensor]], from_layer: int
+def feature_matching_loss(
+    swapped: list[list[Tensor]], target: list[list[Tensor]], layers: Sequence[int]
 ) -> Tensor:
-    """Mean absolute difference of the discriminators' features from layer `from_layer` on.
+    """Mean absolute difference of feature maps, summed over `layers` of all discriminators.
 
-    The shallow layers carry identity-bearing texture, so only deep ones are matched (the paper's
-    "weak"). swapped, target: [scale][layer] feature maps; the target's carry no gradient.
+    As in the paper's equation of the weak feature matching loss: the shallow layers carry
+    identity-bearing texture, so `layers` are the last ones there. swapped, target: [scale][layer]
+    feature maps; the target's carry no gradient.
     """
     terms = [
-        (ours.float() - theirs.detach().float()).abs().mean()
-        for our_scale, their_scale in zip(swapped, target, strict=True)
-        for ours, theirs in zip(our_scale[from_layer:], their_scale[from_layer:], strict=True)
+        (ours[layer].float() - theirs[layer].detach().float()).abs().mean()
+        for ours, theirs in zip(swapped, target, strict=True)
+        for layer in layers
     ]
-    return torch.stack(terms).mean()
+    return torch.stack(terms).sum()
 
 
 def hinge_generator_loss(fake_logits: list[Tensor]) -> Tensor:
@@ -95,18 +96,17 @@ def hinge_discriminator_loss(real_logits: list[Tensor], fake_logits: list[Tensor
 
 
 def gradient_penalty(
-    discriminator: Callable[[Tensor], tuple[list[Tensor], list[list[Tensor]]]],
+    discriminator: Callable[[Tensor], tuple[Tensor, list[Tensor]]],
     real: Tensor,
     fake: Tensor,
     shares: Tensor,
 ) -> Tensor:
-    """Mean of (|gradient| - 1)^2 between real and fake images (Gulrajani et al. 2017), all scales.
+    """Mean of (|gradient| - 1)^2 between real and fake images (Gulrajani et al. 2017), one scale.
 
     real, fake: [B, 3, S, S]; shares: [B, 1, 1, 1] in [0, 1], how much of each image is real. The
     gradient is that of an image's summed logits by its pixels.
     """
     between = (shares * real + (1 - shares) * fake.detach()).requires_grad_(True)
     logits, _ = discriminator(between)
-    total = torch.stack([scale.float().sum() for scale in logits]).sum()
-    (gradient,) = torch.autograd.grad(total, between, create_graph=True)
+    (gradient,) = torch.autograd.grad(logits.float().sum(), between, create_graph=True)
     return (gradient.flatten(1).norm(dim=1) - 1).square().mean()

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import logging
 import math
+import sys
 import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -18,6 +20,8 @@ from tqdm import tqdm
 from train.config import TrainConfig
 from train.errors import TrainingError
 from train.loop.steps import Pairs
+
+logger = logging.getLogger(__name__)
 
 SAMPLES_FOLDER = "samples"
 MAX_PAIRS = 8  # of each kind on a sample grid
@@ -70,7 +74,7 @@ class LossWatch:
             )
         for name, value in found.items():
             kind = f"{name}_{'same' if same else 'different'}" if name == "identity" else name
-            self._sums.setdefault(f"loss/{kind}", []).append(value)
+            self._sums.setdefault(kind if "/" in kind else f"loss/{kind}", []).append(value)
 
     def means(self) -> dict[str, float]:
         """Mean of each loss since the last call."""
@@ -85,12 +89,15 @@ class Progress:
     def __init__(self, accelerator: Accelerator, config: TrainConfig, start: int) -> None:
         self._images = config.batch_size * config.accumulation * accelerator.num_processes
         self._since, self._at = time.perf_counter(), start
+        self._num_steps = config.num_steps
+        # In a file a bar is one long line.
+        self._logs = accelerator.is_main_process and not sys.stderr.isatty()
         self._bar = tqdm(
             total=config.num_steps,
             initial=start,
             unit="step",
             dynamic_ncols=True,
-            disable=not accelerator.is_main_process,
+            disable=not accelerator.is_main_process or self._logs,
         )
 
     def advance(self) -> None:
@@ -102,9 +109,20 @@ class Progress:
         now = time.perf_counter()
         rate = (step - self._at) * self._images / max(now - self._since, 1e-9)
         self._since, self._at = now, step
-        shown = {name.removeprefix("loss/"): f"{value:.3f}" for name, value in losses.items()}
-        self._bar.set_postfix(shown | {"images/s": f"{rate:.1f}"})
-        return {"images_per_second": rate}
+        shown = {
+            name.removeprefix("loss/"): f"{value:.3f}"
+            for name, value in losses.items()
+            if name.startswith("loss/")
+        }
+        shown["images/s"] = f"{rate:.1f}"
+        if self._logs:
+            line = ", ".join(f"{name} {value}" for name, value in shown.items())
+            logger.info("Step %d of %d: %s", step, self._num_steps, line)
+        self._bar.set_postfix(shown)
+        scalars = {"images_per_second": rate}
+        if torch.cuda.is_available():
+            scalars["memory_gb"] = torch.cuda.max_memory_allocated() / 1e9
+        return scalars
 
     def close(self) -> None:
         """Leave the bar as it stands."""

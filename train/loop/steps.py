@@ -14,6 +14,7 @@ from train.config import TrainConfig
 from train.loop.losses import (
     colour_loss,
     edge_loss,
+    feature_matching_loss,
     gradient_penalty,
     hinge_discriminator_loss,
     hinge_generator_loss,
@@ -21,7 +22,6 @@ from train.loop.losses import (
     low_frequency_loss,
     reconstruction_loss,
     restraint_loss,
-    weak_feature_matching_loss,
 )
 from train.networks.trained import FrozenNetworks, Networks
 from train.pairing.pairs import PairBatch
@@ -130,8 +130,8 @@ def _adversarial_losses(
     if config.weights.feature_matching:
         with torch.no_grad():
             _, target_features = judge(targets)
-        losses["feature_matching"] = weak_feature_matching_loss(
-            features, target_features, config.feature_matching_from
+        losses["feature_matching"] = feature_matching_loss(
+            features, target_features, config.feature_matching_layers
         )
     judge.requires_grad_(True)
     return losses
@@ -171,7 +171,9 @@ def _update_generator(
     if accelerator.sync_gradients:
         accelerator.unscale_gradients(optimizer)
         parameters = networks.plain_generator.parameters()
-        torch.nn.utils.clip_grad_norm_(parameters, config.max_grad_norm)
+        norm = torch.nn.utils.clip_grad_norm_(parameters, config.max_grad_norm)
+        # Of the whole step, so that the mean over its parts is the norm; 0: fp16 overflowed.
+        losses["gradient/norm"] = norm.where(norm.isfinite(), 0.0) * config.accumulation
     optimizer.step()
     optimizer.zero_grad()
     return swapped.detach(), losses
@@ -190,11 +192,17 @@ def _update_discriminator(
     real, fake = zip(*(scale.split(count) for scale in logits), strict=True)
     losses = {"discriminator": hinge_discriminator_loss(list(real), list(fake))}
     total = losses["discriminator"]
+    for name, scales in (("logits/real", real), ("logits/fake", fake)):
+        losses[name] = torch.stack([logits.detach().float().mean() for logits in scales]).mean()
     if config.weights.gradient_penalty:
         shares = torch.rand(count, 1, 1, 1, device=swapped.device)
-        losses["gradient_penalty"] = gradient_penalty(
-            networks.plain_discriminator, batch.targets, swapped, shares
+        judge = networks.plain_discriminator
+        levels = zip(
+            judge.scales, judge.pyramid(batch.targets), judge.pyramid(swapped), strict=True
         )
+        losses["gradient_penalty"] = torch.stack(
+            [gradient_penalty(scale, real, fake, shares) for scale, real, fake in levels]
+        ).sum()
         total = total + config.weights.gradient_penalty * losses["gradient_penalty"]
     accelerator.backward(total)
     networks.discriminator_optimizer.step()

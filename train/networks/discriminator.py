@@ -9,32 +9,36 @@ from torch.nn.utils.parametrizations import spectral_norm
 from train.config import DiscriminatorConfig
 
 SLOPE = 0.2  # of the leaky ReLUs
-NUM_LAYERS = 4  # feature layers of a PatchDiscriminator, the logits not counted
 
 
 class PatchDiscriminator(nn.Module):
     """Judges overlapping patches; returns its features so that they can be matched.
 
-    spectral: whether weights are normalised spectrally; else they begin at full scale.
+    Weights that are not normalised spectrally begin at full scale.
     """
 
-    def __init__(self, width: int, *, spectral: bool) -> None:
+    def __init__(self, config: DiscriminatorConfig) -> None:
         super().__init__()
-        normalised = spectral_norm if spectral else _at_full_scale
-        widths = [3, width, 2 * width, 4 * width, 8 * width]
-        strides = [2, 2, 2, 1]
+        normalised = spectral_norm if config.spectral_norm else _at_full_scale
+        halvings, kernel = config.num_halvings, config.last_kernel
+        widths = [3, *(config.width * 2 ** min(level, 3) for level in range(halvings + 1))]
+        shapes = [*[(4, 2)] * halvings, (kernel, 1)]  # kernel and stride
         self.layers = nn.ModuleList(
-            normalised(nn.Conv2d(narrow, wide, 4 if stride == 2 else 3, stride, padding=1))
-            for narrow, wide, stride in zip(widths, widths[1:], strides, strict=False)
+            normalised(nn.Conv2d(narrow, wide, *shape, padding=1))
+            for narrow, wide, shape in zip(widths, widths[1:], shapes, strict=False)
         )
-        self.to_logits = normalised(nn.Conv2d(widths[-1], 1, 3, padding=1))
+        self.norms = nn.ModuleList(
+            nn.BatchNorm2d(wide) if config.batch_norm and number else nn.Identity()
+            for number, wide in enumerate(widths[1:])
+        )
+        self.to_logits = normalised(nn.Conv2d(widths[-1], 1, kernel, padding=1))
 
     def forward(self, images: Tensor) -> tuple[Tensor, list[Tensor]]:
-        """[B, 3, S, S] RGB [0, 1] -> logits [B, 1, S/8, S/8], one feature map per layer."""
+        """[B, 3, S, S] RGB [0, 1] -> logits [B, 1, h, w], one feature map per layer."""
         hidden = images * 2 - 1
         features = []
-        for layer in self.layers:
-            hidden = F.leaky_relu(layer(hidden), SLOPE)
+        for layer, norm in zip(self.layers, self.norms, strict=True):
+            hidden = F.leaky_relu(norm(layer(hidden)), SLOPE)
             features.append(hidden)
         return self.to_logits(hidden), features
 
@@ -54,18 +58,20 @@ class MultiScaleDiscriminator(nn.Module):
 
     def __init__(self, config: DiscriminatorConfig) -> None:
         super().__init__()
-        self.scales = nn.ModuleList(
-            PatchDiscriminator(config.width, spectral=config.spectral_norm)
-            for _ in range(config.num_scales)
-        )
+        self.scales = nn.ModuleList(PatchDiscriminator(config) for _ in range(config.num_scales))
+
+    def pyramid(self, images: Tensor) -> list[Tensor]:
+        """[B, 3, S, S] -> what each scale sees, the full resolution first."""
+        levels = [images]
+        while len(levels) < len(self.scales):
+            levels.append(F.avg_pool2d(levels[-1], 2))
+        return levels
 
     def forward(self, images: Tensor) -> tuple[list[Tensor], list[list[Tensor]]]:
         """[B, 3, S, S] RGB [0, 1] -> logits per scale, features per scale and layer."""
         logits, features = [], []
-        for number, scale in enumerate(self.scales):
-            if number:
-                images = F.avg_pool2d(images, 2)
-            scale_logits, scale_features = scale(images)
+        for scale, level in zip(self.scales, self.pyramid(images), strict=True):
+            scale_logits, scale_features = scale(level)
             logits.append(scale_logits)
             features.append(scale_features)
         return logits, features

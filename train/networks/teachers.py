@@ -14,18 +14,20 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from simswap.errors import ModelError
-from simswap.geometry import TEMPLATES, similarity_transform
 from simswap.models.identity import IdentityConfig, build_identity_network
 from simswap.weights.bundle import Bundle, find_bundle, load_bundle, load_network, read_config
 from simswap.weights.onnx.files import is_onnx
 from simswap.weights.onnx.identity import read_onnx_identity
 from train.errors import TrainingError
-from train.pairing.alignment import IDENTITY_CROP
+from train.pairing.alignment import IDENTITY_CROP, between_templates
+
+BUNDLED = "bundled"  # names the model in assets/, from whatever folder a run is started
 
 
 def load_teacher(source: str, device: torch.device) -> nn.Module:
-    """A frozen identity network: TorchScript, an ArcFace ONNX, or a bundle's (folder or Hub id).
+    """A frozen identity network: TorchScript, an ArcFace ONNX, or a bundle's.
 
+    A bundle is "bundled", a folder, or a Hub id.
     Takes [B, 3, 112, 112] RGB in [0, 1], ArcFace alignment, gives [B, E].
     Raises TrainingError if there is none, or it is something else.
     """
@@ -35,7 +37,7 @@ def load_teacher(source: str, device: torch.device) -> nn.Module:
         network = _load_torchscript(source, device)
     else:
         try:
-            folder = find_bundle(source)
+            folder = find_bundle(None if source == BUNDLED else source)
             network = load_network(folder, read_config(folder), "identity")
         except ModelError as error:
             raise TrainingError(
@@ -47,13 +49,13 @@ def load_teacher(source: str, device: torch.device) -> nn.Module:
 
 
 def load_base(source: str) -> Bundle:
-    """What a run takes its identity network and detector from: a bundle, or an ArcFace ONNX.
+    """What a run takes its identity network and detector from: "bundled", a bundle, or an ONNX.
 
     An ONNX file gives the identity network; the detector is then the bundled model's.
     Raises ModelError if it is neither, TrainingError if onnx cannot read it.
     """
     if not is_onnx(Path(source)):
-        return load_bundle(source)
+        return load_bundle(None if source == BUNDLED else source)
     config, network = _load_onnx(source)
     bundled = load_bundle()
     base = replace(bundled.config, identity=config)
@@ -110,14 +112,14 @@ def _check(network: nn.Module, source: str, device: torch.device) -> None:
 
 
 class CropToIdentityCrop(nn.Module):
-    """Resample generator crops to the ArcFace alignment identity networks expect.
+    """Resample generator crops to the alignment that identity networks get.
 
     Both templates are fixed, so one constant similarity transform maps between them.
     """
 
-    def __init__(self, template: str) -> None:
+    def __init__(self, template: str, identity_template: str) -> None:
         super().__init__()
-        identity_to_crop = similarity_transform(TEMPLATES["arcface"], TEMPLATES[template])
+        identity_to_crop = between_templates(identity_template, template, 1, 1)
         # affine_grid speaks of [-1, 1] from edge to edge; the templates of [0, 1].
         linear, shift = identity_to_crop[:, :2], identity_to_crop[:, 2]
         shift = linear.sum(1) + 2 * shift - 1

@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 import copy
+import fnmatch
+import json
+import logging
+from collections.abc import Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -15,13 +19,15 @@ from torch.utils.checkpoint import checkpoint
 from simswap.models.generator import Generator, silence
 from simswap.models.identity import embed_identity, push_embeddings_apart
 from simswap.weights.bundle import Bundle, find_bundle, load_network, read_config
-from train.config import TrainConfig
+from train.config import TrainConfig, describe_change
 from train.errors import TrainingError
 from train.networks.batch_norm import freeze_batch_norms, synchronise_batch_norms
-from train.networks.discriminator import NUM_LAYERS, MultiScaleDiscriminator
+from train.networks.discriminator import MultiScaleDiscriminator
 from train.networks.glasses import GlassesDirection, load_directions
 from train.networks.teachers import CropToIdentityCrop, load_teacher
 from train.pairing.alignment import IDENTITY_CROP
+
+logger = logging.getLogger(__name__)
 
 
 class Ema:
@@ -55,7 +61,8 @@ class FrozenNetworks:
         self.identity_network = copy.deepcopy(base.identity_network).requires_grad_(False)
         self.identity_network.to(device)
         self.teachers = [load_teacher(source, device) for source in config.teachers]
-        self.to_identity_crop = CropToIdentityCrop(config.crop_template).to(device)
+        self.to_identity_crop = CropToIdentityCrop(config.crop_template, config.identity_template)
+        self.to_identity_crop.to(device)
         self.guidance = config.generator.identity_guidance
         self.glasses = self._load_glasses(config, device) if config.glasses else None
         self.glasses_emphasis = config.glasses_emphasis
@@ -98,15 +105,11 @@ class Networks:
     """The networks of one run on one process, ready for `Accelerator.prepare`."""
 
     def __init__(self, config: TrainConfig, device: torch.device) -> None:
-        if config.feature_matching_from >= NUM_LAYERS:
-            raise TrainingError(
-                f"feature_matching_from={config.feature_matching_from}: the discriminators have "
-                f"layers 0 to {NUM_LAYERS - 1}. For none, set weights.feature_matching to 0."
-            )
         layout = torch.channels_last if config.channels_last else torch.contiguous_format
         generator = Generator(config.generator)
         if config.init_from:
             take_weights(generator, config.init_from)
+        freeze(generator, config.freeze)
         generator = generator.to(device, memory_format=layout)
         self.ema = Ema(generator, config.ema_decay)
         self.plain_generator = synchronise_batch_norms(generator, device)
@@ -162,6 +165,62 @@ class Networks:
                 group["lr"] = rate
 
 
+def freeze(generator: Generator, patterns: Sequence[str]) -> None:
+    """Parameters whose names match one of `patterns` ("down*") keep their weights.
+
+    Raises TrainingError for a pattern that matches none, and if all are frozen.
+    """
+    named = dict(generator.named_parameters())
+    for pattern in patterns:
+        matched = fnmatch.filter(named, pattern)
+        if not matched:
+            parts = ", ".join(dict.fromkeys(name.split(".")[0] for name in named))
+            raise TrainingError(
+                f"freeze={pattern!r} matches no parameter of the generator. Its parts: {parts}; "
+                "use a pattern such as 'down*'."
+            )
+        for name in matched:
+            named[name].requires_grad_(False)
+    if not any(value.requires_grad for value in named.values()):
+        raise TrainingError(
+            f"freeze={','.join(patterns)} leaves nothing of the generator to train."
+        )
+
+
+def as_made_for(config: TrainConfig) -> TrainConfig:
+    """The configuration with what the weights of `init_from` were made for, which is logged.
+
+    That is the network's form, scale and pixel range, both alignments and, unless another than the
+    default is named, the identity network. Further parts of the generator, which begin without
+    effect, and the crop size remain the run's.
+    """
+    if not config.init_from:
+        return config
+    stored = read_config(find_bundle(config.init_from))
+    ours, theirs, alignment = config.generator, stored.generator, stored.alignment
+    further = ("gated_skips", "decoder_styles", "decoder_blocks", "soft_mask", "num_blocks")
+    larger = {name: max(getattr(ours, name), getattr(theirs, name)) for name in further}
+    guidance = ours.identity_guidance  # of use, not of the weights
+    adapted = replace(
+        config,
+        generator=replace(theirs, identity_guidance=guidance, **larger),
+        crop_template=alignment.crop_template,
+        identity_template=alignment.identity_template,
+    )
+    if config.identity_model == TrainConfig.identity_model:
+        adapted = replace(adapted, identity_model=config.init_from)
+    for name, value in json.loads(adapted.to_json()).items():
+        before = json.loads(config.to_json())[name]
+        if value != before:
+            logger.info("Of %s: %s", config.init_from, describe_change(name, before, value))
+    if alignment.crop_size != config.crop_size:
+        logger.info(
+            "The crops of %s have %d px, this run's %d (--crop-size).",
+            *(config.init_from, alignment.crop_size, config.crop_size),
+        )
+    return adapted
+
+
 def take_weights(generator: Generator, source: str) -> None:
     """Begin with a bundle's generator, which may have fewer parts.
 
@@ -172,6 +231,7 @@ def take_weights(generator: Generator, source: str) -> None:
     stored, ours = read_config(folder), generator.config
     smaller = replace(
         ours,
+        identity_guidance=stored.generator.identity_guidance,  # of use, not of the weights
         num_blocks=min(ours.num_blocks, stored.generator.num_blocks),
         gated_skips=ours.gated_skips and stored.generator.gated_skips,
         decoder_styles=ours.decoder_styles and stored.generator.decoder_styles,

@@ -5,15 +5,17 @@ from __future__ import annotations
 import numpy as np
 
 from simswap.geometry import (
+    TEMPLATES,
     apply,
     compose,
     frame_to_crop_transform,
     invert,
+    similarity_transform,
     warp_to_crop,
 )
 from train.pairing.augmentation import Augmentation
 
-IDENTITY_CROP = 112  # px, ArcFace alignment: what identity networks are made for
+IDENTITY_CROP = 112  # px, what identity networks are made for
 MIRRORED = [1, 0, 2, 4, 3]  # landmarks of a mirrored face: left and right change places
 
 
@@ -35,23 +37,34 @@ def align_target(
     return _jitter_colour(warp_to_crop(photo, frame_to_crop, size), random, augmentation)
 
 
-def align_source(photo: np.ndarray, landmarks: np.ndarray) -> np.ndarray:
+def align_source(photo: np.ndarray, landmarks: np.ndarray, template: str = "arcface") -> np.ndarray:
     """The identity crop as the demo cuts it: [112, 112, 3] uint8 RGB."""
-    frame_to_crop = frame_to_crop_transform(landmarks, "arcface", IDENTITY_CROP)
+    frame_to_crop = frame_to_crop_transform(landmarks, template, IDENTITY_CROP)
     return warp_to_crop(photo, frame_to_crop, IDENTITY_CROP)
 
 
 def align_another_view(
     photo: np.ndarray,
     landmarks: np.ndarray,
+    template: str,
     random: np.random.Generator,
     augmentation: Augmentation,
 ) -> np.ndarray:
     """An identity crop that stands in for another photo of the same person, where there is none."""
     photo, landmarks = _maybe_mirrored(photo, landmarks, random, augmentation.mirror)
-    frame_to_crop = frame_to_crop_transform(landmarks, "arcface", IDENTITY_CROP)
+    frame_to_crop = frame_to_crop_transform(landmarks, template, IDENTITY_CROP)
     frame_to_crop = compose(frame_to_crop, _jittered(IDENTITY_CROP, random, augmentation))
     return _jitter_colour(warp_to_crop(photo, frame_to_crop, IDENTITY_CROP), random, augmentation)
+
+
+def between_templates(of: str, to: str, of_size: float, to_size: float) -> np.ndarray:
+    """[2, 3] from pixels of a crop aligned to one template to those of a crop aligned to another.
+
+    Two crops of one template, which may have several poses, differ in their size only.
+    """
+    if of == to:
+        return np.array([[to_size / of_size, 0, 0], [0, to_size / of_size, 0]])
+    return similarity_transform(TEMPLATES[of] * of_size, TEMPLATES[to] * to_size)
 
 
 def coverage(shape: tuple[int, ...], landmarks: np.ndarray, template: str) -> float:

@@ -153,7 +153,7 @@ def _aligned(rows: Sequence[PhotoRow], settings: PairSettings) -> _Chunk:
         frame_to_held = frame_to_crop_transform(row.landmarks, template, size - 2 * margin)
         frame_to_held[:, 2] += margin
         crops[len(used)] = warp_to_crop(photo, frame_to_held, size)
-        identity_crops[len(used)] = align_source(photo, row.landmarks)
+        identity_crops[len(used)] = align_source(photo, row.landmarks, settings.identity_template)
         is_whole = coverage(photo.shape, row.landmarks, template) >= settings.min_coverage
         if not is_whole:
             skipped["cut off by the photo's border"] += 1

@@ -15,9 +15,13 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from simswap.geometry import TEMPLATES, similarity_transform
 from train.config import PairSettings
-from train.pairing.alignment import IDENTITY_CROP, colour_gains, jitter_transforms
+from train.pairing.alignment import (
+    IDENTITY_CROP,
+    between_templates,
+    colour_gains,
+    jitter_transforms,
+)
 from train.pairing.blocks import Position
 from train.pairing.cache import CachedPhotos, held_size
 from train.pairing.loader import LoaderState
@@ -56,9 +60,9 @@ class CachedPairLoader:
         size, margin = held_size(settings.crop_size)
         scale = (size - 2 * margin) / settings.crop_size
         self._crop_to_held = np.array([[scale, 0, margin], [0, scale, margin], [0, 0, 1]])
-        identity_to_crop = similarity_transform(
-            TEMPLATES["arcface"] * IDENTITY_CROP,
-            TEMPLATES[settings.crop_template] * settings.crop_size,
+        identity_to_crop = between_templates(
+            *(settings.identity_template, settings.crop_template),
+            *(IDENTITY_CROP, settings.crop_size),
         )
         self._identity_to_held = self._crop_to_held @ np.vstack([identity_to_crop, [0, 0, 1]])
         self._epoch: tuple[int, np.ndarray] = (-1, photos.targets)

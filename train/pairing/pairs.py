@@ -68,7 +68,7 @@ class PairStream:
         self.settings = settings
         self.stream = stream
         self.num_streams = num_streams
-        # With fewer shards than streams, each shard is dealt out row by row.
+        # With fewer shards than streams, each shard is dealt out in parts.
         self._num_parts = -(-num_streams // shards.num_shards)
 
     def batches(self, position: Position, kinds: Iterator[bool]) -> Iterator[PairBatch]:
@@ -169,7 +169,9 @@ class PairStream:
         given = _with_anothers_lower_face(draw, photo, settings) if pasted else photo
         target = self._target(draw, photo, random)
         if same and draw.block.other_photo(draw.index, random) is None:
-            source = align_another_view(photo, row.landmarks, random, augmentation)
+            source = align_another_view(
+                photo, row.landmarks, settings.identity_template, random, augmentation
+            )
         else:
             source = self._source(draw, same, random)
         if source is None:
@@ -209,7 +211,8 @@ class PairStream:
             if row.landmarks is None:
                 continue
             try:
-                return align_source(decode_photo(row), row.landmarks)
+                template = self.settings.identity_template
+                return align_source(decode_photo(row), row.landmarks, template)
             except CorruptPhotoError:
                 continue  # it is counted when it is a target itself
         return None

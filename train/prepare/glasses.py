@@ -16,6 +16,7 @@ import argparse
 import logging
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 
 import cv2
@@ -56,7 +57,7 @@ def read_photos(shards: PhotoShards, every: int) -> Photos:
     """Each `every`-th photo with landmarks. Raises TrainingError if those are too few."""
     crops, people = [], []
     for number in range(shards.num_shards):
-        for row in shards.rows(number, num_parts=every):
+        for row in islice(shards.rows(number), None, None, every):
             if (crop := crop_of(row)) is not None:
                 crops.append(crop)
                 people.append(row.identity or row.name)

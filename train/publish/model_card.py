@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import torch
-from huggingface_hub import ModelCardData
+from huggingface_hub import EvalResult, ModelCardData
 from jinja2 import Environment
 from torch import nn
 
@@ -19,14 +19,19 @@ from simswap.models.generator import Generator
 from simswap.models.identity import IdentityConfig
 from simswap.models.inference import count_macs
 from simswap.weights.bundle import WEIGHT_FILES, Bundle
-from train.config import Ramp
-from train.errors import TrainingError
+from train.loss_weights import Ramp
 
 SAMPLES_FILE = "samples.png"
 IDENTITY_CROP_SIZE = 112  # px, what identity networks scale their crops to
 TEMPLATE = Path(__file__).with_name("card.md")
 TAGS = ("face-swapping", "simswap")
-LICENCE_ID = re.compile(r"[a-z0-9.+-]+")
+# Of the Hub's list, what trained weights come under.
+LICENCE_IDS = {
+    *("apache-2.0", "mit", "openrail", "cc0-1.0", "cc-by-4.0", "cc-by-sa-4.0", "cc-by-nc-4.0"),
+    *("cc-by-nc-sa-4.0", "cc-by-nc-nd-4.0", "cc-by-nd-4.0"),
+}
+LONGEST_NAME = 40  # characters of a licence that is named in the header
+FIGURES = {"id_retrieval": "ID retrieval", "id_cosine": "cosine to the source"}  # of model-index
 
 
 @dataclass(frozen=True)
@@ -47,27 +52,19 @@ class CardFacts:
     licence: str  # of the weights, in a sentence or more
     networks: tuple[NetworkFacts, ...]
     crop_size: int  # px, side of the generator's crops
-    licence_id: str = "other"  # one that the Hub knows, such as "cc-by-nc-4.0", or "other"
-    licence_name: str = "research-only"  # goes with "other"
     repo_id: str = ""  # "user/name", where the card will lie
-    data: str = ""  # what the data set is called
+    data: str = ""  # what the data sets are called
     dataset_ids: tuple[str, ...] = ()  # data sets on the Hub, "user/name"
-    num_rows: int | None = None  # photos that training drew from
-    num_identities: int | None = None  # people
     num_steps: int | None = None
     num_images: int | None = None  # pairs seen, over all processes
     losses: Mapping[str, object] = field(default_factory=dict)  # name: number, Ramp or its dict
     teachers: tuple[str, ...] = ()
+    settings: Mapping[str, object] = field(default_factory=dict)  # of the training, by name
     evaluation: str = ""  # Markdown
+    evaluated_on: str = ""  # what the evaluation set is called
+    figures: Mapping[str, float] = field(default_factory=dict)  # eval/id_cosine, ...
     has_samples: bool = False  # samples.png lies beside the card
     limits: tuple[str, ...] = ()  # a sentence each
-
-    def __post_init__(self) -> None:
-        if not LICENCE_ID.fullmatch(self.licence_id):
-            raise TrainingError(
-                f"licence_id={self.licence_id!r} is no licence of the Hub's list. Use one such as "
-                "'cc-by-nc-4.0', or 'other'."
-            )
 
 
 def model_card(facts: CardFacts) -> str:
@@ -123,21 +120,35 @@ def describe_networks(
 
 
 def _header(facts: CardFacts) -> ModelCardData:
+    slug = re.sub(r"[^a-z0-9.]+", "-", facts.licence.lower()).strip("-.")
+    is_listed = slug in LICENCE_IDS
+    results = [
+        EvalResult(
+            task_type="image-to-image",
+            dataset_type="custom",
+            dataset_name=facts.evaluated_on,
+            metric_type=name,
+            metric_name=FIGURES[name],
+            metric_value=round(facts.figures[f"eval/{name}"], 4),
+        )
+        for name in FIGURES
+        if f"eval/{name}" in facts.figures
+    ]
     return ModelCardData(
-        license=facts.licence_id,
-        license_name=facts.licence_name if facts.licence_id == "other" else None,
+        license=slug if is_listed else "other",
+        license_name=None if is_listed else slug if 0 < len(slug) <= LONGEST_NAME else "see-below",
         library_name="simswap",
         pipeline_tag="image-to-image",
         tags=list(TAGS),
         datasets=list(facts.dataset_ids) or None,
+        model_name=facts.name if results else None,
+        eval_results=results or None,
     )
 
 
 def _training(facts: CardFacts) -> list[str]:
     """What training drew on, a line each."""
     counts = {
-        "Photos": facts.num_rows,
-        "People": facts.num_identities,
         "Steps": facts.num_steps,
         "Pairs of photos seen": facts.num_images,
     }
@@ -145,7 +156,7 @@ def _training(facts: CardFacts) -> list[str]:
     lines += [f"{what}: {count:,}" for what, count in counts.items() if count is not None]
     if facts.teachers:
         lines.append(f"Teachers of the identity loss: {', '.join(facts.teachers)}")
-    return lines
+    return lines + [f"{name}: {value}" for name, value in facts.settings.items()]
 
 
 def _cell(text: str) -> str:

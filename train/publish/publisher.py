@@ -4,14 +4,19 @@ from __future__ import annotations
 
 import copy
 import logging
+import sys
 from collections.abc import Mapping
 from dataclasses import asdict
 from functools import cached_property
 from pathlib import Path
 
-from simswap.weights.bundle import Alignment
+import accelerate
+import torch
+from accelerate import Accelerator
+
+from simswap import __version__
 from train.config import TrainConfig
-from train.data.sources import split_at_commas
+from train.data.sources import find_files, split_at_commas
 from train.networks.trained import FrozenNetworks, Networks
 from train.publish.bundle import write_bundle
 from train.publish.hub import HubPusher
@@ -24,11 +29,18 @@ logger = logging.getLogger(__name__)
 class Publisher:
     """Writes the bundle, and pushes it where a run asks for that. Lives in the main process."""
 
-    def __init__(self, config: TrainConfig, networks: Networks, frozen: FrozenNetworks) -> None:
+    def __init__(
+        self,
+        accelerator: Accelerator,
+        config: TrainConfig,
+        networks: Networks,
+        frozen: FrozenNetworks,
+    ) -> None:
         """Raises TrainingError at once if the Hub repository cannot be written to."""
-        self._config, self._networks, self._frozen = config, networks, frozen
+        self._accelerator, self._config = accelerator, config
+        self._networks, self._frozen = networks, frozen
         self.folder = Path(config.output) / BUNDLE_FOLDER
-        self.evaluation = ""
+        self.evaluation, self.figures = "", dict[str, float]()
         self.samples: bytes | None = None
         self._pusher = (
             HubPusher(config.hub_model_id, private=config.hub_private)
@@ -45,7 +57,7 @@ class Publisher:
             # A copy: the bundle's weights are stored as they are now.
             generator=copy.deepcopy(self._networks.ema.generator).cpu(),
             base=self._frozen.base,
-            alignment=Alignment(config.crop_template, config.crop_size),
+            alignment=config.alignment,
             training=facts
             | {
                 "steps_done": step,
@@ -80,6 +92,26 @@ class Publisher:
             self._networks.ema.generator, self._frozen.base, self._config.crop_size
         )
 
+    @cached_property
+    def _dataset_ids(self) -> tuple[str, ...]:
+        sources = sources_of(self._config)
+        return tuple(one for one in sources if "/" in one and find_files(one).kind == "hub")
+
+    @cached_property
+    def _settings(self) -> dict[str, object]:
+        config, processes = self._config, self._accelerator.num_processes
+        device = self._accelerator.device
+        hardware = torch.cuda.get_device_name(device) if device.type == "cuda" else "CPU"
+        return {
+            "Learning rate": f"{config.learning_rate:g}, Adam {config.adam_betas}",
+            "Pairs a step": config.batch_size * config.accumulation * processes,
+            "Precision": self._accelerator.mixed_precision,
+            "Hardware": f"{processes} x {hardware}",
+            "Versions": f"simswap {__version__}, torch {torch.__version__}, "
+            f"accelerate {accelerate.__version__}",
+            "Command": f"`train/train.py {' '.join(map(public_word, sys.argv[1:]))}`",
+        }
+
     def _card(self, step: int, num_images: int, weights: Mapping[str, object]) -> str:
         config = self._config
         facts = CardFacts(
@@ -92,8 +124,12 @@ class Publisher:
             num_steps=step,
             num_images=num_images,
             losses=weights,
+            dataset_ids=self._dataset_ids,
             teachers=tuple(public_name(teacher) for teacher in config.teachers),
+            settings=self._settings,
             evaluation=self.evaluation,
+            evaluated_on=f"{public_name(config.eval_data)}, {config.eval_pairs} pairs at most",
+            figures=self.figures,
             has_samples=self.samples is not None,
         )
         return model_card(facts)
@@ -101,8 +137,18 @@ class Publisher:
 
 def public_data(config: TrainConfig) -> str:
     """What a bundle tells of a run's data."""
-    sources = split_at_commas(config.data) if config.data_weights else [config.data]
-    return ", ".join(map(public_name, sources))
+    return ", ".join(map(public_name, sources_of(config)))
+
+
+def sources_of(config: TrainConfig) -> list[str]:
+    """The data sets of a run."""
+    return split_at_commas(config.data) if config.data_weights else [config.data]
+
+
+def public_word(word: str) -> str:
+    """A word of a command line, whose values are made public by `public_name`."""
+    flag, equals, value = word.rpartition("=") if word.startswith("--") else ("", "", word)
+    return flag + equals + ",".join(map(public_name, value.split(",")))
 
 
 def public_name(source: str) -> str:

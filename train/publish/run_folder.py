@@ -54,6 +54,7 @@ FACTS = (
     "data_weights",
     "source_weights",
     "discriminator",
+    "feature_matching_layers",
     "generator_from",
     "discriminator_from",
     "discriminator_rate",
@@ -173,7 +174,11 @@ def _read_weights(run: Path, weights: str, networks: Path | None) -> Result:
         settings = {key: value for key, value in stored["generator"].items() if key in known}
         settings["channels"] = tuple(settings["channels"])
         generator = Generator(GeneratorConfig(**settings))
-        alignment = Alignment(stored["crop_template"], stored["crop_size"])
+        alignment = Alignment(
+            stored["crop_template"],
+            stored["crop_size"],
+            stored.get("identity_template", "arcface"),
+        )
         training = {fact: stored[fact] for fact in FACTS if fact in stored}
         training["teachers"] = [Path(teacher).stem for teacher in stored["teachers"]]
     except FileNotFoundError as error:

@@ -7,6 +7,7 @@ import socket
 import subprocess
 import sys
 import time
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -70,12 +71,16 @@ def save_small_bundle(folder: Path) -> Path:
     return folder
 
 
-def start(config: Path, *flags: str, num_processes: int = 1) -> subprocess.Popen:
-    """A training that has just begun; its output is kept for a failing test to show."""
-    launcher = ["-m", "torch.distributed.run", f"--nproc_per_node={num_processes}"]
-    launcher += ["--master_addr=127.0.0.1", f"--master_port={_free_port()}"]
-    command = [sys.executable, *(launcher if num_processes > 1 else [])]
-    command += ["train/train.py", "--config", str(config), *flags]
+def start(
+    config: Path, *flags: str, num_processes: int = 1, launcher: Sequence[str] = ()
+) -> subprocess.Popen:
+    """A training that has just begun; its output is kept for a failing test to show.
+
+    launcher: Python's arguments before the script; none: ours, for more than one process.
+    """
+    if num_processes > 1:
+        launcher = our_launcher(num_processes)
+    command = [sys.executable, *launcher, "train/train.py", "--config", str(config), *flags]
     environment = {
         **os.environ,
         "OMP_NUM_THREADS": "1",
@@ -93,6 +98,12 @@ def start(config: Path, *flags: str, num_processes: int = 1) -> subprocess.Popen
         text=True,
         start_new_session=True,
     )
+
+
+def our_launcher(num_processes: int) -> list[str]:
+    """Python's arguments that start so many processes."""
+    address = ["--master_addr=127.0.0.1", f"--master_port={_free_port()}"]
+    return ["-m", "train.launch", f"--nproc_per_node={num_processes}", *address]
 
 
 def interrupted(whole: Path, folder: Path) -> Path:

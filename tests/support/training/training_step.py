@@ -4,11 +4,13 @@ from dataclasses import replace
 
 import torch
 from accelerate import Accelerator
+from torch import nn
 
 from simswap.models.generator import GeneratorConfig
+from simswap.weights.bundle import load_bundle
 from train.config import DiscriminatorConfig, TrainConfig
 from train.loop.steps import Pairs, train_step
-from train.networks.trained import Networks
+from train.networks.trained import FrozenNetworks, Networks
 
 SIZE = 32
 BUNDLE = "assets/models/simswap-lite-128"
@@ -24,10 +26,21 @@ CONFIG = TrainConfig(
 )
 
 
-def pairs(*, same: bool, seed: int = 0) -> Pairs:
+def small_frozen(config: TrainConfig = CONFIG) -> FrozenNetworks:
+    """An identity network and a teacher, the same, that cost next to nothing."""
+    frozen = FrozenNetworks(config, load_bundle(BUNDLE), CPU)
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(2)
+        layers = nn.AvgPool2d(8), nn.Conv2d(3, 8, 3), nn.Tanh(), nn.Flatten(), nn.Linear(1152, 512)
+        network = nn.Sequential(*layers).requires_grad_(False)
+    frozen.identity_network, frozen.teachers = network, [network]
+    return frozen
+
+
+def pairs(*, same: bool, seed: int = 0, size: int = SIZE) -> Pairs:
     random = torch.Generator().manual_seed(seed)
     return Pairs(
-        torch.rand(2, 3, SIZE, SIZE, generator=random),
+        torch.rand(2, 3, size, size, generator=random),
         torch.rand(2, 3, 112, 112, generator=random),
         same,
     )

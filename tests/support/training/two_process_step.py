@@ -24,6 +24,8 @@ from torch import Tensor, nn
 from simswap.models.generator import GeneratorConfig
 from simswap.weights.bundle import load_bundle
 from train.config import DiscriminatorConfig, TrainConfig
+from train.errors import TrainingError
+from train.loop.setup import make_output_folder
 from train.loop.steps import Pairs, train_step
 from train.networks.trained import FrozenNetworks, Networks
 
@@ -112,6 +114,16 @@ def take_step(config: TrainConfig) -> dict[str, Tensor]:
     return found
 
 
+def refusal_of_own_folders(folder: Path) -> str:
+    """What is said if each process, as on a node without a shared disk, has a folder of its own."""
+    own = replace(BASE, output=str(folder / f"node {PartialState().process_index}"))
+    try:
+        make_output_folder(Accelerator(cpu=True), own, 0)
+    except TrainingError as error:
+        return str(error)
+    return ""
+
+
 def main(folder: Path) -> None:
     """All variants, one after the other."""
     for name, config in VARIANTS.items():
@@ -119,6 +131,9 @@ def main(folder: Path) -> None:
         found = take_step(replace(config, teachers=(teacher,)))
         if PartialState().is_main_process:
             save_file(found, folder / f"{name}.safetensors")
+    refusal = refusal_of_own_folders(folder)
+    if PartialState().is_main_process:
+        (folder / "refusal.txt").write_text(refusal)
     PartialState().destroy_process_group()
 
 

@@ -73,9 +73,20 @@ def test_parts_hold_every_row_exactly_once(photos, num_parts):
     assert len(set(whole)) == sum(SIZES)
 
 
-def test_a_part_holds_every_nth_row_of_its_shard(photos):
-    whole = [row.name for row in photos.rows(2)]
-    assert [row.name for row in photos.rows(2, 0, 1, 4)] == whole[1::4]
+def test_parts_of_a_parquet_shard_are_neighbouring_rows_as_many_each(photos):
+    parts = [[row.name for row in photos.rows(2, 0, part, 4)] for part in range(4)]
+    assert [name for part in parts for name in part] == [row.name for row in photos.rows(2)]
+    assert [len(part) for part in parts] == [3, 2, 2, 2]
+
+
+@pytest.mark.parametrize("kind", ["parquet", "tar"])
+def test_people_stay_together_where_a_shard_is_dealt_out_to_many_streams(tmp_path, kind):
+    records = [row | {"identity": f"person {n // 5}"} for n, row in enumerate(make_records(240))]
+    {"parquet": write_parquet, "tar": write_tar}[kind](tmp_path / f"a.{kind}", records)
+    photos = open_photos(str(tmp_path), IN_TAR if kind == "tar" else Columns())
+    rows = [(part, row.identity) for part in range(16) for row in photos.rows(0, 0, part, 16)]
+    counts = collections.Counter(rows)
+    assert sum(counts[row] > 1 for row in rows) >= 0.95 * len(records)
 
 
 def test_reading_starts_at_any_row_of_a_part(photos):

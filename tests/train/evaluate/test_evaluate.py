@@ -18,7 +18,13 @@ from train.evaluate.evaluation import evaluate_swapper
 from train.evaluate.figures import figures_of
 from train.evaluate.judge_files import IDENTITY_FILE, find_judges
 from train.evaluate.judges import Judges, load_judges
-from train.evaluate.measurements import measure_pairs, merge_measurements, paste_mask
+from train.evaluate.measurements import (
+    measure_methods,
+    measure_pairs,
+    merge_measurements,
+    paste_mask,
+)
+from train.evaluate.methods import results_method
 from train.evaluate.pairs import Pair, find_evaluation_folder, load_pairs
 
 PHOTOS = ("astronaut.jpg", "grace_hopper.jpg")
@@ -188,3 +194,32 @@ def test_the_command_refuses_a_limit_below_one():
     with pytest.raises(SystemExit) as error:
         main(["--data", "nowhere", "--limit", "0"])
     assert error.value.code == 2
+
+
+def other_system(folder: Path, pairs: list[Pair], count: int) -> Path:
+    """Results of a system that leaves the targets as they are, of the first pairs."""
+    folder.mkdir()
+    for pair in pairs[:count]:
+        Image.fromarray(pair.read_target()).save(folder / f"{pair.number:04}.png")
+    return folder
+
+
+@pytest.mark.slow
+def test_results_of_another_system_are_judged_alike(swapper, pairs, judges, tmp_path):
+    others = {"theirs": results_method(other_system(tmp_path / "theirs", pairs, 1))}
+    figures = evaluate_swapper(swapper, pairs, judges, others=others).figures
+    assert figures["theirs"].target_cosine == figures["no swap"].target_cosine
+    assert figures["theirs"].missed == 0.5  # the second result is not there
+    assert np.isnan(figures["theirs"].self_l1)  # it was not asked to
+
+
+def test_results_of_another_size_are_refused(swapper, pairs, judges, tmp_path):
+    folder = other_system(tmp_path / "theirs", pairs, 0)
+    Image.new("RGB", (64, 48)).save(folder / "0.png")
+    with pytest.raises(TrainingError, match=r"0\.png has 64 x 48 pixels, its target 256 x 256"):
+        measure_methods(swapper, {"theirs": results_method(folder)}, pairs, judges)
+
+
+def test_a_folder_without_results_is_refused(tmp_path):
+    with pytest.raises(TrainingError, match="holds no results"):
+        results_method(tmp_path)

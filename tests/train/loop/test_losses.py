@@ -6,6 +6,7 @@ import torch
 from train.loop.losses import (
     colour_loss,
     edge_loss,
+    feature_matching_loss,
     gradient_penalty,
     hinge_discriminator_loss,
     hinge_generator_loss,
@@ -13,7 +14,6 @@ from train.loop.losses import (
     low_frequency_loss,
     reconstruction_loss,
     restraint_loss,
-    weak_feature_matching_loss,
 )
 
 
@@ -100,16 +100,25 @@ def test_edge_loss_prefers_coarse_changes_to_fine_ones_of_one_size():
     assert edge_loss(fine, target) == pytest.approx(5 * edge_loss(coarse, target))
 
 
-def test_weak_feature_matching_ignores_layers_before_the_first_one(random):
-    shallow, deep = torch.randn(1, 2, 4, 4, generator=random), torch.ones(1, 2, 2, 2)
-    loss = weak_feature_matching_loss([[shallow, deep]], [[shallow * 9, deep - 2]], from_layer=1)
-    assert loss.item() == pytest.approx(2.0)
+@pytest.mark.parametrize("layers", [(1, 2), (0, 1, 2), (0,)], ids=["weak", "full", "inverse"])
+def test_feature_matching_is_the_papers_sum_over_layers_and_discriminators(random, layers):
+    swapped, target = (
+        [[torch.randn(2, 3, side, side, generator=random) for side in (8, 4, 2)] for _ in range(2)]
+        for _ in range(2)
+    )
+    expected = 0.0
+    for ours, theirs in zip(swapped, target, strict=True):
+        for layer in layers:
+            count = ours[layer].numel()  # N_i of the paper
+            expected += float((ours[layer] - theirs[layer]).abs().sum()) / count
+    loss = feature_matching_loss(swapped, target, layers)
+    assert loss.item() == pytest.approx(expected, rel=1e-6)
 
 
-def test_weak_feature_matching_sends_no_gradient_into_the_target(random):
+def test_feature_matching_sends_no_gradient_into_the_target(random):
     ours = torch.randn(1, 2, 2, 2, generator=random, requires_grad=True)
     theirs = torch.randn(1, 2, 2, 2, generator=random, requires_grad=True)
-    weak_feature_matching_loss([[ours]], [[theirs]], from_layer=0).backward()
+    feature_matching_loss([[ours]], [[theirs]], layers=(0,)).backward()
     assert ours.grad is not None
     assert theirs.grad is None
 
@@ -132,7 +141,7 @@ def test_gradient_penalty_of_a_linear_judge_is_known(random):
     weight = torch.randn(1, 3, 4, 4, generator=random)
 
     def judge(images):
-        return [(images * weight).sum(dim=(1, 2, 3), keepdim=True)], []
+        return (images * weight).sum(dim=(1, 2, 3), keepdim=True), []
 
     real, fake = torch.rand(2, 2, 3, 4, 4, generator=random)
     penalty = gradient_penalty(judge, real, fake, torch.rand(2, 1, 1, 1, generator=random))
@@ -143,6 +152,6 @@ def test_gradient_penalty_trains_the_judge_and_not_the_fake(random):
     judge = torch.nn.Conv2d(3, 1, 4)
     fake = torch.rand(2, 3, 4, 4, generator=random, requires_grad=True)
     real, shares = torch.rand(2, 3, 4, 4, generator=random), torch.full((2, 1, 1, 1), 0.5)
-    gradient_penalty(lambda images: ([judge(images)], []), real, fake, shares).backward()
+    gradient_penalty(lambda images: (judge(images), []), real, fake, shares).backward()
     assert judge.weight.grad.abs().max() > 0
     assert fake.grad is None

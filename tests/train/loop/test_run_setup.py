@@ -31,6 +31,13 @@ def test_auto_takes_fp32_where_bf16_is_imitated(cpu):
     assert choose_precision("auto") == "no"
 
 
+def test_auto_takes_what_accelerate_was_told(cpu, monkeypatch):
+    cpu(avx2=True)
+    monkeypatch.setenv("ACCELERATE_MIXED_PRECISION", "fp16")
+    assert choose_precision("auto") == "fp16"
+    assert choose_precision("no") == "no"
+
+
 def test_bf16_asked_for_in_vain_is_done_with_a_warning(cpu, caplog):
     cpu(avx2=True)
     with caplog.at_level(logging.WARNING):

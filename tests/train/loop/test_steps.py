@@ -14,22 +14,23 @@ from torch.nn import functional as F
 from simswap.models.generator import Generator
 from simswap.models.identity import push_embeddings_apart
 from simswap.weights.bundle import load_bundle
-from tests.support.training.training_step import BUNDLE, CONFIG, CPU, Run, pairs
-from train.config import DiscriminatorConfig, LossWeights, Ramp
+from tests.support.training.training_step import BUNDLE, CONFIG, CPU, Run, pairs, small_frozen
+from train.config import DiscriminatorConfig
 from train.errors import TrainingError
 from train.loop.monitor import LossWatch
 from train.loop.steps import Pairs
+from train.loss_weights import LossWeights, Ramp
 from train.networks.trained import FrozenNetworks, Networks, take_weights
 
 
 @pytest.fixture(scope="module")
 def frozen():
-    return FrozenNetworks(CONFIG, load_bundle(BUNDLE), CPU)
+    return small_frozen()
 
 
 def guided_networks() -> FrozenNetworks:
     generator = replace(CONFIG.generator, identity_guidance=0.5)
-    return FrozenNetworks(replace(CONFIG, generator=generator), load_bundle(BUNDLE), CPU)
+    return small_frozen(replace(CONFIG, generator=generator))
 
 
 def test_embeddings_are_guided_as_the_pipeline_guides_them(frozen):
@@ -56,6 +57,14 @@ def test_further_losses_count_in_all_batches_once_they_weigh(frozen, name):
     assert not torch.allclose(without.output(), weighed.output())
 
 
+def test_a_step_tells_its_gradients_norm_and_what_the_discriminators_think(frozen):
+    run = Run(frozen, discriminator_from=0)
+    losses = run.step(0, pairs(same=True))
+    assert losses["gradient/norm"] > 0
+    hinge = losses["discriminator"]  # of logits within the margins, as they begin
+    assert hinge == pytest.approx(2 - losses["logits/real"] + losses["logits/fake"], abs=0.2)
+
+
 def test_the_discriminators_wait_for_their_first_step(frozen):
     run = Run(frozen, discriminator_from=5)
     before = [value.clone() for value in run.networks.plain_discriminator.parameters()]
@@ -69,7 +78,7 @@ def test_until_generator_from_only_the_discriminators_learn(frozen):
     run = Run(frozen, generator_from=2, discriminator_from=0)
     generator, discriminator = run.networks.plain_generator, run.networks.plain_discriminator
     before = [copy.deepcopy(network.state_dict()) for network in (generator, discriminator)]
-    assert run.step(1, pairs(same=False)).keys() == {"discriminator"}
+    assert run.step(1, pairs(same=False)).keys() == {"discriminator", "logits/real", "logits/fake"}
     for name, value in before[0].items():
         if "running" not in name and "tracked" not in name:  # statistics follow what passes
             assert torch.equal(generator.state_dict()[name], value), name
@@ -98,6 +107,18 @@ def test_the_gradient_penalty_joins_where_it_has_a_weight(frozen):
     plain = DiscriminatorConfig(width=4, spectral_norm=False)
     run = Run(frozen, weights=weights, discriminator=plain, discriminator_from=0)
     assert run.step(0, pairs(same=True))["gradient_penalty"] > 0
+
+
+def test_the_released_discriminators_train_with_batch_norms_and_a_penalty(frozen):
+    weights = replace(CONFIG.weights, gradient_penalty=1e-5)
+    released = DiscriminatorConfig(width=4, num_halvings=4, last_kernel=4, batch_norm=True)
+    settings = {"discriminator": released, "feature_matching_layers": (3, 4), "crop_size": 128}
+    run = Run(frozen, weights=weights, discriminator_from=0, **settings)
+    before = copy.deepcopy(run.networks.plain_discriminator.state_dict())
+    losses = run.step(0, pairs(same=True, size=128))
+    assert {"gradient_penalty", "feature_matching"} <= losses.keys()
+    for name, value in run.networks.plain_discriminator.state_dict().items():
+        assert not torch.equal(value, before[name]), name
 
 
 @pytest.mark.slow
@@ -186,11 +207,6 @@ def test_a_torchscript_teacher_trains_the_generator(tmp_path):
 def test_a_teacher_that_does_not_load_is_named(teacher, message):
     with pytest.raises(TrainingError, match=message):
         FrozenNetworks(replace(CONFIG, teachers=(teacher,)), load_bundle(BUNDLE), CPU)
-
-
-def test_a_feature_layer_that_is_not_there_is_refused():
-    with pytest.raises(TrainingError, match="layers 0 to 3"):
-        Networks(replace(CONFIG, feature_matching_from=4), CPU)
 
 
 def test_a_loss_that_is_not_finite_stops_the_run_and_is_named():

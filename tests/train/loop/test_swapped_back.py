@@ -5,15 +5,13 @@ import torch
 
 pytest.importorskip("accelerate", reason="needs the train extra")
 
-from simswap.weights.bundle import load_bundle
-from tests.support.training.training_step import BUNDLE, CONFIG, CPU, Run, pairs
+from tests.support.training.training_step import Run, pairs, small_frozen
 from train.loop.steps import BEYOND, Pairs
-from train.networks.trained import FrozenNetworks
 
 
 @pytest.fixture(scope="module")
 def frozen():
-    return FrozenNetworks(CONFIG, load_bundle(BUNDLE), CPU)
+    return small_frozen()
 
 
 def calls_in_a_step(run: Run, batch: Pairs) -> list[tuple[torch.Tensor, torch.Tensor]]:

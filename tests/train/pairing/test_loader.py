@@ -9,7 +9,9 @@ import torch
 pytest.importorskip("datasets", reason="needs the train extra")
 
 from tests.support.media.memory_photos import MemoryPhotos, people, photo_row
+from tests.support.training.shard_sources import write_parquet
 from train.config import PairSettings
+from train.data.shards import open_photos
 from train.errors import TrainingError
 from train.pairing.loader import LoaderState, PairLoader
 from train.pairing.pairs import Position
@@ -80,3 +82,17 @@ def test_a_corrupt_photo_is_named_once_and_counted(caplog):
     take(loader, 7)
     assert loader.skipped["corrupt"] >= 1
     assert caplog.text.count("A photo is skipped") == 1
+
+
+@pytest.mark.parametrize("place", [0.0, 17.5])
+def test_rows_whose_landmarks_coincide_are_passed_over_and_counted(tmp_path, place):
+    rows = [photo_row(number, f"person {number % 4}") for number in range(16)]
+    records = [
+        {"image": row.image, "identity": row.identity, "landmarks": row.landmarks.tolist()}
+        for row in rows
+    ]
+    records[3]["landmarks"] = [[place, place]] * 5
+    write_parquet(tmp_path / "a.parquet", records)
+    loader = PairLoader(open_photos(str(tmp_path)), SETTINGS)
+    take(loader, 9)
+    assert loader.skipped["without landmarks"] >= 1

@@ -281,7 +281,7 @@ def test_a_folder_with_shards_of_others_is_refused(settings, source):
 
 def test_a_data_set_of_which_nothing_is_left_is_an_error_with_reasons(tmp_path, settings):
     write_parquet(tmp_path / "in/a.parquet", [noise_records(1)[0] | {"landmarks": [[9.0] * 2] * 5}])
-    with pytest.raises(TrainingError, match="landmarks coincide 1"):
+    with pytest.raises(TrainingError, match="no face found 1"):
         prepare(replace(settings, data=str(tmp_path / "in")), tmp_path / "out", HERE)
 
 

@@ -4,7 +4,7 @@ import pytest
 
 pytest.importorskip("datasets", reason="needs the train extra")
 
-from train.publish.publisher import public_name
+from train.publish.publisher import public_name, public_word
 
 
 @pytest.mark.parametrize(
@@ -20,3 +20,15 @@ from train.publish.publisher import public_name
 )
 def test_a_public_name_does_not_tell_where_something_lies(source, expected):
     assert public_name(source) == expected
+
+
+@pytest.mark.parametrize(
+    ("word", "expected"),
+    [
+        ("--batch-size", "--batch-size"),
+        ("--data=/home/somebody/faces", "--data=faces"),
+        ("/home/somebody/a.pt,user/b", "a.pt,user/b"),
+    ],
+)
+def test_the_command_in_a_card_does_not_either(word, expected):
+    assert public_word(word) == expected

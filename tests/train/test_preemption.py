@@ -1,0 +1,98 @@
+"""Runs that a scheduler or a person stops, by signals as launchers and schedulers send them."""
+
+import os
+import re
+import signal
+import subprocess
+import sys
+
+import psutil
+import pytest
+
+pytest.importorskip("datasets", reason="needs the train extra")
+
+from tests.support.training.training_runs import (
+    finish,
+    metrics,
+    our_launcher,
+    start,
+    wait_for_step,
+    write_config,
+)
+from train.loop.stopping import STOPPED
+
+pytestmark = pytest.mark.slow
+FLAGS = ("--num-steps", "100000", "--save-every", "1000")
+
+
+def trainers(process: subprocess.Popen) -> list[psutil.Process]:
+    """The processes that train, of a launcher."""
+    return [
+        child
+        for child in psutil.Process(process.pid).children(recursive=True)
+        if "train/train.py" in child.cmdline()
+    ]
+
+
+def assert_saved(folder, output: str) -> None:
+    """The last step that was made has a checkpoint, and the log says so."""
+    stopped = re.search(r"Stopped at step (\d+)", output)
+    assert stopped, output
+    assert int(stopped[1]) == max(metrics(folder))
+    kept = [path.name for path in (folder / "run" / "checkpoints").iterdir()]
+    assert kept == [f"step_{int(stopped[1]):08d}"]
+
+
+def test_a_signal_to_a_run_and_its_workers_ends_it_with_a_checkpoint(data, tmp_path):
+    process = start(write_config(tmp_path, data), *FLAGS, "--num-workers", "1")
+    wait_for_step(process, tmp_path, 2)
+    seen = max(metrics(tmp_path))
+    os.killpg(process.pid, signal.SIGTERM)
+    output = finish(process)
+    assert process.returncode == STOPPED, output
+    assert_saved(tmp_path, output)
+    assert max(metrics(tmp_path)) <= seen + 2  # one was under way, and may have been logged since
+
+
+def test_a_signal_to_our_launcher_is_passed_on_and_told_by_its_exit_code(tmp_path):
+    script = tmp_path / "trainer.py"
+    script.write_text(
+        "import signal, sys, time\n"
+        "signal.signal(signal.SIGTERM, lambda *_: sys.exit(print('told', flush=True)))\n"
+        "print('ready', flush=True)\n"
+        "time.sleep(60)\n"
+    )
+    command = [sys.executable, *our_launcher(1), str(script)]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout.readline() == "ready\n"
+        process.send_signal(signal.SIGTERM)
+        assert process.stdout.read() == "told\n"
+    assert process.returncode == STOPPED
+
+
+def test_a_signal_to_one_of_two_processes_ends_both_with_a_checkpoint(data, tmp_path):
+    process = start(write_config(tmp_path, data), *FLAGS, num_processes=2)
+    wait_for_step(process, tmp_path, 1)
+    trainers(process)[-1].send_signal(signal.SIGINT)
+    output = finish(process)
+    assert process.returncode == STOPPED, output
+    assert_saved(tmp_path, output)
+
+
+def test_a_run_survives_the_end_of_accelerate_launch_for_a_checkpoint(data, tmp_path):
+    launcher = ("-m", "accelerate.commands.accelerate_cli", "launch", "--cpu")
+    process = start(write_config(tmp_path, data), *FLAGS, launcher=launcher)
+    wait_for_step(process, tmp_path, 1)
+    process.send_signal(signal.SIGTERM)  # it dies of it, and says nothing to the trainer
+    assert_saved(tmp_path, finish(process))
+
+
+def test_a_signal_before_the_first_step_ends_a_run_at_once(data, tmp_path):
+    process = start(write_config(tmp_path, data), *FLAGS)
+    for line in process.stdout:
+        if "Mixed precision" in line:
+            break
+    process.send_signal(signal.SIGTERM)
+    assert "Traceback" not in finish(process)
+    assert process.returncode == STOPPED
+    assert not metrics(tmp_path)
