@@ -212,7 +212,7 @@ def test_of_pictures_without_end_in_a_jpeg_a_thousand_are_counted():
     peak = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
     assert (count, rest) == (1000, [])
-    assert peak < 3 * len(many)
+    assert peak < 8 * len(many)  # fewer bytes than 300,000 places would take
 
 
 def test_a_run_length_coded_bmp_of_many_pixels_is_refused():
