@@ -34,8 +34,9 @@ SHARES = ("decay_from", "ema_decay", "min_coverage", "swapped_back", "pasted")
 
 @dataclass(frozen=True)
 class DiscriminatorConfig:
-    """Shape of the PatchGAN discriminators."""
+    """Shape of the PatchGAN discriminators, or a projected one of which only the width is set."""
 
+    backbone: str = ""  # TorchScript of four feature maps, for a projected one (networks/projected)
     width: int = 32  # channels of the first layer
     num_scales: int = 2  # full resolution, half, ...
     num_halvings: int = 3  # layers of stride 2; patches of 54 px, with the release's settings 142
@@ -50,11 +51,13 @@ class DiscriminatorConfig:
     @property
     def num_layers(self) -> int:
         """Layers with features; the logits are none."""
-        return self.num_halvings + 1
+        return 4 if self.backbone else self.num_halvings + 1
 
     @property
     def smallest_crop(self) -> int:
         """Side, px, of which the last layers of the last scale still see a whole kernel."""
+        if self.backbone:
+            return 128
         last = max(2 * self.last_kernel - 5, 1)
         return last * 2 ** (self.num_halvings + self.num_scales - 1)
 
@@ -211,6 +214,11 @@ class TrainConfig(PairSettings):
 
     def _check_what_needs_another(self) -> None:
         self._check_mixture()
+        if self.discriminator.backbone and self.weights.gradient_penalty:
+            raise TrainingError(
+                "discriminator.backbone knows no weights.gradient_penalty: set that to 0, as the "
+                "released trainer does."
+            )
         if self.push_to_hub and not self.hub_model_id:
             raise TrainingError("push_to_hub needs --hub-model-id user/name.")
         if self.generator_from and self.discriminator_from:
