@@ -92,6 +92,7 @@ class TrainConfig(PairSettings):
 
     data: str  # Hub id, folder, shards (local, http, hf://), or "examples"
     split: str = "train"  # of a Hub data set
+    revision: str = ""  # of a Hub data set: branch, tag or commit; none: its newest
     image_column: str = "image"  # a dotted path reaches into a webdataset's json: "json.identity"
     identity_column: str = "identity"  # none in the data: each photo is its own identity
     landmarks_column: str = "landmarks"  # 5 x (x, y), pixels of the image
