@@ -98,6 +98,7 @@ class TrainConfig(PairSettings):
     landmarks_column: str = "landmarks"  # 5 x (x, y), pixels of the image
     same_every: int = 8  # one step in so many has pairs of one person each; the paper: 2
     swapped_back: float = 0.0  # share of those pairs whose target is first swapped to somebody else
+    swapped_back_length: float = 1.25  # of their embeddings: more is to be undone than is done
     num_workers: int = 0  # processes that decode and align; 0: the training process itself
     cache_photos: bool = False  # align each once and hold all on the device, for fast GPUs
 
