@@ -34,8 +34,9 @@ SHARES = ("decay_from", "ema_decay", "min_coverage", "swapped_back", "pasted")
 
 @dataclass(frozen=True)
 class DiscriminatorConfig:
-    """Shape of the PatchGAN discriminators."""
+    """Shape of the PatchGAN discriminators, or a projected one of which only the width is set."""
 
+    backbone: str = ""  # TorchScript of four feature maps, for a projected one (networks/projected)
     width: int = 32  # channels of the first layer
     num_scales: int = 2  # full resolution, half, ...
     num_halvings: int = 3  # layers of stride 2; patches of 54 px, with the release's settings 142
@@ -50,11 +51,13 @@ class DiscriminatorConfig:
     @property
     def num_layers(self) -> int:
         """Layers with features; the logits are none."""
-        return self.num_halvings + 1
+        return 4 if self.backbone else self.num_halvings + 1
 
     @property
     def smallest_crop(self) -> int:
         """Side, px, of which the last layers of the last scale still see a whole kernel."""
+        if self.backbone:
+            return 128
         last = max(2 * self.last_kernel - 5, 1)
         return last * 2 ** (self.num_halvings + self.num_scales - 1)
 
@@ -89,11 +92,13 @@ class TrainConfig(PairSettings):
 
     data: str  # Hub id, folder, shards (local, http, hf://), or "examples"
     split: str = "train"  # of a Hub data set
+    revision: str = ""  # of a Hub data set: branch, tag or commit; none: its newest
     image_column: str = "image"  # a dotted path reaches into a webdataset's json: "json.identity"
     identity_column: str = "identity"  # none in the data: each photo is its own identity
     landmarks_column: str = "landmarks"  # 5 x (x, y), pixels of the image
     same_every: int = 8  # one step in so many has pairs of one person each; the paper: 2
     swapped_back: float = 0.0  # share of those pairs whose target is first swapped to somebody else
+    swapped_back_length: float = 1.25  # of their embeddings: more is to be undone than is done
     num_workers: int = 0  # processes that decode and align; 0: the training process itself
     cache_photos: bool = False  # align each once and hold all on the device, for fast GPUs
 
@@ -211,6 +216,11 @@ class TrainConfig(PairSettings):
 
     def _check_what_needs_another(self) -> None:
         self._check_mixture()
+        if self.discriminator.backbone and self.weights.gradient_penalty:
+            raise TrainingError(
+                "discriminator.backbone knows no weights.gradient_penalty: set that to 0, as the "
+                "released trainer does."
+            )
         if self.push_to_hub and not self.hub_model_id:
             raise TrainingError("push_to_hub needs --hub-model-id user/name.")
         if self.generator_from and self.discriminator_from:

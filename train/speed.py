@@ -25,7 +25,7 @@ from train.config import TrainConfig
 from train.loop.setup import make_accelerator, make_loader, open_shards
 from train.loop.steps import Pairs, train_step
 from train.networks.teachers import load_base
-from train.networks.trained import FrozenNetworks, Networks
+from train.networks.trained import FrozenNetworks, Networks, as_made_for
 
 WARM_UP, TIMED, PROFILED = 4, 10, 2  # steps
 
@@ -60,6 +60,7 @@ def measure(config: TrainConfig) -> Speed:
     """Time steps of a run that is set up as train.py sets it up, and thrown away."""
     accelerator = make_accelerator(replace(config, log_with="none"))
     set_seed(config.seed)
+    config = as_made_for(config)
     frozen = FrozenNetworks(config, load_base(config.identity_model), accelerator.device)
     networks = Networks(config, accelerator.device)
     networks.prepare(accelerator)

@@ -143,6 +143,10 @@ def test_a_switch_can_be_turned_off():
         ("[discriminator]\nwidth = 0", "must be at least 1"),
         ("feature_matching_layers = [3, 4]", "layers 0 to 3"),
         ("crop_size = 16\n[discriminator]\nnum_halvings = 5", "too small for these discr"),
+        (
+            "crop_size = 128\n[discriminator]\nbackbone = 'x'\n[weights]\ngradient_penalty = 1.0",
+            "knows no weights.gradient_penalty",
+        ),
         ("feature_matching_layers = []", "name at least one"),
         ("[weights.identity]\nstart = 5.0\nto_step = 0\nfrom_step = 0", "--weights.identity 15"),
         ("data_weights = [1.0]", "one weight for each of the 2 data sets"),

@@ -28,8 +28,6 @@ from train.pairing.pairs import PairBatch
 
 # Losses of all batches that a weight of the same name switches on.
 AGAINST_TARGET = {"colour": colour_loss, "restraint": restraint_loss, "edges": edge_loss}
-# Length of the embeddings that targets are swapped away with: more is to be undone than is done.
-BEYOND = 1.25
 
 
 @dataclass(frozen=True, eq=False)
@@ -92,7 +90,7 @@ def generator_losses(
     teacher = step // config.same_every % len(frozen.teachers)
     crops = batch.targets if batch.inputs is None else batch.inputs
     if batch.same and config.swapped_back:
-        crops = _swapped_to_neighbours(batch, crops, config.swapped_back, networks, frozen)
+        crops = _swapped_to_neighbours(config, batch, crops, networks, frozen)
     embeddings = frozen.embed_sources(batch.sources, crops)
     swapped = networks.generator(crops, embeddings).float()
     wanted = frozen.embed_wanted(teacher, batch.sources, batch.targets)
@@ -139,14 +137,18 @@ def _adversarial_losses(
 
 @torch.no_grad()
 def _swapped_to_neighbours(
-    batch: Pairs, crops: Tensor, share: float, networks: Networks, frozen: FrozenNetworks
+    config: TrainConfig,
+    batch: Pairs,
+    crops: Tensor,
+    networks: Networks,
+    frozen: FrozenNetworks,
 ) -> Tensor:
-    """The crops, but the first `share` are targets with the next source's identity."""
-    count = round(share * len(batch.targets))
+    """The crops, but the first `swapped_back` are targets with the next source's identity."""
+    count = round(config.swapped_back * len(batch.targets))
     if not count:
         return crops
     targets, others = batch.targets[:count], batch.sources.roll(-1, dims=0)[:count]
-    embeddings = BEYOND * frozen.embed_sources(others, targets)
+    embeddings = config.swapped_back_length * frozen.embed_sources(others, targets)
     swapped = networks.plain_generator(targets, embeddings).float()
     return torch.cat([swapped, crops[count:]])
 

@@ -34,7 +34,7 @@ def load_teacher(source: str, device: torch.device) -> nn.Module:
     if is_onnx(Path(source)):
         network = _load_onnx(source)[1].requires_grad_(False).to(device)
     elif Path(source).is_file():
-        network = _load_torchscript(source, device)
+        network = load_torchscript(source, device)
     else:
         try:
             folder = find_bundle(None if source == BUNDLED else source)
@@ -72,13 +72,12 @@ def _load_onnx(source: str) -> tuple[IdentityConfig, nn.Module]:
     return config, network
 
 
-def _load_torchscript(source: str, device: torch.device) -> nn.Module:
+def load_torchscript(source: str, device: torch.device) -> nn.Module:
+    """A frozen network, on `device` throughout. Raises TrainingError if the file is none."""
     try:
         network = torch.jit.load(source, map_location=device).eval()
     except (RuntimeError, ValueError) as error:
-        raise TrainingError(
-            f"The teacher {source} is no TorchScript file (torch.jit.save)."
-        ) from error
+        raise TrainingError(f"{source} is no TorchScript file (torch.jit.save).") from error
     for module in network.modules():  # before freezing, which computes what depends on no input
         try:
             graph = module.graph

@@ -24,6 +24,7 @@ from train.errors import TrainingError
 from train.networks.batch_norm import freeze_batch_norms, synchronise_batch_norms
 from train.networks.discriminator import MultiScaleDiscriminator
 from train.networks.glasses import GlassesDirection, load_directions
+from train.networks.projected import ProjectedDiscriminator
 from train.networks.teachers import CropToIdentityCrop, load_teacher
 from train.pairing.alignment import IDENTITY_CROP
 
@@ -113,7 +114,10 @@ class Networks:
         generator = generator.to(device, memory_format=layout)
         self.ema = Ema(generator, config.ema_decay)
         self.plain_generator = synchronise_batch_norms(generator, device)
-        discriminator = MultiScaleDiscriminator(config.discriminator)
+        if config.discriminator.backbone:
+            discriminator = ProjectedDiscriminator(config.discriminator, device)
+        else:
+            discriminator = MultiScaleDiscriminator(config.discriminator)
         self.plain_discriminator = discriminator.to(device, memory_format=layout)
         rates = {"lr": config.learning_rate, "betas": config.adam_betas}
         self.generator_optimizer = torch.optim.Adam(generator.parameters(), **rates)

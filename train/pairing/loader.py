@@ -52,10 +52,11 @@ class LoaderState:
 def open_data(config: TrainConfig, *, examples_folder: str = "") -> PhotoShards | MixedPhotos:
     """The photos that a run's configuration names; "examples" stands for those made on the spot."""
     columns = Columns(config.image_column, config.identity_column, config.landmarks_column)
+    where = {"split": config.split, "revision": config.revision or None}
     if config.data_weights:
         sources = split_at_commas(config.data)
-        return MixedPhotos(tuple(open_photos(one, columns, split=config.split) for one in sources))
-    return open_photos(examples_folder or config.data, columns, split=config.split)
+        return MixedPhotos(tuple(open_photos(one, columns, **where) for one in sources))
+    return open_photos(examples_folder or config.data, columns, **where)
 
 
 class PairLoader:

@@ -95,6 +95,7 @@ def _parser() -> argparse.ArgumentParser:
     add("--quality", type=int, default=95, help="of WebP and JPEG, 1 to 100")
     add("--min-score", type=float, default=0.7, help="detector's confidence, 0 to 1")
     add("--redetect", action="store_true", help="find faces also where landmarks are given")
+    add("--one-face", action="store_true", help="drop photos with several faces found in them")
     add("--rows-per-shard", type=int, default=2000, help="about; a person is never split")
     add("--parts", type=int, help="tasks for each input shard; default: as the source suggests")
     add("--workers", type=int, default=1, help="processes on this machine")

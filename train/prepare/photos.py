@@ -41,6 +41,7 @@ class PhotoSettings:
     quality: int = 95  # of webp and jpeg, 1 to 100
     min_score: float = 0.7  # detector's confidence from which a face counts
     redetect: bool = False  # also where the data set has landmarks
+    one_face: bool = False  # drop photos with several faces, whose largest may be somebody else's
 
     def __post_init__(self) -> None:
         for name, choices in (("template", TEMPLATES), ("image_format", _ENCODERS)):
@@ -67,6 +68,7 @@ class Reason(StrEnum):
 
     CORRUPT = "corrupt or unusable file"
     NO_FACE = "no face found"
+    SEVERAL = "several faces"
     COINCIDENT = "landmarks coincide"
     TOO_SMALL = "face too small"
     OUTSIDE = "crop reaches outside of the photo"
@@ -96,6 +98,8 @@ def prepare_photo(row: PhotoRow, detect: Detect, settings: PhotoSettings) -> Pre
         faces = detect(photo)
         if not faces:
             return Reason.NO_FACE
+        if settings.one_face and len(faces) > 1:
+            return Reason.SEVERAL
         landmarks, num_faces = faces[0].landmarks, len(faces)
     try:
         photo_to_unit = frame_to_crop_transform(landmarks, settings.template, 1)

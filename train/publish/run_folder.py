@@ -49,6 +49,7 @@ FACTS = (
     "ema_decay",
     "same_every",
     "swapped_back",
+    "swapped_back_length",
     "pasted",
     "augmentation",
     "data_weights",

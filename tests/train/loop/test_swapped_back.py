@@ -6,7 +6,7 @@ import torch
 pytest.importorskip("accelerate", reason="needs the train extra")
 
 from tests.support.training.training_step import Run, pairs, small_frozen
-from train.loop.steps import BEYOND, Pairs
+from train.loop.steps import Pairs
 
 
 @pytest.fixture(scope="module")
@@ -34,8 +34,9 @@ def test_a_target_that_was_swapped_away_is_to_be_swapped_back(frozen):
 
 
 def test_it_is_swapped_away_to_the_person_of_another_source(frozen):
-    run, batch = Run(frozen, swapped_back=0.5), pairs(same=True)
-    embeddings = BEYOND * frozen.embed_sources(batch.sources[1:], batch.targets[:1])
+    run = Run(frozen, swapped_back=0.5, swapped_back_length=1.5)
+    batch = pairs(same=True)
+    embeddings = 1.5 * frozen.embed_sources(batch.sources[1:], batch.targets[:1])
     expected = run.networks.plain_generator(batch.targets[:1], embeddings).detach()
     torch.testing.assert_close(calls_in_a_step(run, batch)[0][1], expected)
 

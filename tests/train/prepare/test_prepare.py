@@ -129,6 +129,7 @@ def test_the_largest_of_several_faces_is_taken_and_they_are_counted(swapper):
 DROPPED = {
     "corrupt": ({"photo": b"no photo"}, Reason.CORRUPT),
     "no face": ({"detect": lambda photo: []}, Reason.NO_FACE),
+    "several": ({"detect": lambda photo: [None, None], "one_face": True}, Reason.SEVERAL),
     "coincide": ({"landmarks": np.ones((5, 2), np.float32)}, Reason.COINCIDENT),
     "too small": ({"landmarks": POINTS, "min_crop": 65}, Reason.TOO_SMALL),
     "outside": ({"landmarks": POINTS + 40}, Reason.OUTSIDE),
