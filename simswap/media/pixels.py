@@ -23,6 +23,7 @@ DECODE_ERRORS = (
     EOFError,
     OverflowError,
     AttributeError,
+    RuntimeError,  # libheif's, where its header and what is coded differ
     struct.error,
     zlib.error,
     Image.DecompressionBombError,

@@ -21,12 +21,14 @@ PICTURE = np.zeros((96, 160, 3), np.uint8)
 PICTURE[:48, :80], PICTURE[48:, 80:] = (220, 40, 30), (30, 60, 200)
 
 
-def encoded(kind: str, picture: np.ndarray = PICTURE, orientation: int = 1) -> bytes:
+def encoded(
+    kind: str, picture: np.ndarray = PICTURE, orientation: int = 1, tile_size: int = 64
+) -> bytes:
     stream, exif = io.BytesIO(), Image.Exif()
     exif[0x0112] = orientation
     if kind == "HEIC":
         # In tiles, as phones write it. What EXIF says of turning is written as boxes, too.
-        told = {"exif": exif.tobytes(), "tile_size": 64}
+        told = {"exif": exif.tobytes(), "tile_size": tile_size}
         pillow_heif.encode("RGB", picture.shape[1::-1], picture.tobytes(), stream, **told)
     else:
         Image.fromarray(picture).save(stream, kind, exif=exif)
@@ -98,6 +100,11 @@ def test_a_photo_that_takes_more_than_is_allowed_is_refused(monkeypatch, kind, l
     monkeypatch.setattr(heif_files, limit, value)
     with pytest.raises(MediaError, match="takes too much"):
         decode_photo(data, "photo")
+
+
+def test_a_heic_that_is_coded_larger_than_it_claims_is_refused_in_a_sentence():
+    data = with_size(encoded("HEIC", np.zeros((600, 600, 3), np.uint8), tile_size=0), 64, 64)
+    assert "damaged" in said_of(data)
 
 
 def test_other_photos_need_no_process(monkeypatch):
