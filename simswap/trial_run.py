@@ -19,6 +19,7 @@ import tempfile
 import time
 from contextlib import ExitStack
 from pathlib import Path
+from typing import BinaryIO
 
 from simswap.memory import resident_bytes
 
@@ -42,19 +43,25 @@ WAITING_FACTOR = 4  # of its processor time: what it may take on the clock, wher
 _ENVIRONMENT = ("PATH", "PYTHONPATH", "PYTHONHOME", "LD_LIBRARY_PATH", "SYSTEMROOT", "TMPDIR")
 
 
-def problem_of(
-    module: str, arguments: list[str], memory: int, seconds: float, content: bytes = b""
-) -> str:
+def problem_of(module: str, arguments: list[str], memory: int, seconds: float) -> str:
     """What a file does to the module that looks through it, in words; empty if nothing is wrong.
 
-    module: run with these arguments, and with `content` to read from its input. memory: bytes it
-    may hold. seconds: of processor time that it limits itself to; see `limit_work`.
+    module: run with these arguments. memory, seconds: as `watched` has them.
     """
     try:
-        child = start(module, arguments, content)
+        child = start(module, arguments)
     except OSError as error:
         logger.warning("Files are read without a trial run: no process can be started (%s)", error)
         return ""
+    return watched(child, memory, seconds)
+
+
+def watched(child: subprocess.Popen[bytes], memory: int, seconds: float) -> str:
+    """What ended a child, in words; empty if nothing is wrong.
+
+    memory: bytes it may hold. seconds: of processor time that it limits itself to; see
+    `limit_work`.
+    """
     deadline = time.monotonic() + WAITING_FACTOR * seconds
     try:
         while True:
@@ -71,8 +78,13 @@ def problem_of(
             child.wait()
 
 
-def start(module: str, arguments: list[str], content: bytes = b"") -> subprocess.Popen[bytes]:
-    """The child, at work. Raises OSError if it cannot be started."""
+def start(
+    module: str, arguments: list[str], content: bytes = b"", output: BinaryIO | None = None
+) -> subprocess.Popen[bytes]:
+    """The child, at work: `content` is its input, and what it writes goes into `output`, a file.
+
+    Raises OSError if it cannot be started.
+    """
     with ExitStack() as stack:
         given = subprocess.DEVNULL
         if content:
@@ -84,7 +96,7 @@ def start(module: str, arguments: list[str], content: bytes = b"") -> subprocess
             cwd=Path(__file__).parents[1],
             env={name: os.environ[name] for name in _ENVIRONMENT if name in os.environ},
             stdin=given,
-            stdout=subprocess.DEVNULL,
+            stdout=output or subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
         )
 

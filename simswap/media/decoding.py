@@ -11,9 +11,7 @@ import re
 import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from itertools import islice
-from pathlib import Path
 from typing import BinaryIO
 
 import numpy as np
@@ -26,10 +24,11 @@ from PIL.TiffImagePlugin import TiffImageFile
 from PIL.WebPImagePlugin import WebPImageFile
 
 from simswap.errors import MediaError
+from simswap.media import allowance
 from simswap.media.colour_profile import bounded_profile
-from simswap.media.heif_files import check_cost, kind_of, open_avif, open_heic
+from simswap.media.heif_files import decode_apart, kind_of, open_avif, open_heic
 from simswap.media.photo_files import MAX_PROFILE_BYTES, Pictures, pictures_in
-from simswap.media.pixels import DECODE_ERRORS, to_rgb
+from simswap.media.pixels import DECODE_ERRORS, Photo, to_rgb
 
 MAX_PIXELS = 50_000_000
 MAX_SERIES_PIXELS = 100_000_000  # of a file's pictures up to the last that is looked at
@@ -52,24 +51,6 @@ _DECODERS: dict[str, Callable[[BinaryIO], ImageFile]] = {
 
 _ORIENTATION = 0x0112  # of EXIF
 _JPEG_START = re.compile(rb"\xff\xd8\xff[\xc0-\xc4\xdb\xdd\xe0-\xef\xfe]")
-
-
-@dataclass(frozen=True, eq=False)
-class Photo:
-    """A decoded photo, upright.
-
-    image: [H, W, 3] uint8 RGB, in the colours of `icc_profile` (sRGB where that is None), which
-    holds nothing but them; see pixels.to_rgb.
-    alpha: [H, W] uint8, 0 is transparent; None for a format or file without transparency.
-    notices: what the caller should know of how the file was read, in plain words.
-    path: the file it was read from, which what is made of it names as where it came from.
-    """
-
-    image: np.ndarray
-    alpha: np.ndarray | None = None
-    icc_profile: bytes | None = None
-    notices: tuple[str, ...] = ()
-    path: Path | None = None
 
 
 def check_size(size: tuple[int, int], name: str) -> None:
@@ -121,39 +102,49 @@ def decode_first(
 ) -> Photo:
     """As decode_photo, once the file's own bytes may be given up: they need much memory, too."""
     if kind_of(first.data) is not None:
-        check_cost(first.data, name, 1)
+        photo, _ = next(decode_apart(first.data, name, 1))
+        check(photo.image.shape[1::-1], name)
+        return photo
     with readable_damage(name):
-        decoded = _DECODERS[first.kind](io.BytesIO(first.data))
-        size = decoded.size
-        check(size, name)
-        _check_kind(size, first, name)
+        decoded = _opened(first, name, check)
         decoded.load()
-        if decoded.size != size:  # a HEIC's header need not tell what is coded
-            check(decoded.size, name)
         return _to_photo(decoded, first, name)
 
 
-def decode_series(
-    data: bytes, name: str, most: int, *, is_tried: bool = False
-) -> Iterator[tuple[np.ndarray, int]]:
+def _opened(
+    held: Pictures, name: str, check: Callable[[tuple[int, int], str], None] = check_size
+) -> ImageFile:
+    """A picture whose size is taken, and whose turn to be decoded has come."""
+    decoded = _DECODERS[held.kind](io.BytesIO(held.data))
+    check(decoded.size, name)
+    _check_kind(decoded.size, held, name)
+    allowance.begin(decoded.width * decoded.height, name)
+    return decoded
+
+
+def decode_series(data: bytes, name: str, most: int) -> Iterator[tuple[np.ndarray, int]]:
     """Up to `most` pictures of a file, evenly spread: [H, W, 3] uint8 RGB, and how many it has.
 
     Of large and long animations only the beginning is looked at. Pictures that are damaged, or too
-    large or small to be looked at, are left out, but for the first. is_tried: the file has been
-    decoded in another process before, if it is of a kind that has to be.
+    large or small to be looked at, are left out, but for the first.
     Raises MediaError as decode_photo does.
     """
     if data.startswith(b"\xff\xd8\xff"):
         yield from _decode_jpegs(data, name, most)
         return
-    if not is_tried and kind_of(data) is not None:
-        check_cost(data, name, most)
+    decode = decode_here if kind_of(data) is None else decode_apart
+    series = decode(data, name, most)
+    del data
+    for photo, count in series:
+        yield photo.image, count
+
+
+def decode_here(data: bytes, name: str, most: int) -> Iterator[tuple[Photo, int]]:
+    """As decode_series, in this process, whatever the file's kind but a JPEG; whole photos."""
     with readable_damage(name):
-        held = pictures_in(data, name, every=True)
+        held = pictures_in(data, name, every=most > 1)
         del data
-        decoded = _DECODERS[held.kind](io.BytesIO(held.data))
-        check_size(decoded.size, name)
-        _check_kind(decoded.size, held, name)
+        decoded = _opened(held, name)
     count = max(getattr(decoded, "n_frames", 1), 1)
     # To show a picture of an animation, those before it are decoded.
     size = decoded.width * decoded.height
@@ -164,12 +155,13 @@ def decode_series(
                 if number:
                     decoded.seek(number)
                 decoded.load()
-                image = _to_photo(decoded, held, name).image
+                check_size(decoded.size, name)  # a HEIC's header need not tell what is coded
+                photo = _to_photo(decoded, held, name)
         except MediaError:
             if not number:
                 raise
         else:
-            yield image, count
+            yield photo, count
 
 
 def _decode_jpegs(data: bytes, name: str, most: int) -> Iterator[tuple[np.ndarray, int]]:

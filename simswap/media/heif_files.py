@@ -1,30 +1,38 @@
 """AVIF and HEIC photos: which a file is, and what its decoder may cost.
 
 Their boxes refer to each other in ways that only a whole reader can follow: pictures are made of
-tiles, and what the header says of sizes need not be what is coded. So such a file is decoded in a
-process of its own first, and in this one if that stayed within bounds.
+tiles, and what the header says of sizes need not be what is coded. And Pillow's decoder lets no
+other thread work. So such a file is decoded in a process of its own, which hands the pixels over.
 """
 
 from __future__ import annotations
 
 import io
+import re
+import tempfile
+from collections.abc import Iterator
 
 from PIL import AvifImagePlugin
 from PIL.AvifImagePlugin import AvifImageFile
 from PIL.ImageFile import ImageFile
 
 from simswap.errors import MediaError
-from simswap.trial_run import problem_of
+from simswap.media import allowance
+from simswap.media.handover import handed_over, seconds_in
+from simswap.media.pixels import Photo
+from simswap.trial_run import start, watched
 
 TRIAL = "simswap.media.trial"  # the module that the child runs
-MEMORY = 560_000_000  # bytes that the child may hold; 60 million are Python's and the libraries'
+MEMORY = 560_000_000  # bytes that the child may hold; half, where none or few pixels are claimed
 MAX_PIXELS = {"AVIF": 46_000_000, "HEIC": None}  # with alpha an AVIF takes 10.5 bytes for each
-WORK_SECONDS = 15.0  # of processor time; the largest photos take two
+WORK_SECONDS = 5.0  # of processor time, 0.3 of them to begin; 12 million pixels take 0.8 to 1.4
 _THREADS = 2  # of a decoder, so that memory is the same on every machine
 _AVIF = {b"avif", b"avis"}
 _HEIC = {b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"mif1", b"msf1"}
 SERIES = {b"avis", b"msf1", b"hevc", b"hevx"}  # of these, files of several pictures
+_MAX_CLAIM = 50_000_000  # pixels; a file of more is refused by who decodes it
 _MAX_BRANDS = 256  # bytes of the first box that name what a file is
+_SIZE = re.compile(rb"\x00\x00\x00\x14ispe\x00{4}(.{4})(.{4})", re.DOTALL)
 
 
 def kind_of(data: bytes) -> str | None:
@@ -38,17 +46,37 @@ def kind_of(data: bytes) -> str | None:
     return "AVIF" if main in _AVIF or (main in (b"mif1", b"msf1") and others & _AVIF) else "HEIC"
 
 
-def check_cost(data: bytes, name: str, most: int) -> None:
-    """Raise MediaError if decoding up to `most` pictures of a file takes too much.
+def decode_apart(data: bytes, name: str, most: int) -> Iterator[tuple[Photo, int]]:
+    """Up to `most` pictures of a file, and how many it has, decoded in a process of their own.
 
-    name: of the file, for the message.
+    name: of the file, for messages. Raises MediaError (as decode_photo does, takes too much).
     """
-    problem = problem_of(TRIAL, [str(most)], MEMORY, WORK_SECONDS, data)
-    if problem:
-        raise MediaError(
-            f"{name} {problem} when it is decoded: it is very large, damaged, or made in an "
-            "unusual way. Save it as JPEG or PNG, or smaller."
-        )
+    claimed = _claimed_pixels(data)
+    allowance.begin(claimed, name)
+    seconds = allowance.seconds_left(WORK_SECONDS, name)
+    with tempfile.TemporaryFile() as output:
+        try:
+            child = start(TRIAL, [str(most), str(seconds)], data, output)
+        except OSError as error:
+            raise MediaError(
+                f"{name} cannot be decoded just now, as no process can be started for it. Try "
+                "again later, or save it as JPEG or PNG."
+            ) from error
+        problem = watched(child, MEMORY if claimed > allowance.LARGE else MEMORY // 2, seconds)
+        taken = None if problem else seconds_in(output)
+        allowance.spend(seconds if taken is None else taken)
+        if problem or taken is None:
+            raise MediaError(
+                f"{name} {problem or 'makes its reader fail'} when it is decoded: it is very "
+                "large, damaged, or made in an unusual way. Save it as JPEG or PNG, or smaller."
+            )
+        yield from handed_over(output, name)
+
+
+def _claimed_pixels(data: bytes) -> int:
+    """Of the largest picture that the boxes of a file tell of, up to as many as any may have."""
+    sizes = (int.from_bytes(w, "big") * int.from_bytes(h, "big") for w, h in _SIZE.findall(data))
+    return min(max(sizes, default=0), _MAX_CLAIM)
 
 
 def open_avif(stream: io.BytesIO) -> ImageFile:

@@ -6,6 +6,8 @@ import io
 import struct
 import zlib
 from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 from PIL import Image, ImageCms
@@ -23,6 +25,7 @@ DECODE_ERRORS = (
     EOFError,
     OverflowError,
     AttributeError,
+    RuntimeError,  # libheif's, where its header and what is coded differ
     struct.error,
     zlib.error,
     Image.DecompressionBombError,
@@ -38,6 +41,24 @@ _ORIENTATIONS = {
     7: Image.Transpose.TRANSVERSE,
     8: Image.Transpose.ROTATE_90,
 }
+
+
+@dataclass(frozen=True, eq=False)
+class Photo:
+    """A decoded photo, upright.
+
+    image: [H, W, 3] uint8 RGB, in the colours of `icc_profile` (sRGB where that is None), which
+    holds nothing but them; see to_rgb.
+    alpha: [H, W] uint8, 0 is transparent; None for a format or file without transparency.
+    notices: what the caller should know of how the file was read, in plain words.
+    path: the file it was read from, which what is made of it names as where it came from.
+    """
+
+    image: np.ndarray
+    alpha: np.ndarray | None = None
+    icc_profile: bytes | None = None
+    notices: tuple[str, ...] = ()
+    path: Path | None = None
 
 
 def to_rgb(

@@ -1,7 +1,8 @@
-"""The child process in which an AVIF or HEIC photo is decoded first: see heif_files.
+"""The child process in which an AVIF or HEIC photo is decoded: see heif_files.
 
-`python -m simswap.media.trial MOST` decodes up to MOST pictures of the file on its input. Its exit
-code is as trial_run has it.
+`python -m simswap.media.trial MOST SECONDS` decodes up to MOST pictures of the file on its input,
+in as many seconds of processor time, and writes them to its output. Its exit code is as trial_run
+has it.
 """
 
 from __future__ import annotations
@@ -9,19 +10,23 @@ from __future__ import annotations
 import sys
 
 from simswap.errors import MediaError
-from simswap.media.decoding import decode_series
-from simswap.media.heif_files import WORK_SECONDS
+from simswap.media.decoding import decode_here
+from simswap.media.handover import NAME, end, hand_over
 from simswap.trial_run import OUT_OF_MEMORY, limit_work
 
 
 def main(arguments: list[str]) -> int:
-    """Decode the pictures. arguments: how many at most."""
-    limit_work(WORK_SECONDS)
+    """Decode the pictures. arguments: how many at most, and the seconds."""
+    limit_work(float(arguments[1]))
+    refusal, output = None, sys.stdout.buffer
     try:
-        for _ in decode_series(sys.stdin.buffer.read(), "photo", int(arguments[0]), is_tried=True):
-            pass
-    except MediaError as error:  # otherwise this process's parent will find the same
-        return OUT_OF_MEMORY if isinstance(error.__cause__, MemoryError) else 0
+        for photo, count in decode_here(sys.stdin.buffer.read(), NAME, int(arguments[0])):
+            hand_over(output, photo, count)
+    except MediaError as error:
+        if isinstance(error.__cause__, MemoryError):
+            return OUT_OF_MEMORY
+        refusal = str(error)
+    end(output, refusal)
     return 0
 
 

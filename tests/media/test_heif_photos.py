@@ -2,15 +2,16 @@
 
 import io
 import struct
+import subprocess
+import sys
 
 import numpy as np
 import pillow_heif
 import pytest
 from PIL import Image
 
-from simswap import trial_run
 from simswap.errors import MediaError
-from simswap.media import heif_files
+from simswap.media import decoding, heif_files
 from simswap.media.decoding import decode_photo, decode_series
 from simswap.media.photos import read_photo, write_photo
 from simswap.provenance.metadata import read_mark
@@ -21,12 +22,14 @@ PICTURE = np.zeros((96, 160, 3), np.uint8)
 PICTURE[:48, :80], PICTURE[48:, 80:] = (220, 40, 30), (30, 60, 200)
 
 
-def encoded(kind: str, picture: np.ndarray = PICTURE, orientation: int = 1) -> bytes:
+def encoded(
+    kind: str, picture: np.ndarray = PICTURE, orientation: int = 1, tile_size: int = 64
+) -> bytes:
     stream, exif = io.BytesIO(), Image.Exif()
     exif[0x0112] = orientation
     if kind == "HEIC":
         # In tiles, as phones write it. What EXIF says of turning is written as boxes, too.
-        told = {"exif": exif.tobytes(), "tile_size": 64}
+        told = {"exif": exif.tobytes(), "tile_size": tile_size}
         pillow_heif.encode("RGB", picture.shape[1::-1], picture.tobytes(), stream, **told)
     else:
         Image.fromarray(picture).save(stream, kind, exif=exif)
@@ -71,7 +74,7 @@ def test_of_an_animation_the_first_picture_is_used():
     frames[0].save(stream, "AVIF", save_all=True, append_images=frames[1:])
     photo = decode_photo(stream.getvalue(), "photo")
     assert photo.image[..., 0].mean() > 180
-    assert "holds an animation" in photo.notices[0]
+    assert photo.notices[0].startswith("photo holds an animation")
     pictures = list(decode_series(stream.getvalue(), "photo", 2))
     assert [count for _, count in pictures] == [2, 2]
 
@@ -100,8 +103,39 @@ def test_a_photo_that_takes_more_than_is_allowed_is_refused(monkeypatch, kind, l
         decode_photo(data, "photo")
 
 
+def test_a_heic_that_is_coded_larger_than_it_claims_is_refused_in_a_sentence():
+    data = with_size(encoded("HEIC", np.zeros((600, 600, 3), np.uint8), tile_size=0), 64, 64)
+    assert "damaged" in said_of(data)
+
+
+@pytest.mark.parametrize("kind", ["AVIF", "HEIC"])
+def test_no_pixel_is_decoded_in_this_process(monkeypatch, kind):
+    data = encoded(kind)
+    monkeypatch.setitem(decoding._DECODERS, kind, None)
+    assert is_like(decode_photo(data, "photo").image, PICTURE)
+
+
+def test_a_photo_that_claims_few_pixels_gets_half_of_the_memory(monkeypatch):
+    data, most = encoded("AVIF"), []
+    monkeypatch.setattr(heif_files, "watched", lambda child, memory, _: most.append(memory) or "-")
+    for claimed in (data, with_size(data, 4001, 4000), data.replace(b"ispe", b"none")):
+        said_of(claimed)
+    assert most == [heif_files.MEMORY // 2, heif_files.MEMORY, heif_files.MEMORY // 2]
+
+
+@pytest.mark.parametrize("error", [OSError, None])
+def test_without_a_process_a_photo_is_refused(monkeypatch, error):
+    def start(*given: object) -> subprocess.Popen:
+        if error:
+            raise error
+        return subprocess.Popen([sys.executable, "-c", "raise SystemExit(1)"])
+
+    monkeypatch.setattr(heif_files, "start", start)
+    assert "as JPEG or PNG" in said_of(encoded("AVIF"))
+
+
 def test_other_photos_need_no_process(monkeypatch):
-    monkeypatch.setattr(trial_run, "start", None)
+    monkeypatch.setattr(heif_files, "start", None)
     assert decode_photo(encoded("JPEG"), "photo").image.shape == PICTURE.shape
 
 

@@ -17,6 +17,7 @@ from simswap.demo.calls import addresses
 from simswap.demo.calls.descriptions import describe
 from simswap.demo.calls.failures import UNREADABLE, readable_errors, readable_misfits
 from simswap.demo.server.upload_limits import Room
+from simswap.demo.services.allowances import one_call
 from simswap.demo.services.cancelling import until_it_ends
 from simswap.demo.services.uploads import new_folders, upload_folder
 
@@ -57,7 +58,7 @@ class Page(gr.Blocks):
         It is removed if the call fails or is cancelled, once its thread has ended.
         """
         function = named.get("block_fn", given[0] if given else None)
-        with readable_errors(), new_folders() as made:
+        with readable_errors(), new_folders() as made, one_call():
             if isinstance(function, BlockFunction) and function.fn is None:
                 raise OptionError("The browser runs that function. Call one of the endpoints.")
             return await until_it_ends(self._process(made, *given, **named))

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import itertools
 import re
+from collections import Counter
+from collections.abc import Iterator
 from contextlib import suppress
 from functools import wraps
-from typing import Any
 
 from gradio.context import LocalContext
 from gradio.data_classes import PredictBodyInternal
@@ -23,6 +24,7 @@ from simswap.demo.settings import whole_number
 SETTING, SHARE_SETTING = "SIMSWAP_QUEUE_SIZE", "SIMSWAP_JOBS_PER_ADDRESS"
 DEFAULT_SIZE = 32  # jobs, not counting those at work
 SHARE = 4  # one address may have one place in so many, counting jobs at work
+AT_WORK = 3  # jobs of one address at once, over all lanes
 MAX_ADDRESSES = 10_000  # remembered at once
 MIN_JOBS = 4  # of one address; the page of one visitor may have three at once
 SESSION = re.compile(r"[\w-]{1,64}", re.ASCII)  # as Gradio's page and clients name theirs
@@ -75,25 +77,40 @@ def keep_in_order(queue: Queue) -> None:
 
 
 def _take_turns(queue: Queue) -> None:
-    """In each lane, let the address have the next turn that had its last one longest ago."""
-    get_events, count = queue.get_events, itertools.count(1)
+    """In each lane, let the address have the next turn that had its last one longest ago.
+
+    Over all lanes, AT_WORK of its jobs are at work at once; the others stay in line.
+    """
+    count = itertools.count(1)
     turns: LRUCache[tuple[str, str], int] = LRUCache(MAX_ADDRESSES)  # of a lane and an address
 
-    @wraps(get_events)
-    def get_next() -> Any:
+    @wraps(queue.get_events)
+    def get_next() -> tuple[list[Event], bool, str] | None:
+        at_work = Counter(map(_address, filter(_counts, _events_at_work(queue))))
         for lane, line in queue.event_queue_per_concurrency_id.items():
-            is_full = line.current_concurrency == line.concurrency_limit
-            if len(line.queue) > 1 and not is_full:
-                event = min(line.queue, key=lambda one: turns.get((lane, _address(one)), 0))
-                line.queue.remove(event)
-                line.queue.insert(0, event)
-        picked = get_events()
-        if picked is not None:
-            (event, *_), _, lane = picked
+            ready = [
+                event
+                for event in line.queue
+                if at_work[_address(event)] < AT_WORK or not _counts(event)
+            ]
+            if not ready or line.current_concurrency == line.concurrency_limit:
+                continue
+            event = min(ready, key=lambda one: turns.get((lane, _address(one)), 0))
+            line.queue.remove(event)
             turns[lane, _address(event)] = next(count)
-        return picked
+            return [event], False, lane  # nothing here takes calls in batches
+        return None
 
     queue.get_events = get_next
+
+
+def _events_at_work(queue: Queue) -> Iterator[Event]:
+    return (event for job in queue.active_jobs for event in job or ())
+
+
+def _counts(event: Event) -> bool:
+    """Whether a job is one of those that an address has few of; cameras have their own limit."""
+    return not event.streaming
 
 
 def _reset_once(queue: Queue) -> None:
@@ -157,11 +174,12 @@ def share_is_used(share: int) -> str:
 def _num_jobs(queue: Queue, request: Request) -> int:
     """Jobs of the address that a request comes from."""
     address = visitor_of(request.scope).address
-    at_work = (event for job in queue.active_jobs for event in job or ())
     waiting = (
         event for line in queue.event_queue_per_concurrency_id.values() for event in line.queue
     )
-    return sum(_address(event) == address for jobs in (at_work, waiting) for event in jobs)
+    return sum(
+        _address(event) == address for jobs in (_events_at_work(queue), waiting) for event in jobs
+    )
 
 
 def _address(event: Event) -> str:

@@ -205,15 +205,20 @@ def read_person(person: Person, model: str) -> list[Photo]:
 
 
 def read_sources(paths: list[str]) -> list[Photo]:
-    """Read the uploaded photos of the person to put in; large ones are shrunk one by one."""
+    """Read the uploaded photos of the person to put in; large ones are shrunk one by one.
+
+    What is named several times is read once.
+    """
     if not paths:
         raise OptionError("There is no source photo yet. Add one of the person to put in.")
     check_number(paths)
-    read = []
+    read: dict[str, Photo] = {}
     for number, path in enumerate(paths, start=1):
-        read.append(_read_source(path))
-        nsfw.check(read[-1].image, f"Source photo {number}" if paths[1:] else "The source photo")
-    return read
+        if path not in read:
+            read[path] = _read_source(path)
+            name = f"Source photo {number}" if paths[1:] else "The source photo"
+            nsfw.check(read[path].image, name)
+    return [read[path] for path in paths]
 
 
 def check_number(paths: list[str]) -> None:

@@ -121,6 +121,33 @@ def test_addresses_take_turns_whoever_has_sent_more():
     assert [*order, *(served() for _ in range(4))] == list("abcabaa")
 
 
+def test_an_address_has_three_jobs_at_work_over_all_lanes_and_others_go_first():
+    with gr.Blocks() as page:
+        for lane in range(5):
+            gr.Button().click(lambda: None, concurrency_id=str(lane))
+    page.queue()
+    waiting_line.keep_in_order(queue := page._queue)
+    queue.active_jobs = []
+    for number, function in page.fns.items():
+        queue.create_event_queue_for_fn(function)
+        for address in "aab"[: 3 if number == 4 else 2]:
+            request = Request({"type": "http", "client": (address, 1)})
+            line = queue.event_queue_per_concurrency_id[str(number)]
+            line.queue.append(Event(None, function, request, None))
+
+    def begin() -> tuple[str, str] | None:
+        if (picked := queue.get_events()) is None:
+            return None
+        ((event,), _, lane) = picked
+        queue.active_jobs.append([event])
+        queue.event_queue_per_concurrency_id[lane].current_concurrency += 1
+        return lane, event.request.scope["client"][0]
+
+    assert [begin() for _ in range(5)] == [("0", "a"), ("1", "a"), ("2", "a"), ("4", "b"), None]
+    queue.active_jobs[1] = None
+    assert begin() == ("3", "a")
+
+
 @pytest.mark.parametrize("text", ["0", "-3", "many", "1.5"])
 def test_a_size_that_cannot_be_is_told(monkeypatch, text):
     monkeypatch.setenv(waiting_line.SETTING, text)

@@ -17,8 +17,9 @@ from io import BytesIO
 
 from PIL import Image
 
-from tests.support.demo.demo_calls import EXAMPLES, ask, multipart, swap_image, upload
+from tests.support.demo.demo_calls import EXAMPLES, ask, call, multipart, swap_image, upload
 from tests.support.demo.raw_http import head, host, is_open, opened, posted, status
+from tests.support.hostile.avif_grid import avif_grid
 from tests.support.hostile.hostile_sockets import large_socket_messages, pings
 
 BLOCK = 1_000_000  # bytes sent at a time
@@ -150,11 +151,46 @@ def many_jobs(url: str, count: int) -> str:
     return "all answered"
 
 
+def costly_sources(url: str, make: Callable[[], bytes], count: int) -> str:
+    """Attacks who limits each photo alone: all sources of a call, and its target, take much."""
+    content = make()
+    *sources, target = (upload(url, str(number), content) for number in range(count + 1))
+    return call(url, "swap_image", sources, target, "all", "png", True, 0.08, True, None)
+
+
+def all_lanes(url: str) -> str:
+    """Attacks limits in each lane: the largest photo of a costly kind, in all lanes at once."""
+    photo = upload(url, "large.jpg", _jpeg(6782, progressive=True, subsampling=0))
+    config = json.loads(ask(f"{url}/config")[1])
+    functions = {one["api_name"]: one["id"] for one in config["dependencies"]}
+    pictures = [{"image": photo}]
+    tray = {"people": [{"id": 1, "photos": pictures, "face": None}], "open": 0}
+    called = {
+        "swap_image": [[photo], photo, "all", "png", True, 0.08, True, None],
+        "detect_faces": [photo, 0.5, None],
+        "verify": [photo],
+        "swap_video": [[photo], photo, "all", 0, 0.2, "mp4", None, 3, True, 0.08, True, None],
+        "check_photos": [pictures, tray, None],
+        "show_faces": [photo, None],
+        "begin_1": [True, tray, "all", None, {}],
+    }
+
+    def run(name: str, data: list[object]) -> None:
+        page = {"fn_index": functions[name], "session_hash": secrets.token_hex(8)}
+        ask(f"{url}{PREFIX}/queue/join", json.dumps({"data": data, **page}).encode())
+        ask(f"{url}{PREFIX}/queue/data?session_hash={page['session_hash']}")
+
+    threads = [threading.Thread(target=run, args=one) for one in called.items()]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    return "all answered"
+
+
 def cancelled_jobs(url: str, count: int, seconds: float) -> str:
     """Attacks one at a time: calls of large photos, each cancelled, and the next one begun."""
-    buffer = BytesIO()
-    Image.new("RGB", (7000, 7000), (120, 90, 60)).save(buffer, "JPEG")
-    photo = upload(url, "large.jpg", buffer.getvalue())
+    photo = upload(url, "large.jpg", _jpeg(7000))
     config = json.loads(ask(f"{url}/config")[1])
     functions = {one["api_name"]: one["id"] for one in config["dependencies"]}
     data = [[photo] * 8, photo, "all", "png", True, 0.08, True, None, 1]
@@ -165,6 +201,12 @@ def cancelled_jobs(url: str, count: int, seconds: float) -> str:
         time.sleep(seconds)
         ask(f"{url}{PREFIX}/cancel", json.dumps({**event, **page}).encode())
     return "all cancelled"
+
+
+def _jpeg(side: int, **options: object) -> bytes:
+    stream = BytesIO()
+    Image.new("RGB", (side, side), (120, 90, 60)).save(stream, "JPEG", **options)
+    return stream.getvalue()
 
 
 def _form(url: str, path: str, what: bytes, num_bytes: int, chunked: bool = False) -> str:
@@ -222,6 +264,16 @@ HOSTILE_REQUESTS: dict[str, Callable[[str], str]] = {
     "data: address of 90 MB": partial(data_address, num_bytes=90 * MB),
     "10,000 sources": partial(many_sources, count=10_000),
     "40 jobs of one visitor": partial(many_jobs, count=40),
+    "a slow AVIF as eight sources": partial(
+        costly_sources, make=partial(avif_grid, columns=7, rows=4), count=8
+    ),
+    "eight sources of 49 million pixels": partial(
+        costly_sources, make=partial(_jpeg, 7000), count=8
+    ),
+    "three sources of 49 million pixels": partial(
+        costly_sources, make=partial(_jpeg, 7000), count=3
+    ),
+    "one large JPEG in seven lanes": all_lanes,
     "six cancelled calls": partial(cancelled_jobs, count=6, seconds=2.0),
     "pings by four sockets": partial(pings, count=4, seconds=10.0),
     "40 first messages of 15 MB by socket": partial(

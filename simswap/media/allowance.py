@@ -1,0 +1,70 @@
+"""What the photos of one call of a server may take together; a user's own files may take all."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from contextvars import ContextVar
+from dataclasses import dataclass, field
+
+from simswap.errors import MediaError
+
+LARGE = 16_000_000  # pixels; of more, one photo takes hundreds of megabytes while it is decoded
+
+
+@dataclass
+class Allowance:
+    """What is left for the call at work.
+
+    most_pixels: of all its photos. seconds: of processor time, in child processes that decode.
+    take_turn: called before a photo of more than LARGE pixels is decoded; returns when it may be.
+    """
+
+    most_pixels: int
+    seconds: float
+    take_turn: Callable[[], None]
+    num_pixels: int = field(default=0, init=False)
+
+
+OF_CALL: ContextVar[Allowance | None] = ContextVar("allowance", default=None)
+
+
+def begin(num_pixels: int, name: str) -> None:
+    """Count a photo that is decoded next, and wait for its turn if it is large.
+
+    name: of the file, for messages. Raises MediaError if the call's photos have too many pixels.
+    """
+    allowance = OF_CALL.get()
+    if allowance is None:
+        return
+    allowance.num_pixels += num_pixels
+    if allowance.num_pixels > allowance.most_pixels:
+        raise MediaError(
+            f"With {name} the photos have {allowance.num_pixels / 1e6:.0f} million pixels together;"
+            f" {allowance.most_pixels // 1_000_000} million are taken at a time. Save them smaller,"
+            " or use fewer."
+        )
+    if num_pixels > LARGE:
+        allowance.take_turn()
+
+
+def seconds_left(most: float, name: str) -> float:
+    """Of processor time that a child process may take for a photo: up to `most`.
+
+    Raises MediaError if none is left.
+    """
+    allowance = OF_CALL.get()
+    if allowance is None:
+        return most
+    if allowance.seconds <= 0:
+        raise MediaError(
+            f"The AVIF and HEIC photos before {name} took all the time that there is for those "
+            "kinds. Save them as JPEG or PNG, or use fewer."
+        )
+    return min(most, allowance.seconds)
+
+
+def spend(seconds: float) -> None:
+    """Count processor time that a child process has taken."""
+    allowance = OF_CALL.get()
+    if allowance is not None:
+        allowance.seconds -= seconds

@@ -1,0 +1,128 @@
+"""What the photos of one call take together is limited, and large ones are read call by call."""
+
+import asyncio
+import threading
+
+import gradio as gr
+import numpy as np
+import pytest
+from PIL import Image
+
+from simswap.demo.calls.page import Page
+from simswap.demo.services import allowances, cancelling, nsfw, photos
+from simswap.demo.services.uploads import read_upload
+from simswap.errors import MediaError
+from simswap.media import allowance
+
+PIXELS = 64 * 64
+
+
+@pytest.fixture(autouse=True)
+def folder(tmp_path, monkeypatch):
+    monkeypatch.setenv("GRADIO_TEMP_DIR", str(tmp_path))
+    monkeypatch.setattr(nsfw, "check", lambda image, name: None)
+    return tmp_path
+
+
+def written(folder, name: str) -> str:
+    Image.fromarray(np.full((64, 64, 3), 90, np.uint8)).save(folder / name)
+    return str(folder / name)
+
+
+def test_photos_of_more_pixels_together_than_a_call_may_have_are_refused(folder, monkeypatch):
+    monkeypatch.setattr(allowances, "CALL_PIXELS", 2 * PIXELS)
+    paths = [written(folder, f"{number}.png") for number in range(3)]
+    with allowances.one_call(), pytest.raises(MediaError, match=r"With 2\.png .* use fewer"):
+        photos.read_sources(paths)
+    with allowances.one_call():  # the next call has its own
+        photos.read_sources(paths[:2])
+
+
+def test_a_photo_that_is_named_twice_in_a_call_is_read_once(folder, monkeypatch):
+    monkeypatch.setattr(allowances, "CALL_PIXELS", PIXELS)
+    path = written(folder, "one.png")
+    with allowances.one_call():
+        assert [len(photo.image) for photo in photos.read_sources([path] * 8)] == [64] * 8
+
+
+def test_after_avifs_that_took_all_the_time_of_a_call_none_is_read(folder):
+    paths = [written(folder, f"{number}.avif") for number in range(2)]
+    with allowances.one_call():
+        read_upload(paths[0])
+        allowance.spend(allowances.CALL_SECONDS)
+        with pytest.raises(MediaError, match=r"before 1\.avif .* JPEG or PNG"):
+            read_upload(paths[1])
+
+
+def test_time_of_a_child_process_counts(folder):
+    with allowances.one_call():
+        read_upload(written(folder, "one.avif"))
+        assert 0.05 < allowances.CALL_SECONDS - allowance.OF_CALL.get().seconds < 5
+
+
+def test_each_call_of_the_page_has_an_allowance_of_its_own():
+    seen = []
+    with Page() as page:
+        gr.Button().click(lambda: seen.append(allowance.OF_CALL.get()))
+    for _ in range(2):
+        asyncio.run(page.process_api(page.fns[0], []))
+    assert None not in seen
+    assert seen[0] is not seen[1]
+
+
+@pytest.fixture
+def busy(folder, monkeypatch):
+    """A large photo's path, while another call has read it and is not at its end."""
+    monkeypatch.setattr(allowance, "LARGE", PIXELS - 1)
+    path, has_read, may_end = written(folder, "large.png"), threading.Event(), threading.Event()
+
+    def work() -> None:
+        with allowances.one_call():
+            read_upload(path)
+            read_upload(path)  # its turn has come already
+            has_read.set()
+            may_end.wait(20)
+
+    other = threading.Thread(target=work)
+    other.start()
+    assert has_read.wait(20)
+    yield path, may_end
+    may_end.set()
+    other.join()
+
+
+def test_a_large_photo_waits_until_another_calls_large_photos_are_done_with(busy):
+    path, may_end = busy
+    read = []
+
+    def work() -> None:
+        with allowances.one_call():
+            read.append(read_upload(path))
+
+    waiting = threading.Thread(target=work)
+    waiting.start()
+    waiting.join(0.3)
+    assert not read
+    may_end.set()
+    waiting.join(20)
+    assert read
+
+
+def test_a_photo_of_ordinary_size_does_not_wait(busy, folder, monkeypatch):
+    monkeypatch.setattr(allowance, "LARGE", PIXELS)
+    with allowances.one_call():
+        read_upload(busy[0])
+
+
+def test_a_call_that_waits_for_its_turn_ends_when_it_is_cancelled(busy):
+    async def run() -> None:
+        with allowances.one_call():
+            call = asyncio.create_task(
+                cancelling.until_it_ends(asyncio.to_thread(read_upload, busy[0]))
+            )
+            await asyncio.sleep(0.2)
+            call.cancel()
+            await asyncio.wait_for(asyncio.wait([call]), 5)
+            assert call.cancelled()
+
+    asyncio.run(run())
