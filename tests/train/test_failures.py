@@ -209,15 +209,12 @@ def on_a_full_disk(process: subprocess.Popen) -> subprocess.Popen:
     return process
 
 
-@pytest.mark.parametrize("num_processes", [1, 2])
-def test_a_full_disk_leaves_the_previous_checkpoint(
-    checkpoint_of_two, data, tmp_path, num_processes
-):
+def test_a_full_disk_leaves_the_previous_checkpoint(checkpoint_of_two, data, tmp_path):
     folder = copy_of(checkpoint_of_two[0], tmp_path)
     (folder / "run" / "metrics.jsonl").unlink()
     config = write_config(folder, data)
     flags = ("--resume", "--sample-every", "100")
-    process = on_a_full_disk(start(config, *flags, num_processes=num_processes))
+    process = on_a_full_disk(start(config, *flags, num_processes=2))
     output = finish(process)
     assert process.returncode == 1
     assert "The checkpoint of step 15 could not be written" in output

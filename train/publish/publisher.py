@@ -15,8 +15,10 @@ import torch
 from accelerate import Accelerator
 
 from simswap import __version__
+from simswap.weights.bundle import DEFAULT_BUNDLE
 from train.config import TrainConfig
 from train.data.sources import find_files, split_at_commas
+from train.networks.teachers import BUNDLED
 from train.networks.trained import FrozenNetworks, Networks
 from train.publish.bundle import write_bundle
 from train.publish.hub import HubPusher
@@ -153,6 +155,8 @@ def public_word(word: str) -> str:
 
 def public_name(source: str) -> str:
     """What a bundle tells of a data set or a network: never where it lies on this machine."""
+    if source == BUNDLED:
+        return DEFAULT_BUNDLE.name
     if Path(source).is_file():
         return Path(source).stem
     is_local = Path(source).exists() or source.startswith((".", "/", "~"))

@@ -16,6 +16,7 @@ from train.publish.publisher import public_name, public_word
         ("../private/faces", "faces"),
         ("assets/models/simswap-lite-128", "simswap-lite-128"),
         ("README.md", "README"),
+        ("bundled", "simswap-lite-128"),
     ],
 )
 def test_a_public_name_does_not_tell_where_something_lies(source, expected):
