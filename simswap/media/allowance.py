@@ -16,11 +16,13 @@ class Allowance:
     """What is left for the call at work.
 
     most_pixels: of all its photos. seconds: of processor time, in child processes that decode.
+    seconds_each: of them, what one photo may take.
     take_turn: called before a photo of more than LARGE pixels is decoded; returns when it may be.
     """
 
     most_pixels: int
     seconds: float
+    seconds_each: float
     take_turn: Callable[[], None]
     num_pixels: int = field(default=0, init=False)
 
@@ -60,7 +62,7 @@ def seconds_left(most: float, name: str) -> float:
             f"The AVIF and HEIC photos before {name} took all the time that there is for those "
             "kinds. Save them as JPEG or PNG, or use fewer."
         )
-    return min(most, allowance.seconds)
+    return min(most, allowance.seconds, allowance.seconds_each)
 
 
 def spend(seconds: float) -> None:

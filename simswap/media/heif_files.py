@@ -25,7 +25,7 @@ from simswap.trial_run import start, watched
 TRIAL = "simswap.media.trial"  # the module that the child runs
 MEMORY = 560_000_000  # bytes that the child may hold; half, where none or few pixels are claimed
 MAX_PIXELS = {"AVIF": 46_000_000, "HEIC": None}  # with alpha an AVIF takes 10.5 bytes for each
-WORK_SECONDS = 5.0  # of processor time, 0.3 of them to begin; 12 million pixels take 0.8 to 1.4
+WORK_SECONDS = 15.0  # of processor time; 46 million pixels of a dense AVIF take three
 _THREADS = 2  # of a decoder, so that memory is the same on every machine
 _AVIF = {b"avif", b"avis"}
 _HEIC = {b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"mif1", b"msf1"}

@@ -11,6 +11,7 @@ from simswap.media.allowance import OF_CALL, Allowance
 
 CALL_PIXELS = 225_000_000  # of all photos of a call; nine of a phone that takes 24 million each
 CALL_SECONDS = 15.0  # of processor time to decode its AVIF and HEIC photos
+PHOTO_SECONDS = 5.0  # of them, 0.3 to begin; 12 million dense pixels take 0.8 to 1.4
 LOOK_SECONDS = 0.1  # between two looks at whether a call that waits is cancelled
 
 _large = threading.Lock()  # held by the call that has decoded large photos, until it ends
@@ -30,7 +31,7 @@ def one_call() -> Iterator[None]:
             stop_if_cancelled()
             holds = _large.acquire(timeout=LOOK_SECONDS)
 
-    before = OF_CALL.set(Allowance(CALL_PIXELS, CALL_SECONDS, take_turn))
+    before = OF_CALL.set(Allowance(CALL_PIXELS, CALL_SECONDS, PHOTO_SECONDS, take_turn))
     try:
         yield
     finally:
