@@ -290,5 +290,5 @@ def no_face(called: str, photo: np.ndarray, options: SwapOptions) -> NoFaceFound
     height, width = photo.shape[:2]
     return NoFaceFoundError(
         f"{called} shows no face ({width}x{height} pixels, detection threshold "
-        f"{options.min_score:.2f}). Try a larger, sharper, front-facing photo."
+        f"{options.min_score:.2f}). Try a larger, sharper, front-facing photo of a whole head."
     )
