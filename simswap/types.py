@@ -106,6 +106,7 @@ class SwapOptions:
     likeness: float = 1.0  # to the source: 0 is the target's own identity, above 1 is exaggerated
     mask_softness: float = 0.08  # width of the mask's soft border, as a share of the crop's side
     match_colour: bool = True  # pull the swapped face's light and colour to the target's
+    match_light: bool = True  # hold its contrast and its colours within the target's
     mark: bool = True  # write the invisible mark; for measurements to leave out, not for visitors
     label: bool = False  # write the visible label on swapped frames
 

@@ -73,6 +73,11 @@ def add_swap(parser: ArgumentParser) -> None:
         action="store_true",
         help="leave the colours of the swapped face as the model made them",
     )
+    parser.add_argument(
+        "--no-light-match",
+        action="store_true",
+        help="leave the contrast and the strength of its colours, too",
+    )
     add_min_score(parser)
     add_model(parser)
 
@@ -151,6 +156,7 @@ def swap_options(arguments: Namespace) -> SwapOptions:
         min_score=arguments.min_score,
         likeness=arguments.likeness,
         match_colour=not arguments.no_colour_match,
+        match_light=not arguments.no_light_match,
         label=arguments.label,
     )
 

@@ -15,6 +15,7 @@ from simswap.errors import ModelError
 from simswap.models.detector import network_input
 from simswap.runtime.networks import Network
 from simswap.swap.blending import face_mask, match_colour, paste_into, with_detail
+from simswap.swap.light import light_wanted, match_light
 from simswap.types import Face, SwapOptions
 from simswap.watermark.embedding import SMALLEST, FaceCrop, mark_crop, side_in_frame
 
@@ -73,9 +74,11 @@ def generate(
     """
     identities = torch.from_numpy(embeddings).to(generator.device).split(FACE_BATCH)
     batches = crop_batches([face.crop for face in aligned], generator.device)
+    light = torch.tensor([light_wanted(face.crop) for face in aligned], device=generator.device)
     swapped = []
-    for crops, sources in zip(batches, identities, strict=True):
-        output = generator(crops, sources)
+    for crops, sources, more in zip(batches, identities, light.split(FACE_BATCH), strict=True):
+        more = more[:, None, None, None]
+        output = generator((crops * more).clamp(max=1), sources) / more
         swapped.append(output.permute(0, 2, 3, 1).contiguous().cpu())
     return finite(swapped)
 
@@ -117,6 +120,8 @@ def fit_crop(
     mask = face_mask(face.landmarks, size, options.mask_softness)
     if options.match_colour:
         crop = match_colour(crop, face.crop, mask)
+    if options.match_light:
+        crop = match_light(crop, face.crop, mask)
     side = min(round(size / geometry.scale_of(face.frame_to_crop)), LARGEST_CROP)
     if side >= ENLARGED_FROM * size:
         larger = _enlarged(frame, face, side)
