@@ -12,6 +12,7 @@ from simswap.errors import OptionError
 if TYPE_CHECKING:  # `python -m simswap --help` need not wait for it
     import numpy as np
 
+KEEPABLE = ("glasses", "mouth")  # parts of a face that can stay the target's
 FaceChoice = Literal["all", "largest"] | tuple[int, ...]
 
 
@@ -106,6 +107,9 @@ class SwapOptions:
     likeness: float = 1.0  # to the source: 0 is the target's own identity, above 1 is exaggerated
     mask_softness: float = 0.08  # width of the mask's soft border, as a share of the crop's side
     match_colour: bool = True  # pull the swapped face's light and colour to the target's
+    occlusion_mask: bool = True  # hair, hands and things before the face stay the target's
+    keep: tuple[str, ...] = ()  # more that stays the target's, of KEEPABLE
+    match_light: bool = True  # hold its contrast and its colours within the target's
     mark: bool = True  # write the invisible mark; for measurements to leave out, not for visitors
     label: bool = False  # write the visible label on swapped frames
 
@@ -117,6 +121,10 @@ class SwapOptions:
                 )
         elif not all(isinstance(i, int) and i >= 0 for i in self.faces):
             raise OptionError(f"faces={self.faces!r}: face numbers count from 0, largest first.")
+        if not isinstance(self.keep, tuple) or not set(self.keep) <= set(KEEPABLE):
+            raise OptionError(
+                f"keep={self.keep!r:.80} is not known. Use any of: {', '.join(KEEPABLE)}."
+            )
         for name, low, high in (
             ("min_score", 0.0, 1.0),
             ("min_face", 0.0, 10_000.0),
@@ -140,6 +148,15 @@ def parse_faces(text: str) -> FaceChoice:
     if re.fullmatch(r"\s*[0-9]{1,4}\s*(,\s*[0-9]{1,4}\s*)*", text):
         return tuple(int(number) for number in text.split(","))
     raise OptionError(f"faces={text!r} is not known. Use all, largest, or numbers such as 0,2.")
+
+
+def parse_keep(text: str) -> tuple[str, ...]:
+    """What stays the target's as people type it: 'glasses', 'glasses,mouth', '' for nothing more.
+
+    Raises OptionError for anything else.
+    """
+    names = tuple(name.strip() for name in text.split(",")) if text.strip() else ()
+    return SwapOptions(keep=names).keep
 
 
 @dataclass(frozen=True, eq=False)

@@ -19,7 +19,7 @@ from simswap.cli.messages import say, say_notes
 from simswap.errors import MediaError, NoFaceFoundError, OptionError
 from simswap.runtime.choice import RUNTIMES
 from simswap.runtime.choice import SETTING as RUNTIME_SETTING
-from simswap.types import Assignment, FaceChoice, Identity, Source, SwapOptions, parse_faces
+from simswap.types import Assignment, Identity, Source, SwapOptions, parse_faces, parse_keep
 
 if TYPE_CHECKING:
     from simswap.media.photos import Photo
@@ -52,7 +52,7 @@ def add_swap(parser: ArgumentParser) -> None:
     """How to swap, and with which model."""
     parser.add_argument(
         "--faces",
-        type=_face_choice,
+        type=_as_typed(parse_faces),
         default=SwapOptions.faces,
         metavar="WHICH",
         help="all (default), largest, or numbers such as 0,2: of a photo's faces as `faces` lists "
@@ -72,6 +72,18 @@ def add_swap(parser: ArgumentParser) -> None:
         "--no-colour-match",
         action="store_true",
         help="leave the colours of the swapped face as the model made them",
+    )
+    parser.add_argument(
+        "--keep",
+        type=_as_typed(parse_keep),
+        default=SwapOptions.keep,
+        metavar="PARTS",
+        help="more that stays the target's: glasses, mouth, or glasses,mouth",
+    )
+    parser.add_argument(
+        "--no-occlusion-mask",
+        action="store_true",
+        help="paint over hair, hands and things before the face, too",
     )
     add_min_score(parser)
     add_model(parser)
@@ -151,6 +163,8 @@ def swap_options(arguments: Namespace) -> SwapOptions:
         min_score=arguments.min_score,
         likeness=arguments.likeness,
         match_colour=not arguments.no_colour_match,
+        occlusion_mask=not arguments.no_occlusion_mask,
+        keep=arguments.keep,
         label=arguments.label,
     )
 
@@ -263,8 +277,11 @@ def _option(name: str, text: str) -> float:
         raise argparse.ArgumentTypeError(str(error).rstrip(".")) from error
 
 
-def _face_choice(text: str) -> FaceChoice:
-    try:
-        return parse_faces(text)
-    except OptionError as error:
-        raise argparse.ArgumentTypeError(str(error).rstrip(".")) from error
+def _as_typed(parse: Callable[[str], tuple | str]) -> Callable[[str], tuple | str]:
+    def convert(text: str) -> tuple | str:
+        try:
+            return parse(text)
+        except OptionError as error:
+            raise argparse.ArgumentTypeError(str(error).rstrip(".")) from error
+
+    return convert

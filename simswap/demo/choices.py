@@ -7,17 +7,18 @@ from dataclasses import dataclass
 from simswap import OptionError, SwapOptions, VideoOptions
 from simswap.demo.services import video_limits
 from simswap.demo.settings import is_public
-from simswap.types import parse_faces
+from simswap.types import KEEPABLE, parse_faces, parse_keep
 
 DEFAULTS, VIDEO_DEFAULTS = SwapOptions(), VideoOptions()
+KEPT = ("", *KEEPABLE, ",".join(KEEPABLE))  # what `keep` may say
 
 
 @dataclass(frozen=True, kw_only=True)
 class Choices:
     """How a photo is swapped; see SwapOptions.
 
-    faces: 'all', 'largest', or face numbers such as '0,2'. format: 'png' or 'jpeg'. model: a name;
-    None is the default model.
+    faces: 'all', 'largest', or face numbers such as '0,2'. keep: one of KEPT. format: 'png' or
+    'jpeg'. model: a name; None is the default model.
     """
 
     faces: str = "all"
@@ -25,6 +26,8 @@ class Choices:
     likeness: float = DEFAULTS.likeness
     match_colour: bool = DEFAULTS.match_colour
     mask_softness: float = DEFAULTS.mask_softness
+    keep: str = ""
+    occlusion_mask: bool = DEFAULTS.occlusion_mask
     model: str | None = None
 
     def swap_options(self) -> SwapOptions:
@@ -37,6 +40,8 @@ class Choices:
             likeness=self.likeness,
             match_colour=self.match_colour,
             mask_softness=self.mask_softness,
+            keep=parse_keep(self.keep),
+            occlusion_mask=self.occlusion_mask,
             label=is_public(),
         )
 

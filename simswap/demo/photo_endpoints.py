@@ -14,7 +14,7 @@ from simswap.demo.calls.arguments import (
     Number,
     build_endpoint,
 )
-from simswap.demo.choices import DEFAULTS, Choices
+from simswap.demo.choices import DEFAULTS, KEPT, Choices
 from simswap.demo.consent import check_said
 from simswap.demo.services import photos
 from simswap.demo.services.uploads import read_upload
@@ -30,6 +30,8 @@ def swap_image(
     consent: bool = False,
     model: str | None = None,
     likeness: float = DEFAULTS.likeness,
+    keep: str = "",
+    occlusion_mask: bool = DEFAULTS.occlusion_mask,
 ) -> tuple[str, dict[str, object]]:
     """Put one person's face into a photo of another; the result is marked as synthetic.
 
@@ -48,6 +50,8 @@ def swap_image(
         model: Name of the model, of those that this server offers; null is its default.
         likeness: To the source, 0 to 1.5: 0 keeps the target's own identity, 1 is the usual one,
             more exaggerates.
+        keep: More that stays the target's: "glasses", "mouth" or "glasses,mouth".
+        occlusion_mask: Keep hair, hands and things before the face, rather than paint over them.
 
     Returns:
         The new photo, and a summary: num_faces (found), swapped (their numbers), seconds (taken),
@@ -61,6 +65,8 @@ def swap_image(
         mask_softness=mask_softness,
         model=model,
         likeness=likeness,
+        keep=keep,
+        occlusion_mask=occlusion_mask,
     )
     return photos.swap_uploads(source or [], target, choices)
 
@@ -107,6 +113,8 @@ def build() -> None:
             "consent": Flag("I have the right to use these faces", False),
             "model": model,
             "likeness": Number("Likeness", DEFAULTS.likeness, is_new=True),
+            "keep": Choice("Kept parts of the target", "", choices=KEPT, is_new=True),
+            "occlusion_mask": Flag("Keep what covers it", DEFAULTS.occlusion_mask, is_new=True),
         },
         [gr.Image(label="Result"), summary],
         concurrency_id="swap",

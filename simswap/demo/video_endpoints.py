@@ -19,7 +19,7 @@ from simswap.demo.calls.arguments import (
     Number,
     build_endpoint,
 )
-from simswap.demo.choices import VideoChoices
+from simswap.demo.choices import KEPT, VideoChoices
 from simswap.demo.consent import check_said
 from simswap.demo.services import videos
 from simswap.demo.services.photos import Person
@@ -43,6 +43,8 @@ def swap_video(  # noqa: D417 (progress is no argument of callers)
     consent: bool = False,
     model: str | None = DEFAULTS.model,
     likeness: float = DEFAULTS.likeness,
+    keep: str = "",
+    occlusion_mask: bool = DEFAULTS.occlusion_mask,
     progress: gr.Progress = gr.Progress(),  # noqa: B008 (Gradio finds it by its default)
 ) -> Iterator[tuple[str | None, dict[str, object]]]:
     """Put one person's face into a video; its sound is kept, and it is marked as synthetic.
@@ -53,8 +55,7 @@ def swap_video(  # noqa: D417 (progress is no argument of callers)
     Args:
         source: One photo of the person whose face goes in, or a list of up to 8.
         target: The video to change: MP4, MOV, WebM, MKV, AVI or an animated GIF.
-        faces: Which people: "all", "largest" (who has the most face area in the whole of it), or
-            numbers such as "0,2" in that order (0 is the largest).
+        faces: "all", "largest" (by face area in all of it), or numbers such as "0,2" in that order.
         start: Where to begin, in seconds.
         end: Where to stop, in seconds; null is its end.
         format: "mp4", "mov" or "mkv" (H.264), or "webm" (VP9).
@@ -64,18 +65,19 @@ def swap_video(  # noqa: D417 (progress is no argument of callers)
         mask_softness: Width of the soft edge, as a share of the face's square, 0 to 0.5.
         consent: Say that you have the right to use these faces; a public Space asks for it.
         model: Name of the model, of those that this server offers; null is its default.
-        likeness: To the source, 0 to 1.5: 0 keeps the target's own identity, 1 is the usual one,
-            more exaggerates.
+        likeness: To the source: 0 keeps the target's own identity, 1 is usual, 1.5 exaggerates.
+        keep: More that stays the target's: "glasses", "mouth" or "glasses,mouth".
+        occlusion_mask: Keep hair, hands and things before the face, rather than paint over them.
 
     Returns:
-        The new video, and a summary: frames, faces_swapped, frames_without_face, seconds (taken),
-        frames_per_second, notices (worth reading). Until the end no video, and how far it is:
-        frames_done, frames_total, frames_per_second, eta_seconds.
+        The new video, and a summary: frames, faces_swapped, frames_without_face, seconds, notices,
+        frames_per_second. Until the end no video, and frames_done, frames_total, eta_seconds.
     """
     check_said(consent)
     choices = VideoChoices(faces=faces, start=start, end=end, format=format, crf=crf, model=model)
     looks = {"likeness": likeness, "match_colour": match_colour, "mask_softness": mask_softness}
-    choices = replace(choices, detect_every=detect_every, **looks)
+    looks |= {"keep": keep, "occlusion_mask": occlusion_mask, "detect_every": detect_every}
+    choices = replace(choices, **looks)
     yield from _answers(videos.swap_uploads(Person(source or []), target, choices), progress)
 
 
@@ -130,6 +132,8 @@ def build() -> None:
             "consent": Flag("I have the right to use these faces", False),
             "model": Choice("Model", DEFAULTS.model, choices=tuple(models.names())),
             "likeness": Number("Likeness", DEFAULTS.likeness, is_new=True),
+            "keep": Choice("Kept parts of the target", "", choices=KEPT, is_new=True),
+            "occlusion_mask": Flag("Keep what covers it", DEFAULTS.occlusion_mask, is_new=True),
         },
         [gr.File(label="Result"), gr.JSON(label="Summary")],
         concurrency_id="video",

@@ -1,7 +1,8 @@
 """Frames to faces: a pass of the detector over each frame, then a second look at some faces.
 
 The pass finds faces, heads rolled by any angle among them, in the frame shrunk to a working size.
-Faces that it saw rolled, shrunk, or at an unfavourable size are looked at again (rolled.py).
+Faces that it saw rolled, shrunk, or at an unfavourable size are looked at again (rolled.py). A
+frame in which no face was found is searched once more from further away: its face may fill it.
 """
 
 from __future__ import annotations
@@ -25,6 +26,10 @@ FINE_SIZE = 1280  # px, long side of one more pass over frames larger than this
 FINE_FACE = 100.0  # px; that pass adds no larger faces: it takes their parts for faces
 ROLLED_SCORE = 0.6  # enough for a rolled head to be looked at again, which decides
 CLEAR_FACE = (60.0, 170.0)  # px, long side of faces that need no second look...
+# A frame without a face is seen once more at so many px of its long side, with so many px of black
+# around it: the detector knows faces that are smaller than their picture.
+FAR_SIZE, FAR_MARGIN = 216, 52
+FILLING_FACE = 0.5  # of the frame's shorter side; that look finds no smaller faces
 MAX_LOOKS = 64  # second looks at a frame, at its largest faces
 MAX_CANDIDATES = 5000  # cells of a frame, the surest
 CLEAR_LEAN = 12.0  # ...if they are upright within these degrees, and the frame was not shrunk
@@ -59,58 +64,108 @@ def detect_faces(
         indices = [i for i, frame in enumerate(frames) if frame.shape == shape]
         alike = [frames[i] for i in indices]
         seen = _search(detector, alike, min_score)
-        seen = look_again(detector, alike, seen, [_unclear(faces, shape) for faces in seen])
+        seen = _settled(detector, alike, seen, [_unclear(one, shape) for one in seen], min_score)
+        if lost := [n for n, faces in enumerate(seen) if not len(faces.scores)]:
+            without = [alike[n] for n in lost]
+            filling = _search_filled(detector, without, min_score)
+            # A look at what reaches out of the frame reads landmarks worse (by a third).
+            rolled = [np.flatnonzero(faces.may_be_rolled) for faces in filling]
+            filling = _settled(detector, without, filling, rolled, min_score)
+            seen = [filling.pop(0) if n in lost else faces for n, faces in enumerate(seen)]
         for i, faces in zip(indices, seen, strict=True):
-            faces = suppress_doubles(faces.select(faces.scores >= min_score))
             found[i] = to_faces(faces.select(faces.sides.min(axis=1) >= min_face))
     return found
+
+
+def _settled(
+    detector: DetectorNetworks,
+    frames: Sequence[np.ndarray],
+    seen: Sequence[Candidates],
+    unclear: Sequence[np.ndarray],
+    min_score: float,
+) -> list[Candidates]:
+    """What a search saw in frames, after the second look at some, less doubles and doubts."""
+    seen = look_again(detector, frames, seen, unclear)
+    return [suppress_doubles(faces.select(faces.scores >= min_score)) for faces in seen]
 
 
 def _search(
     detector: DetectorNetworks, frames: Sequence[np.ndarray], min_score: float
 ) -> list[Candidates]:
     """The pass over frames of one size; rolled heads are not settled yet."""
-    long_side, least = max(frames[0].shape[:2]), min(ROLLED_SCORE, min_score)
+    long_side = max(frames[0].shape[:2])
     # Working size of each pass, and the largest face in its pixels that it may add.
     sizes = [(min(long_side, WORKING_SIZE), np.inf)]
     if long_side > FINE_SIZE:
         sizes.append((FINE_SIZE, FINE_FACE))
-    passes = []
-    for size, largest_face in sizes:
-        images, frame_to_image = letterbox(frames, size)
-        image_to_frame = invert(frame_to_image)
-        with torch.inference_mode():
-            seen_in_images = decode(detector.whole(images.to(detector.whole.device)), least)
-        per_frame = []
-        for seen in map(from_detections, seen_in_images):
-            enough = np.where(seen.is_rolled, least, min_score)
-            fits = seen.sides.max(axis=1) <= largest_face
-            seen = seen.select((seen.scores >= enough) & fits)
-            if len(seen.scores) > MAX_CANDIDATES:
-                seen = seen.select(np.argsort(-seen.scores, kind="stable")[:MAX_CANDIDATES])
-            per_frame.append(seen.moved(image_to_frame))
-        passes.append(per_frame)
+    passes = [
+        _pass(detector, *letterbox(frames, size), min_score, (0, largest_face))
+        for size, largest_face in sizes
+    ]
     return [suppress_doubles(concatenate(parts)) for parts in zip(*passes, strict=True)]
 
 
-def letterbox(frames: Sequence[np.ndarray], long_side: int) -> tuple[Tensor, np.ndarray]:
+def _search_filled(
+    detector: DetectorNetworks, frames: Sequence[np.ndarray], min_score: float
+) -> list[Candidates]:
+    """The pass over frames of one size that a face may fill, and reach beyond."""
+    height, width = frames[0].shape[:2]
+    least = FILLING_FACE * min(height, width) * FAR_SIZE / max(height, width)
+    images, frame_to_image = letterbox(frames, FAR_SIZE, FAR_MARGIN)
+    found = _pass(detector, images, frame_to_image, min_score, (least, np.inf))
+    return [suppress_doubles(faces) for faces in found]
+
+
+def _pass(
+    detector: DetectorNetworks,
+    images: Tensor,
+    frame_to_image: np.ndarray,
+    min_score: float,
+    face_sizes: tuple[float, float],
+) -> list[Candidates]:
+    """What the detector sees in each image, in pixels of its frame; doubles are still in.
+
+    images, frame_to_image: as letterbox gives them. face_sizes: the least and the most px of a
+    face's long side in the image.
+    """
+    least, image_to_frame = min(ROLLED_SCORE, min_score), invert(frame_to_image)
+    with torch.inference_mode():
+        seen_in_images = decode(detector.whole(images.to(detector.whole.device)), least)
+    per_frame = []
+    for seen in map(from_detections, seen_in_images):
+        enough = np.where(seen.is_rolled, least, min_score)
+        sides = seen.sides.max(axis=1)
+        fits = (sides >= face_sizes[0]) & (sides <= face_sizes[1])
+        seen = seen.select((seen.scores >= enough) & fits)
+        if len(seen.scores) > MAX_CANDIDATES:
+            seen = seen.select(np.argsort(-seen.scores, kind="stable")[:MAX_CANDIDATES])
+        per_frame.append(seen.moved(image_to_frame))
+    return per_frame
+
+
+def letterbox(
+    frames: Sequence[np.ndarray], long_side: int, margin: int = 0
+) -> tuple[Tensor, np.ndarray]:
     """Frames of one size -> network input, and the [2, 3] transform from frame to its pixels.
 
-    The image lies in the upper left corner; black fills the sides up to multiples of 32.
+    The image lies in the upper left corner, or `margin` px from it; black fills the rest, at least
+    `margin` px and up to multiples of 32.
     frames: uint8 [H, W, 3] -> [B, 3, H', W'] float32 in [0, 1].
     """
     height, width = frames[0].shape[:2]
     factor = long_side / max(height, width)
     inner = max(round(width * factor), 1), max(round(height * factor), 1)
-    outer = [-(-side // SIZE_MULTIPLE) * SIZE_MULTIPLE for side in inner]
+    outer = [-(-(side + 2 * margin) // SIZE_MULTIPLE) * SIZE_MULTIPLE for side in inner]
     images = np.zeros((len(frames), outer[1], outer[0], 3), np.uint8)
     for image, frame in zip(images, frames, strict=True):
         if inner != (width, height):
             frame = cv2.resize(frame, inner, interpolation=cv2.INTER_AREA)
-        image[: inner[1], : inner[0]] = frame
+        image[margin : margin + inner[1], margin : margin + inner[0]] = frame
     scale_x, scale_y = inner[0] / width, inner[1] / height
     # Pixel 0 has its middle at 0, so scaling moves it by half of what it grows.
-    frame_to_image = np.array([[scale_x, 0, (scale_x - 1) / 2], [0, scale_y, (scale_y - 1) / 2]])
+    frame_to_image = np.array(
+        [[scale_x, 0, (scale_x - 1) / 2 + margin], [0, scale_y, (scale_y - 1) / 2 + margin]]
+    )
     return network_input(torch.from_numpy(images)), frame_to_image
 
 

@@ -12,6 +12,8 @@ from simswap.models.detector import FaceDetector, UprightDetector
 from simswap.models.generator import Generator
 from simswap.models.identity import INPUT_SIZE
 from simswap.models.inference import for_rendering
+from simswap.models.parser import INPUT_SIZE as PARSED_SIZE
+from simswap.models.parser import FaceParser
 from simswap.runtime.openvino_networks import OpenVinoNetwork
 from simswap.runtime.torch_networks import TorchNetwork
 
@@ -46,11 +48,15 @@ class DetectorNetworks:
 
 @dataclass(frozen=True)
 class Networks:
-    """The networks of a model, with the contracts of their modules (see models)."""
+    """The networks of a model, with the contracts of their modules (see models).
+
+    parser: None where the model has none.
+    """
 
     generator: Network
     identity: Network
     detector: DetectorNetworks
+    parser: Network | None = None
 
 
 def load_networks(
@@ -59,6 +65,7 @@ def load_networks(
     identity_network: nn.Module,
     detector: FaceDetector,
     crop_size: int,
+    parser: FaceParser | None = None,
 ) -> Networks:
     """The networks as a runtime runs them.
 
@@ -68,10 +75,12 @@ def load_networks(
     if runtime == "torch":
         rendering = TorchNetwork(for_rendering(generator, next(generator.parameters()).device))
         identity = TorchNetwork(identity_network)
-        return Networks(rendering, identity, DetectorNetworks.in_torch(detector))
+        parsing = TorchNetwork(parser) if parser else None
+        return Networks(rendering, identity, DetectorNetworks.in_torch(detector), parsing)
     crops, embeddings = (1, 3, crop_size, crop_size), (1, generator.config.embedding_size)
     upright, images = UprightDetector(detector), (-1, 3, -1, -1)
     faces = (1, 3, INPUT_SIZE, INPUT_SIZE)
+    parsed = (1, 3, PARSED_SIZE, PARSED_SIZE)
     return Networks(
         OpenVinoNetwork(generator, (crops, embeddings), may_reduce=True),
         OpenVinoNetwork(identity_network, (faces,), may_reduce=True),
@@ -80,4 +89,5 @@ def load_networks(
             OpenVinoNetwork(detector, (images,), may_reduce=False),
             OpenVinoNetwork(upright, (images,), may_reduce=False),
         ),
+        OpenVinoNetwork(parser, (parsed,), may_reduce=True) if parser else None,
     )

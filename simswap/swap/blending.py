@@ -70,6 +70,14 @@ def face_mask(landmarks: np.ndarray, size: int, softness: float) -> np.ndarray:
     return mask.astype(np.float32)
 
 
+def uncovered(mask: np.ndarray, cover: np.ndarray | None) -> np.ndarray:
+    """A face's mask ([S, S] float32) less what covers the face, see covering.py; None: nothing."""
+    if cover is None or not cover.any():
+        return mask
+    size = (len(mask), len(mask))
+    return mask * (1 - cv2.resize(cover, size, interpolation=cv2.INTER_LINEAR))
+
+
 def _outline(
     landmarks: np.ndarray, y: np.ndarray
 ) -> tuple[float, np.ndarray, np.ndarray, float, float]:

@@ -25,6 +25,7 @@ from simswap.runtime.networks import DetectorNetworks, Networks, load_networks
 from simswap.runtime.torch_networks import TorchNetwork
 from simswap.swap import selection
 from simswap.swap.casting import StreamCast
+from simswap.swap.covering import find_covers
 from simswap.swap.label import with_label
 from simswap.swap.rendering import align_face, crop_batches, finite, generate, paste_faces
 from simswap.swap.selection import Cast, SwapPlan
@@ -49,7 +50,8 @@ class Pipeline:
     generator: [B, 3, S, S] RGB [0, 1], [B, 512] unit norm -> [B, 3, S, S] RGB [0, 1].
     identity_network: [B, 3, S, S] RGB [0, 1] -> [B, 512], not normalised.
     detector: the network behind `detect`.
-    running: the three as the pipeline calls them, run by torch or OpenVINO.
+    parser: tells a face from what covers it, see models.parser; None where the model has none.
+    running: these as the pipeline calls them, run by torch or OpenVINO.
     mark_id: 32 bits that name the model in the watermark; mark_symbols: [10], the same as symbols.
     """
 
@@ -74,13 +76,9 @@ class Pipeline:
         self.generator = prepare_for_inference(bundle.generator, self.device)
         self.identity_network = prepare_for_inference(bundle.identity_network, self.device)
         self.detector = prepare_for_inference(bundle.detector, self.device)
-        self.running = load_networks(
-            runtime,
-            self.generator,
-            self.identity_network,
-            self.detector,
-            self.alignment.crop_size,
-        )
+        self.parser = bundle.parser and prepare_for_inference(bundle.parser, self.device)
+        networks = self.generator, self.identity_network, self.detector
+        self.running = load_networks(runtime, *networks, self.alignment.crop_size, self.parser)
         self._scrfd = open_detector(detector)
 
     def detect(self, photo: np.ndarray, min_score: float = DEFAULT_OPTIONS.min_score) -> list[Face]:
@@ -112,6 +110,7 @@ class Pipeline:
             TorchNetwork(self.generator),
             TorchNetwork(self.identity_network),
             DetectorNetworks.in_torch(self.detector),
+            TorchNetwork(self.parser) if self.parser else None,
         )
         return plain
 
@@ -257,6 +256,7 @@ class Pipeline:
         if embeddings:
             every_face = list(chain.from_iterable(aligned))
             crops = iter(generate(self.running.generator, every_face, np.stack(embeddings)))
+            covers = iter(find_covers(self.running.parser, every_face, options))
         results = []
         for frame, plan, faces in zip(frames, plans, aligned, strict=True):
             if not faces:
@@ -265,7 +265,8 @@ class Pipeline:
             swapped, notices = tuple(plan.identities), plan.notices
             symbols = self.mark_symbols if options.mark else None
             own = [next(crops) for _ in faces]
-            image, marked = paste_faces(frame, faces, own, options, symbols)
+            covering = [next(covers) for _ in faces]
+            image, marked = paste_faces(frame, faces, own, options, symbols, covering)
             if options.mark and len(marked) < len(faces):
                 notices += (too_small(len(faces) - len(marked)),)
             if options.label:
@@ -290,5 +291,5 @@ def no_face(called: str, photo: np.ndarray, options: SwapOptions) -> NoFaceFound
     height, width = photo.shape[:2]
     return NoFaceFoundError(
         f"{called} shows no face ({width}x{height} pixels, detection threshold "
-        f"{options.min_score:.2f}). Try a larger, sharper, front-facing photo."
+        f"{options.min_score:.2f}). Try a larger, sharper, front-facing photo of a whole head."
     )

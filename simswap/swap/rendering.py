@@ -14,7 +14,8 @@ from simswap import geometry
 from simswap.errors import ModelError
 from simswap.models.detector import network_input
 from simswap.runtime.networks import Network
-from simswap.swap.blending import face_mask, match_colour, paste_into, with_detail
+from simswap.swap.blending import face_mask, match_colour, paste_into, uncovered, with_detail
+from simswap.swap.light import light_wanted, match_light
 from simswap.types import Face, SwapOptions
 from simswap.watermark.embedding import SMALLEST, FaceCrop, mark_crop, side_in_frame
 
@@ -73,9 +74,11 @@ def generate(
     """
     identities = torch.from_numpy(embeddings).to(generator.device).split(FACE_BATCH)
     batches = crop_batches([face.crop for face in aligned], generator.device)
+    light = torch.tensor([light_wanted(face.crop) for face in aligned], device=generator.device)
     swapped = []
-    for crops, sources in zip(batches, identities, strict=True):
-        output = generator(crops, sources)
+    for crops, sources, more in zip(batches, identities, light.split(FACE_BATCH), strict=True):
+        more = more[:, None, None, None]
+        output = generator((crops * more).clamp(max=1), sources) / more
         swapped.append(output.permute(0, 2, 3, 1).contiguous().cpu())
     return finite(swapped)
 
@@ -86,17 +89,20 @@ def paste_faces(
     crops: Sequence[np.ndarray],
     options: SwapOptions,
     symbols: np.ndarray | None = None,
+    covers: Sequence[np.ndarray | None] | None = None,
 ) -> tuple[np.ndarray, list[int]]:
     """A copy of a frame with the swapped crops of its faces (largest first) blended in.
 
     crops: [S, S, 3] float32 RGB in [0, 1] each. symbols: what the watermark says, see
-    watermark.code; None: none is written. Also gives the positions in `faces` of those that carry
-    it: the others are too small.
+    watermark.code; None: none is written. covers: what of each face stays the target's, see
+    covering.find_covers; None: nothing. Also gives the positions in `faces` of those that carry the
+    watermark: the others are too small.
     """
     pasted, marked = frame.copy(), []
     # Largest face last: it is the nearest to the camera, so it lies on top.
     for i in reversed(range(len(faces))):
-        face, fitted = fit_crop(frame, faces[i], crops[i], options)
+        cover = covers[i] if covers else None
+        face, fitted = fit_crop(frame, faces[i], crops[i], options, cover)
         crop = fitted.swapped
         if symbols is not None and fitted.side >= SMALLEST:
             crop = mark_crop(fitted, symbols)
@@ -106,22 +112,28 @@ def paste_faces(
 
 
 def fit_crop(
-    frame: np.ndarray, face: AlignedFace, crop: np.ndarray, options: SwapOptions
+    frame: np.ndarray,
+    face: AlignedFace,
+    crop: np.ndarray,
+    options: SwapOptions,
+    cover: np.ndarray | None = None,
 ) -> tuple[AlignedFace, FaceCrop]:
     """A face and its swapped crop, in the target's colours, as they are pasted.
 
-    crop: [S, S, 3] float32 RGB in [0, 1]. A face that is much larger in its frame is cut out anew
-    at that size, and its crop enlarged, with the frame's fine detail.
+    crop: [S, S, 3] float32 RGB in [0, 1]; cover: of paste_faces' covers. A face that is much larger
+    in its frame is cut out anew at that size, and its crop enlarged, with the frame's fine detail.
     """
     size = len(face.crop)
-    mask = face_mask(face.landmarks, size, options.mask_softness)
+    mask = uncovered(face_mask(face.landmarks, size, options.mask_softness), cover)
     if options.match_colour:
         crop = match_colour(crop, face.crop, mask)
+    if options.match_light:
+        crop = match_light(crop, face.crop, mask)
     side = min(round(size / geometry.scale_of(face.frame_to_crop)), LARGEST_CROP)
     if side >= ENLARGED_FROM * size:
         larger = _enlarged(frame, face, side)
         crop, face = with_detail(crop, face.crop, larger.crop), larger
-        mask = face_mask(face.landmarks, side, options.mask_softness)
+        mask = uncovered(face_mask(face.landmarks, side, options.mask_softness), cover)
     in_frame = geometry.apply(geometry.invert(face.frame_to_crop), face.landmarks)
     return face, FaceCrop(crop, face.crop, mask, face.landmarks, side_in_frame(in_frame))
 

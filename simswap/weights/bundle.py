@@ -21,11 +21,13 @@ from simswap.errors import ModelError
 from simswap.files import sha256_of, write_whole
 from simswap.models.detector import FaceDetector
 from simswap.models.generator import Generator
+from simswap.models.parser import FaceParser
 from simswap.weights.bundle_config import CONFIG_FILE as CONFIG_FILE
 from simswap.weights.bundle_config import FORMAT
 from simswap.weights.bundle_config import Alignment as Alignment
 from simswap.weights.bundle_config import BundleConfig as BundleConfig
 from simswap.weights.bundle_config import read_config as read_config
+from simswap.weights.bundle_networks import PARSER_FILE as PARSER_FILE
 from simswap.weights.bundle_networks import WEIGHT_FILES as WEIGHT_FILES
 from simswap.weights.bundle_networks import load_network as load_network
 
@@ -38,12 +40,16 @@ HUB_REPO_PATTERN = re.compile(r"[\w.-]+/[\w.-]+")
 
 @dataclass(frozen=True, eq=False)
 class Bundle:
-    """A model in memory: the three networks in eval mode, with the config they were built from."""
+    """A model in memory: its networks in eval mode, with the config they were built from.
+
+    parser: None where the model has none.
+    """
 
     config: BundleConfig
     generator: Generator
     identity_network: nn.Module
     detector: FaceDetector
+    parser: FaceParser | None = None
 
     @property
     def name(self) -> str:
@@ -65,6 +71,7 @@ def load_bundle(source: str | Path | None = None, revision: str | None = None) -
         generator=generator,
         identity_network=load_network(folder, config, "identity"),
         detector=load_network(folder, config, "detector"),
+        parser=load_network(folder, config, "parser") if config.parser else None,
     )
     logger.info(
         "Loaded %s (generator: %.1f M parameters) in %.1f s",
@@ -104,9 +111,12 @@ def save_bundle(bundle: Bundle, folder: Path, card: str, *, half: bool = True) -
         "identity": bundle.identity_network,
         "detector": bundle.detector,
     }
+    files = {WEIGHT_FILES[part]: network for part, network in networks.items()}
+    if bundle.parser is not None:
+        files[PARSER_FILE] = bundle.parser
     checksums = {}
-    for part, network in networks.items():
-        path = folder / WEIGHT_FILES[part]
+    for name, network in files.items():
+        path = folder / name
         state = {name: _stored(value, half) for name, value in network.state_dict().items()}
         write_whole(path, save(state))
         checksums[path.name] = sha256_of(path)
@@ -119,7 +129,7 @@ def _download(repo: str, revision: str | None) -> Path:
     from huggingface_hub import snapshot_download
     from huggingface_hub.errors import HfHubHTTPError, HFValidationError, HTTPError
 
-    files = [CONFIG_FILE, CARD_FILE, *WEIGHT_FILES.values()]
+    files = [CONFIG_FILE, CARD_FILE, *WEIGHT_FILES.values(), PARSER_FILE]
     try:
         return Path(snapshot_download(repo, revision=revision, allow_patterns=files))
     except (HfHubHTTPError, HFValidationError, HTTPError, OSError) as error:

@@ -15,6 +15,7 @@ from simswap.models.bounds import check_whole
 from simswap.models.detector import DetectorConfig
 from simswap.models.generator import GeneratorConfig
 from simswap.models.identity import IdentityConfig
+from simswap.models.parser import TEMPLATE, ParserConfig
 
 FORMAT = "simswap-bundle-1"
 CONFIG_FILE = "config.json"
@@ -53,8 +54,14 @@ class BundleConfig:
     alignment: Alignment
     training: Mapping[str, object] = field(default_factory=dict)  # facts for the reader only
     licence: str = ""
+    parser: ParserConfig | None = None  # None: masks are geometry alone
 
     def __post_init__(self) -> None:
+        if self.parser is not None and self.alignment.crop_template != TEMPLATE:
+            raise ValueError(
+                f"its parser knows crops aligned to {TEMPLATE!r}, not to "
+                f"{self.alignment.crop_template!r}"
+            )
         for halvings, width in enumerate(self.generator.channels):
             if width * (self.alignment.crop_size >> halvings) ** 2 > MAX_VALUES:
                 raise ValueError(
@@ -86,6 +93,7 @@ def read_config(folder: Path) -> BundleConfig:
             alignment=_from_json(Alignment, stored["alignment"]),
             training={**stored.get("training", {})},
             licence=_text(stored.get("licence", "")),
+            parser=_from_json(ParserConfig, stored["parser"]) if stored.get("parser") else None,
         )
     except KeyError as error:
         raise ModelError(f"{path} lacks {error}. Fetch the model again.") from error

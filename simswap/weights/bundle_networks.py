@@ -22,15 +22,18 @@ from simswap.models.detector import FaceDetector
 from simswap.models.generator import Generator
 from simswap.models.graph import GraphNetwork
 from simswap.models.identity import INPUT_SIZE, build_identity_network
+from simswap.models.parser import INPUT_SIZE as PARSED_SIZE
+from simswap.models.parser import FaceParser
 from simswap.weights.bundle_config import CONFIG_FILE, BundleConfig, read_json
 
 WEIGHT_FILES = {part: f"{part}.safetensors" for part in ("generator", "identity", "detector")}
+PARSER_FILE = "parser.safetensors"  # which a bundle may lack
 MAX_VALUES = (
     2**28
 )  # numbers that a graph's layers take and give; a ResNet of 100 layers' some 2**26
 # Multiplications for one crop or frame. The published 512 generator takes 0.2e12, a ResNet of 100
 # layers 0.024e12; ten times as much is minutes on a CPU.
-MAX_WORK = {"generator": 2e12, "identity": 2e11, "detector": 2e11}
+MAX_WORK = {"generator": 2e12, "identity": 2e11, "detector": 2e11, "parser": 2e11}
 SLOW_POOL = 20  # multiplications that a comparison of a pooling layer takes as long as
 DETECTOR_SIDE = 640  # px of the frame that a detector's work is counted for
 SMALL_SIDE = 64  # px of the picture that it is counted on
@@ -43,12 +46,12 @@ _HEADER_BYTES = 2**20  # of a safetensors file, more than enough for any network
 
 
 def load_network(folder: Path, config: BundleConfig, part: str) -> nn.Module:
-    """One network of a bundle, float32, in eval mode; `part` is a key of WEIGHT_FILES.
+    """One network of a bundle, float32, in eval mode; `part` is a key of WEIGHT_FILES, or "parser".
 
     Raises ModelError if the file is missing, damaged, holds numbers that are not finite, or does
     not fit the config; or if the config describes more than can be run.
     """
-    path = folder / WEIGHT_FILES[part]
+    path = folder / {**WEIGHT_FILES, "parser": PARSER_FILE}[part]
     settings = getattr(config, part)
     try:
         expected = _sketch(part, settings)
@@ -84,6 +87,7 @@ _BUILDERS: dict[str, Callable[..., nn.Module]] = {
     "generator": Generator,
     "identity": build_identity_network,
     "detector": FaceDetector,
+    "parser": FaceParser,
 }
 
 
@@ -104,12 +108,14 @@ def _sketch(part: str, config: object) -> dict[str, Tensor]:
 
 @torch.inference_mode()
 def _check_work(network: nn.Module, part: str, config: BundleConfig) -> None:
-    """Raise ValueError if a generator or detector takes too long for one picture.
+    """Raise ValueError if a generator, detector or parser takes too long for one picture.
 
     It is run on a small one, and what that takes is scaled up: work grows with the area.
     """
     inputs = [torch.zeros(1, 3, SMALL_SIDE, SMALL_SIDE)]
     side = DETECTOR_SIDE
+    if part == "parser":
+        side = PARSED_SIZE
     if part == "generator":
         inputs.append(torch.zeros(1, config.generator.embedding_size))
         side = config.alignment.crop_size

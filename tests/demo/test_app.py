@@ -73,6 +73,8 @@ def test_endpoints_and_their_parameters_are_these(client: Client):
             "consent": False,
             "model": None,
             "likeness": 1.0,
+            "keep": "",
+            "occlusion_mask": True,
         },
         "/swap_video": {
             "source": None,
@@ -88,6 +90,8 @@ def test_endpoints_and_their_parameters_are_these(client: Client):
             "consent": False,
             "model": None,
             "likeness": 1.0,
+            "keep": "",
+            "occlusion_mask": True,
         },
         "/detect_faces": {"photo": None, "min_score": 0.7, "model": None},
         "/verify": {"file": None},

@@ -129,6 +129,27 @@ def test_small_faces_in_a_large_photo_are_found(detector, portrait):
     assert len(detect_faces(detector, [frame])[0]) == len(places)
 
 
+def filling(portrait: np.ndarray, face: Face) -> tuple[np.ndarray, np.ndarray]:
+    """A face cut out within its own outline, at 640 px; where its landmarks lie there."""
+    x0, y0, x1, y1 = (face.box + np.array([6, 22, -6, -6])).astype(int)
+    scale = 640 / max(x1 - x0, y1 - y0)
+    tight = cv2.resize(portrait[y0:y1, x0:x1], None, fx=scale, fy=scale)
+    return tight, (face.landmarks - [x0, y0] + 0.5) * scale - 0.5
+
+
+def test_a_face_that_fills_its_photo_and_more_is_found(detector, portrait):
+    tight, landmarks = filling(portrait, only_face(detector, portrait))
+    found = only_face(detector, tight)
+    inter_eye = np.linalg.norm(landmarks[1] - landmarks[0])
+    assert np.linalg.norm(found.landmarks - landmarks, axis=1).max() < 0.12 * inter_eye
+
+
+def test_a_face_that_fills_its_photo_is_found_beside_frames_without_one(detector, portrait):
+    tight, _ = filling(portrait, only_face(detector, portrait))
+    frames = [np.zeros_like(tight), tight, np.zeros_like(tight)]
+    assert [len(faces) for faces in detect_faces(detector, frames)] == [0, 1, 0]
+
+
 def test_faces_come_largest_first(detector, portrait):
     frame = np.zeros((300, 640, 3), np.uint8)
     frame[:150, :150] = cv2.resize(portrait, (150, 150), interpolation=cv2.INTER_AREA)
@@ -187,6 +208,15 @@ def test_letterbox_puts_pixel_centres_where_its_transform_says():
     assert images.shape == (1, 3, 160, 224)
     rows, columns = np.nonzero(images[0, 0].numpy() > 0.5)
     centre = apply(frame_to_image, np.array([124.5, 84.5]))
+    np.testing.assert_allclose([columns.mean(), rows.mean()], centre, atol=1e-6)
+
+
+def test_letterbox_leaves_a_margin_and_says_so():
+    frame = np.full((300, 400, 3), 255, np.uint8)
+    images, frame_to_image = letterbox([frame], 200, margin=20)
+    rows, columns = np.nonzero(images[0, 0].numpy())
+    assert (rows.min(), columns.min()) == (20, 20)
+    centre = apply(frame_to_image, np.array([199.5, 149.5]))
     np.testing.assert_allclose([columns.mean(), rows.mean()], centre, atol=1e-6)
 
 

@@ -66,7 +66,7 @@ def test_the_larger_of_two_overlapping_faces_lies_on_top(frame):
     frame = np.full_like(frame, 128)  # without fine detail, which would be pasted too
     large, small = align(frame, a_face(30, 20, 90)), align(frame, a_face(50, 50, 40))
     white, black = np.ones((SIZE, SIZE, 3), np.float32), np.zeros((SIZE, SIZE, 3), np.float32)
-    options = SwapOptions(match_colour=False)
+    options = SwapOptions(match_colour=False, match_light=False)
     pasted, _ = paste_faces(frame, [large, small], [white, black], options)
     assert (pasted[70, 70] == 255).all()
 
@@ -76,7 +76,7 @@ def test_colour_match_follows_the_option(frame):
     face = align(frame, a_face(30, 20, 90))
     black = np.zeros((SIZE, SIZE, 3), np.float32)
     plain, matched = (
-        paste_faces(frame, [face], [black], SwapOptions(match_colour=match))[0]
+        paste_faces(frame, [face], [black], SwapOptions(match_colour=match, match_light=False))[0]
         for match in (False, True)
     )
     assert plain[70, 75].max() == 0

@@ -1,14 +1,16 @@
 import json
 import pickle
 import re
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 import torch
 
 from simswap import ModelError
+from simswap.models.parser import FaceParser, ParserConfig
 from simswap.weights import bundle
-from simswap.weights.bundle import CONFIG_FILE, WEIGHT_FILES, load_bundle, save_bundle
+from simswap.weights.bundle import CONFIG_FILE, PARSER_FILE, WEIGHT_FILES, load_bundle, save_bundle
 
 
 def edit_config(folder: Path, **changes: object) -> None:
@@ -88,6 +90,26 @@ def test_a_saved_bundle_loads_with_the_same_config_and_weights(tiny_bundle, tiny
         assert found.keys() == expected.keys()
         assert all(torch.equal(found[key], expected[key]) for key in expected)
         assert not getattr(loaded, part).training
+
+
+def test_a_parser_is_part_of_a_bundle_that_has_one(tiny_bundle, tmp_path):
+    config = ParserConfig(channels=(4, 6))
+    parser = FaceParser(config).eval()
+    whole = replace(tiny_bundle, config=replace(tiny_bundle.config, parser=config), parser=parser)
+    save_bundle(whole, tmp_path, "")
+    loaded = load_bundle(tmp_path)
+    assert loaded.config.parser == config
+    torch.testing.assert_close(loaded.parser.head.weight, parser.head.weight.half().float())
+    (tmp_path / PARSER_FILE).unlink()
+    with pytest.raises(ModelError, match=r"parser.safetensors is missing"):
+        load_bundle(tmp_path)
+
+
+def test_a_parser_of_crops_that_are_aligned_otherwise_is_refused(tiny_folder):
+    alignment = {"crop_template": "ffhq", "crop_size": 32}
+    edit_config(tiny_folder, parser={"channels": [4, 6]}, alignment=alignment)
+    with pytest.raises(ModelError, match="parser knows crops aligned to"):
+        load_bundle(tiny_folder)
 
 
 def test_half_storage_halves_the_file_and_loads_as_float32(tiny_bundle, tiny_folder, tmp_path):

@@ -47,6 +47,8 @@ class Evaluator:
 
     def _bundle_of(self, generator: Generator, base: Bundle) -> Bundle:
         """Copies, because FaceSwapper fuses what it is given."""
-        config = replace(base.config, generator=generator.config, alignment=self._alignment)
+        config = replace(
+            base.config, generator=generator.config, alignment=self._alignment, parser=None
+        )
         networks = (generator, base.identity_network, base.detector)
         return Bundle(config, *(copy.deepcopy(network) for network in networks))

@@ -9,9 +9,11 @@ from pathlib import Path
 
 from simswap.files import lasting_beside
 from simswap.models.generator import Generator
+from simswap.models.parser import TEMPLATE
 from simswap.weights.bundle import (
     CARD_FILE,
     CONFIG_FILE,
+    PARSER_FILE,
     WEIGHT_FILES,
     Alignment,
     Bundle,
@@ -20,7 +22,8 @@ from simswap.weights.bundle import (
 from train.errors import TrainingError
 from train.publish.model_card import SAMPLES_FILE
 
-BUNDLE_FILES = (CONFIG_FILE, CARD_FILE, *WEIGHT_FILES.values(), SAMPLES_FILE)  # the last if any
+# The last two if any.
+BUNDLE_FILES = (CONFIG_FILE, CARD_FILE, *WEIGHT_FILES.values(), PARSER_FILE, SAMPLES_FILE)
 
 
 def write_bundle(
@@ -40,7 +43,7 @@ def write_bundle(
     Args:
         folder: the bundle; files in it that belong to no bundle stay.
         generator: on any device; its moving average where there is one.
-        base: the bundle whose identity network and detector are taken.
+        base: the bundle whose identity network, detector and parser are taken.
         alignment: how the generator's and the identity network's crops are cut out.
         training: facts for the reader of config.json; JSON values.
         licence: of the weights, a sentence.
@@ -54,6 +57,8 @@ def write_bundle(
     folder = folder.resolve()  # through a link: the folder is replaced, not the link
     if Path.cwd().is_relative_to(folder):
         raise TrainingError(f"{folder} will be replaced: run this from outside of it.")
+    # A parser knows crops of one alignment.
+    parser = base.parser if alignment.crop_template == TEMPLATE else None
     config = replace(
         base.config,
         name=name or folder.name,
@@ -61,8 +66,9 @@ def write_bundle(
         alignment=alignment,
         training=training,
         licence=licence,
+        parser=parser.config if parser else None,
     )
-    bundle = Bundle(config, generator, base.identity_network, base.detector)
+    bundle = Bundle(config, generator, base.identity_network, base.detector, parser)
     _replace_whole(folder, bundle, card, samples)
 
 

@@ -26,13 +26,13 @@ from huggingface_hub.errors import (
 from huggingface_hub.utils import disable_progress_bars
 
 from simswap.weights.bundle import CARD_FILE, CONFIG_FILE, HUB_REPO_PATTERN, WEIGHT_FILES
+from simswap.weights.bundle_networks import PARSER_FILE
 from train.errors import TrainingError
 from train.publish.model_card import SAMPLES_FILE
 
 logger = logging.getLogger(__name__)
 
 NEEDED_FILES = (CONFIG_FILE, CARD_FILE, *WEIGHT_FILES.values())
-OPTIONAL_FILES = (SAMPLES_FILE,)
 # Client errors that pass: timeout, a commit at the same moment (409, 412), too early, too many.
 PASSING_STATUS = {408, 409, 412, 425, 429}
 ATTEMPTS_AT_START = 3  # somebody waits, but a restarted run should survive a hiccup
@@ -267,7 +267,7 @@ def _take_snapshot(folder: Path, number: int, message: str) -> _Snapshot:
     try:
         for name in NEEDED_FILES:
             shutil.copyfile(folder / name, Path(copy.name) / name)
-        for name in OPTIONAL_FILES:
+        for name in (PARSER_FILE, SAMPLES_FILE):
             if (folder / name).is_file():
                 shutil.copyfile(folder / name, Path(copy.name) / name)
     except OSError:

@@ -18,7 +18,9 @@ from torch import nn
 from simswap.models.generator import Generator
 from simswap.models.identity import IdentityConfig
 from simswap.models.inference import count_macs
-from simswap.weights.bundle import WEIGHT_FILES, Bundle
+from simswap.models.parser import CLASSES, FaceParser
+from simswap.models.parser import INPUT_SIZE as PARSED_SIZE
+from simswap.weights.bundle import PARSER_FILE, WEIGHT_FILES, Bundle
 from train.loss_weights import Ramp
 
 SAMPLES_FILE = "samples.png"
@@ -84,7 +86,7 @@ def model_card(facts: CardFacts) -> str:
 def describe_networks(
     generator: Generator, base: Bundle, crop_size: int
 ) -> tuple[NetworkFacts, ...]:
-    """Kind, parameters and cost of a generator and of the other two networks of `base`.
+    """Kind, parameters and cost of a generator and of the other networks of `base`.
 
     crop_size: px, side of the generator's crops. The detector's cost depends on the photo's size.
     """
@@ -116,6 +118,17 @@ def describe_networks(
             "channels",
             _num_parameters(base.detector),
         ),
+        *_of_parser(base.parser),
+    )
+
+
+def _of_parser(parser: FaceParser | None) -> tuple[NetworkFacts, ...]:
+    if parser is None:
+        return ()
+    crops = torch.empty(1, 3, PARSED_SIZE, PARSED_SIZE, device="meta")
+    kind = f"face parser, {len(CLASSES)} classes: what covers a face stays the target's"
+    return (
+        NetworkFacts(PARSER_FILE, kind, _num_parameters(parser), count_macs(parser, crops) / 1e9),
     )
 
 
