@@ -91,7 +91,10 @@ def parse(words: Sequence[str]) -> argparse.Namespace:
     parsers = {}
     for name, summary in COMMANDS.items():
         parsers[name] = commands.add_parser(
-            name, help=summary, description=f"{summary.capitalize()}.", allow_abbrev=False
+            name,
+            help=summary,
+            description=f"{summary[:1].upper()}{summary[1:]}.",
+            allow_abbrev=False,
         )
     options = list(words[: words.index("--")] if "--" in words else words)
     command = next((word for word in options if not word.startswith("-")), None)

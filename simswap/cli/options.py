@@ -136,7 +136,8 @@ def add_model(parser: ArgumentParser) -> None:
     parser.add_argument(
         "--runtime",
         choices=RUNTIMES,
-        help="what computes the networks (default: SIMSWAP_RUNTIME, else what is fastest here)",
+        help="what computes the networks (default: SIMSWAP_RUNTIME, else what is fastest here; "
+        "for one photo, torch)",
     )
 
 

@@ -11,7 +11,9 @@ from simswap.cli.messages import give
 
 def add_options(parser: ArgumentParser) -> None:
     """The options of `verify`."""
-    parser.add_argument("file", metavar="FILE", help="exit code 0: marked as synthetic, 1: not")
+    parser.add_argument(
+        "file", metavar="FILE", help="exit code 0: marked as synthetic, 1: not, 3: unknown"
+    )
     options.add_json(parser)
     parser.add_argument(
         "--metadata-only",

@@ -1,1 +1,1 @@
-"""What the demo's page is made of, apart from the callbacks in app.py."""
+"""The demo: its page, its endpoints, and the server that it brings along; app.py starts it."""

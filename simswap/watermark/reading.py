@@ -33,7 +33,7 @@ NUM_READINGS = NUM_ALIGNMENTS * NUM_SETS
 class MarkReading:
     """A mark found on one face.
 
-    bundle_id: 32 bits, which model wrote it: mark_code.mark_id of its bundle's name.
+    bundle_id: 32 bits, which model wrote it: code.mark_id of its bundle's name.
     false_positive: at most this is the probability that a face without a mark reads so.
     face: where; its box and landmarks are in pixels of the picture.
     """
