@@ -1,5 +1,6 @@
 """Face swapping after SimSwap (Chen et al., ACM MM 2020): one model for any source and target."""
 
+import os
 from typing import TYPE_CHECKING
 
 from simswap.errors import (
@@ -20,6 +21,9 @@ if TYPE_CHECKING:
     from simswap.video.options import VideoOptions, VideoProgress, VideoReport
 
 __version__ = "0.1.0"
+
+# Read when onnxruntime is imported, which would note this machine and tell its makers of each use.
+os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
 
 __all__ = [
     "Assignment",

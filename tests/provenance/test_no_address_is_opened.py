@@ -131,3 +131,12 @@ def test_credentials_on_a_server_are_told(tmp_path):
     report = verify(with_remote_manifest(tmp_path))
     assert report.verdict == "unmarked"
     assert "the file names a server that has them. It is not asked" in details(report)[0]
+
+
+def test_onnxruntime_notes_nothing_about_this_machine_for_its_makers(tmp_path):
+    code = "import simswap, onnxruntime"
+    environment = {**os.environ, "HOME": str(tmp_path)}
+    environment.pop("ORT_DISABLE_TELEMETRY", None)
+    environment.pop("XDG_CACHE_HOME", None)
+    subprocess.run([sys.executable, "-c", code], cwd=ROOT, env=environment, check=True)
+    assert list(tmp_path.iterdir()) == []

@@ -12,6 +12,7 @@ from simswap.weights.bundle import Alignment, load_bundle, read_config, save_bun
 from tests.support.training.training_here import train_here
 from tests.support.training.training_runs import write_config
 from tests.support.training.training_step import CONFIG
+from train.config import TrainConfig
 from train.errors import TrainingError
 from train.networks.trained import as_made_for, freeze
 from train.train import learning_rate
@@ -49,7 +50,8 @@ def test_a_fine_tuned_bundle_has_the_conventions_of_the_one_it_began_with(foreig
 
 
 def test_the_identity_network_comes_along_unless_another_is_named(foreign):
-    config = replace(CONFIG, init_from=str(foreign))
+    default = TrainConfig.identity_model
+    config = replace(CONFIG, init_from=str(foreign), identity_model=default)
     assert as_made_for(config).identity_model == str(foreign)
     named = replace(config, identity_model="another.onnx")
     assert as_made_for(named).identity_model == "another.onnx"

@@ -167,7 +167,7 @@ def test_a_path_that_is_no_upload_is_refused_without_being_repeated(
     assert (demo_folder / "demo.log").read_text() == log
 
 
-@pytest.mark.parametrize("change", [lambda data: data[:-2], lambda data: [*data, None]])
+@pytest.mark.parametrize("change", [lambda data: data[:-4], lambda data: [*data, None]])
 def test_too_few_and_too_many_values_are_told(client, demo_folder, parameters, upload, change):
     log = (demo_folder / "demo.log").read_text()
     for endpoint, each in parameters.items():
