@@ -32,11 +32,8 @@ def light_wanted(crop: np.ndarray) -> float:
 
     Continuous in the crop's brightness, so that a video's faces do not jump.
     """
-    edge = len(crop) // 4
-    middle = crop[
-        edge : len(crop) - edge : 2, edge : len(crop) - edge : 2
-    ]  # a quarter of it will do
-    brightness = float(np.percentile(_luma(middle), BRIGHTNESS)) / 255
+    middle = slice(len(crop) // 4, -(len(crop) // 4), 2)  # of its pixels a quarter will do
+    brightness = float(np.percentile(_luma(crop[middle, middle]), BRIGHTNESS)) / 255
     return min(max(DIM / max(brightness, 1e-6), 1.0), MOST_LIGHT)
 
 

@@ -9,10 +9,7 @@ from simswap.demo.calls import failures
 from simswap.demo.services import photos
 from simswap.memory import resident_bytes
 
-
-@pytest.fixture(autouse=True)
-def uploads(tmp_path, monkeypatch):
-    monkeypatch.setenv("GRADIO_TEMP_DIR", str(tmp_path))
+pytestmark = pytest.mark.usefixtures("uploads")
 
 
 def enlarged(image: np.ndarray, side: int, path) -> str:

@@ -24,12 +24,6 @@ FACE = EXAMPLES / "grace_hopper.jpg"
 
 
 @pytest.fixture
-def uploads(tmp_path: Path, monkeypatch) -> Path:
-    monkeypatch.setenv("GRADIO_TEMP_DIR", str(tmp_path))
-    return tmp_path
-
-
-@pytest.fixture
 def refused(uploads: Path) -> str:
     Image.fromarray(refused_picture()).save(uploads / "refused.png")
     return str(uploads / "refused.png")

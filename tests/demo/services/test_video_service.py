@@ -29,12 +29,6 @@ GPU_TIME_IS_UP = gr.Error("GPU task aborted", title=video_service.GPU_ERROR)
 
 
 @pytest.fixture
-def uploads(tmp_path: Path, monkeypatch) -> Path:
-    monkeypatch.setenv("GRADIO_TEMP_DIR", str(tmp_path))
-    return tmp_path
-
-
-@pytest.fixture
 def source(uploads: Path) -> str:
     return str(shutil.copy(EXAMPLES / "grace_hopper.jpg", uploads))
 
