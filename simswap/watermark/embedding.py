@@ -53,6 +53,9 @@ TRIAL_QUALITY = 50
 AHEAD, SYNC_AHEAD = {128: 1.9, 192: 2.2, 256: 2.2}, 6.5
 HARDLY_AHEAD = 0.8  # of that, by the strongest grain: then it hides less
 WHOLE_FACE = 0.3  # of the plane; under a smaller mask the error allowed shrinks with it
+# On skin darker than BRIGHT (luma of 255, evened out over BRIGHT_SIGMA px) the grain shrinks with
+# it, down to a share: as strong as on bright skin it would be the first thing seen on a dark photo.
+BRIGHT, BRIGHT_SIGMA, DARKEST = 70.0, 8.0, 0.3
 
 
 @dataclass(frozen=True, eq=False)
@@ -152,9 +155,10 @@ def _weakest(
     """
     shift = np.rint(shift * len(luma) / PLANE).astype(int)
     luma, mask = (np.roll(picture, -shift, (0, 1)) for picture in (luma, mask))
-    steps = np.arange(STRONGEST, part.weakest, STEP_PSNR)
+    darker = -10 * np.log10(np.average(_brightness(luma) ** 2, weights=mask + 1e-6))  # dB
+    steps = np.arange(STRONGEST, part.weakest, STEP_PSNR) + darker
     form = _form(luma, mask, part, HIDDEN)
-    ahead = _ahead(luma + _scaled(form, mask, STRONGEST) * mask, part, side)
+    ahead = _ahead(luma + _scaled(form, mask, steps[0]) * mask, part, side)
     if ahead < HARDLY_AHEAD:
         form = _form(luma, mask, part, LESS_HIDDEN)
     first, last = 0, len(steps)  # steps[first] outlives it, steps[last] does not
@@ -172,7 +176,7 @@ def _form(luma: np.ndarray, mask: np.ndarray, part: _Part, hiding: float) -> np.
     """The grain for this face, before its strength is set; hiding: HIDDEN or LESS_HIDDEN."""
     marks, fine = carrier(len(luma)), mark_carrier.detail(luma)
     gain = mark_carrier.contrast_gain(fine)
-    room = mask * marks.window * (gain / gain.mean()) ** -hiding
+    room = mask * marks.window * (gain / gain.mean()) ** -hiding * _brightness(luma)
     step = STEP / max(float((room * marks.window * gain).mean()), 1e-6)
     strengths, sync = np.zeros((NUM_SYMBOLS, NUM_PATTERNS), np.float32), 0.0
     rows, grain = np.arange(NUM_SYMBOLS), np.zeros_like(luma)
@@ -196,6 +200,12 @@ def _form(luma: np.ndarray, mask: np.ndarray, part: _Part, hiding: float) -> np.
             sync = max(sync + step * (SYNC - part.sync_sign * found_sync), 0.0)
         grain = room * marks.spread(strengths, part.sync_sign * sync)
     return grain
+
+
+def _brightness(luma: np.ndarray) -> np.ndarray:
+    """How strong the grain may be by how bright a plane is: [S, S], DARKEST to 1."""
+    local = cv2.GaussianBlur(luma, (0, 0), BRIGHT_SIGMA * len(luma) / PLANE)
+    return np.clip(local / BRIGHT, DARKEST, 1)
 
 
 def _best_place(whitened: np.ndarray) -> tuple[np.ndarray, float]:

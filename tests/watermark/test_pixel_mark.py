@@ -70,6 +70,29 @@ def test_the_grain_is_weaker_on_smooth_skin_than_where_it_hides():
     assert smooth < 0.7 * hidden
 
 
+def in_the_dark(crop: embedding.FaceCrop, share: float) -> embedding.FaceCrop:
+    """The same crop, of a photo with that share of its brightness."""
+    target = np.rint(crop.target * share).astype(np.uint8)
+    return replace(crop, swapped=crop.swapped * np.float32(share), target=target)
+
+
+def test_the_grain_is_weaker_on_a_dark_face():
+    crop, symbols = a_crop(0), symbols_of(IDS[2])
+    dark = in_the_dark(crop, 0.15)
+    change, change_in_the_dark = (
+        float(np.std((embedding.mark_crop(face, symbols) - face.swapped)[..., 0] * face.mask))
+        for face in (crop, dark)
+    )
+    assert change_in_the_dark < 0.6 * change
+
+
+@pytest.mark.parametrize("bundle_id", IDS)
+def test_a_dark_face_reads_as_its_id_after_a_jpeg(bundle_id):
+    dark = in_the_dark(a_crop(1), 0.15)
+    marked = as_frame(embedding.mark_crop(dark, symbols_of(bundle_id)))
+    assert ids_in(as_jpeg(marked, 85), dark.landmarks) == [bundle_id]
+
+
 @pytest.mark.parametrize("bundle_id", IDS)
 def test_symbols_tell_the_id_they_were_made_from(bundle_id):
     assert bundle_id_of(symbols_of(bundle_id)) == bundle_id

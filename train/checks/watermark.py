@@ -66,16 +66,20 @@ class MarkFigures:
         return "\n".join(lines)
 
 
-def measure_swaps(swapper: FaceSwapper, pairs: Sequence[Pair], enlarge: float = 1.0) -> MarkFigures:
+def measure_swaps(
+    swapper: FaceSwapper, pairs: Sequence[Pair], enlarge: float = 1.0, brightness: float = 1.0
+) -> MarkFigures:
     """Swap, change and read every pair. Raises MediaError if a photo cannot be read.
 
-    enlarge: by which targets are enlarged first: marks of large faces are weaker.
+    enlarge, brightness: by which targets are enlarged and darkened first: marks of large faces and
+    of dark ones are weaker.
     """
     figures = MarkFigures()
     for number, pair in enumerate(pairs, start=1):
         try:
             identity = swapper.identity_of(pair.read_source())
             (target,) = resized(pair.read_target(), enlarge)
+            target = np.rint(target * brightness).astype(np.uint8)
             marked = swapper.swap_image(target, identity, SwapOptions())
             plain = swapper.swap_image(target, identity, SwapOptions(mark=False)).image
         except NoFaceFoundError:
@@ -168,17 +172,23 @@ def main(argv: Sequence[str] | None = None) -> int:
         "--enlarge", type=float, default=1.0, metavar="TIMES", help="targets, before the swap"
     )
     parser.add_argument(
+        "--brightness", type=float, default=1.0, metavar="SHARE", help="of targets; below 1: darker"
+    )
+    parser.add_argument(
         "--photos", type=int, default=3000, metavar="N", help="unmarked photos (default 3000)"
     )
     arguments = parser.parse_args(argv)
     if not 0.25 <= arguments.enlarge <= 16:
         parser.error(f"--enlarge {arguments.enlarge:g} is outside 0.25 to 16.")
+    if not 0 < arguments.brightness <= 1:
+        parser.error(f"--brightness {arguments.brightness:g} is outside 0 to 1.")
     try:
         swapper = FaceSwapper.from_pretrained(arguments.model)
         if arguments.limit != 0:
             folder = find_evaluation_folder(arguments.data)
             pairs = load_pairs(folder, None, arguments.limit)
-            print(measure_swaps(swapper, pairs, arguments.enlarge).to_markdown())
+            figures = measure_swaps(swapper, pairs, arguments.enlarge, arguments.brightness)
+            print(figures.to_markdown())
         if arguments.photos:
             photos = unmarked_photos(arguments.data, arguments.photos)
             num_photos, num_marked = count_false_positives(swapper, photos)
