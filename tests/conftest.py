@@ -13,6 +13,7 @@ if "PYTEST_XDIST_WORKER" in os.environ:  # one of several processes of tests: on
 
 import numpy as np
 import pytest
+import torch
 
 from simswap import FaceSwapper, Identity
 from simswap.provenance.signer import CERTIFICATE, HOME, KEY, TIMESTAMP_URL
@@ -37,10 +38,13 @@ def pytest_xdist_auto_num_workers(config: pytest.Config) -> int:
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Whatever needs the demo waits for its start, which takes seconds."""
+    """Whatever needs the demo waits for its start, which takes seconds; or for a CUDA device."""
+    has_gpu = torch.cuda.is_available()
     for item in items:
         if "demo_url" in getattr(item, "fixturenames", ()):
             item.add_marker("slow")
+        if not has_gpu and item.get_closest_marker("gpu"):
+            item.add_marker(pytest.mark.skip(reason="needs a CUDA device"))
 
 
 @pytest.fixture(scope="session", autouse=True)

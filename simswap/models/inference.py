@@ -10,6 +10,7 @@ from torch.nn.utils.fusion import fuse_conv_bn_eval
 from torch.utils.flop_counter import FlopCounterMode
 
 LARGE_GENERATOR = 20_000_000  # parameters
+AMPERE = (8, 0)  # compute capability of the first GPUs that compute in bfloat16
 
 
 def prepare_for_inference(network: nn.Module, device: torch.device) -> nn.Module:
@@ -24,13 +25,20 @@ def prepare_for_inference(network: nn.Module, device: torch.device) -> nn.Module
 def generator_dtype(generator: nn.Module, device: torch.device) -> torch.dtype:
     """The one place where the generator's precision is chosen: bfloat16 where it pays.
 
-    That is large generators on CPUs that compute in it: measured, twice as fast for the published
-    224 one. Without avx512_bf16 a CPU only imitates it, more slowly than float32; small generators
-    have little to gain, and stay the same to the bit on every machine. A GPU keeps float32.
+    That is large generators where the device computes in it: measured on CPUs, twice as fast for
+    the published 224 one. Without avx512_bf16 a CPU only imitates it, more slowly than float32, and
+    so do GPUs older than Ampere; small generators have little to gain, and stay the same to the bit
+    on every machine.
     """
     is_large = sum(weights.numel() for weights in generator.parameters()) >= LARGE_GENERATOR
-    has_bf16 = torch.cpu.get_capabilities().get("avx512_bf16", False)
-    return torch.bfloat16 if device.type == "cpu" and has_bf16 and is_large else torch.float32
+    return torch.bfloat16 if is_large and _computes_bf16(device) else torch.float32
+
+
+def _computes_bf16(device: torch.device) -> bool:
+    if device.type == "cuda":
+        return torch.cuda.get_device_capability(device) >= AMPERE
+    is_cpu = device.type == "cpu"
+    return is_cpu and torch.cpu.get_capabilities().get("avx512_bf16", False)
 
 
 def for_rendering(generator: nn.Module, device: torch.device) -> nn.Module:

@@ -41,9 +41,14 @@ def test_bfloat16_is_chosen_where_the_cpu_computes_in_it(has_bf16):
     )
 
 
-def test_a_gpu_and_cpus_of_other_makes_keep_float32(monkeypatch):
-    monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: {"avx512_bf16": True})
-    assert inference.generator_dtype(torch.nn.Identity(), torch.device("cuda")) is torch.float32
+@pytest.mark.parametrize(("capability", "precision"), [((7, 5), "float32"), ((8, 0), "bfloat16")])
+def test_a_gpu_that_computes_in_bfloat16_is_given_it(monkeypatch, capability, precision):
+    monkeypatch.setattr(torch.cuda, "get_device_capability", lambda _: capability)
+    chosen = inference.generator_dtype(torch.nn.Identity(), torch.device("cuda"))
+    assert str(chosen) == f"torch.{precision}"
+
+
+def test_cpus_of_other_makes_keep_float32(monkeypatch):
     monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: {"architecture": "aarch64"})
     assert inference.generator_dtype(torch.nn.Identity(), CPU) is torch.float32
 
