@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, BinaryIO
 
 from simswap.errors import MediaError, SigningError
 from simswap.files import printable
-from simswap.provenance.exclusions import LEFT_OUT, has_unusual
+from simswap.provenance.exclusions import LEFT_OUT, could_hold_pixels, has_unusual
 from simswap.provenance.metadata import SYNTHETIC_TERMS
 from simswap.provenance.signer import Signer
 
@@ -131,7 +131,8 @@ def read_credentials(path: Path, own: Signer | None = None) -> Credentials | Non
         standing = "trusted" if store.get("validation_state") == "Trusted" else "unknown"
         if standing == "unknown" and own is not None and _is_by(own, stream, store):
             standing = "own"
-    return _credentials(store, standing, validity)
+        left_out = (LEFT_OUT,) if could_hold_pixels(stream) else ()
+    return _credentials(store, standing, validity, left_out)
 
 
 def media_type_of(head: bytes) -> str:
@@ -241,7 +242,7 @@ def _failures(store: Mapping[str, Any], validity: tuple[str, str] | None) -> tup
 
 
 def _credentials(
-    store: Mapping[str, Any], standing: str, validity: tuple[str, str] | None
+    store: Mapping[str, Any], standing: str, validity: tuple[str, str] | None, more: tuple[str, ...]
 ) -> Credentials:
     active = store["manifests"][store["active_manifest"]]
     good = _codes(store, "success")
@@ -253,7 +254,7 @@ def _credentials(
     models = (given.get(MODEL_PARAMETER) for given in parameters)
     attested_time, unknown_time = _times(store, signature)
     return Credentials(
-        failures=_failures(store, validity),
+        failures=_failures(store, validity) + more,
         is_matched=_SIGNED in good and any(f"assertion.{kind}.match" in good for kind in _HASHES),
         validity=validity,
         signer=_text(signature.get("common_name") or signature.get("issuer")),

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
-from typing import Any
+import os
+import struct
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any, BinaryIO
 
 LEFT_OUT = "simswap.partsLeftOut"  # our code: it fits whatever these parts hold
 _NOTICED = ".additionalExclusionsPresent"  # end of C2PA's code, which is no failure to it
@@ -12,6 +14,12 @@ _NOTICED = ".additionalExclusionsPresent"  # end of C2PA's code, which is no fai
 _USUAL = ("/ftyp", "/mfra", "/free", "/skip")
 _OWN = "/uuid"  # the credentials' box, if it is told by its number
 _IN_BOXES = "c2pa.hash.bmff"
+# What of a file may lie in such boxes: a picture's place is a number, and may point into them.
+_MOST_BYTES = {b"ftyp": 256, b"mfra": 4096}
+_PADDING = (b"free", b"skip")
+_CREDENTIALS = bytes.fromhex("d8fec3d61b0e483c92975828877ec481")  # number of their box
+_MAX_BOXES = 100_000
+_CHUNK = 2**20  # bytes
 
 
 def has_unusual(codes: Iterable[str], manifest: Mapping[str, Any]) -> bool:
@@ -39,3 +47,47 @@ def _are_usual(manifest: Mapping[str, Any]) -> bool:
         )
     except (KeyError, TypeError):  # not as C2PA has it
         return False
+
+
+def could_hold_pixels(stream: BinaryIO) -> bool:
+    """Whether the boxes that C2PA's library leaves out of an MP4 or AVIF have room for pixels.
+
+    Padding is empty where it is all zeros. Of other files, False.
+    """
+    stream.seek(4)
+    if stream.read(4) != b"ftyp":
+        return False
+    num_credentials = 0
+    for number, (kind, start, end) in enumerate(_boxes(stream)):
+        stream.seek(start)
+        num_credentials += kind == b"uuid" and stream.read(16) == _CREDENTIALS
+        if number >= _MAX_BOXES or num_credentials > 1 or end < start:
+            return True
+        if end - start > _MOST_BYTES.get(kind, end):
+            return True
+        if kind in _PADDING and not _is_blank(stream, start, end):
+            return True
+    return False
+
+
+def _boxes(stream: BinaryIO) -> Iterator[tuple[bytes, int, int]]:
+    """Kind, and where the content begins and ends, of each box at the top of a file."""
+    position, size = 0, os.fstat(stream.fileno()).st_size
+    while position < size:
+        stream.seek(position)
+        length, kind = struct.unpack(">I4s", stream.read(8).ljust(8, b"\0"))
+        start = position + 8
+        if length == 1:
+            length, start = int.from_bytes(stream.read(8), "big"), position + 16
+        end = position + length if length else size
+        yield kind, start, end
+        position = max(end, start)
+
+
+def _is_blank(stream: BinaryIO, start: int, end: int) -> bool:
+    stream.seek(start)
+    while start < end and (chunk := stream.read(min(_CHUNK, end - start))):
+        if chunk.strip(b"\0"):
+            return False
+        start += len(chunk)
+    return True

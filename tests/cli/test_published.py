@@ -211,3 +211,24 @@ def serving(answer: bytes) -> Iterator[str]:
         thread.start()
         yield f"http://127.0.0.1:{server.getsockname()[1]}/file"
         thread.join(10)
+
+
+def test_a_download_follows_no_link(tmp_path):
+    victim, part = tmp_path / "dear", tmp_path / "part.zip"
+    victim.write_bytes(b"dear")
+    part.symlink_to(victim)
+    with pytest.raises(ModelError, match="is a link"):
+        fetch("http://127.0.0.1:9/part.zip", part, 10)
+    assert victim.read_bytes() == b"dear"
+
+
+def test_a_damaged_archive_is_told_in_a_sentence(tmp_path):
+    path = tmp_path / "checkpoints.zip"
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("people" + published.GENERATOR_ENDING, bytes(range(256)) * 99)
+    content = bytearray(path.read_bytes())
+    start = content.index(published.GENERATOR_ENDING.encode()) + len(published.GENERATOR_ENDING)
+    content[start : start + 40] = b"\xff" * 40
+    path.write_bytes(content)
+    with pytest.raises(ModelError, match="is damaged"):
+        published._take_generator(path, tmp_path / "generator.pth")

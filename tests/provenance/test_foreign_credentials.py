@@ -1,5 +1,6 @@
 """What Verify says of credentials that strangers made, honest ones and others."""
 
+import io
 import os
 import shutil
 from pathlib import Path
@@ -88,6 +89,44 @@ def test_of_a_file_of_boxes_only_what_shows_nothing_may_be_left_out(left_out, is
     held = {"label": "c2pa.hash.bmff.v3", "data": {"exclusions": left_out}}
     noticed = ["assertion.bmffHash.additionalExclusionsPresent"]
     assert exclusions.has_unusual(noticed, {"assertions": [held]}) == is_told
+
+
+def box(kind: bytes, content: bytes) -> bytes:
+    return (8 + len(content)).to_bytes(4, "big") + kind + content
+
+
+KIND_OF_FILE = box(b"ftyp", b"avif" * 3)
+CREDENTIALS = box(b"uuid", bytes.fromhex("d8fec3d61b0e483c92975828877ec481") + b"signed")
+
+
+@pytest.mark.parametrize(
+    ("content", "could"),
+    [
+        (KIND_OF_FILE + CREDENTIALS + box(b"free", bytes(99)) + box(b"mdat", b"pixels"), False),
+        (KIND_OF_FILE + box(b"free", bytes(99) + b"pixels"), True),
+        (KIND_OF_FILE + box(b"skip", b"pixels"), True),
+        (box(b"ftyp", b"avif" * 99), True),
+        (KIND_OF_FILE + box(b"mfra", bytes(5000)), True),
+        (KIND_OF_FILE + CREDENTIALS + CREDENTIALS, True),
+        (b"\x89PNG, of no boxes", False),
+    ],
+)
+def test_boxes_that_no_hash_covers_have_no_room_for_pixels(tmp_path, content, could):
+    (tmp_path / "file").write_bytes(content)
+    with (tmp_path / "file").open("rb") as stream:
+        assert exclusions.could_hold_pixels(stream) == could
+
+
+@pytest.mark.parametrize("kind", [b"free", b"skip"])
+def test_a_picture_whose_pixels_lie_in_padding_is_not_called_intact(tmp_path, kind):
+    content = io.BytesIO()
+    Image.new("RGB", (64, 64), (200, 40, 40)).save(content, "AVIF")
+    padded = content.getvalue().replace(b"mdat", kind, 1)
+    path = write_signed(tmp_path / "photo.avif", avif=padded)
+    said = words(path)
+    assert verify(path).verdict == "unchecked"
+    assert "their signer left out parts of the file" in said
+    assert "intact" not in said
 
 
 @pytest.mark.parametrize(

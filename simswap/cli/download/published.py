@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import shutil
 import zipfile
+import zlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -120,5 +121,5 @@ def _take_generator(archive: Path, generator: Path) -> None:
                 )
             with files.open(found[0]) as source, generator.open("wb") as file:
                 shutil.copyfileobj(source, file, CHUNK)
-    except (zipfile.BadZipFile, NotImplementedError, RuntimeError) as error:
+    except (zipfile.BadZipFile, zlib.error, NotImplementedError, RuntimeError) as error:
         raise ModelError(f"{archive.name} is damaged ({error}). Try again.") from error

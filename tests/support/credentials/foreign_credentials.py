@@ -31,8 +31,9 @@ def write_signed(
     action: str = "c2pa.created",
     source_type: str = CAPTURE,
     timestamp_url: str | None = None,
+    avif: bytes | None = None,
 ) -> Path:
-    """A PNG that somebody signed.
+    """A PNG that somebody signed, or this AVIF.
 
     claims_to_be: another certificate of the same key and length that takes the place of `by`, with
     a signature that fits: c2pa itself would not sign with one that is not valid today.
@@ -43,8 +44,9 @@ def write_signed(
         "claim_generator_info": [software or {"name": "Example Camera", "version": "9"}],
         "assertions": [{"label": "c2pa.actions.v2", "data": {"actions": actions}}, *assertions],
     }
-    source, signed = io.BytesIO(), io.BytesIO()
-    Image.effect_noise((64, 64), 60).convert("RGB").save(source, "PNG")
+    source, signed = io.BytesIO(avif), io.BytesIO()
+    if avif is None:
+        Image.effect_noise((64, 64), 60).convert("RGB").save(source, "PNG")
     old, new = _der(by), _der(claims_to_be or by)
     assert len(old) == len(new)
 
@@ -57,9 +59,11 @@ def write_signed(
         sign, c2pa.C2paSigningAlg.ES256, by.certificate, timestamp_url
     )
     context = c2pa.Context.from_dict(UNCHECKED)
-    c2pa.Builder(manifest, context=context).sign(signer, "image/png", source, signed)
+    c2pa.Builder(manifest, context=context).sign(
+        signer, "image/png" if avif is None else "image/avif", source, signed
+    )
     content = bytearray(signed.getvalue().replace(old, new))
-    path.write_bytes(with_checksums(content))
+    path.write_bytes(with_checksums(content) if avif is None else content)
     return path
 
 
