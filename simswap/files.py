@@ -69,6 +69,19 @@ def lasting_beside(path: Path, ending: str) -> Path:
     return path.with_name(f".simswap-{digest[:12]}.{ending}")
 
 
+def is_ours_alone(folder: Path) -> bool:
+    """Whether this is a folder, no link, of the user's own, in which nobody else may write.
+
+    So no link in it was put there by somebody else. Raises OSError if it is not there.
+    """
+    found = folder.lstat()
+    if not stat.S_ISDIR(found.st_mode):
+        return False
+    if not hasattr(os, "getuid"):  # elsewhere a user's folders are the user's own
+        return True
+    return found.st_uid == os.getuid() and not found.st_mode & (stat.S_IWGRP | stat.S_IWOTH)
+
+
 @contextmanager
 def replaced(
     path: Path, *, durable: bool = False, keep: bool = False, owner: str = ""

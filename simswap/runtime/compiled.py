@@ -10,7 +10,6 @@ from __future__ import annotations
 import hashlib
 import logging
 import os
-import stat
 from collections.abc import Sequence
 from functools import cache
 from pathlib import Path
@@ -19,7 +18,7 @@ import torch
 from torch import nn
 
 from simswap import models
-from simswap.files import data_folder, replaced
+from simswap.files import data_folder, is_ours_alone, replaced
 
 logger = logging.getLogger(__name__)
 
@@ -84,15 +83,9 @@ def _folder(*, make: bool) -> Path | None:
     try:
         if make:
             folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-        found = folder.lstat()
+        return folder if is_ours_alone(folder) else None
     except OSError:
         return None
-    if not stat.S_ISDIR(found.st_mode):
-        return None
-    if hasattr(os, "getuid"):  # elsewhere, the data folder is the user's own
-        is_own = found.st_uid == os.getuid() and not found.st_mode & (stat.S_IWGRP | stat.S_IWOTH)
-        return folder if is_own else None
-    return folder
 
 
 @cache

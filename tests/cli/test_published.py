@@ -213,13 +213,20 @@ def serving(answer: bytes) -> Iterator[str]:
         thread.join(10)
 
 
-def test_a_download_follows_no_link(tmp_path):
-    victim, part = tmp_path / "dear", tmp_path / "part.zip"
-    victim.write_bytes(b"dear")
-    part.symlink_to(victim)
-    with pytest.raises(ModelError, match="is a link"):
-        fetch("http://127.0.0.1:9/part.zip", part, 10)
-    assert victim.read_bytes() == b"dear"
+@pytest.mark.parametrize("is_link", [True, False])
+def test_nothing_is_fetched_into_a_folder_of_others(release, tmp_path, capfd, is_link):
+    others, waiting = tmp_path / "others", tmp_path / ".mine.download"
+    others.mkdir()
+    (others / "checkpoints.zip").write_bytes(b"dear")
+    if is_link:
+        waiting.symlink_to(others)
+    else:
+        others.rename(waiting)
+        waiting.chmod(0o777)
+    assert download("--accept-licence") == 1
+    assert "others may write there" in capfd.readouterr().err
+    assert (waiting / "checkpoints.zip").read_bytes() == b"dear"
+    assert release.asked == []
 
 
 def test_a_damaged_archive_is_told_in_a_sentence(tmp_path):

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import os
 from contextlib import AbstractContextManager, ExitStack, nullcontext
 from http.client import HTTPException, HTTPResponse
 from pathlib import Path
@@ -27,7 +26,7 @@ def fetch(url: str, file: Path, max_bytes: int) -> tuple[str, int]:
     """
     try:
         with ExitStack() as stack:
-            output = stack.enter_context(open(file, "ab", opener=_no_link))
+            output = stack.enter_context(file.open("ab"))
             digest, have = _digest_of(file), output.tell()
             answer = stack.enter_context(_ask(url, have))
             if answer is None:
@@ -65,13 +64,6 @@ def fetch(url: str, file: Path, max_bytes: int) -> tuple[str, int]:
             "network, and try again later."
         ) from error
     return digest.hexdigest(), have
-
-
-def _no_link(path: str, flags: int) -> int:
-    """Opens no link, which another user of a shared folder may have put there."""
-    if os.path.islink(path):
-        raise ModelError(f"{path} is a link, which is not followed. Remove it, and try again.")
-    return os.open(path, flags | getattr(os, "O_NOFOLLOW", 0), 0o666)
 
 
 def _ask(url: str, have: int) -> AbstractContextManager[HTTPResponse | None]:

@@ -16,7 +16,7 @@ from pathlib import Path
 
 from simswap.cli.download.fetching import CHUNK, fetch
 from simswap.errors import ModelError, OptionError
-from simswap.files import lasting_beside, write_whole
+from simswap.files import is_ours_alone, lasting_beside, write_whole
 from simswap.provenance.signer import data_folder
 from simswap.weights.bundle_config import CONFIG_FILE
 from simswap.weights.convert import Conversion, convert
@@ -53,7 +53,7 @@ def fetch_published(name: str, output: Path) -> Conversion:
     A download that was broken off goes on: what came stays beside the folder until that is written.
 
     Raises ModelError: no network, another file than before, or no such network; OptionError if
-    `output` holds something else, or cannot be written.
+    `output` holds something else, or cannot be written, or others may write beside it.
     """
     model, waiting = PUBLISHED[name], lasting_beside(output, "download")
     if output.exists() and not (output / CONFIG_FILE).is_file():
@@ -61,7 +61,12 @@ def fetch_published(name: str, output: Path) -> Conversion:
     generator = waiting / "generator.pth"
     files = {url: waiting / url.rsplit("/", 1)[-1] for url in (model.archive, model.identity)}
     try:
-        waiting.mkdir(parents=True, exist_ok=True)
+        waiting.mkdir(mode=0o700, parents=True, exist_ok=True)
+        if not is_ours_alone(waiting):
+            raise OptionError(
+                f"{waiting} is a link, or others may write there. Remove it, or name another "
+                "folder with --output."
+            )
         hashes = {url: fetch(url, file, MAX_BYTES)[0] for url, file in files.items()}
         try:
             _check_known(hashes)
