@@ -14,7 +14,8 @@ _NOTICED = ".additionalExclusionsPresent"  # end of C2PA's code, which is no fai
 _USUAL = ("/ftyp", "/mfra", "/free", "/skip")
 _OWN = "/uuid"  # the credentials' box, if it is told by its number
 _IN_BOXES = "c2pa.hash.bmff"
-# What of a file may lie in such boxes: a picture's place is a number, and may point into them.
+# A picture's place in the file is a number, which may point into such a box too: so none may have
+# room for one. Padding is all zeros, and of these, honest ones are smaller.
 _MOST_BYTES = {b"ftyp": 256, b"mfra": 4096}
 _PADDING = (b"free", b"skip")
 _CREDENTIALS = bytes.fromhex("d8fec3d61b0e483c92975828877ec481")  # number of their box
@@ -52,7 +53,7 @@ def _are_usual(manifest: Mapping[str, Any]) -> bool:
 def could_hold_pixels(stream: BinaryIO) -> bool:
     """Whether the boxes that C2PA's library leaves out of an MP4 or AVIF have room for pixels.
 
-    Padding is empty where it is all zeros. Of other files, False.
+    stream: a file on the disk. Of other kinds of file, False.
     """
     stream.seek(4)
     if stream.read(4) != b"ftyp":
@@ -63,7 +64,7 @@ def could_hold_pixels(stream: BinaryIO) -> bool:
         num_credentials += kind == b"uuid" and stream.read(16) == _CREDENTIALS
         if number >= _MAX_BOXES or num_credentials > 1 or end < start:
             return True
-        if end - start > _MOST_BYTES.get(kind, end):
+        if kind in _MOST_BYTES and end - start > _MOST_BYTES[kind]:
             return True
         if kind in _PADDING and not _is_blank(stream, start, end):
             return True

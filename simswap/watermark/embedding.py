@@ -155,12 +155,13 @@ def _weakest(
     """
     shift = np.rint(shift * len(luma) / PLANE).astype(int)
     luma, mask = (np.roll(picture, -shift, (0, 1)) for picture in (luma, mask))
-    darker = -10 * np.log10(np.average(_brightness(luma) ** 2, weights=mask + 1e-6))  # dB
+    brightness = _brightness(luma)
+    darker = -10 * np.log10(np.average(brightness**2, weights=mask + 1e-6))  # dB
     steps = np.arange(STRONGEST, part.weakest, STEP_PSNR) + darker
-    form = _form(luma, mask, part, HIDDEN)
+    form = _form(luma, mask, brightness, part, HIDDEN)
     ahead = _ahead(luma + _scaled(form, mask, steps[0]) * mask, part, side)
     if ahead < HARDLY_AHEAD:
-        form = _form(luma, mask, part, LESS_HIDDEN)
+        form = _form(luma, mask, brightness, part, LESS_HIDDEN)
     first, last = 0, len(steps)  # steps[first] outlives it, steps[last] does not
     middle = last - 1  # enough for most large faces
     while ahead >= 1 and last - first > 1:
@@ -172,11 +173,13 @@ def _weakest(
     return np.roll(_scaled(form, mask, steps[first]), shift, (0, 1))
 
 
-def _form(luma: np.ndarray, mask: np.ndarray, part: _Part, hiding: float) -> np.ndarray:
+def _form(
+    luma: np.ndarray, mask: np.ndarray, brightness: np.ndarray, part: _Part, hiding: float
+) -> np.ndarray:
     """The grain for this face, before its strength is set; hiding: HIDDEN or LESS_HIDDEN."""
     marks, fine = carrier(len(luma)), mark_carrier.detail(luma)
     gain = mark_carrier.contrast_gain(fine)
-    room = mask * marks.window * (gain / gain.mean()) ** -hiding * _brightness(luma)
+    room = mask * marks.window * (gain / gain.mean()) ** -hiding * brightness
     step = STEP / max(float((room * marks.window * gain).mean()), 1e-6)
     strengths, sync = np.zeros((NUM_SYMBOLS, NUM_PATTERNS), np.float32), 0.0
     rows, grain = np.arange(NUM_SYMBOLS), np.zeros_like(luma)
