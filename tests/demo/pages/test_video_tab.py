@@ -62,6 +62,8 @@ def fill_in(page, clip: Path) -> None:
     upload(page, "source", EXAMPLES / "grace_hopper.jpg")
     upload(page, "video-target", clip)
     page.get_by_text("At 0.00 s: 1 of 1 face swapped.").wait_for()
+    # The preview may come first; what is typed before the video's end is filled in would be lost.
+    expect(page.get_by_label("End, in seconds")).not_to_have_value("0")
 
 
 def start_long_job(page, clip: Path, demo_folder: Path) -> list[Path]:
