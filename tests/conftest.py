@@ -23,7 +23,10 @@ from tests.support.examples import SHARED_DATA, read_example
 from tests.support.media.face_videos import make_face_video
 from tests.support.weights.tiny_bundle import make_bundle
 
-NUM_WORKERS = 2  # of the whole suite; each has a demo and a browser, and takes up to 3 GB
+# Of the whole suite, at most. Half of a test's time is waiting (for pages, servers, limits), so four
+# keep two cores busy.
+NUM_WORKERS = 4
+WORKER_GIGABYTES = 4  # a worker has a demo and a browser
 
 # A shell that starts the tests in the background makes them, and their children, deaf to Ctrl+C.
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
@@ -33,7 +36,8 @@ if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
 def pytest_xdist_auto_num_workers(config: pytest.Config) -> int:
     """The whole suite runs in several processes; a part of it is faster without their start."""
     is_whole = config.args_source is pytest.Config.ArgsSource.TESTPATHS
-    return NUM_WORKERS if is_whole else 0
+    gigabytes = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") / 2**30
+    return max(1, min(NUM_WORKERS, int(gigabytes / WORKER_GIGABYTES))) if is_whole else 0
 
 
 @pytest.hookimpl(tryfirst=True)

@@ -1,14 +1,13 @@
 """A visitor at the demo's page, in a real Chromium."""
 
 import re
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from PIL import Image
 
 from simswap.provenance.metadata import read_mark
-from tests.support.demo.chromium import PATIENCE, consent_box, launched, open_page, upload
+from tests.support.demo.chromium import PATIENCE, consent_box, open_page, upload
 
 playwright = pytest.importorskip("playwright.sync_api", reason="needs playwright (extra dev)")
 expect = playwright.expect
@@ -16,12 +15,6 @@ expect = playwright.expect
 pytestmark = pytest.mark.browser
 
 EXAMPLES = Path(__file__).parents[3] / "assets" / "examples"
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator["playwright.Browser"]:
-    with launched() as chromium:
-        yield chromium
 
 
 @pytest.fixture

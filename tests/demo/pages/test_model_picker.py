@@ -12,8 +12,7 @@ from PIL import Image
 
 from simswap.provenance.metadata import read_mark
 from simswap.video.label import read_video_mark
-from tests.support.demo.chromium import PATIENCE, consent_box, launched, open_page, upload
-from tests.support.demo.fake_camera import camera_flags, write_camera
+from tests.support.demo.chromium import PATIENCE, consent_box, new_page, open_page, upload
 from tests.support.demo.two_models import BUNDLED, SECOND, demo_of_two_models
 from tests.support.examples import EXAMPLES
 
@@ -126,13 +125,6 @@ def test_what_could_not_be_loaded_is_in_the_log_and_places_are_nowhere_on_the_pa
 # The page.
 
 
-@pytest.fixture(scope="module")
-def browser(astronaut, tmp_path_factory):
-    camera = write_camera(tmp_path_factory.mktemp("camera") / "camera.y4m", astronaut, 8)
-    with launched(camera_flags(camera)) as chromium:
-        yield chromium
-
-
 @pytest.fixture
 def page(browser, two_models):
     page = open_page(browser, two_models)
@@ -195,8 +187,7 @@ def snapshot_models(page, tmp_path: Path) -> Iterator[str]:
 @pytest.mark.browser
 @pytest.mark.parametrize("way", ["socket", "stream"])
 def test_the_live_camera_follows_the_choice(browser, two_models, tmp_path, way):
-    page = browser.new_page()
-    page.set_default_timeout(PATIENCE)
+    page = new_page(browser, two_models)
     if way == "stream":
         page.route_web_socket("**/live-camera", lambda socket: socket.close())
     page.goto(two_models)

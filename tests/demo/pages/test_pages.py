@@ -5,18 +5,12 @@ import urllib.request
 
 import pytest
 
-from tests.support.demo.chromium import PATIENCE, launched
+from tests.support.demo.chromium import new_page
 
 playwright = pytest.importorskip("playwright.sync_api", reason="needs playwright (extra dev)")
 axe = pytest.importorskip("axe_playwright_python.sync_playwright", reason="needs axe (extra dev)")
 
 pytestmark = pytest.mark.browser
-
-
-@pytest.fixture(scope="module")
-def browser():
-    with launched() as chromium:
-        yield chromium
 
 
 def test_a_link_to_the_demo_is_shown_with_its_own_title_and_picture(demo_url):
@@ -32,8 +26,7 @@ def test_a_link_to_the_demo_is_shown_with_its_own_title_and_picture(demo_url):
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 @pytest.mark.parametrize("width", [1280, 390])
 def test_every_tab_fits_and_has_no_serious_fault_of_accessibility(browser, demo_url, width, scheme):
-    page = browser.new_page(viewport={"width": width, "height": 900}, color_scheme=scheme)
-    page.set_default_timeout(PATIENCE)
+    page = new_page(browser, demo_url, width, scheme)
     page.goto(demo_url)
     page.get_by_role("button", name="Swap", exact=True).wait_for()
     faults = []
@@ -84,8 +77,7 @@ def luminance(channels: list[float]) -> float:
 
 
 def test_edges_of_controls_stand_out_in_both_themes(browser, demo_url):
-    page = browser.new_page()
-    page.set_default_timeout(PATIENCE)
+    page = new_page(browser, demo_url)
     page.goto(demo_url)
     parts = {"Video": "#video-target", "Webcam": ".camera-buttons", "Verify": "#verify-file"}
     for name, part in parts.items():
@@ -103,8 +95,7 @@ def test_edges_of_controls_stand_out_in_both_themes(browser, demo_url):
 
 
 def test_the_tabs_are_reached_and_opened_by_keyboard(browser, demo_url):
-    page = browser.new_page()
-    page.set_default_timeout(PATIENCE)
+    page = new_page(browser, demo_url)
     page.goto(demo_url)
     page.get_by_role("button", name="Swap", exact=True).wait_for()
     tab = page.get_by_role("tab", name="Webcam")

@@ -2,19 +2,13 @@
 
 import pytest
 
-from tests.support.demo.chromium import PATIENCE, launched, open_page, upload
+from tests.support.demo.chromium import PATIENCE, open_page, upload
 from tests.support.examples import EXAMPLES
 
 playwright = pytest.importorskip("playwright.sync_api", reason="needs playwright (extra dev)")
 expect = playwright.expect
 
 pytestmark = pytest.mark.browser
-
-
-@pytest.fixture(scope="module")
-def browser():
-    with launched() as chromium:
-        yield chromium
 
 
 def open_tab(page, name: str) -> None:

@@ -7,7 +7,7 @@ import pytest
 from PIL import Image
 
 from tests.support.credentials.certificates import active_manifest, failures_of, store_of
-from tests.support.demo.chromium import PATIENCE, consent_box, launched, upload
+from tests.support.demo.chromium import PATIENCE, consent_box, new_page, upload
 from tests.support.examples import EXAMPLES
 
 playwright = pytest.importorskip("playwright.sync_api", reason="needs playwright (extra dev)")
@@ -17,12 +17,11 @@ pytestmark = pytest.mark.browser
 
 
 @pytest.fixture(scope="module")
-def page(demo_url: str):
-    with launched() as chromium:
-        page = chromium.new_page(viewport={"width": 1280, "height": 900})
-        page.set_default_timeout(PATIENCE)
-        page.goto(demo_url)
-        yield page
+def page(browser, demo_url: str):
+    page = new_page(browser, demo_url)
+    page.goto(demo_url)
+    yield page
+    page.close()
 
 
 @pytest.fixture(scope="module")

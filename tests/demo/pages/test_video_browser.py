@@ -11,7 +11,6 @@ import pytest
 
 from simswap.video.source.info import probe_video
 from simswap.video.writing import Encoding
-from tests.support.demo.chromium import launched
 from tests.support.media.video_files import make_video, rewrite
 
 playwright = pytest.importorskip("playwright.sync_api", reason="needs playwright (extra dev)")
@@ -60,14 +59,8 @@ def address(folder: Path) -> Iterator[str]:
         server.shutdown()
 
 
-@pytest.fixture(scope="module")
-def chromium() -> Iterator["playwright.Browser"]:
-    with launched() as browser:
-        yield browser
-
-
-def played(chromium, address: str, name: str) -> dict:
-    page = chromium.new_page()
+def played(browser, address: str, name: str) -> dict:
+    page = browser.new_page()
     page.goto(f"{address}/page.html")
     outcome = page.evaluate(PLAY, f"{address}/{name}")
     page.close()
@@ -89,10 +82,10 @@ KINDS = {
 
 
 @pytest.mark.parametrize("name", KINDS)
-def test_a_written_mp4_plays(chromium, address: str, folder: Path, name: str):
+def test_a_written_mp4_plays(browser, address: str, folder: Path, name: str):
     rewrite(make_video(folder / "in.mp4", **KINDS[name]), folder / "out.mp4", cut=24)
     info = probe_video(folder / "out.mp4")
-    outcome = played(chromium, address, "out.mp4")
+    outcome = played(browser, address, "out.mp4")
     assert outcome["error"] == ""
     assert (outcome["width"], outcome["height"]) == (info.width, info.height)
     sound = min(KINDS[name]["sound"] or 0, info.duration + 1)  # no more is kept
@@ -100,20 +93,20 @@ def test_a_written_mp4_plays(chromium, address: str, folder: Path, name: str):
     assert outcome["duration"] == pytest.approx(length, abs=0.1)
 
 
-def test_a_written_webm_plays(chromium, address: str, folder: Path):
+def test_a_written_webm_plays(browser, address: str, folder: Path):
     source = make_video(folder / "in.mp4", **LARGE)
     rewrite(source, folder / "out.webm", Encoding("webm", preset="ultrafast"))
-    outcome = played(chromium, address, "out.webm")
+    outcome = played(browser, address, "out.webm")
     assert (outcome["error"], outcome["width"]) == ("", 320)
     assert outcome["duration"] == pytest.approx(2.0, abs=0.1)
 
 
 @pytest.mark.parametrize("degrees", [90, 180, 270])
-def test_a_turned_video_looks_the_same_before_and_after(chromium, address, folder, degrees: int):
+def test_a_turned_video_looks_the_same_before_and_after(browser, address, folder, degrees: int):
     """The browser turns the source by its flag; ours has none and is upright by itself."""
     source = make_video(folder / "in.mp4", **LARGE, rotation=degrees)
     rewrite(source, folder / "out.mp4")
-    before = played(chromium, address, "in.mp4")
-    after = played(chromium, address, "out.mp4")
+    before = played(browser, address, "in.mp4")
+    after = played(browser, address, "out.mp4")
     assert (before["width"], before["height"]) == (after["width"], after["height"])
     assert after["corner"] == pytest.approx(before["corner"], abs=8)

@@ -2,7 +2,6 @@
 
 import re
 import time
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -10,7 +9,7 @@ import pytest
 from simswap.demo.calls.waiting_line import BUSY
 from simswap.video.label import read_video_mark
 from simswap.video.source.info import probe_video
-from tests.support.demo.chromium import PATIENCE, consent_box, launched, open_page, upload
+from tests.support.demo.chromium import PATIENCE, consent_box, open_page, upload
 from tests.support.examples import EXAMPLES
 from tests.support.media.face_videos import NUM_FRAMES, NUM_WITHOUT_FACE, WIDTH
 
@@ -32,12 +31,6 @@ IS_PLAYED = """async () => {
   await ended;
   return [video.videoWidth, video.duration];
 }"""
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator["playwright.Browser"]:
-    with launched() as chromium:
-        yield chromium
 
 
 def open_tab(browser, url: str, width: int = 1280, scheme: str = "light"):

@@ -9,8 +9,8 @@ from PIL import Image
 
 from simswap.demo.services.live_sessions import MAX_SESSIONS
 from simswap.provenance.metadata import read_mark
-from tests.support.demo.chromium import PATIENCE, consent_box, launched, upload
-from tests.support.demo.fake_camera import READ_NUMBER_JS, camera_flags, write_camera
+from tests.support.demo.chromium import PATIENCE, consent_box, new_page, upload
+from tests.support.demo.fake_camera import NUM_FRAMES, READ_NUMBER_JS
 from tests.support.examples import EXAMPLES
 
 playwright = pytest.importorskip("playwright.sync_api", reason="needs playwright (extra dev)")
@@ -18,20 +18,11 @@ expect = playwright.expect
 
 pytestmark = pytest.mark.browser
 
-NUM_FRAMES = 8
 SOCKET = "**/live-camera"
 
 
-@pytest.fixture(scope="module")
-def browser(astronaut, tmp_path_factory):
-    camera = write_camera(tmp_path_factory.mktemp("camera") / "camera.y4m", astronaut, NUM_FRAMES)
-    with launched(camera_flags(camera)) as chromium:
-        yield chromium
-
-
 def open_tab(browser, url: str, before=lambda page: None):
-    page = browser.new_page(viewport={"width": 1280, "height": 900})
-    page.set_default_timeout(PATIENCE)
+    page = new_page(browser, url)
     before(page)
     page.goto(url)
     consent_box(page).check()

@@ -7,6 +7,7 @@ from PIL import Image
 
 WIDTH, HEIGHT = 640, 480
 FPS = 30
+NUM_FRAMES = 8  # of the tests' camera
 NUM_BITS = 8
 BLOCK = 32  # px, side of a bit; the row lies in the lower left corner, the lowest bit first
 SWAY = 12  # px
