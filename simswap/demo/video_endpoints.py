@@ -24,7 +24,7 @@ from simswap.demo.consent import check_said
 from simswap.demo.services import videos
 from simswap.demo.services.photos import Person
 from simswap.demo.services.videos import Outcome
-from simswap.video.writing import FORMATS
+from simswap.video.output.writing import FORMATS
 
 DEFAULTS = VideoChoices()
 

@@ -29,13 +29,13 @@ from simswap.swap.stream import StreamOptions, workers_for
 from simswap.swap.threads import made_ahead, taken_away
 from simswap.types import Identity, Source, SwapOptions, SwapResult
 from simswap.video.job_folder import JobFolder, Segment, SegmentRecord, Setting, cut
-from simswap.video.joining import join_segments
 from simswap.video.label import video_metadata
 from simswap.video.options import VideoOptions
+from simswap.video.output.joining import join_segments
+from simswap.video.output.writing import SegmentWriter
 from simswap.video.people import QUEUE_DEPTH, FirstPass, swap_known
 from simswap.video.source.info import VideoInfo, probe_video, trim
 from simswap.video.source.reading import read_frames
-from simswap.video.writing import SegmentWriter
 
 logger = logging.getLogger(__name__)
 

@@ -10,8 +10,8 @@ import numpy as np
 
 from simswap.errors import OptionError
 from simswap.files import printable
+from simswap.video.output.writing import FORMATS, Encoding
 from simswap.video.source.info import VideoLimits
-from simswap.video.writing import FORMATS, Encoding
 
 SEGMENT_SECONDS = 4.0  # what an interruption costs at most, and what one GPU call does
 _FORMAT_OF_SUFFIX = {f".{name}": name for name in FORMATS}

@@ -20,7 +20,7 @@ from simswap.provenance.metadata import COMPOSITE_WITH_MODEL, read_mark
 from simswap.provenance.signer import CERTIFICATE, KEY, TIMESTAMP_URL
 from simswap.provenance.signing import default_signer, sign_video
 from simswap.video.label import read_video_mark, video_metadata
-from simswap.video.writing import Encoding
+from simswap.video.output.writing import Encoding
 from tests.support.credentials.certificates import (
     actions_of,
     active_manifest,

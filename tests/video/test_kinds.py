@@ -10,8 +10,8 @@ import pytest
 from simswap.provenance.signing import sign_video
 from simswap.verify.report import verify
 from simswap.video.label import video_metadata
+from simswap.video.output.writing import Encoding
 from simswap.video.source.info import probe_video
-from simswap.video.writing import Encoding
 from tests.support.media.video_files import (
     decoded,
     frame_seconds,

@@ -19,10 +19,10 @@ from simswap.types import Face, FaceChoice, Identity, SwapOptions
 from simswap.video import progress
 from simswap.video.job import VideoJob
 from simswap.video.options import VideoOptions, VideoProgress, VideoReport
+from simswap.video.output.writing import SegmentWriter
 from simswap.video.people import PeopleSoFar
 from simswap.video.source.info import VideoInfo, probe_video
 from simswap.video.source.reading import read_frames
-from simswap.video.writing import SegmentWriter
 
 DETECT_EVERY = (1, 2, 3, 5)
 SAME_FACE = 0.3  # overlap of two boxes in one frame that makes them one face

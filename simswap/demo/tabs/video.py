@@ -19,7 +19,7 @@ from simswap.demo.tabs import looks, people, video_job
 from simswap.demo.tabs.looks import Looks
 from simswap.demo.tabs.shared import Shared
 from simswap.demo.tabs.video_part import VideoPart
-from simswap.video.writing import Encoding
+from simswap.video.output.writing import Encoding
 
 DEFAULTS = VideoChoices()
 FACES = [("All faces", "all"), ("Largest face", "largest")]

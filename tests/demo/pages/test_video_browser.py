@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
+from simswap.video.output.writing import Encoding
 from simswap.video.source.info import probe_video
-from simswap.video.writing import Encoding
 from tests.support.media.video_files import make_video, rewrite
 
 playwright = pytest.importorskip("playwright.sync_api", reason="needs playwright (extra dev)")

@@ -12,10 +12,10 @@ import av
 import numpy as np
 from av.container import OutputContainer
 
-from simswap.video.joining import join_segments
+from simswap.video.output.joining import join_segments
+from simswap.video.output.writing import Encoding, SegmentWriter
 from simswap.video.source.info import VideoInfo, probe_video
 from simswap.video.source.reading import read_frames
-from simswap.video.writing import Encoding, SegmentWriter
 
 NUM_BITS = 8
 SOUND_RATE = 48000

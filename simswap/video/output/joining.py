@@ -15,10 +15,10 @@ from av.packet import Packet
 
 from simswap.errors import MediaError
 from simswap.files import replaced
-from simswap.video.audio import TREATMENTS, add_audio
+from simswap.video.output.audio import TREATMENTS, add_audio
+from simswap.video.output.writing import Encoding
 from simswap.video.source.container import naming_failures, opened
 from simswap.video.source.info import VideoInfo
-from simswap.video.writing import Encoding
 
 Seal = Callable[[Path], tuple[str, ...]]
 

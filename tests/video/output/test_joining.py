@@ -11,10 +11,10 @@ import numpy as np
 import pytest
 
 from simswap.errors import MediaError, OptionError
-from simswap.video.joining import join_segments
+from simswap.video.output.joining import join_segments
+from simswap.video.output.writing import Encoding, SegmentWriter
 from simswap.video.source.info import probe_video
 from simswap.video.source.reading import read_frames
-from simswap.video.writing import Encoding, SegmentWriter
 from tests.support.examples import ROOT
 from tests.support.media.video_files import (
     decoded,

@@ -7,10 +7,10 @@ import av
 import numpy as np
 import pytest
 
-from simswap.video import audio
-from simswap.video.audio import _is_plain
+from simswap.video.output import audio
+from simswap.video.output.audio import _is_plain
+from simswap.video.output.writing import Encoding
 from simswap.video.source.info import probe_video
-from simswap.video.writing import Encoding
 from tests.support.media.video_files import (
     decoded,
     frame_seconds,

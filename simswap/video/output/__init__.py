@@ -1,0 +1,1 @@
+"""What a video becomes: encoded, joined, with the sound of its source."""
