@@ -15,9 +15,9 @@ from av.video.stream import VideoStream
 
 from simswap.errors import OptionError
 from simswap.files import JOB, replaced
-from simswap.video.source.colour import ColourConverter
 from simswap.video.source.container import naming_failures
 from simswap.video.source.info import VideoInfo
+from simswap.video.source.picture.colour import ColourConverter
 
 FORMATS = ("mp4", "mov", "mkv", "webm")
 PRESETS = (

@@ -17,7 +17,6 @@ from av.video.stream import VideoStream
 
 from simswap.errors import MediaError, OptionError
 from simswap.files import printable
-from simswap.video.source.colour import Colour, colour_of
 from simswap.video.source.container import (
     check_is_file,
     holds_too_much,
@@ -29,7 +28,9 @@ from simswap.video.source.container import (
 )
 from simswap.video.source.frame_lists import FrameList, check_count, list_frames
 from simswap.video.source.limits import VideoLimits, check_cost
-from simswap.video.source.orientation import orientation_of
+from simswap.video.source.losses import losses_of
+from simswap.video.source.picture.colour import Colour, colour_of
+from simswap.video.source.picture.orientation import orientation_of
 from simswap.video.source.structure import check_structure
 
 _PROBED_PACKETS = 500  # how far a first frame that can be decoded is looked for
@@ -247,7 +248,7 @@ def _describe(
         sample_aspect=aspect,
         has_audio=has_audio,
         audio_codec=audio.codec_context.codec.canonical_name if has_audio else None,
-        notices=_notices(container, frame, frames, depth, stream),
+        notices=losses_of(container, frame, frames, depth, stream),
     )
 
 
@@ -255,38 +256,3 @@ def _frame_rate(stream: VideoStream, frames: FrameList) -> Fraction:
     """Average over the whole video, in frames per second."""
     seconds = (frames.end - int(frames.times[0])) * stream.time_base
     return (len(frames.times) / seconds).limit_denominator(100_000)
-
-
-def _notices(
-    container: InputContainer,
-    frame: VideoFrame,
-    frames: FrameList,
-    depth: int,
-    stream: VideoStream,
-) -> tuple[str, ...]:
-    found = []
-    if frames.is_cut_short:
-        seconds = float((frames.end - int(frames.times[0])) * stream.time_base)
-        found.append(f"The file is damaged or cut off; the {seconds:.1f} s in it are used.")
-    if colour_of(frame).is_high_range:
-        found.append("HDR becomes standard dynamic range: bright parts lose contrast.")
-    if depth > 8:
-        found.append(f"{depth}-bit colour becomes 8-bit.")
-    if frame.interlaced_frame:
-        found.append("The video is interlaced; it becomes progressive, at the same frame rate.")
-    # VP9 has its transparency in a stream of its own, which is not decoded here.
-    tags = stream.metadata.get("alpha_mode"), stream.metadata.get("ALPHA_MODE")
-    if "1" in tags or _is_transparent(frame):
-        found.append("Transparency is dropped.")
-    kinds = (("subtitle", "Subtitles are dropped."), ("data", "Data streams are dropped."))
-    if container.chapters():
-        found.append("Chapters are dropped.")
-    types = [other.type for other in container.streams]
-    found += [sentence for kind, sentence in kinds if kind in types]
-    return tuple(found)
-
-
-def _is_transparent(frame: VideoFrame) -> bool:
-    if not any(component.is_alpha for component in frame.format.components):
-        return False
-    return bool(frame.to_ndarray(format="rgba")[..., 3].min() < 255)

@@ -17,7 +17,6 @@ from av.video.stream import VideoStream
 
 from simswap.errors import MediaError
 from simswap.files import printable
-from simswap.video.source.colour import ColourConverter
 from simswap.video.source.container import (
     holds_too_much,
     is_too_large,
@@ -27,6 +26,7 @@ from simswap.video.source.container import (
     picture_stream,
 )
 from simswap.video.source.info import VideoInfo
+from simswap.video.source.picture.colour import ColourConverter
 
 logger = logging.getLogger(__name__)
 

@@ -9,7 +9,7 @@ import numpy as np
 from av.video.frame import VideoFrame
 from av.video.reformatter import ColorRange, Colorspace, Interpolation, VideoReformatter
 
-from simswap.video.source.tone_mapping import HLG, PQ, to_standard_range
+from simswap.video.source.picture.tone_mapping import HLG, PQ, to_standard_range
 
 # Codes of ITU-T H.273, as the container and the codec write them.
 UNSPECIFIED = 2

@@ -1,0 +1,1 @@
+"""How decoded frames become pictures: their colours, which way up they are."""
