@@ -1,16 +1,21 @@
 """`python -m simswap deploy`: what a Space gets, on a Hub on this machine's loopback address."""
 
 import re
+import shutil
 import subprocess
 import sys
 
 import pytest
+from gradio_client import Client, handle_file
 
 from simswap.__main__ import main
 from simswap.cli import pins
 from simswap.cli.deploy import files_of_space
+from simswap.verify.report import verify
+from tests.support.demo import emulated_gpu
+from tests.support.demo.demo_server import running_demo
 from tests.support.demo.hub_server import OWNER_TOKEN, READER_TOKEN, running_hub
-from tests.support.examples import ROOT
+from tests.support.examples import EXAMPLES, ROOT
 
 pytestmark = pytest.mark.slow
 
@@ -32,6 +37,39 @@ def uploaded(tmp_path_factory):
         done = deploy(hub, tmp_path_factory.mktemp("home"))
         assert done.returncode == 0, done.stderr
         yield hub, done
+
+
+@pytest.fixture(scope="module")
+def uploaded_for_lent_gpu(tmp_path_factory):
+    """A hub after a deployment where a GPU is lent call by call."""
+    with running_hub() as hub:
+        done = deploy(hub, tmp_path_factory.mktemp("home"), OWNER_TOKEN, "--hardware", "zerogpu")
+        assert done.returncode == 0, done.stderr
+        yield hub
+
+
+def unpack(files: dict[str, bytes], tree) -> None:
+    """Write a Space's files into a folder, as its build does."""
+    for name, content in files.items():
+        path = tree / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(content)
+
+
+def check_that_it_swaps(tree, folder, script: str, **more: str) -> None:
+    """Start a Space's folder, with no other code to be had, and swap a photo."""
+    alone = {"PYTHONPATH": "", "PYTHONDONTWRITEBYTECODE": "", "SPACE_ID": SPACE}
+    with running_demo(folder, tree / script, **alone, **more) as url:
+        client = Client(url, verbose=False, download_files=folder)
+        result, summary = client.predict(
+            source=[handle_file(EXAMPLES / "grace_hopper.jpg")],
+            target=handle_file(EXAMPLES / "astronaut.jpg"),
+            consent=True,
+            api_name="/swap_image",
+        )
+    assert summary["swapped"] == [0]
+    assert verify(result).verdict == "marked"
+    assert list((tree / "simswap").rglob("swapper.*.pyc"))  # it ran what was uploaded
 
 
 def test_a_space_gets_exactly_what_it_needs(uploaded):
@@ -59,16 +97,35 @@ def test_a_space_pins_what_its_requirements_bring_with_them(uploaded):
     assert {"starlette", "uvicorn", "python-multipart", "fastapi", "h11"} <= set(names)
 
 
-def test_a_space_with_a_shared_gpu_is_asked_for_and_gets_the_torch_that_is_offered_there(tmp_path):
-    with running_hub() as hub:
-        done = deploy(hub, tmp_path, OWNER_TOKEN, "--hardware", "zerogpu")
-        assert done.returncode == 0, done.stderr
-        asked = {"type": "space", "sdk": "gradio", "name": SPACE, "hardware": "zero-a10g"}
-        assert hub.created == [asked]
-        lines = hub.repos[SPACE].files["requirements.txt"].decode().splitlines()
+def test_a_space_with_a_shared_gpu_is_asked_for_and_gets_the_torch_that_is_offered_there(
+    uploaded, uploaded_for_lent_gpu
+):
+    asked = {"type": "space", "sdk": "gradio", "name": SPACE, "hardware": "zero-a10g"}
+    assert uploaded_for_lent_gpu.created == [asked]
+    files, of_cpu = uploaded_for_lent_gpu.repos[SPACE].files, uploaded[0].repos[SPACE].files
+    assert {name for name in files | of_cpu if files.get(name) != of_cpu.get(name)} == {
+        "requirements.txt"
+    }
+    lines = files["requirements.txt"].decode().splitlines()
     ours = pins.pinned_requirements().decode().splitlines()
     assert set(lines) - set(ours) == {"torch==2.11.0", "setuptools<82"}
     assert len(lines) == len(ours)
+
+
+def test_what_was_uploaded_starts_from_an_empty_folder_and_swaps(uploaded, tmp_path):
+    tree = tmp_path / "space"
+    unpack(uploaded[0].repos[SPACE].files, tree)
+    check_that_it_swaps(tree, tmp_path, "app.py")
+
+
+def test_where_a_gpu_is_lent_it_starts_too_and_swaps_in_another_process(
+    uploaded_for_lent_gpu, tmp_path
+):
+    tree = tmp_path / "space"
+    unpack(uploaded_for_lent_gpu.repos[SPACE].files, tree)
+    shutil.copy(emulated_gpu.__file__, tree / "start.py")
+    # One thread: those of torch would be missing in the process that is forked for each call.
+    check_that_it_swaps(tree, tmp_path, "start.py", OMP_NUM_THREADS="1")
 
 
 def test_every_installed_dependency_is_pinned_to_the_version_that_is_installed():
