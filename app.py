@@ -23,7 +23,7 @@ import gradio as gr
 
 from simswap import SimSwapError
 from simswap.demo import models, photo_endpoints, verify_endpoint, video_endpoints
-from simswap.demo.calls import addresses, mcp_tools, sessions, waiting_line
+from simswap.demo.calls import addresses, mcp_tools, openapi, sessions, waiting_line
 from simswap.demo.calls.page import Page
 from simswap.demo.look import link_preview
 from simswap.demo.look import theme as look
@@ -85,7 +85,8 @@ def main() -> None:
         nsfw.is_refused()
         timed_connections.time_connections(Proxies())
         page = queued_page()
-        application = door.Application([webcam_socket.route(live.sessions)])
+        routes = [webcam_socket.route(live.sessions), openapi.route(page)]
+        application = door.Application(routes)
         port = own_address.free_port()
     except SimSwapError as error:
         sys.exit(f"app.py: {error}")

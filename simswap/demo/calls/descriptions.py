@@ -54,6 +54,19 @@ def describe(info: dict[str, Any], function: BlockFunction) -> None:
         parameter["python_type"] = kinds | {"description": told.arguments[name]}
 
 
+def with_default(schema: dict[str, Any], parameter: Mapping[str, Any]) -> dict[str, Any]:
+    """An argument's JSON schema with its default, if it has one; where that is null, so is it."""
+    if not parameter["parameter_has_default"]:
+        return schema
+    default = parameter["parameter_default"]
+    schema = schema | {"default": default}
+    if default is None:
+        schema["type"] = [schema["type"], "null"]
+        if "enum" in schema:
+            schema["enum"] = [*schema["enum"], None]
+    return schema
+
+
 def _without_words(schema: object) -> Any:
     if isinstance(schema, dict):
         kept = {key: _without_words(value) for key, value in schema.items()}

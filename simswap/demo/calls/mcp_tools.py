@@ -5,15 +5,22 @@ There a file is a text: the address that an upload has here, or a data: URI.
 
 from __future__ import annotations
 
+import base64
+import json
+from pathlib import Path
 from typing import Any
 
 import gradio.mcp
 from gradio.block_function import BlockFunction
+from gradio_client.utils import is_file_obj_with_meta
+from PIL import Image
 
-from simswap.demo.calls.descriptions import description_of
+from simswap.demo.calls.descriptions import description_of, with_default
+from simswap.demo.server.allowed_routes import MCP_BYTES
 
 Position = list[str | int]  # of a file among the arguments: "source", or "source", "items"
 PREFIXES = ("data:", "http://", "https://")
+MAX_PICTURE_BYTES = MCP_BYTES * 3 // 4  # as many bytes as a message may have, in base64
 HOW_TO_SEND = (
     "A file is a text: a data: URI, or the address that an upload to /gradio_api/upload of this "
     "server has. No other address is fetched."
@@ -21,7 +28,10 @@ HOW_TO_SEND = (
 
 
 class ToolServer(gradio.mcp.GradioMCPServer):
-    """Gradio's, and it takes one file or a list of files, and null where that is the default."""
+    """Gradio's, and it takes one file or a list of files, and null where that is the default.
+
+    A picture is answered as the very file, with its signature, and its address.
+    """
 
     def get_fn_description(
         self, block_fn: BlockFunction, tool_name: str
@@ -47,11 +57,8 @@ class ToolServer(gradio.mcp.GradioMCPServer):
             file.pop("required", None)
         endpoint = self.api_info["named_endpoints"][self.tool_to_endpoint[tool_name]]
         for parameter in endpoint["parameters"]:
-            if parameter["parameter_has_default"] and parameter["parameter_default"] is None:
-                entry = properties[parameter["parameter_name"]]
-                entry["type"] = [entry["type"], "null"]
-                if "enum" in entry:
-                    entry["enum"] = [*entry["enum"], None]
+            name = parameter["parameter_name"]
+            properties[name] = with_default(properties[name], parameter)
         return schema, positions
 
     def convert_strings_to_filedata(
@@ -73,6 +80,29 @@ class ToolServer(gradio.mcp.GradioMCPServer):
             raise ValueError("A data: URI is not whole. Give it as data:TYPE;base64,...") from error
         except OSError as error:  # its text names the path
             raise ValueError("The server cannot store a file just now. Try again later.") from error
+
+    async def _execute_tool_without_progress(self, job: Any) -> list[Any]:
+        """As Gradio's, which takes several results for one."""
+        [result] = await super()._execute_tool_without_progress(job)
+        return list(result) if isinstance(result, tuple) else [result]
+
+    def postprocess_output_data(self, data: Any, root_url: str) -> list[Any]:
+        """As Gradio's; what is no file is told in JSON, where that has Python's words."""
+        results = [
+            result if is_file_obj_with_meta(result) else json.dumps(result) for result in data
+        ]
+        return super().postprocess_output_data(results, root_url)
+
+    def get_image(self, file_path: str) -> Image.Image | None:
+        """A picture, unless it is too large for a message: then its address must do."""
+        path = Path(file_path)
+        if path.is_file() and path.stat().st_size > MAX_PICTURE_BYTES:
+            return None
+        return super().get_image(file_path)
+
+    def get_base64_data(self, image: Image.Image, format: str) -> str:
+        """The file of a picture, which Gradio would write anew, without its signature."""
+        return base64.b64encode(Path(image.filename).read_bytes()).decode()
 
 
 def install() -> None:
