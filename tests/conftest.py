@@ -23,8 +23,8 @@ from tests.support.examples import SHARED_DATA, read_example
 from tests.support.media.face_videos import make_face_video
 from tests.support.weights.tiny_bundle import make_bundle
 
-# Of the whole suite, at most. Half of a test's time is waiting (for pages, servers, limits), so four
-# keep two cores busy.
+# Of the whole suite, at most. Half of a test's time is waiting (for pages, servers, limits), so
+# four keep two cores busy.
 NUM_WORKERS = 4
 WORKER_GIGABYTES = 4  # a worker has a demo and a browser
 
