@@ -18,6 +18,7 @@ COMMIT_TITLE = "Deploy SimSwap's demo"  # by which a later deployment knows what
 MAX_NAMED = 5  # files in a line
 # Of a new Space, by the names that people and the Hub use.
 HARDWARE = {"cpu": None, "zerogpu": "zero-a10g"}  # None is the Hub's default: CPU, free
+MODEL_SETTING = "SIMSWAP_MODEL"  # which app.py reads
 TOKEN_PAGE = "https://huggingface.co/settings/tokens"
 # What the Space needs, and no more: neither tests nor the trainer.
 TOP_FILES = ("app.py", "requirements.txt", "packages.txt", "README.md", "LICENSE")
@@ -41,6 +42,11 @@ def add_options(parser: ArgumentParser) -> None:
         choices=HARDWARE,
         default="cpu",
         help="what the Space runs on: zerogpu is a GPU lent call by call, with its newest torch",
+    )
+    parser.add_argument(
+        "--model",
+        metavar="USER/NAME",
+        help="the Space takes this model of the Hub at each start, not the bundled one",
     )
     parser.add_argument("--private", action="store_true", help="make a new Space private")
     parser.add_argument(
@@ -79,11 +85,11 @@ def run(arguments: Namespace) -> int:
         return 0
     size = sum((CLONE / path).stat().st_size for path in files)
     say(f"Uploading {len(files)} files ({size / 1e6:.0f} MB) to {arguments.space}...")
-    give(upload(arguments.space, files, arguments.hardware, arguments.private))
+    give(upload(arguments.space, files, arguments.hardware, arguments.private, arguments.model))
     return 0
 
 
-def upload(space: str, files: list[Path], hardware: str, private: bool) -> str:
+def upload(space: str, files: list[Path], hardware: str, private: bool, model: str | None) -> str:
     """Make the Space if need be, commit the files, delete outdated ones; gives its address."""
     from huggingface_hub import CommitOperationAdd, CommitOperationDelete, HfApi, get_token
     from huggingface_hub.errors import HfHubHTTPError, HFValidationError, HTTPError
@@ -94,6 +100,8 @@ def upload(space: str, files: list[Path], hardware: str, private: bool) -> str:
             f"write rights ({TOKEN_PAGE})."
         )
     api = HfApi(library_name="simswap")
+    if model is not None:
+        check_model(api, model)
     # As text and in POSIX form, whatever machine this is.
     contents = {path.as_posix(): CLONE / path for path in files}
     # A Space's build reads no other file.
@@ -108,6 +116,8 @@ def upload(space: str, files: list[Path], hardware: str, private: bool) -> str:
             private=True if private else None,  # None leaves it to the owner's default
             exist_ok=True,
         )
+        if model is not None:
+            api.add_space_variable(space, MODEL_SETTING, model)
         outdated, others = split_rest(api, space, {item.path_in_repo for item in additions})
         if outdated:
             say(f"Deleting {len(outdated)} of an earlier deployment's files: {_some(outdated)}")
@@ -124,6 +134,21 @@ def upload(space: str, files: list[Path], hardware: str, private: bool) -> str:
             f"token may write there ({TOKEN_PAGE})."
         ) from error
     return f"{api.endpoint}/spaces/{space}"
+
+
+def check_model(api: HfApi, model: str) -> None:
+    """Raise OptionError unless the Hub has a model; say what one that is private needs."""
+    from huggingface_hub.errors import HfHubHTTPError, HFValidationError, HTTPError
+
+    try:
+        is_private = api.model_info(model).private
+    except (HfHubHTTPError, HFValidationError, HTTPError, OSError) as error:
+        raise OptionError(
+            f"The Hub does not give the model {model}. Check the name, or push it first: "
+            "train/train.py --push-to-hub."
+        ) from error
+    if is_private:
+        say(f"{model} is private: add a secret HF_TOKEN to the Space, which may read it.")
 
 
 def split_rest(api: HfApi, space: str, needed: set[str]) -> tuple[list[str], list[str]]:

@@ -14,7 +14,7 @@ from simswap.cli.deploy import files_of_space
 from simswap.verify.report import verify
 from tests.support.demo import emulated_gpu
 from tests.support.demo.demo_server import running_demo
-from tests.support.demo.hub_server import OWNER_TOKEN, READER_TOKEN, running_hub
+from tests.support.demo.hub_server import OWNER_TOKEN, READER_TOKEN, Repo, running_hub
 from tests.support.examples import EXAMPLES, ROOT
 
 pytestmark = pytest.mark.slow
@@ -46,14 +46,6 @@ def uploaded_for_lent_gpu(tmp_path_factory):
         done = deploy(hub, tmp_path_factory.mktemp("home"), OWNER_TOKEN, "--hardware", "zerogpu")
         assert done.returncode == 0, done.stderr
         yield hub
-
-
-def unpack(files: dict[str, bytes], tree) -> None:
-    """Write a Space's files into a folder, as its build does."""
-    for name, content in files.items():
-        path = tree / name
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_bytes(content)
 
 
 def check_that_it_swaps(tree, folder, script: str, **more: str) -> None:
@@ -114,7 +106,7 @@ def test_a_space_with_a_shared_gpu_is_asked_for_and_gets_the_torch_that_is_offer
 
 def test_what_was_uploaded_starts_from_an_empty_folder_and_swaps(uploaded, tmp_path):
     tree = tmp_path / "space"
-    unpack(uploaded[0].repos[SPACE].files, tree)
+    uploaded[0].repos[SPACE].write_into(tree)
     check_that_it_swaps(tree, tmp_path, "app.py")
 
 
@@ -122,7 +114,7 @@ def test_where_a_gpu_is_lent_it_starts_too_and_swaps_in_another_process(
     uploaded_for_lent_gpu, tmp_path
 ):
     tree = tmp_path / "space"
-    unpack(uploaded_for_lent_gpu.repos[SPACE].files, tree)
+    uploaded_for_lent_gpu.repos[SPACE].write_into(tree)
     shutil.copy(emulated_gpu.__file__, tree / "start.py")
     # One thread: those of torch would be missing in the process that is forked for each call.
     check_that_it_swaps(tree, tmp_path, "start.py", OMP_NUM_THREADS="1")
@@ -213,6 +205,25 @@ def test_deploying_the_same_again_deletes_nothing(tmp_path):
         assert "Deleting" not in first.stderr + second.stderr
         assert "Left alone" not in first.stderr + second.stderr
         assert set(hub.repos[SPACE].files) == {path.as_posix() for path in files_of_space()}
+
+
+@pytest.mark.parametrize(("private", "secret"), [(False, 0), (True, 1)])
+def test_a_space_may_take_a_model_of_the_hub_at_each_start(tmp_path, private, secret):
+    with running_hub() as hub:
+        hub.repos["user/name"] = Repo(private, [("Step 10", {"config.json": b"{}"})])
+        done = deploy(hub, tmp_path, OWNER_TOKEN, "--model", "user/name")
+        assert done.returncode == 0, done.stderr
+        assert hub.variables == {"SIMSWAP_MODEL": "user/name"}
+        assert done.stderr.count("add a secret HF_TOKEN to the Space") == secret
+
+
+@pytest.mark.parametrize("model", ["user/missing", "runs/smoke/bundle"])
+def test_a_model_that_the_hub_does_not_have_is_told_before_anything_is_uploaded(tmp_path, model):
+    with running_hub() as hub:
+        done = deploy(hub, tmp_path, OWNER_TOKEN, "--model", model)
+        assert (done.returncode, done.stdout) == (1, "")
+        assert f"Error: The Hub does not give the model {model}. Check the name" in done.stderr
+        assert hub.repos == {}
 
 
 @pytest.mark.parametrize(

@@ -24,6 +24,13 @@ class Repo:
     def files(self) -> dict[str, bytes]:
         return self.commits[-1][1]
 
+    def write_into(self, folder: Path) -> None:
+        """Its files, as a Space's build writes them into an empty folder."""
+        for name, content in self.files.items():
+            path = folder / name
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_bytes(content)
+
     def title_of(self, path: str) -> str:
         """Message of the commit that was the last to change a file."""
         title, content = "", None
@@ -43,6 +50,9 @@ class Hub:
     url: str = ""
     repos: dict[str, Repo] = field(default_factory=dict)
     created: list[dict[str, str]] = field(default_factory=list)  # what Spaces were asked to be
+    variables: dict[str, str] = field(
+        default_factory=dict
+    )  # of Spaces, as their processes see them
     objects: dict[str, bytes] = field(default_factory=dict)  # large files by sha256
     requests: list[tuple[str, str]] = field(default_factory=list)  # method and path of each
     failures: list[tuple[int, str]] = field(default_factory=list)  # status for a path's part
@@ -134,6 +144,12 @@ class Handler(BaseHTTPRequestHandler):
         self.hub.repos[name] = Repo(asked.get("visibility") == "private", [("initial commit", {})])
         return {"url": f"{self.hub.url}/{name}"}
 
+    def set_variable(self, body: bytes, name: str) -> object:
+        self.repo(name, write=True)
+        asked = json.loads(body)
+        self.hub.variables[asked["key"]] = asked["value"]
+        return {asked["key"]: {"value": asked["value"]}}
+
     def check_write(self, _: bytes, name: str) -> object:
         self.repo(name, write=True)
         return {}
@@ -217,6 +233,7 @@ REPO, REVISION = r"([\w.-]+/[\w.-]+)", r"(?:main|[0-9a-f]{40})"
 ROUTES = (
     ({"POST"}, r"/api/repos/create", Handler.create),
     ({"GET"}, rf"/api/(?:models|spaces)/{REPO}/auth-check/write", Handler.check_write),
+    ({"POST"}, rf"/api/spaces/{REPO}/variables", Handler.set_variable),
     ({"POST"}, r"/api/validate-yaml", lambda *_: {}),
     ({"POST"}, rf"/api/(?:models|spaces)/{REPO}/preupload/main", Handler.preupload),
     ({"POST"}, rf"(?:/spaces)?/{REPO}\.git/info/lfs/objects/batch", Handler.batch),
