@@ -17,9 +17,8 @@ from simswap.swap.pipeline import (
     EVERY_FRAME_BY_ITSELF,
     LIVE_DETECT_EVERY,
     Pipeline,
-    checked_frame,
-    no_face,
 )
+from simswap.swap.rendering import checked_frame
 from simswap.swap.selection import Cast
 from simswap.swap.stream import StreamOptions
 from simswap.types import (
@@ -106,7 +105,7 @@ class FaceSwapper(Pipeline):
             faces = self.detect(photo)
             called = "The source photo" if len(photos) == 1 else f"Source photo {number}"
             if not faces:
-                raise no_face(called, photo, DEFAULT_OPTIONS)
+                raise selection.no_face(called, photo, DEFAULT_OPTIONS)
             if len(faces) > 1:
                 notices.append(f"{called} shows {len(faces)} faces; the largest is used.")
             embeddings.append(self.embed(photo, faces[:1])[0])
@@ -133,7 +132,7 @@ class FaceSwapper(Pipeline):
         checked = self._checked(source)
         plan = self.plan(frame, self.detect_batch([frame], options)[0], checked, options)
         if not plan.faces:
-            raise no_face("The target photo", photo, options)
+            raise selection.no_face("The target photo", photo, options)
         if not isinstance(options.faces, str):
             selection.check_face_numbers(options.faces, len(plan.faces))
         if not isinstance(checked, Identity):

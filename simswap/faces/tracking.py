@@ -1,10 +1,10 @@
-"""Faces from frame to frame: followed by optical flow, and held steady against their neighbours.
+"""Faces from frame to frame: followed by optical flow.
 
 A face is moved by the one similarity that fits most of the flow in its box. That of each landmark
 alone was no better (a blink or a word moves it). Interpolating between detections was as good on
 one calm head and worse where people move: in a crowd, with every fifth frame detected, its 95th
 percentile was off by 15 % of a face, flow's by 2 %, and a third of the faces was missed. There is
-neither drift nor lag: a face is followed from the middle of a group, and only neighbours steady it.
+neither drift nor lag: a face is followed from the middle of a group.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ import cv2
 import numpy as np
 
 from simswap.faces.nms import overlaps
-from simswap.geometry import apply
+from simswap.geometry import apply, compose, invert
 from simswap.types import Face
 
 FLOW_FACE = 96.0  # px, long side to which larger faces are shrunk before their flow is measured
@@ -30,7 +30,6 @@ MAX_RESIDUAL = 1.5  # px, between a point's flow and the similarity's
 MIN_SHARE = 0.5  # of the points that must return, and of those that must follow the similarity
 MAX_SCALE = 1.25  # by which a face may grow or shrink from one frame to the next
 MIN_CROP = 8  # px a side
-SAME_FACE = 0.4  # overlap of two boxes in one frame that makes them one face
 
 HELD_FACE = (
     0.5  # overlap with a box of the frame before, from which a live face's embedding is held
@@ -132,23 +131,25 @@ class HeldEmbeddings:
         return nearest if is_there.all() and len(set(nearest)) == len(nearest) else None
 
 
-def steadied(frames: Sequence[np.ndarray], faces: Sequence[Sequence[Face]]) -> list[list[Face]]:
-    """The faces with the landmarks that the frames before and after agree on.
-
-    Landmarks become the mean of their own and those that flow brings from the neighbouring frames,
-    where these show the face. It halves the jitter from frame to frame, and as what comes from
-    the neighbours has moved along, it blurs no motion.
-
-    frames: uint8 [H, W, 3] RGB in a row; faces: those of each. Boxes, scores and order are kept.
-    """
-    return [_steadied(frames, faces, i) if faces[i] else [] for i in range(len(frames))]
-
-
 def follow(face: Face, frame: np.ndarray, other: np.ndarray) -> Face | None:
     """The face of a frame where it is in the other, a neighbouring one; None if it is lost.
 
     frame, other: uint8 [H, W, 3] RGB of one size.
     """
+    motion = motion_of(face, frame, other)
+    return None if motion is None else moved(face, motion)
+
+
+def moved(face: Face, motion: np.ndarray) -> Face:
+    """The face where a [2, 3] motion of frame pixels takes it."""
+    middle = apply(motion, (face.box[:2] + face.box[2:]) / 2)
+    half = (face.box[2:] - face.box[:2]) / 2 * np.sqrt(np.linalg.det(motion[:, :2]))
+    box = np.concatenate([middle - half, middle + half]).astype(np.float32)
+    return replace(face, box=box, landmarks=apply(motion, face.landmarks).astype(np.float32))
+
+
+def motion_of(face: Face, frame: np.ndarray, other: np.ndarray) -> np.ndarray | None:
+    """How a face moved from a frame to the other, see `follow`: [2, 3], in frame pixels."""
     if frame.shape != other.shape:
         return None
     sides = face.box[2:] - face.box[:2]
@@ -163,38 +164,13 @@ def follow(face: Face, frame: np.ndarray, other: np.ndarray) -> Face | None:
     # Crops are whole pixels, so the true factors differ a little from `scale`.
     factors = np.array([crop.shape[1] / (x1 - x0), crop.shape[0] / (y1 - y0)])
     points = np.concatenate([face.landmarks, _grid(face.box)])
-    moved = _similarity((points - [x0, y0]) * factors, crop, other_crop)
-    if moved is None:
+    found = _similarity((points - [x0, y0]) * factors, crop, other_crop)
+    if found is None:
         return None
-
-    def carried(where: np.ndarray) -> np.ndarray:
-        return apply(moved, (where - [x0, y0]) * factors) / factors + [x0, y0]
-
-    middle = carried((face.box[:2] + face.box[2:])[None] / 2)[0]
-    half = sides / 2 * np.sqrt(np.linalg.det(moved[:, :2]))
-    if (middle < 0).any() or (middle >= limits).any():
-        return None
-    box = np.concatenate([middle - half, middle + half]).astype(np.float32)
-    return replace(face, box=box, landmarks=carried(face.landmarks).astype(np.float32))
-
-
-def _steadied(frames: Sequence[np.ndarray], faces: Sequence[Sequence[Face]], i: int) -> list[Face]:
-    readings = [[face.landmarks] for face in faces[i]]
-    boxes = np.stack([face.box for face in faces[i]])
-    for j in (i - 1, i + 1):
-        if not 0 <= j < len(frames):
-            continue
-        for neighbour in faces[j]:
-            came = follow(neighbour, frames[j], frames[i])
-            if came is None:
-                continue
-            overlap = overlaps(came.box, boxes)[0]
-            if overlap.max() >= SAME_FACE:
-                readings[int(overlap.argmax())].append(came.landmarks)
-    return [
-        replace(face, landmarks=np.mean(landmarks, axis=0, dtype=np.float32))
-        for face, landmarks in zip(faces[i], readings, strict=True)
-    ]
+    to_crop = np.column_stack([np.diag(factors), -factors * [x0, y0]])
+    motion = compose(compose(to_crop, found), invert(to_crop))
+    middle = apply(motion, (face.box[:2] + face.box[2:]) / 2)
+    return None if (middle < 0).any() or (middle >= limits).any() else motion
 
 
 def _grey(crop: np.ndarray, scale: float) -> np.ndarray:

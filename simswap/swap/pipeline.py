@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import replace
 from functools import partial
 from itertools import chain
 from typing import Self
@@ -12,7 +13,7 @@ import numpy as np
 import torch
 
 from simswap import geometry
-from simswap.errors import NoFaceFoundError, OptionError
+from simswap.errors import OptionError
 from simswap.faces.detection import detect_faces
 from simswap.faces.packs import open_detector
 from simswap.faces.tracking import Embed, HeldEmbeddings, LiveFollower
@@ -27,7 +28,15 @@ from simswap.swap import selection
 from simswap.swap.casting import StreamCast
 from simswap.swap.covering import find_covers
 from simswap.swap.label import with_label
-from simswap.swap.rendering import align_face, crop_batches, finite, generate, paste_faces
+from simswap.swap.rendering import (
+    AlignedFace,
+    align_face,
+    checked_frame,
+    crop_batches,
+    finite,
+    generate,
+    paste_faces,
+)
 from simswap.swap.selection import Cast, SwapPlan
 from simswap.swap.stream import FrameStream, StreamOptions, check_range
 from simswap.types import Face, Identity, Source, SwapOptions, SwapResult
@@ -145,20 +154,21 @@ class Pipeline:
         if batch_size < 1:
             raise OptionError(f"batch_size={batch_size} must be at least 1.")
 
-        def swap(
+        def plan(
             batch: Sequence[np.ndarray],
             faces: Sequence[Sequence[Face]],
             casts: Sequence[Cast | None],
-        ) -> list[SwapResult]:
+        ) -> list[SwapPlan]:
             found = zip(batch, faces, casts, strict=True)
             plans = [self.plan(frame, ones, cast or source, options) for frame, ones, cast in found]
-            return self.render(batch, plans, options)
+            return self.with_covers(batch, plans, options) if stream.steady else plans
 
         cast_next = None
         if not isinstance(source, Cast) and selection.needs_tracks(source, options):
             cast_next = StreamCast(self.embed, source, options).next
         detect = partial(self.detect_batch, options=options)
-        steps = FrameStream(detect, swap, stream, batch_size, cast_next)
+        render = partial(self.render, options=options)
+        steps = FrameStream(detect, plan, render, stream, batch_size, cast_next)
         return steps.results(map(checked_frame, frames), known)
 
     def find_faces(
@@ -167,7 +177,7 @@ class Pipeline:
         """Each frame with its faces (largest first), found as swap_frames finds them."""
         detect = partial(self.detect_batch, options=options)
         batch_size = FRAME_BATCH.get(self.device.type, 1)
-        steps = FrameStream(detect, lambda *_: [], stream, batch_size)
+        steps = FrameStream(detect, lambda *_: [], lambda *_: [], stream, batch_size)
         return steps.found(map(checked_frame, frames))
 
     def swap_live(
@@ -239,6 +249,16 @@ class Pipeline:
         }
         return SwapPlan(tuple(faces), identities, (*too_many, *notices))
 
+    def with_covers(
+        self, frames: Sequence[np.ndarray], plans: Sequence[SwapPlan], options: SwapOptions
+    ) -> list[SwapPlan]:
+        """The plans, with what covers each face that gets an identity."""
+        found = []
+        for plan, faces in zip(plans, map(self._aligned, frames, plans), strict=True):
+            covers = find_covers(self.running.parser, faces, options) if faces else ()
+            found.append(replace(plan, covers=dict(zip(plan.identities, covers, strict=True))))
+        return found
+
     @naming_memory()
     def render(
         self, frames: Sequence[np.ndarray], plans: Sequence[SwapPlan], options: SwapOptions
@@ -247,16 +267,13 @@ class Pipeline:
 
         frames: [H, W, 3] uint8 RGB each, one for each plan.
         """
-        template, size = self.alignment.crop_template, self.alignment.crop_size
-        aligned = [
-            [align_face(frame, plan.faces[i], template, size) for i in plan.identities]
-            for frame, plan in zip(frames, plans, strict=True)
-        ]
+        aligned = list(map(self._aligned, frames, plans))
+        if any(plan.covers is None for plan in plans):
+            plans = self.with_covers(frames, plans, options)
         embeddings = [one.embedding for plan in plans for one in plan.identities.values()]
         if embeddings:
             every_face = list(chain.from_iterable(aligned))
             crops = iter(generate(self.running.generator, every_face, np.stack(embeddings)))
-            covers = iter(find_covers(self.running.parser, every_face, options))
         results = []
         for frame, plan, faces in zip(frames, plans, aligned, strict=True):
             if not faces:
@@ -264,9 +281,8 @@ class Pipeline:
                 continue
             swapped, notices = tuple(plan.identities), plan.notices
             symbols = self.mark_symbols if options.mark else None
-            own = [next(crops) for _ in faces]
-            covering = [next(covers) for _ in faces]
-            image, marked = paste_faces(frame, faces, own, options, symbols, covering)
+            own, covers = [next(crops) for _ in faces], list(plan.covers.values())
+            image, marked = paste_faces(frame, faces, own, options, symbols, covers)
             if options.mark and len(marked) < len(faces):
                 notices += (too_small(len(faces) - len(marked)),)
             if options.label:
@@ -275,21 +291,7 @@ class Pipeline:
             results.append(SwapResult(image, plan.faces, swapped, notices, marks))
         return results
 
-
-def checked_frame(frame: np.ndarray) -> np.ndarray:
-    """The frame, contiguous. Raises ValueError if it is not [H, W, 3] uint8."""
-    if not isinstance(frame, np.ndarray) or frame.dtype != np.uint8:
-        kind = getattr(frame, "dtype", type(frame).__name__)
-        raise ValueError(f"A frame must be a uint8 array, [H, W, 3] RGB; this is {kind}.")
-    if frame.ndim != 3 or frame.shape[2] != 3 or 0 in frame.shape:
-        raise ValueError(f"A frame must be [H, W, 3] RGB; this is {list(frame.shape)}.")
-    return np.ascontiguousarray(frame)  # torch refuses the negative strides of a mirrored view
-
-
-def no_face(called: str, photo: np.ndarray, options: SwapOptions) -> NoFaceFoundError:
-    """The error for a photo ([H, W, 3]) that shows no face."""
-    height, width = photo.shape[:2]
-    return NoFaceFoundError(
-        f"{called} shows no face ({width}x{height} pixels, detection threshold "
-        f"{options.min_score:.2f}). Try a larger, sharper, front-facing photo of a whole head."
-    )
+    def _aligned(self, frame: np.ndarray, plan: SwapPlan) -> list[AlignedFace]:
+        """The faces that get an identity."""
+        template, size = self.alignment.crop_template, self.alignment.crop_size
+        return [align_face(frame, plan.faces[i], template, size) for i in plan.identities]

@@ -36,6 +36,16 @@ class AlignedFace:
     landmarks: np.ndarray
 
 
+def checked_frame(frame: np.ndarray) -> np.ndarray:
+    """The frame, contiguous. Raises ValueError if it is not [H, W, 3] uint8."""
+    if not isinstance(frame, np.ndarray) or frame.dtype != np.uint8:
+        kind = getattr(frame, "dtype", type(frame).__name__)
+        raise ValueError(f"A frame must be a uint8 array, [H, W, 3] RGB; this is {kind}.")
+    if frame.ndim != 3 or frame.shape[2] != 3 or 0 in frame.shape:
+        raise ValueError(f"A frame must be [H, W, 3] RGB; this is {list(frame.shape)}.")
+    return np.ascontiguousarray(frame)  # torch refuses the negative strides of a mirrored view
+
+
 def align_face(frame: np.ndarray, face: Face, template: str, size: int) -> AlignedFace:
     """Cut a face out of a frame; `template` is one of geometry.template_names()."""
     frame_to_crop = geometry.frame_to_crop_transform(face.landmarks, template, size)

@@ -9,7 +9,7 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 
-from simswap.errors import OptionError
+from simswap.errors import NoFaceFoundError, OptionError
 from simswap.faces.looks import SAME_PERSON_COSINE
 from simswap.models.identity import push_embeddings_apart
 from simswap.types import Assignment, Face, Identity, Source, SwapOptions
@@ -20,11 +20,16 @@ MAX_FACES = 64
 
 @dataclass(frozen=True, eq=False)
 class SwapPlan:
-    """What to do with one frame: its faces, the identity each gets (by face number), notices."""
+    """What to do with one frame: its faces, the identity each gets (by face number), notices.
+
+    covers: what of each face that gets one stays the target's, by face number, see
+    covering.find_covers; None: it is still to be found.
+    """
 
     faces: tuple[Face, ...]
     identities: dict[int, Identity]
     notices: tuple[str, ...] = ()
+    covers: dict[int, np.ndarray | None] | None = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -83,6 +88,15 @@ def check_face_numbers(numbers: Sequence[int], num_faces: int) -> None:
             f"There is no face number {missing[0]}: the photo shows {num_faces}, numbered from 0, "
             "largest first."
         )
+
+
+def no_face(called: str, photo: np.ndarray, options: SwapOptions) -> NoFaceFoundError:
+    """The error for a photo ([H, W, 3]) that shows no face."""
+    height, width = photo.shape[:2]
+    return NoFaceFoundError(
+        f"{called} shows no face ({width}x{height} pixels, detection threshold "
+        f"{options.min_score:.2f}). Try a larger, sharper, front-facing photo of a whole head."
+    )
 
 
 def match_people(

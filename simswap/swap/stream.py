@@ -4,28 +4,34 @@ from __future__ import annotations
 
 import os
 import threading
+from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Executor, ThreadPoolExecutor
 from contextlib import ExitStack, closing, contextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from itertools import chain, islice
 
 import numpy as np
 import torch
 
 from simswap.errors import OptionError
-from simswap.faces.tracking import Detect, detect_and_follow, steadied
-from simswap.swap.selection import Cast
+from simswap.faces.steadying import REACH as FACES_REACH
+from simswap.faces.steadying import links_between, steadied
+from simswap.faces.tracking import Detect, detect_and_follow
+from simswap.swap.selection import Cast, SwapPlan
+from simswap.swap.steadying import REACH as PLANS_REACH
+from simswap.swap.steadying import PlannedFaces, steadied_plan
 from simswap.swap.threads import mapped_in_order
 from simswap.types import Face, SwapResult
 
 MAX_WORKERS = 8  # more would hold many frames, and wait for each other outside the networks
 CUDA_WORKERS = 2  # one prepares and pastes while the other's batch is on the GPU
 
-# Frames, the faces of each, and who becomes whom in each (None: the same in all), to results.
-Swap = Callable[
-    [Sequence[np.ndarray], Sequence[Sequence[Face]], Sequence[Cast | None]], list[SwapResult]
+# Frames, the faces of each, and who becomes whom in each (None: the same in all), to plans.
+Plan = Callable[
+    [Sequence[np.ndarray], Sequence[Sequence[Face]], Sequence[Cast | None]], list[SwapPlan]
 ]
+Render = Callable[[Sequence[np.ndarray], Sequence[SwapPlan]], list[SwapResult]]
 # The next frame and its faces, to these with track numbers, and who becomes whom.
 CastNext = Callable[[np.ndarray, Sequence[Face]], tuple[list[Face], Cast]]
 
@@ -38,10 +44,10 @@ class StreamOptions:
     """
 
     detect_every: int = 1  # frames; faces are followed by optical flow in those between
-    steady: bool = False  # hold faces steady against the frame before and after: a batch of delay
+    steady: bool = False  # hold faces steady against the frames around: some frames of delay
     workers: int = 1  # threads that swap at the same time; see workers_for
-    num_before: int = 0  # frames at the start that only tell where faces come from
-    num_wanted: int | None = None  # results; frames after only tell where faces go; None: all
+    num_before: int = 0  # frames at the start without a result; see frames_around
+    num_wanted: int | None = None  # results; None: of all frames that are not before
 
     def __post_init__(self) -> None:
         check_range("detect_every", self.detect_every, 1, 100)
@@ -55,17 +61,28 @@ def check_range(name: str, value: float, low: float, high: float) -> None:
         raise OptionError(f"{name}={value} is outside {low} to {high}.")
 
 
-@dataclass(frozen=True, eq=False)
-class _Batch:
-    """Frames that are detected together; `is_wanted`: results of them are.
+def frames_around(detect_every: int, steady: bool) -> int:
+    """Frames before and after a part of a video that shape its results: whole groups."""
+    reach = FACES_REACH + PLANS_REACH if steady else 0
+    return -(-reach // detect_every) * detect_every
 
-    faces: of each frame; empty where they are still to be found.
-    """
 
-    frames: list[np.ndarray]
-    faces: list[list[Face]]
+@dataclass(frozen=True, eq=False, kw_only=True)
+class _Moment(PlannedFaces):
+    """A frame on its way; is_wanted: its result is. cast: None: it is the same in all frames."""
+
+    frame: np.ndarray
     is_wanted: bool
-    casts: list[Cast | None] = field(default_factory=list)
+    cast: Cast | None = None
+
+
+@dataclass(frozen=True, eq=False)
+class _Window:
+    """Moments that are worked on together, and in `row`, from `first` on, among those around."""
+
+    batch: list[_Moment]
+    row: list[PlannedFaces]
+    first: int
 
 
 @dataclass(frozen=True, eq=False)
@@ -73,12 +90,14 @@ class FrameStream:
     """A run of frames through the steps of a swap.
 
     detect: faces of each of at most `batch_size` frames.
-    swap: results of as many frames with their faces.
+    plan, render: what is to become of as many frames, and the results. Where frames steady each
+        other, plans hold covers.
     cast_next: called for each frame in order; None: it is the same in all who becomes whom.
     """
 
     detect: Detect
-    swap: Swap
+    plan: Plan
+    render: Render
     options: StreamOptions
     batch_size: int
     cast_next: CastNext | None = None
@@ -90,37 +109,52 @@ class FrameStream:
 
         known: the faces of each frame, where they need not be found.
         """
-        ahead = self.options.workers
         with ExitStack() as stack:
-            pool = stack.enter_context(_workers(ahead)) if ahead > 1 else None
-            found = mapped_in_order(self._find, self._batches(frames, iter(known)), pool, ahead)
-            cast = map(self._cast, found)
-            swapped = mapped_in_order(self._swap, self._with_neighbours(cast), pool, ahead)
-            # Closed before the pool ends, so that nothing hands it more work.
-            stack.enter_context(closing(found))
-            stack.enter_context(closing(swapped))
+            mapped = self._mapping(stack)
+            batches = map(self._cast, mapped(self._find, self._batches(frames, iter(known))))
+            if self.options.steady:
+                linked = in_windows(_linked(batches), FACES_REACH)
+                planned = in_windows(mapped(self._plan_steadied, linked), PLANS_REACH)
+                windows = (one for one in planned if one.batch[0].is_wanted)
+                swapped = mapped(self._swap_steadied, windows)
+            else:
+                wanted = (batch for batch in batches if batch[0].is_wanted)
+                swapped = mapped(self._swap, wanted)
             for results in swapped:
                 yield from results
 
     def found(self, frames: Iterator[np.ndarray]) -> Iterator[tuple[np.ndarray, list[Face]]]:
         """Each frame with its faces, as `results` finds them."""
-        ahead = self.options.workers
         with ExitStack() as stack:
-            pool = stack.enter_context(_workers(ahead)) if ahead > 1 else None
-            batches = self._batches(frames, iter(()))
-            found = stack.enter_context(closing(mapped_in_order(self._find, batches, pool, ahead)))
-            for batch in found:
-                yield from zip(batch.frames, batch.faces, strict=True)
+            for batch in self._mapping(stack)(self._find, self._batches(frames, iter(()))):
+                yield from ((one.frame, one.faces) for one in batch)
+
+    def _mapping(self, stack: ExitStack) -> Callable[[Callable, Iterable], Iterator]:
+        """What maps a step over items in order, by the workers; it ends with the stack."""
+        ahead = self.options.workers
+        pool = stack.enter_context(_workers(ahead)) if ahead > 1 else None
+
+        def mapped(step: Callable, items: Iterable) -> Iterator:
+            # Closed before the pool ends, so that nothing hands it more work.
+            return stack.enter_context(closing(mapped_in_order(step, items, pool, ahead)))
+
+        return mapped
 
     def _batches(
         self, frames: Iterator[np.ndarray], known: Iterator[list[Face]]
-    ) -> Iterator[_Batch]:
-        """Cut the frames; a batch holds whole groups of `detect_every` frames."""
+    ) -> Iterator[list[_Moment]]:
+        """Cut the frames; a batch holds whole groups of `detect_every` frames.
+
+        Faces that are still to be found are None.
+        """
         every = self.options.detect_every
         size = -(-self.batch_size // every) * every
 
-        def batch(some: list[np.ndarray], is_wanted: bool) -> _Batch:
-            return _Batch(some, list(islice(known, len(some))), is_wanted)
+        def batch(some: list[np.ndarray], is_wanted: bool) -> list[_Moment]:
+            return [
+                _Moment(faces=next(known, None), links=(), frame=frame, is_wanted=is_wanted)
+                for frame in some
+            ]
 
         if before := list(islice(frames, self.options.num_before)):
             yield batch(before, is_wanted=False)
@@ -130,53 +164,88 @@ class FrameStream:
         while some := list(islice(frames, size)):
             yield batch(some, is_wanted=False)
 
-    def _cast(self, batch: _Batch) -> _Batch:
+    def _cast(self, batch: list[_Moment]) -> list[_Moment]:
         if self.cast_next is None:
-            return replace(batch, casts=[None] * len(batch.frames))
-        pairs = [self.cast_next(*pair) for pair in zip(batch.frames, batch.faces, strict=True)]
-        return replace(
-            batch, faces=[faces for faces, _ in pairs], casts=[cast for _, cast in pairs]
-        )
+            return batch
+        moments = []
+        for one in batch:
+            faces, cast = self.cast_next(one.frame, one.faces)
+            moments.append(replace(one, faces=faces, cast=cast))
+        return moments
 
-    def _find(self, batch: _Batch) -> _Batch:
-        if batch.faces:
+    def _find(self, batch: list[_Moment]) -> list[_Moment]:
+        if batch[0].faces is not None:
             return batch
 
         def detect(frames: Sequence[np.ndarray]) -> list[list[Face]]:
             return list(chain.from_iterable(map(self.detect, self._parts(frames))))
 
-        faces = detect_and_follow(detect, batch.frames, self.options.detect_every)
-        return _Batch(batch.frames, faces, batch.is_wanted)
+        frames = [one.frame for one in batch]
+        found = detect_and_follow(detect, frames, self.options.detect_every)
+        return [replace(one, faces=faces) for one, faces in zip(batch, found, strict=True)]
 
-    def _with_neighbours(
-        self, batches: Iterable[_Batch]
-    ) -> Iterator[tuple[_Batch | None, _Batch, _Batch | None]]:
-        """Each wanted batch between the ones before and after it, if they are to steady it."""
-        if not self.options.steady:
-            yield from ((None, batch, None) for batch in batches if batch.is_wanted)
-            return
-        before = batch = None
-        for after in chain(batches, (None,)):
-            if batch is not None and batch.is_wanted:
-                yield before, batch, after
-            before, batch = batch, after
+    def _plan_steadied(self, window: _Window) -> list[_Moment]:
+        moments = [
+            replace(one, faces=steadied(window.row, window.first + i))
+            for i, one in enumerate(window.batch)
+        ]
+        return [
+            replace(one, plan=plan) for one, plan in zip(moments, self._plans(moments), strict=True)
+        ]
 
-    def _swap(self, batches: tuple[_Batch | None, _Batch, _Batch | None]) -> list[SwapResult]:
-        before, batch, after = batches
-        faces = batch.faces
-        if self.options.steady:
-            first = [(before.frames[-1], before.faces[-1])] if before else []
-            last = [(after.frames[0], after.faces[0])] if after else []
-            row, found = zip(
-                *first, *zip(batch.frames, batch.faces, strict=True), *last, strict=True
-            )
-            faces = steadied(row, found)[len(first) :][: len(batch.frames)]
-        parts = zip(*map(self._parts, (batch.frames, faces, batch.casts)), strict=True)
-        return list(chain.from_iterable(self.swap(*part) for part in parts))
+    def _swap_steadied(self, window: _Window) -> list[SwapResult]:
+        indices = range(window.first, window.first + len(window.batch))
+        return self._rendered(window.batch, [steadied_plan(window.row, i) for i in indices])
+
+    def _swap(self, batch: list[_Moment]) -> list[SwapResult]:
+        return self._rendered(batch, self._plans(batch))
+
+    def _plans(self, batch: list[_Moment]) -> list[SwapPlan]:
+        parts = map(self._parts, zip(*((m.frame, m.faces, m.cast) for m in batch), strict=True))
+        return list(chain.from_iterable(self.plan(*part) for part in zip(*parts, strict=True)))
+
+    def _rendered(self, batch: list[_Moment], plans: list[SwapPlan]) -> list[SwapResult]:
+        parts = zip(self._parts([one.frame for one in batch]), self._parts(plans), strict=True)
+        return list(chain.from_iterable(self.render(*part) for part in parts))
 
     def _parts(self, items: Sequence) -> Iterator[Sequence]:
         for start in range(0, len(items), self.batch_size):
             yield items[start : start + self.batch_size]
+
+
+def _linked(batches: Iterable[list[_Moment]]) -> Iterator[list[_Moment]]:
+    """The same with the link of each face to the frame before."""
+    before: _Moment | None = None
+    for batch in batches:
+        moments = []
+        for one in batch:
+            if before is None:
+                links = [None] * len(one.faces)
+            else:
+                links = links_between(before.frame, before.faces, one.frame, one.faces)
+            before = replace(one, links=links)
+            moments.append(before)
+        yield moments
+
+
+def in_windows(batches: Iterable[list[_Moment]], reach: int) -> Iterator[_Window]:
+    """Each batch among the moments up to `reach` frames before and after, without their pixels."""
+    before: list[PlannedFaces] = []
+    waiting: deque[list[_Moment]] = deque()
+    for batch in chain(batches, [None]):
+        if batch is not None:
+            waiting.append(batch)
+        while waiting and (batch is None or sum(map(len, waiting)) - len(waiting[0]) >= reach):
+            here = waiting.popleft()
+            after = islice(chain.from_iterable(waiting), reach)
+            faces = [_faces_of(one) for one in chain(here, after)]
+            yield _Window(here, [*before, *faces], len(before))
+            before = [*before, *faces[: len(here)]][-reach:]
+            del here
+
+
+def _faces_of(moment: _Moment) -> PlannedFaces:
+    return PlannedFaces(moment.faces, moment.links, moment.plan)
 
 
 def workers_for(device: torch.device) -> int:

@@ -15,7 +15,7 @@ from simswap.media.frames import FrameFolder, check_is_free
 from simswap.media.photos import Photo, read_photo, write_photo
 from simswap.swap.pipeline import Pipeline
 from simswap.swap.selection import needs_tracks
-from simswap.swap.stream import StreamOptions, workers_for
+from simswap.swap.stream import StreamOptions, frames_around, workers_for
 from simswap.swap.threads import made_ahead
 from simswap.types import Source, SwapOptions, SwapResult
 from simswap.video.job_folder import JobFolder, cut
@@ -42,7 +42,7 @@ def swap_folder(
     """
     every = video.detect_every
     first = folder.num_done // every * every  # where faces are looked for; the rest is not written
-    context = min(every if video.steady else 0, first)
+    context = min(frames_around(every, video.steady), first)
     begin = first - context
     stream = StreamOptions(every, video.steady, workers_for(pipeline.device), num_before=context)
     photos: deque[Photo] = deque()  # what a picture's file holds besides its pixels

@@ -25,7 +25,7 @@ from simswap.media.photos import check_writable
 from simswap.provenance.signing import sign_video
 from simswap.swap.pipeline import Pipeline
 from simswap.swap.selection import needs_tracks
-from simswap.swap.stream import StreamOptions, workers_for
+from simswap.swap.stream import StreamOptions, frames_around, workers_for
 from simswap.swap.threads import made_ahead, taken_away
 from simswap.types import Identity, Source, SwapOptions, SwapResult
 from simswap.video.job_folder import JobFolder, Segment, SegmentRecord, Setting, cut
@@ -194,8 +194,8 @@ class VideoJob:
         self, pipeline: Pipeline, segment: Segment
     ) -> Generator[SwapResult, None, SegmentRecord]:
         started = time.perf_counter()
-        # Neighbours of the first and last frame steady those; whole groups, as in one long run.
-        context = self.video.detect_every if self.video.steady else 0
+        # Neighbours steady the first and last frames, as in one long run.
+        context = frames_around(self.video.detect_every, self.video.steady)
         start = max(segment.first - context, self.first)
         reader = read_frames(self.info, start, min(segment.end + context, self.end))
         stream = StreamOptions(

@@ -1,42 +1,14 @@
 import numpy as np
 import pytest
 
-from simswap.faces.tracking import LiveFollower, detect_and_follow, follow, steadied
-from simswap.geometry import apply, invert
+from simswap.faces.tracking import LiveFollower, detect_and_follow, follow
 from simswap.types import Face, SwapOptions
-from tests.support.media.face_videos import NUM_FRAMES, face_frame, face_to_frame
+from tests.support.media.face_videos import NUM_FRAMES, face_frame
 
 GREY = np.full((192, 240, 3), 127, np.uint8)
-NOISE = 1.5  # px
 
 
-@pytest.fixture(scope="module")
-def frames(astronaut) -> list[np.ndarray]:
-    return [face_frame(astronaut, number) for number in range(12)]
-
-
-@pytest.fixture(scope="module")
-def true_faces(swapper, frames) -> list[Face]:
-    """The first frame's face, moved as the picture was moved."""
-    (first,) = swapper.detect(frames[0])
-    portrait = apply(invert(face_to_frame(0)), first.landmarks)
-    middle = apply(invert(face_to_frame(0)), (first.box[:2] + first.box[2:]) / 2)
-    half = (first.box[2:] - first.box[:2]) / 2
-    faces = []
-    for number in range(len(frames)):
-        centre = apply(face_to_frame(number), middle)
-        box = np.concatenate([centre - half, centre + half]).astype(np.float32)
-        landmarks = apply(face_to_frame(number), portrait).astype(np.float32)
-        faces.append(Face(box, landmarks, first.score))
-    return faces
-
-
-def error(face: Face, true: Face) -> float:
-    """Root mean square over the landmarks, in pixels."""
-    return float(np.sqrt(((face.landmarks - true.landmarks) ** 2).sum(axis=1).mean()))
-
-
-def test_a_face_is_followed_to_where_it_moved(frames, true_faces):
+def test_a_face_is_followed_to_where_it_moved(frames, true_faces, error):
     for number in range(len(frames) - 1):
         ahead = follow(true_faces[number], frames[number], frames[number + 1])
         assert error(ahead, true_faces[number + 1]) < 0.3
@@ -61,7 +33,7 @@ def test_a_face_outside_the_frame_is_lost(frames, true_faces):
 @pytest.mark.parametrize(
     ("every", "detected"), [(1, range(12)), (3, (1, 4, 7, 10)), (5, (2, 7, 11))]
 )
-def test_only_the_middle_of_each_group_is_detected(frames, true_faces, every, detected):
+def test_only_the_middle_of_each_group_is_detected(frames, true_faces, every, detected, error):
     asked = []
 
     def detect(some: list[np.ndarray]) -> list[list[Face]]:
@@ -81,7 +53,7 @@ def test_a_frame_into_which_a_face_cannot_be_followed_is_detected(swapper, frame
     assert [len(faces) for faces in found] == [0, 1, 0]
 
 
-def test_following_real_detections_is_as_near_as_detecting_each_frame(swapper, astronaut):
+def test_following_real_detections_is_as_near_as_detecting_each_frame(swapper, astronaut, error):
     frames = [face_frame(astronaut, number) for number in range(NUM_FRAMES - 10)]
 
     def detect(some: list[np.ndarray]) -> list[list[Face]]:
@@ -95,36 +67,7 @@ def test_following_real_detections_is_as_near_as_detecting_each_frame(swapper, a
     assert np.median(apart) < 0.02 * side
 
 
-def test_steadying_halves_the_jitter_of_landmarks_and_lags_behind_no_motion(frames, true_faces):
-    noise = np.random.default_rng(0).normal(0, NOISE, (len(frames), 5, 2)).astype(np.float32)
-    shaky = [
-        [Face(face.box, face.landmarks + off, face.score)]
-        for face, off in zip(true_faces, noise, strict=True)
-    ]
-    calm = steadied(frames, shaky)
-    before = np.mean([error(*pair) for pair in zip([f for (f,) in shaky], true_faces, strict=True)])
-    after = np.mean([error(*pair) for pair in zip([f for (f,) in calm], true_faces, strict=True)])
-    assert after < 0.65 * before  # three readings instead of one: 1 / sqrt(3)
-    exact = steadied(frames, [[face] for face in true_faces])
-    assert max(error(f, true) for (f,), true in zip(exact, true_faces, strict=True)) < 0.3
-
-
-def test_steadying_leaves_a_lone_frame_and_its_order_alone(frames, true_faces):
-    faces = [[true_faces[0], Face(true_faces[0].box + 50, true_faces[0].landmarks + 50, 0.5)]]
-    (kept,) = steadied(frames[:1], faces)
-    for face, before in zip(kept, faces[0], strict=True):
-        np.testing.assert_array_equal(face.landmarks, before.landmarks)
-    assert steadied([GREY], [[]]) == [[]]
-
-
-def test_faces_of_another_scene_steady_nothing(frames, true_faces):
-    row, faces = [frames[0], GREY], [[true_faces[0]], []]
-    kept = steadied(row, faces)
-    np.testing.assert_array_equal(kept[0][0].landmarks, true_faces[0].landmarks)
-    assert kept[1] == []
-
-
-def test_live_faces_are_detected_now_and_then_and_followed_in_between(frames, true_faces):
+def test_live_faces_are_detected_now_and_then_and_followed_in_between(frames, true_faces, error):
     detected = []
 
     def detect(batch):
