@@ -79,34 +79,35 @@ def measure(config: TrainConfig) -> Speed:
             pairs = [Pairs.of(batch, accelerator.device) for batch in drawn]
             step = config.discriminator_from + number
             train_step(accelerator, config, step, pairs, networks, frozen)
-        _wait_for_gpu()
+        wait_for_gpu()
         return time.perf_counter() - begun
 
     steps(WARM_UP)
     seconds = steps(TIMED)
     share_waiting = waited / seconds
-    with profile(activities=_activities()) as profiler:
+    with profile(activities=activities()) as profiler:
         profiled_seconds = steps(PROFILED)
-    busy, costliest = _costs(profiler, profiled_seconds)
+    busy, costliest = costs(profiler, profiled_seconds)
     images = config.batch_size * config.accumulation * TIMED
     return Speed(
-        device=_device_name(),
+        device=device_name(),
         precision="fp32" if accelerator.mixed_precision == "no" else accelerator.mixed_precision,
         images_per_second=images / seconds,
         step_ms=1000 * seconds / TIMED,
         waiting=share_waiting,
-        peak_memory_mb=_peak_memory_mb(),
+        peak_memory_mb=peak_memory_mb(),
         busy=busy,
         costliest=costliest,
     )
 
 
-def _activities() -> list[ProfilerActivity]:
+def activities() -> list[ProfilerActivity]:
+    """What a profiler watches here."""
     cuda = [ProfilerActivity.CUDA] if torch.cuda.is_available() else []
     return [ProfilerActivity.CPU, *cuda]
 
 
-def _costs(profiler: profile, seconds: float) -> tuple[float | None, tuple[tuple[str, float], ...]]:
+def costs(profiler: profile, seconds: float) -> tuple[float | None, tuple[tuple[str, float], ...]]:
     """Share of the time that a GPU computes, and the five costliest operations by own time."""
     on_gpu = torch.cuda.is_available()
     times = {
@@ -119,18 +120,21 @@ def _costs(profiler: profile, seconds: float) -> tuple[float | None, tuple[tuple
     return busy, tuple((name, spent / total) for name, spent in ranked)
 
 
-def _wait_for_gpu() -> None:
+def wait_for_gpu() -> None:
+    """Until it has computed what it was given; at once where there is none."""
     if torch.cuda.is_available():
         torch.cuda.synchronize()
 
 
-def _device_name() -> str:
+def device_name() -> str:
+    """What computes, for people."""
     if torch.cuda.is_available():
         return torch.cuda.get_device_name()
     return f"CPU, {torch.get_num_threads()} threads"
 
 
-def _peak_memory_mb() -> float:
+def peak_memory_mb() -> float:
+    """Of the GPU where there is one, else of this process."""
     if torch.cuda.is_available():
         return torch.cuda.max_memory_allocated() / 1e6
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e3  # kilobytes on Linux
