@@ -174,8 +174,9 @@ def _links() -> str:
     """To the paper; and to this code's own pages, where it runs as a Space that has them."""
     links = {"Paper": PAPER}
     if space := os.environ.get("SPACE_ID"):
-        place = f"https://huggingface.co/spaces/{quote(space)}/blob/main/"
-        links |= {name: place + file for name, file in PAGES.items()}
+        place = f"https://huggingface.co/spaces/{quote(space)}"
+        links |= {name: f"{place}/blob/main/{file}" for name, file in PAGES.items()}
+        links["Duplicate this Space"] = f"{place}?duplicate=true"
     return " · ".join(
         f'<a href="{address}" target="_blank" rel="noopener">{name}</a>'
         for name, address in links.items()
