@@ -187,7 +187,8 @@ class FaceSwapper(Pipeline):
 
         Args:
             target: the video whose faces are replaced.
-            output: a .mp4, .mov, .mkv or .webm; appears (or is replaced) only when all is done.
+            output: a .mp4, .mov, .mkv, .webm, .gif or .webp; appears (or is replaced)
+                only when all is done.
             source: as for swap_frames.
             options: which faces, and how.
             video: which part, how it is written, how faces are followed.

@@ -26,7 +26,7 @@ LINE_SECONDS = 10.0  # between two lines of progress where there is no terminal
 
 def add_options(parser: ArgumentParser) -> None:
     """The options of `video`."""
-    options.add_files(parser, "VIDEO", ".mp4, .mov, .mkv or .webm")
+    options.add_files(parser, "VIDEO", ".mp4, .mov, .mkv, .webm, .gif or .webp")
     add = parser.add_argument
     add(
         "--frames",
@@ -127,11 +127,13 @@ def _plan_pictures(arguments: Namespace, video: VideoOptions) -> Swap:
 def _plan_video(arguments: Namespace, video: VideoOptions) -> Swap:
     """Check the files, and return what does the work once the model is loaded."""
     from simswap.media.photos import check_writable
+    from simswap.video.output.animation import check_result
     from simswap.video.source.info import probe_video, trim
 
     output = Path(arguments.output)
-    video.encoding(output)
-    trim(probe_video(arguments.target, video.limits), video.start, video.end)
+    encoding = video.encoding(output)
+    info = probe_video(arguments.target, video.limits)
+    check_result(info, *trim(info, video.start, video.end), encoding)
     check_writable(output)
 
     def swap(

@@ -50,7 +50,7 @@ class Choices:
 class VideoChoices(Choices):
     """How a video is swapped; see VideoOptions.
 
-    format: 'mp4' or 'webm'. start, end: seconds; None is the video's end.
+    format: one of writing.FORMATS. start, end: seconds; None is the video's end.
     """
 
     format: str = "mp4"

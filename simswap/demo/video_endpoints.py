@@ -54,12 +54,12 @@ def swap_video(  # noqa: D417 (progress is no argument of callers)
 
     Args:
         source: One photo of the person whose face goes in, or a list of up to 8.
-        target: The video to change: MP4, MOV, WebM, MKV, AVI or an animated GIF.
+        target: The video to change: MP4, MOV, WebM, MKV, AVI or an animated GIF, WebP or PNG.
         faces: "all", "largest" (by face area in all of it), or numbers such as "0,2" in that order.
         start: Where to begin, in seconds.
         end: Where to stop, in seconds; null is its end.
-        format: "mp4", "mov" or "mkv" (H.264), or "webm" (VP9).
-        crf: Quality, lower is better and larger; null is 18 for mp4 and 28 for webm.
+        format: "mp4", "mov" or "mkv" (H.264), "webm" (VP9), "gif" or "webp" (an animation).
+        crf: Quality, lower is better and larger; null is 18, and 28 for webm; a gif, webp has none.
         detect_every: Look for faces in every n-th frame and follow them between; more is faster.
         match_colour: Match the new face's colours to the frame's light.
         mask_softness: Width of the soft edge, as a share of the face's square, 0 to 0.5.

@@ -164,6 +164,23 @@ def decode_here(data: bytes, name: str, most: int) -> Iterator[tuple[Photo, int]
             yield photo, count
 
 
+def decode_animation(data: bytes, name: str) -> Iterator[Photo]:
+    """All pictures of an animated WebP or PNG, one after the other, each as it is shown.
+
+    Raises MediaError as decode_photo does, at the picture that is damaged.
+    """
+    with readable_damage(name):
+        held = pictures_in(data, name, every=True)
+        decoded = _opened(held, name)
+    has_still = bool(decoded.info.get("default_image"))  # for programs that show no animations
+    for number in range(int(has_still), decoded.n_frames):
+        with readable_damage(name):
+            decoded.seek(number)
+            decoded.load()
+            photo = _to_photo(decoded, held, name)
+        yield photo
+
+
 def _decode_jpegs(data: bytes, name: str, most: int) -> Iterator[tuple[np.ndarray, int]]:
     starts = _jpeg_starts(data)
     left = MAX_SERIES_PIXELS

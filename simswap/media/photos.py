@@ -47,7 +47,7 @@ def read_photo(path: str | os.PathLike[str]) -> Photo:
     Raises MediaError (missing, not a photo, damaged, larger than the limits, tiny).
     """
     path = Path(path)
-    data, name = _content(path)
+    data, name = content_of(path)
     with readable_damage(name):
         first = pictures_in(data, name)
     del data
@@ -56,7 +56,7 @@ def read_photo(path: str | os.PathLike[str]) -> Photo:
 
 def read_pictures(path: str | os.PathLike[str], most: int) -> Iterator[tuple[np.ndarray, int]]:
     """Up to `most` pictures of an animation or of a photo with several; see decode_series."""
-    data, name = _content(Path(path))
+    data, name = content_of(Path(path))
     series = decode_series(data, name, most)
     del data
     yield from series
@@ -150,8 +150,11 @@ def write_photo(
     return notices
 
 
-def _content(path: Path) -> tuple[bytes, str]:
-    """A file's bytes, and its name fit for a message."""
+def content_of(path: Path) -> tuple[bytes, str]:
+    """A photo's bytes, and its name fit for a message.
+
+    Raises MediaError (missing, no file, empty, larger than the limit).
+    """
     name = printable(path.name)
     try:
         with _opened(path, name) as stream:

@@ -41,7 +41,9 @@ MEDIA_TYPES = {
     ".avif": "image/avif",
     ".mp4": "video/mp4",
     ".mov": "video/quicktime",
+    ".gif": "image/gif",
 }
+_SIGNED_VIDEOS = {MEDIA_TYPES[suffix] for suffix in (".mp4", ".mov", ".gif", ".webp")}
 
 
 def sign_photo(
@@ -60,15 +62,15 @@ def sign_photo(
 
 
 def sign_video(path: Path, model: str, target: Path | None) -> tuple[str, ...]:
-    """Sign an MP4 or MOV in its place. Without a signer, and of other kinds, it stays as it is.
+    """Sign an MP4, MOV, GIF or WebP in its place; other kinds stay as they are.
 
-    Returns notices.
+    Returns notices, such as why there is no signer.
 
     Raises OSError if the disk is full.
     """
     with path.open("rb") as video:
         kind = media_type_of(video.read(12))
-        if kind not in (MEDIA_TYPES[".mp4"], MEDIA_TYPES[".mov"]):
+        if kind not in _SIGNED_VIDEOS:
             return ("WebM and MKV files cannot hold Content Credentials; an .mp4 would be signed.",)
     try:
         with replaced(path) as part, path.open("rb") as video, part.open("w+b") as signed:

@@ -31,6 +31,7 @@ from simswap.types import Identity, Source, SwapOptions, SwapResult
 from simswap.video.job_folder import JobFolder, Segment, SegmentRecord, Setting, cut
 from simswap.video.label import video_metadata
 from simswap.video.options import VideoOptions
+from simswap.video.output.animation import check_result
 from simswap.video.output.joining import join_segments
 from simswap.video.output.writing import SegmentWriter
 from simswap.video.people import QUEUE_DEPTH, FirstPass, swap_known
@@ -81,7 +82,7 @@ class VideoJob:
 
         job_folder: None is a hidden folder beside the output.
         Raises MediaError for a video that cannot be read or an output that cannot be written,
-        OptionError for a trim outside the video.
+        OptionError for a trim outside the video, or an animation that would be too large.
         """
         output = Path(output)
         encoding = video.encoding(output)
@@ -90,6 +91,7 @@ class VideoJob:
         if output.exists() and output.samefile(target):
             raise MediaError("The output would overwrite the video itself. Choose another name.")
         first, end = trim(info, video.start, video.end)
+        check_result(info, first, end, encoding)
         settings = {
             "input": sha256_of(info.path),
             "model": _hash_of_networks(pipeline),
@@ -171,11 +173,11 @@ class VideoJob:
 
     def finish(self) -> tuple[str, ...]:
         """Join the segments under the output's name and remove the job folder; returns notices."""
+        encoding = self.video.encoding(self.output)
         told = {"metadata": {}}  # of a video in which no face was swapped
         if any(record.faces_swapped for record in self.finished().values()):
             sign = partial(sign_video, model=self.model, target=self.info.path)
-            told = {"metadata": video_metadata(self.model), "seal": sign}
-        encoding = self.video.encoding(self.output)
+            told = {"metadata": video_metadata(self.model, encoding.format), "seal": sign}
         segments = [self.folder.segment(segment.number) for segment in self.segments]
         span = self.first, self.end
         notices = join_segments(segments, self.info, *span, encoding, self.output, **told)

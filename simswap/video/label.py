@@ -11,7 +11,7 @@ from pathlib import Path
 
 from simswap import __version__
 from simswap.files import printable
-from simswap.provenance.metadata import COMPOSITE_WITH_MODEL, SYNTHETIC_TERMS, Mark
+from simswap.provenance.metadata import COMPOSITE_WITH_MODEL, SYNTHETIC_TERMS, Mark, synthetic_xmp
 from simswap.video.source.container import check_is_file, opened
 from simswap.video.source.limits import VERIFY_LIMITS, VideoLimits, check_cost
 from simswap.video.source.structure import check_structure
@@ -24,11 +24,15 @@ _TERM = re.compile(r"https?://cv\.iptc\.org/newscodes/digitalsourcetype/(\w+)")
 _MAX_TAG = 10_000  # characters of a tag that are looked at
 
 
-def video_metadata(model: str) -> dict[str, str]:
+def video_metadata(model: str, format: str = "mp4") -> dict[str, str]:
     """Tags that mark a video as synthetic, naming the model bundle; for `join_segments`.
+
+    A WebP's is the XMP of a photo, that of all other formats a comment.
 
     Nothing else goes in: no date, no file name, nothing of who made the video or from what.
     """
+    if format == "webp":
+        return {"xmp": synthetic_xmp(model).decode()}
     comment = _COMMENT.format(
         source_type=COMPOSITE_WITH_MODEL, version=__version__, model=printable(model)
     )

@@ -26,7 +26,7 @@ class VideoOptions:
 
     start: float | None = None  # s from the video's first frame; None: from the beginning
     end: float | None = None  # s, the frame on screen then is the first left out; None: to the end
-    format: str | None = None  # "mp4", "mov", "mkv" or "webm"; None: what the output's ending says
+    format: str | None = None  # one of writing.FORMATS; None: what the output's ending says
     crf: int | None = None  # quality, lower is better; None: 18 for mp4, 28 for webm
     preset: str = "veryfast"  # of x264, speed against size
     # Frames from one detection to the next, faces are followed by optical flow between. Measured
@@ -50,7 +50,7 @@ class VideoOptions:
         if by_name is None:
             raise OptionError(
                 f"The output {printable(output.name)!r} has an unknown ending. "
-                "Use .mp4, .mov, .mkv or .webm."
+                "Use .mp4, .mov, .mkv, .webm, .gif or .webp."
             )
         if self.format not in (None, by_name):
             raise OptionError(

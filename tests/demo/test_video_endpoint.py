@@ -156,7 +156,7 @@ def bad_files(tmp_path_factory: pytest.TempPathFactory) -> Path:
         (ADMIRAL, "huge.mp4", {}, "frames of 3840x2176"),
         ("meadow.png", "clip", {}, "source photo shows no face"),
         ("text.mp4", "clip", {}, "not a photo"),
-        (ADMIRAL, "clip", {"format": "../x"}, "choose one of mp4, mov, mkv, webm"),
+        (ADMIRAL, "clip", {"format": "../x"}, "choose one of mp4, mov, mkv, webm, gif, webp"),
         (ADMIRAL, "clip", {"faces": "nose"}, "faces='nose' is not known"),
         (ADMIRAL, "clip", {"start": 99}, "the video ends at 1.083 s"),
         (ADMIRAL, "clip", {"start": 1, "end": 0.5}, "is not after start"),

@@ -14,6 +14,7 @@ from simswap.media import decoding, photos
 from simswap.media.photos import write_photo
 from simswap.verify.report import Report, details, headline, look_for_pixel_mark, verify
 from simswap.verify.watermark import PixelMark
+from simswap.video.output.writing import Encoding
 from simswap.video.source.info import probe_video
 from simswap.video.source.reading import read_chosen
 from tests.support.examples import EXAMPLES
@@ -85,6 +86,16 @@ def test_a_gif_is_looked_at_like_a_video(tiny_swapper, tmp_path):
     assert "in any of 12 frames looked at (14 in the file)" in "\n".join(
         details(examined(tmp_path / "out.gif", tiny_swapper))
     )
+
+
+@pytest.mark.parametrize("format", ["gif", "webp"])
+def test_each_picture_of_an_animation_that_was_made_here_carries_it(
+    swapper, swapped, tmp_path, format
+):
+    first, second = (Image.fromarray(np.roll(swapped, shift, axis=1)) for shift in (0, 9))
+    first.save(tmp_path / "in.webp", save_all=True, append_images=[second], lossless=True)
+    rewrite(tmp_path / "in.webp", tmp_path / f"out.{format}", Encoding(format))
+    assert examined(tmp_path / f"out.{format}", swapper).pixel_mark.is_marked == (True, True)
 
 
 def test_of_many_pictures_it_says_how_many_were_looked_at(tiny_swapper, tmp_path):

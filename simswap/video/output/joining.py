@@ -15,6 +15,7 @@ from av.packet import Packet
 
 from simswap.errors import MediaError
 from simswap.files import replaced
+from simswap.video.output.animation import write_animation
 from simswap.video.output.audio import TREATMENTS, add_audio
 from simswap.video.output.writing import Encoding
 from simswap.video.source.container import naming_failures, opened
@@ -36,15 +37,18 @@ def join_segments(
 ) -> tuple[str, ...]:
     """Write `output` from the encoded frames `first` to `end` - 1 and the source's sound.
 
-    segments: in order, together exactly these frames. metadata: the container's tags; nothing of
-    the source's own tags (place, camera, date) is taken over. The same segments give the same
-    bytes, up to what `seal` does: it gets the whole file before that stands under the output's
-    name, may change it, and returns notices.
+    segments: in order, together exactly these frames. metadata: the container's tags, see
+    label.video_metadata; nothing of the source's own tags (place, camera, date) is taken over. The
+    same segments give the same bytes, up to what `seal` does: it gets the whole file before that
+    stands under the output's name, may change it, and returns notices.
     Returns notices in plain words. Raises MediaError if the segments do not fit or the output
     cannot be written.
     """
     delay = _check(segments, end - first)
     with naming_failures(output), replaced(output, durable=True) as part:
+        if encoding.is_animation:
+            notices = write_animation(segments, info, (first, end), encoding.format, part, metadata)
+            return notices + seal(part)
         notices = _mux_somehow(segments, info, (first, end), encoding, part, delay, metadata)
         return notices + seal(part)
 

@@ -11,6 +11,7 @@ import av
 import cv2
 import numpy as np
 from av.error import FFmpegError
+from av.video.frame import VideoFrame
 from av.video.stream import VideoStream
 
 from simswap.errors import OptionError
@@ -19,7 +20,8 @@ from simswap.video.source.container import naming_failures
 from simswap.video.source.info import VideoInfo
 from simswap.video.source.picture.colour import ColourConverter
 
-FORMATS = ("mp4", "mov", "mkv", "webm")
+ANIMATIONS = ("gif", "webp")
+FORMATS = ("mp4", "mov", "mkv", "webm", *ANIMATIONS)
 PRESETS = (
     "ultrafast",
     "superfast",
@@ -33,6 +35,7 @@ PRESETS = (
 )
 _DEFAULT_CRF = {"libx264": 18, "libvpx-vp9": 28}
 _MAX_CRF = {"libx264": 51, "libvpx-vp9": 63}
+_LOSSLESS = "bgr0"  # pixels of an animation's segments
 # The number of threads shapes the bits: fixed, so that every machine writes the same file.
 _THREADS = 4
 # So is what x264 may use of a CPU: its AVX-512 code gives other bits from run to run for frames of
@@ -44,10 +47,10 @@ _AVX_512F = 13  # OpenCV's number for it, which has no name in Python
 class Encoding:
     """How a video is written.
 
-    format: "mp4", "mov" or "mkv" (H.264), or "webm" (VP9). crf: quality, lower is better and larger
-    (H.264: 0 to 51, 18 is hard to tell from the original; VP9: 0 to 63); None: 18 and 28. preset:
-    speed against size, one of x264's names, fast to slow; for webm they choose the nearest speed
-    of VP9.
+    format: "mp4", "mov" or "mkv" (H.264), "webm" (VP9), "gif" or "webp" (an animation). crf:
+    quality, lower is better and larger (H.264: 0 to 51, 18 is hard to tell from the original; VP9:
+    0 to 63; an animation has none); None: 18 and 28. preset: speed against size, one of x264's
+    names, fast to slow; for webm they choose the nearest speed of VP9.
     """
 
     format: str = "mp4"
@@ -59,18 +62,29 @@ class Encoding:
             raise OptionError(f'format is "{self.format}"; choose one of {", ".join(FORMATS)}.')
         if self.preset not in PRESETS:
             raise OptionError(f'preset is "{self.preset}"; choose one of {", ".join(PRESETS)}.')
+        if self.is_animation:
+            if self.crf is not None:
+                raise OptionError(f"crf is {self.crf}; a .{self.format} has none. Leave it out.")
+            return
         highest = _MAX_CRF[self.codec]
         if self.crf is not None and not 0 <= self.crf <= highest:
             raise OptionError(f"crf is {self.crf}; give a number from 0 (best) to {highest}.")
 
     @property
-    def quality(self) -> int:
-        """The crf that is used."""
-        return _DEFAULT_CRF[self.codec] if self.crf is None else self.crf
+    def is_animation(self) -> bool:
+        """Whether the result has pictures only, which Pillow writes."""
+        return self.format in ANIMATIONS
+
+    @property
+    def quality(self) -> int | None:
+        """The crf that is used; None for an animation."""
+        return _DEFAULT_CRF.get(self.codec) if self.crf is None else self.crf
 
     @property
     def codec(self) -> str:
-        """The encoder's name."""
+        """The encoder's name; a segment of an animation keeps every pixel."""
+        if self.is_animation:
+            return "ffv1"
         return "libvpx-vp9" if self.format == "webm" else "libx264"
 
     @property
@@ -80,6 +94,8 @@ class Encoding:
 
     def options(self) -> dict[str, str]:
         """The encoder's own options."""
+        if self.is_animation:
+            return {}
         if self.codec == "libx264":
             without = {"x264-params": "asm=avx2"} if cv2.checkHardwareSupport(_AVX_512F) else {}
             return {"crf": str(self.quality), "preset": self.preset} | without
@@ -144,7 +160,7 @@ class SegmentWriter:
             raise ValueError(f"a frame is uint8 {(info.height, info.width, 3)}, not {image.shape}")
         number = self._first + self._num_written
         size = self._encoding.size(info.width, info.height)
-        frame = self._converter.to_yuv(_padded(image, *size))
+        frame = self._frame(_padded(image, *size))
         frame.pts = int(info.frame_times[number] - info.frame_times[self._first])
         frame.time_base = info.time_base
         with naming_failures(self._path):
@@ -159,17 +175,24 @@ class SegmentWriter:
             finally:
                 self._container.close()
 
+    def _frame(self, image: np.ndarray) -> VideoFrame:
+        if self._encoding.is_animation:
+            return VideoFrame.from_ndarray(image).reformat(format=_LOSSLESS)
+        return self._converter.to_yuv(image)
+
     def _add_stream(self) -> VideoStream:
         info, encoding = self._info, self._encoding
         stream = self._container.add_stream(
             encoding.codec, rate=info.frame_rate, options=encoding.options()
         )
         stream.width, stream.height = encoding.size(info.width, info.height)
-        stream.pix_fmt = "yuv420p"
+        stream.pix_fmt = _LOSSLESS if encoding.is_animation else "yuv420p"
         stream.time_base = stream.codec_context.time_base = info.time_base
         context = stream.codec_context
         context.sample_aspect_ratio = info.sample_aspect
         context.thread_count = _THREADS
+        if encoding.is_animation:
+            return stream
         colour = info.colour.as_written
         context.color_range = colour.range
         context.colorspace = colour.space

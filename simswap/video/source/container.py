@@ -40,7 +40,10 @@ _PIXELS_SLACK = 1.1  # frames are coded in blocks of up to 64 px a side
 # many as 10 bits of brightness and of a quarter of the colours take.
 _REFERRING_CODECS = {"h264", "hevc", "vp9", "av1"}
 _BYTES_PER_PIXEL = 3
-KINDS = "H.264, HEVC, VP9, AV1 or MPEG-4 video in MP4, MOV, WebM, MKV or AVI, or an animated GIF"
+KINDS = (
+    "H.264, HEVC, VP9, AV1 or MPEG-4 video in MP4, MOV, WebM, MKV or AVI, or an animated GIF, WebP "
+    "or PNG"
+)
 
 
 def check_is_file(path: Path) -> None:

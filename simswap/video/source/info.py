@@ -17,6 +17,11 @@ from av.video.stream import VideoStream
 
 from simswap.errors import MediaError, OptionError
 from simswap.files import printable
+from simswap.video.source.animation import (
+    TIME_BASE,
+    look_at_animation,
+    plays_of_gif,
+)
 from simswap.video.source.container import (
     check_is_file,
     holds_too_much,
@@ -29,9 +34,9 @@ from simswap.video.source.container import (
 from simswap.video.source.frame_lists import FrameList, check_count, list_frames
 from simswap.video.source.limits import VideoLimits, check_cost
 from simswap.video.source.losses import losses_of
-from simswap.video.source.picture.colour import Colour, colour_of
+from simswap.video.source.picture.colour import STANDARD, Colour, colour_of
 from simswap.video.source.picture.orientation import orientation_of
-from simswap.video.source.structure import check_structure
+from simswap.video.source.structure import check_structure, is_animation
 
 _PROBED_PACKETS = 500  # how far a first frame that can be decoded is looked for
 # Clocks that start anywhere; the others' zero is the video's own.
@@ -48,6 +53,7 @@ class VideoInfo:
     shown, ascending; end_time: when the last ends. max_pixels: of the largest frame to be decoded,
     also if frames grow. origin: seconds at which the file's own clock starts. sample_aspect: width
     of a pixel by its height. key_frames: see FrameList. notices: what is dropped or changed.
+    num_plays: how often an animation is shown, 0 without end; None for a film.
     """
 
     path: Path
@@ -70,6 +76,7 @@ class VideoInfo:
     has_audio: bool
     audio_codec: str | None
     notices: tuple[str, ...]
+    num_plays: int | None = None
 
     @property
     def num_frames(self) -> int:
@@ -112,6 +119,16 @@ def probe_video(path: str | os.PathLike[str], limits: VideoLimits | None = None)
 
 def look_through(path: Path, limits: VideoLimits) -> VideoInfo:
     """What `probe_video` does once the file's cost is known to be bounded."""
+    info = _of_animation(path, limits) if is_animation(path) else _of_film(path, limits)
+    if limits.max_seconds is not None and info.duration > limits.max_seconds:
+        raise MediaError(
+            f"{printable(path.name)} is {info.duration:.1f} s long; at most "
+            f"{limits.max_seconds:g} s are taken. Cut it first."
+        )
+    return info
+
+
+def _of_film(path: Path, limits: VideoLimits) -> VideoInfo:
     name = printable(path.name)
     with naming_damage(path):
         with opened(path, limits.max_pixels) as container:
@@ -131,13 +148,34 @@ def look_through(path: Path, limits: VideoLimits) -> VideoInfo:
             frames = list_frames(container, stream, limits, name)
             if frames is None:
                 raise MediaError(f"{name} has no frames. Give a video with at least one.")
-            info = _describe(path, container, stream, frame, frames, limits)
-    if limits.max_seconds is not None and info.duration > limits.max_seconds:
-        raise MediaError(
-            f"{name} is {info.duration:.1f} s long; at most {limits.max_seconds:g} s are taken. "
-            "Cut it first."
-        )
-    return info
+            return _describe(path, container, stream, frame, frames, limits)
+
+
+def _of_animation(path: Path, limits: VideoLimits) -> VideoInfo:
+    found = look_at_animation(path, limits)
+    return VideoInfo(
+        path=path,
+        max_pixels=limits.max_pixels,
+        width=found.size[0],
+        height=found.size[1],
+        rotation=0,
+        is_mirrored=False,
+        time_base=TIME_BASE,
+        frame_times=found.frames.times,
+        end_time=found.frames.end,
+        key_frames=found.frames.key_frames,
+        origin=Fraction(0),
+        frame_rate=_frame_rate(TIME_BASE, found.frames),
+        codec=found.codec,
+        colour=STANDARD,
+        bit_depth=8,
+        is_interlaced=False,
+        sample_aspect=Fraction(1),
+        has_audio=False,
+        audio_codec=None,
+        notices=found.notices,
+        num_plays=found.num_plays,
+    )
 
 
 def trim(info: VideoInfo, start: float | None, end: float | None) -> tuple[int, int]:
@@ -240,7 +278,7 @@ def _describe(
         end_time=frames.end,
         key_frames=frames.key_frames,
         origin=origin,
-        frame_rate=_frame_rate(stream, frames),
+        frame_rate=_frame_rate(stream.time_base, frames),
         codec=stream.codec_context.codec.canonical_name,
         colour=colour_of(frame),
         bit_depth=depth,
@@ -249,10 +287,11 @@ def _describe(
         has_audio=has_audio,
         audio_codec=audio.codec_context.codec.canonical_name if has_audio else None,
         notices=losses_of(container, frame, frames, depth, stream),
+        num_plays=plays_of_gif(path) if container.format.name == "gif" else None,
     )
 
 
-def _frame_rate(stream: VideoStream, frames: FrameList) -> Fraction:
+def _frame_rate(time_base: Fraction, frames: FrameList) -> Fraction:
     """Average over the whole video, in frames per second."""
-    seconds = (frames.end - int(frames.times[0])) * stream.time_base
+    seconds = (frames.end - int(frames.times[0])) * time_base
     return (len(frames.times) / seconds).limit_denominator(100_000)

@@ -10,13 +10,13 @@ import av
 import numpy as np
 from av.container import InputContainer
 from av.error import FFmpegError
-from av.filter import Graph
 from av.packet import Packet
 from av.video.frame import VideoFrame
 from av.video.stream import VideoStream
 
 from simswap.errors import MediaError
 from simswap.files import printable
+from simswap.video.source.animation import ANIMATIONS, pictures_of
 from simswap.video.source.container import (
     holds_too_much,
     is_too_large,
@@ -25,6 +25,7 @@ from simswap.video.source.container import (
     packets_of,
     picture_stream,
 )
+from simswap.video.source.deinterlacing import deinterlaced
 from simswap.video.source.info import VideoInfo
 from simswap.video.source.picture.colour import ColourConverter
 
@@ -117,6 +118,10 @@ class FrameReader(Iterator[np.ndarray]):
     def _decoded(self) -> Iterator[tuple[int, VideoFrame]]:
         """Decoded frames with their numbers, from some frame at or before the first on."""
         info = self._info
+        if info.codec in ANIMATIONS:
+            pictures = pictures_of(info.path)
+            yield from ((n, VideoFrame.from_ndarray(p)) for n, p in enumerate(pictures))
+            return
         times = info.frame_times
         # Deinterlacing looks at both neighbours: without them a frame would depend on the cut.
         wanted = max(self._first - 1, 0) if info.is_interlaced else self._first
@@ -126,7 +131,7 @@ class FrameReader(Iterator[np.ndarray]):
                 packets = _until(self._is_over, packets)
             frames = _decode(packets, info.max_pixels)
             if info.is_interlaced:
-                frames = _deinterlaced(frames, info)
+                frames = deinterlaced(frames, info)
             if len(info.key_frames) == 0:  # listed by decoding: in the order of decoding
                 yield from enumerate(frames)
                 return
@@ -257,42 +262,3 @@ def _decode(packets: Iterator[Packet], max_pixels: int) -> Iterator[VideoFrame]:
             logger.warning("Decoding ends where frames become too large")
             return
         yield from (frame for frame in frames if not is_too_large(frame, max_pixels))
-
-
-def _deinterlaced(frames: Iterator[VideoFrame], info: VideoInfo) -> Iterator[VideoFrame]:
-    """Progressive frames of interlaced ones, as many, with the same times."""
-    graph = None
-    for frame in frames:
-        if graph is None:
-            graph = _deinterlacer(frame, info)
-        frame.time_base = info.time_base
-        graph.push(frame)
-        yield from _pulled(graph, info)
-    if graph is not None:
-        graph.push(None)
-        yield from _pulled(graph, info)
-
-
-def _deinterlacer(frame: VideoFrame, info: VideoInfo) -> Graph:
-    graph = Graph()
-    source = graph.add_buffer(
-        width=frame.width, height=frame.height, format=frame.format, time_base=info.time_base
-    )
-    bwdif = graph.add("bwdif", "mode=send_frame:parity=auto:deint=interlaced")
-    sink = graph.add("buffersink")
-    source.link_to(bwdif)
-    bwdif.link_to(sink)
-    graph.configure()
-    return graph
-
-
-def _pulled(graph: Graph, info: VideoInfo) -> Iterator[VideoFrame]:
-    while True:
-        try:
-            frame = graph.pull()
-        except (BlockingIOError, EOFError):
-            return
-        # The filter counts in half units, for the two fields of a frame.
-        if frame.pts is not None:
-            frame.pts = round(frame.pts * frame.time_base / info.time_base)
-        yield frame

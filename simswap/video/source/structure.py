@@ -44,6 +44,8 @@ _MP4_TABLES = {
     b"tfra",
 }
 _PHOTO_STARTS = (b"\xff\xd8\xff", b"\x89PNG\r\n\x1a\n", b"BM", b"II*\0", b"MM\0*")
+_MAX_CHUNKS = 1_000  # of a PNG before its pixels
+_WEBP_ANIMATION = 2  # of the flags in a WebP's first chunk
 _SAMPLES_PER_PIECE = 1024  # of plain sound, which libav cuts up
 _ROWS_AT_ONCE = 100_000  # of a table
 _FEW_EDITS = 2  # that any camera's file may have
@@ -71,7 +73,8 @@ def check_structure(path: Path, max_decoded: int | None = None) -> None:
     with path.open("rb") as stream:
         head = stream.read(12)
         stream.seek(0)
-        if head.startswith(_PHOTO_STARTS) or (head[:4] == b"RIFF" and head[8:] == b"WEBP"):
+        is_photo = head.startswith(_PHOTO_STARTS) or (head[:4] == b"RIFF" and head[8:] == b"WEBP")
+        if is_photo and not is_animation(path):
             raise MediaError(
                 f"{name} is not a video that can be read, but a photo. Give a video file."
             )
@@ -79,6 +82,23 @@ def check_structure(path: Path, max_decoded: int | None = None) -> None:
             _check_mp4(stream, name)
         elif head.startswith(b"GIF8") and max_decoded is not None:
             _check_gif(stream.read(), name, max_decoded)
+
+
+def is_animation(path: Path) -> bool:
+    """Whether a file says of itself that it is an animated WebP or PNG."""
+    with path.open("rb") as stream:
+        head = stream.read(21)
+        if head[:4] == b"RIFF" and head[8:16] == b"WEBPVP8X":
+            return len(head) == 21 and bool(head[20] & _WEBP_ANIMATION)
+        if not head.startswith(b"\x89PNG\r\n\x1a\n"):
+            return False
+        stream.seek(8)
+        for _ in range(_MAX_CHUNKS):
+            length, kind = struct.unpack(">I4s", stream.read(8).ljust(8, b"\0"))
+            if kind in (b"acTL", b"IDAT", b"\0\0\0\0"):
+                return kind == b"acTL"
+            stream.seek(length + 4, os.SEEK_CUR)
+    return False
 
 
 @dataclass

@@ -17,7 +17,7 @@ from simswap.video.source.container import opened
 from simswap.video.source.info import look_through
 from simswap.video.source.limits import OPENING_SECONDS, VideoLimits
 from simswap.video.source.reading import read_frames
-from simswap.video.source.structure import check_structure
+from simswap.video.source.structure import check_structure, is_animation
 
 DECODED_FRAMES = 20  # a decoder holds up to 16 that later ones refer to
 
@@ -28,7 +28,7 @@ def main(arguments: list[str]) -> int:
     limit_work(limits.max_work)
     try:
         check_structure(path, limits.max_decoded)
-        if _num_tags(path, limits) > MAX_TAGS:
+        if not is_animation(path) and _num_tags(path, limits) > MAX_TAGS:
             return TOO_MANY_TAGS
         info = look_through(path, limits)
         for _ in read_frames(info, 0, min(DECODED_FRAMES, info.num_frames)):

@@ -53,7 +53,7 @@ class Colour:
     @property
     def as_written(self) -> Colour:
         """What the result has: its own, but for HDR, which becomes BT.709."""
-        return _STANDARD if self.is_high_range else self
+        return STANDARD if self.is_high_range else self
 
     def matrix(self, height: int) -> Colorspace:
         """The matrix between RGB and the stored numbers; `height` decides where none is told."""
@@ -70,14 +70,14 @@ def colour_of(frame: VideoFrame) -> Colour:
     """The colour a decoded frame has, as its own tags tell."""
     if frame.format.is_rgb or frame.format.name in ("pal8", "gray", "monow", "monob"):
         # RGB becomes BT.709 on the way out, and says so.
-        return _STANDARD
+        return STANDARD
     is_full = frame.format.name.startswith("yuvj") or frame.color_range == ColorRange.JPEG
     value = int(ColorRange.JPEG) if is_full else int(frame.color_range)
     space = UNSPECIFIED if int(frame.colorspace) == _RGB else int(frame.colorspace)
     return Colour(space, value, int(frame.color_primaries), int(frame.color_trc))
 
 
-_STANDARD = Colour(_BT709, int(ColorRange.MPEG), _BT709, _BT709)
+STANDARD = Colour(_BT709, int(ColorRange.MPEG), _BT709, _BT709)
 
 
 class ColourConverter:
