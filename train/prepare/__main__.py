@@ -2,7 +2,8 @@
 
 Faces are found where there are no landmarks, cut out with their surroundings and shrunk to what
 training needs; a person's photos come to stand together in one output shard. The same command
-again goes on where the last one stopped.
+again goes on where the last one stopped. README.md becomes the data set's card, which
+--push-to-hub uploads with the shards, to a private repository if nothing else is asked for.
 
 Limits: a task holds 64 MB of encoded photos, and an output shard's rows when it is written. Since
 a person's photos are not split, a shard is as large as its most photographed person makes it. A
@@ -20,12 +21,13 @@ from pathlib import Path
 from simswap.errors import SimSwapError
 from simswap.geometry import TEMPLATES
 from train.data.shards import Columns
+from train.errors import TrainingError
 from train.prepare.dataset import logger, prepare, table
 from train.prepare.photos import PhotoSettings
-from train.prepare.shards import (
-    PrepareSettings,
-)
+from train.prepare.publishing import push, write_card
+from train.prepare.shards import PrepareSettings
 from train.prepare.tasks import Place
+from train.publish.repository import Repository
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -33,8 +35,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
     logging.basicConfig(format="%(message)s")
     logger.setLevel(logging.INFO)  # not the root: HTTP clients would report every request
     try:
-        settings, folder, place = parse_arguments(arguments)
+        chosen = make_parser().parse_args(arguments)
+        settings, folder, place = read_settings(chosen)
+        repository = _repository(chosen)  # whether it may be written to, before the work
         report = prepare(settings, folder, place)
+        if repository:
+            address = push(folder, report, repository, chosen.licence)
+        else:
+            write_card(folder, report, chosen.licence)
     except SimSwapError as error:
         print(f"Error: {error}", file=sys.stderr)
         return 1
@@ -42,12 +50,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print("Stopped. The same command goes on from here.", file=sys.stderr)
         return 130
     print(table(report))
+    if repository:
+        print(f"Pushed to {address}")
     return 0
 
 
-def parse_arguments(arguments: Sequence[str] | None) -> tuple[PrepareSettings, Path, Place]:
+def read_settings(chosen: argparse.Namespace) -> tuple[PrepareSettings, Path, Place]:
     """What the command line asks for. Raises TrainingError for a value out of range."""
-    chosen = _parser().parse_args(arguments)
     photos = PhotoSettings(
         **{name: getattr(chosen, name) for name in PhotoSettings.__dataclass_fields__}
     )
@@ -66,13 +75,25 @@ def parse_arguments(arguments: Sequence[str] | None) -> tuple[PrepareSettings, P
     return settings, Path(chosen.output).expanduser().resolve(), place
 
 
+def _repository(chosen: argparse.Namespace) -> Repository | None:
+    if not chosen.push_to_hub:
+        return None
+    if not chosen.licence:
+        raise TrainingError(
+            "--push-to-hub needs --licence: the terms under which these photos may be passed on, "
+            'such as --licence "CC BY-NC 4.0".'
+        )
+    return Repository(chosen.push_to_hub, "dataset", private=not chosen.public)
+
+
 def _absolute(source: str) -> str:
     """A local path as every process sees it, whatever folder it runs in; others unchanged."""
     path = Path(source).expanduser()
     return str(path.resolve()) if path.exists() else source
 
 
-def _parser() -> argparse.ArgumentParser:
+def make_parser() -> argparse.ArgumentParser:
+    """The command's flags."""
     parser = argparse.ArgumentParser(
         prog="python -m train.prepare",
         description=__doc__,
@@ -102,6 +123,9 @@ def _parser() -> argparse.ArgumentParser:
     where = "run on Ray: on the cluster at ADDRESS (auto: the one here), else on a new one here"
     add("--cluster", nargs="?", const="", metavar="ADDRESS", help=where)
     add("--gpus-per-task", type=float, default=0.0, help="share of a cluster's GPU, such as 0.25")
+    add("--licence", default="", help="of the photos, for the card: a sentence, or a known name")
+    add("--push-to-hub", metavar="USER/NAME", help="upload the result as a data set")
+    add("--public", action="store_true", help="do not ask for a private repository")
     return parser
 
 

@@ -11,34 +11,19 @@ import shutil
 import tempfile
 import threading
 import time
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TypeVar
 
-from huggingface_hub import CommitOperationAdd, HfApi, get_token
-from huggingface_hub.errors import (
-    HfHubHTTPError,
-    HFValidationError,
-    HTTPError,
-    OfflineModeIsEnabled,
-)
-from huggingface_hub.utils import disable_progress_bars
+from huggingface_hub import CommitOperationAdd
 
-from simswap.weights.bundle import CARD_FILE, CONFIG_FILE, HUB_REPO_PATTERN, WEIGHT_FILES
+from simswap.weights.bundle import CARD_FILE, CONFIG_FILE, WEIGHT_FILES
 from simswap.weights.bundle_networks import PARSER_FILE
-from train.errors import TrainingError
 from train.publish.model_card import SAMPLES_FILE
+from train.publish.repository import Repository, may_pass, reason_of
 
 logger = logging.getLogger(__name__)
 
 NEEDED_FILES = (CONFIG_FILE, CARD_FILE, *WEIGHT_FILES.values())
-# Client errors that pass: timeout, a commit at the same moment (409, 412), too early, too many.
-PASSING_STATUS = {408, 409, 412, 425, 429}
-ATTEMPTS_AT_START = 3  # somebody waits, but a restarted run should survive a hiccup
-TOKEN_PAGE = "https://huggingface.co/settings/tokens"
-
-Answer = TypeVar("Answer")
 
 
 @dataclass(frozen=True, eq=False)
@@ -82,19 +67,16 @@ class HubPusher:
         Raises:
             TrainingError: there is no token, it may not write, or the Hub cannot be asked.
         """
-        if not HUB_REPO_PATTERN.fullmatch(repo_id):
-            raise TrainingError(f"hub_model_id={repo_id!r} must look like 'user/name'.")
-        self.repo_id = repo_id
-        self._attempts, self._first_delay = attempts, first_delay
-        self._api = HfApi(library_name="simswap")
+        self._repository = Repository(repo_id, "model", private=private, first_delay=first_delay)
+        self.repo_id, self._api = repo_id, self._repository.api
+        self._attempts = attempts
         self._changed = threading.Condition()  # guards what follows
         self._waiting: _Snapshot | None = None
         self._worker: threading.Thread | None = None
         self._is_closing = False
         self._folder = Path()  # of the last push
         self._num_pushed = self._arrived = 0  # the number of the last one that is on the Hub
-        disable_progress_bars()  # they would tear the training's own bar apart
-        self._open_repo(private)
+        logger.info("Checkpoints are pushed to %s/%s", self._api.endpoint, repo_id)
 
     def push(self, folder: Path, message: str) -> None:
         """Copy a bundle now, and upload the copy in the background. Never raises for a failure.
@@ -143,56 +125,6 @@ class HubPusher:
             self._changed.notify_all()
             return self._arrived == self._num_pushed
 
-    def _open_repo(self, private: bool) -> None:
-        if get_token() is None:
-            raise TrainingError(
-                f"There is no Hugging Face token, so {self.repo_id} cannot be pushed to. Run `hf "
-                f"auth login`, or set HF_TOKEN to a token with write rights ({TOKEN_PAGE})."
-            )
-        try:
-            visibility = True if private else None
-            self._ask(
-                lambda: self._api.create_repo(self.repo_id, private=visibility, exist_ok=True)
-            )
-            # An existing repository answers create_repo even for those who may only read it.
-            self._ask(lambda: self._api.auth_check(self.repo_id, write=True))
-            is_private = self._ask(lambda: self._api.model_info(self.repo_id).private)
-        except (HTTPError, OSError, ValueError) as error:
-            raise TrainingError(self._explain(error)) from error
-        if private and not is_private:
-            raise TrainingError(
-                f"{self.repo_id} is public already, and hub_private was asked for. Make it private "
-                "in its settings, or push to another name."
-            )
-        logger.info("Checkpoints are pushed to %s/%s", self._api.endpoint, self.repo_id)
-
-    def _ask(self, request: Callable[[], Answer]) -> Answer:
-        for attempt in range(1, ATTEMPTS_AT_START + 1):
-            try:
-                return request()
-            except (HTTPError, OSError, ValueError) as error:
-                if attempt == ATTEMPTS_AT_START or not _may_pass(error):
-                    raise
-                time.sleep(self._delay(attempt))
-        raise AssertionError("the last attempt returns or raises")
-
-    def _explain(self, error: Exception) -> str:
-        status = _status_of(error)
-        if status == 401:
-            return (
-                f"The Hub does not accept the token for {self.repo_id}. Run `hf auth login` again, "
-                f"or set HF_TOKEN to a valid token with write rights ({TOKEN_PAGE})."
-            )
-        if status in (403, 404):
-            return (
-                f"This token may not write to {self.repo_id} ({_reason(error)}). Use a token with "
-                f"write rights to it ({TOKEN_PAGE}), or push to a repository of your own."
-            )
-        return (
-            f"The Hub at {self._api.endpoint} could not be asked about {self.repo_id}: "
-            f"{_reason(error)}. Check the name and the network, or train without push_to_hub."
-        )
-
     def _work(self) -> None:
         while (snapshot := self._next()) is not None:
             with snapshot.copy:
@@ -216,8 +148,8 @@ class HubPusher:
                 self._commit(snapshot)
                 return True
             except Exception as error:  # whatever an upload runs into, training goes on
-                reason, may_pass = _reason(error), _may_pass(error)
-            if attempt == self._attempts or not may_pass or self._is_interrupted(attempt):
+                reason, is_passing = reason_of(error), may_pass(error)
+            if attempt == self._attempts or not is_passing or self._is_interrupted(attempt):
                 break
         logger.warning(
             "%r did not reach %s after %d of %d attempts: %s. Training goes on. %s",
@@ -252,11 +184,9 @@ class HubPusher:
         """Wait before the next attempt; True if a newer bundle came, or the end."""
         with self._changed:
             return self._changed.wait_for(
-                lambda: self._waiting is not None or self._is_closing, self._delay(attempt)
+                lambda: self._waiting is not None or self._is_closing,
+                self._repository.delay(attempt),
             )
-
-    def _delay(self, attempt: int) -> float:
-        return self._first_delay * 2 ** (attempt - 1)  # seconds
 
     def _remedy(self, folder: Path) -> str:
         return f"The next push brings a newer one; by hand: `hf upload {self.repo_id} {folder} .`"
@@ -274,27 +204,3 @@ def _take_snapshot(folder: Path, number: int, message: str) -> _Snapshot:
         copy.cleanup()
         raise
     return _Snapshot(number, message, folder, copy)
-
-
-def _cause_of(error: BaseException) -> BaseException:
-    """What went wrong: the library wraps errors of large files, without a word about the cause."""
-    is_wrapped = isinstance(error, RuntimeError) and error.__cause__ is not None
-    return error.__cause__ if is_wrapped else error
-
-
-def _status_of(error: Exception) -> int | None:
-    cause = _cause_of(error)
-    return cause.response.status_code if isinstance(cause, HfHubHTTPError) else None
-
-
-def _may_pass(error: Exception) -> bool:
-    """Whether the same request may succeed later: not if the client itself was at fault."""
-    if isinstance(error, OfflineModeIsEnabled | HFValidationError):
-        return False
-    status = _status_of(error)
-    return status is None or status >= 500 or status in PASSING_STATUS
-
-
-def _reason(error: Exception) -> str:
-    cause = _cause_of(error)
-    return " ".join(str(cause).split())[:300].rstrip(".") or type(cause).__name__

@@ -5,7 +5,6 @@ Facts are given, none are invented: what a run does not know of itself is left o
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -22,17 +21,12 @@ from simswap.models.parser import CLASSES, FaceParser
 from simswap.models.parser import INPUT_SIZE as PARSED_SIZE
 from simswap.weights.bundle import PARSER_FILE, WEIGHT_FILES, Bundle
 from train.loss_weights import Ramp
+from train.publish.licences import licence_fields
 
 SAMPLES_FILE = "samples.png"
 IDENTITY_CROP_SIZE = 112  # px, what identity networks scale their crops to
 TEMPLATE = Path(__file__).with_name("card.md")
 TAGS = ("face-swapping", "simswap")
-# Of the Hub's list, what trained weights come under.
-LICENCE_IDS = {
-    *("apache-2.0", "mit", "openrail", "cc0-1.0", "cc-by-4.0", "cc-by-sa-4.0", "cc-by-nc-4.0"),
-    *("cc-by-nc-sa-4.0", "cc-by-nc-nd-4.0", "cc-by-nd-4.0"),
-}
-LONGEST_NAME = 40  # characters of a licence that is named in the header
 FIGURES = {"id_retrieval": "ID retrieval", "id_cosine": "cosine to the source"}  # of model-index
 
 
@@ -133,8 +127,6 @@ def _of_parser(parser: FaceParser | None) -> tuple[NetworkFacts, ...]:
 
 
 def _header(facts: CardFacts) -> ModelCardData:
-    slug = re.sub(r"[^a-z0-9.]+", "-", facts.licence.lower()).strip("-.")
-    is_listed = slug in LICENCE_IDS
     results = [
         EvalResult(
             task_type="image-to-image",
@@ -148,8 +140,7 @@ def _header(facts: CardFacts) -> ModelCardData:
         if f"eval/{name}" in facts.figures
     ]
     return ModelCardData(
-        license=slug if is_listed else "other",
-        license_name=None if is_listed else slug if 0 < len(slug) <= LONGEST_NAME else "see-below",
+        **licence_fields(facts.licence),
         library_name="simswap",
         pipeline_tag="image-to-image",
         tags=list(TAGS),

@@ -229,19 +229,20 @@ class Handler(BaseHTTPRequestHandler):
         return repo.files[path], headers
 
 
+KIND = "(?:models|spaces|datasets)"
 REPO, REVISION = r"([\w.-]+/[\w.-]+)", r"(?:main|[0-9a-f]{40})"
 ROUTES = (
     ({"POST"}, r"/api/repos/create", Handler.create),
-    ({"GET"}, rf"/api/(?:models|spaces)/{REPO}/auth-check/write", Handler.check_write),
+    ({"GET"}, rf"/api/{KIND}/{REPO}/auth-check/write", Handler.check_write),
     ({"POST"}, rf"/api/spaces/{REPO}/variables", Handler.set_variable),
     ({"POST"}, r"/api/validate-yaml", lambda *_: {}),
-    ({"POST"}, rf"/api/(?:models|spaces)/{REPO}/preupload/main", Handler.preupload),
-    ({"POST"}, rf"(?:/spaces)?/{REPO}\.git/info/lfs/objects/batch", Handler.batch),
+    ({"POST"}, rf"/api/{KIND}/{REPO}/preupload/main", Handler.preupload),
+    ({"POST"}, rf"(?:/spaces|/datasets)?/{REPO}\.git/info/lfs/objects/batch", Handler.batch),
     ({"PUT"}, r"/large/([0-9a-f]{64})", Handler.put),
-    ({"POST"}, rf"/api/(?:models|spaces)/{REPO}/commit/main", Handler.commit),
-    ({"GET"}, rf"/api/(?:models|spaces)/{REPO}/tree/{REVISION}", Handler.tree),
-    ({"GET"}, rf"/api/(?:models|spaces)/{REPO}(?:/revision/{REVISION})?", Handler.info),
-    ({"HEAD", "GET"}, rf"/{REPO}/resolve/{REVISION}/([\w.-]+)", Handler.resolve),
+    ({"POST"}, rf"/api/{KIND}/{REPO}/commit/main", Handler.commit),
+    ({"GET"}, rf"/api/{KIND}/{REPO}/tree/{REVISION}", Handler.tree),
+    ({"GET"}, rf"/api/{KIND}/{REPO}(?:/revision/{REVISION})?", Handler.info),
+    ({"HEAD", "GET"}, rf"(?:/datasets)?/{REPO}/resolve/{REVISION}/([\w.-]+)", Handler.resolve),
 )
 
 

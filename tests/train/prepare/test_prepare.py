@@ -20,7 +20,7 @@ from train.data.shards import PhotoRow, decode_photo, open_photos
 from train.errors import TrainingError
 from train.prepare import __main__ as command
 from train.prepare import dataset
-from train.prepare.__main__ import parse_arguments
+from train.prepare.__main__ import make_parser, read_settings
 from train.prepare.dataset import prepare
 from train.prepare.photos import PhotoSettings, Prepared, Reason, cut_out, prepare_photo
 from train.prepare.shards import PrepareSettings
@@ -224,7 +224,7 @@ def test_a_run_stopped_between_tasks_does_not_repeat_those_done(
 def test_a_killed_run_goes_on_to_the_same_shards(settings, source, output, tmp_path):
     arguments = ["--data", str(source), "--output", str(tmp_path), "--min-crop", "32"]
     arguments += ["--rows-per-shard", "15", "--parts", "2"]
-    assert parse_arguments(arguments)[0] == settings
+    assert read_settings(make_parser().parse_args(arguments))[0] == settings
     process = subprocess.Popen([sys.executable, "-m", "train.prepare", *arguments], cwd=ROOT)
     while not list(tmp_path.glob(".prepare/unit-*.json")):
         assert process.poll() is None
