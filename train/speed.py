@@ -4,7 +4,8 @@
 
 Takes the flags of train/train.py. Times real steps on streamed data, same- and different-identity
 pairs in turn with the discriminators, after some that warm up: images/s, how long steps wait for
-the loader, peak memory, on a GPU the share of time it computes, and the five costliest operations.
+the loader, how many operations they compute (also as a share of the GPU's peak, "MFU"), peak
+memory, on a GPU the share of time it computes, and the five costliest operations.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ from dataclasses import dataclass, replace
 import torch
 from accelerate.utils import set_seed
 from torch.profiler import ProfilerActivity, profile
+from torch.utils.flop_counter import FlopCounterMode
 
 from simswap.errors import SimSwapError
 from train.command_line import parse_config
@@ -27,7 +29,9 @@ from train.loop.steps import Pairs, train_step
 from train.networks.teachers import load_base
 from train.networks.trained import FrozenNetworks, Networks, as_made_for
 
-WARM_UP, TIMED, PROFILED = 4, 10, 2  # steps
+WARM_UP, COUNTED, TIMED, PROFILED = 4, 2, 10, 2  # steps
+# TFLOP/s in bf16 without sparsity, by NVIDIA's data sheets, for names that hold these words.
+PEAKS = {"B200": 2250, "H200": 989, "H100": 989, "A100": 312, "L40S": 362, "RTX 4090": 165}
 
 
 @dataclass(frozen=True)
@@ -39,6 +43,9 @@ class Speed:
     images_per_second: float
     step_ms: float
     waiting: float  # share of the time, for data
+    loading_ms: float | None  # a core's time for a pair; None: workers of their own load
+    teraflops: float  # 1e12 operations a second: forward, backward and frozen networks
+    peak_share: float | None  # of the GPU's peak in 16 bits, where that is known
     peak_memory_mb: float  # of the GPU where there is one
     busy: float | None  # share of the time a GPU computes
     costliest: tuple[tuple[str, float], ...]  # operations and their share
@@ -50,6 +57,10 @@ class Speed:
             f"{self.images_per_second:.1f} images/s, {self.step_ms:.0f} ms a step, "
             f"{self.waiting:.0%} of it waiting for data, {self.peak_memory_mb:.0f} MB at most"
         ]
+        share = "" if self.peak_share is None else f", {self.peak_share:.1%} of the GPU's peak"
+        lines.append(f"{self.teraflops:.3g} TFLOP/s{share}")
+        if self.loading_ms is not None:
+            lines.append(f"{self.loading_ms:.1f} ms of a core load a pair.")
         if self.busy is not None:
             lines.append(f"The GPU computes {self.busy:.0%} of the time.")
         lines += [f"{share:6.1%}  {name}" for name, share in self.costliest]
@@ -66,16 +77,17 @@ def measure(config: TrainConfig) -> Speed:
     networks.prepare(accelerator)
     loader = make_loader(accelerator, config, open_shards(accelerator, config))
     batches = iter(loader)
-    waited = 0.0
+    waited = loaded = 0.0
 
     def steps(count: int) -> float:
         """Seconds of so many steps."""
-        nonlocal waited
-        waited, begun = 0.0, time.perf_counter()
+        nonlocal waited, loaded
+        waited, loaded, begun = 0.0, 0.0, time.perf_counter()
         for number in range(count):
-            asked = time.perf_counter()
+            asked = time.perf_counter(), time.process_time()
             drawn = [next(batches) for _ in range(config.accumulation)]
-            waited += time.perf_counter() - asked
+            waited += time.perf_counter() - asked[0]
+            loaded += time.process_time() - asked[1]
             pairs = [Pairs.of(batch, accelerator.device) for batch in drawn]
             step = config.discriminator_from + number
             train_step(accelerator, config, step, pairs, networks, frozen)
@@ -83,8 +95,11 @@ def measure(config: TrainConfig) -> Speed:
         return time.perf_counter() - begun
 
     steps(WARM_UP)
+    with FlopCounterMode(display=False) as counter:
+        steps(COUNTED)
     seconds = steps(TIMED)
-    share_waiting = waited / seconds
+    share_waiting, loading = waited / seconds, loaded
+    teraflops = counter.get_total_flops() / COUNTED * TIMED / seconds / 1e12
     with profile(activities=activities()) as profiler:
         profiled_seconds = steps(PROFILED)
     busy, costliest = costs(profiler, profiled_seconds)
@@ -95,6 +110,9 @@ def measure(config: TrainConfig) -> Speed:
         images_per_second=images / seconds,
         step_ms=1000 * seconds / TIMED,
         waiting=share_waiting,
+        loading_ms=None if config.num_workers else 1000 * loading / images,
+        teraflops=teraflops,
+        peak_share=_peak_share(teraflops, accelerator.mixed_precision),
         peak_memory_mb=peak_memory_mb(),
         busy=busy,
         costliest=costliest,
@@ -118,6 +136,13 @@ def costs(profiler: profile, seconds: float) -> tuple[float | None, tuple[tuple[
     ranked = sorted(times.items(), key=lambda item: -item[1])[:5]
     busy = total / 1e6 / seconds if on_gpu else None
     return busy, tuple((name, spent / total) for name, spent in ranked)
+
+
+def _peak_share(teraflops: float, precision: str) -> float | None:
+    if not torch.cuda.is_available() or precision == "no":
+        return None
+    name = torch.cuda.get_device_name()
+    return next((teraflops / peak for words, peak in PEAKS.items() if words in name), None)
 
 
 def wait_for_gpu() -> None:

@@ -11,6 +11,7 @@ import json
 import logging
 import sys
 from contextlib import closing
+from functools import partial
 from pathlib import Path
 
 # As a script, Python puts train/ first on the path, where this file hides the package `train`.
@@ -45,6 +46,7 @@ from train.loop.setup import (  # noqa: E402
 )
 from train.loop.steps import Pairs, train_step  # noqa: E402
 from train.loop.stopping import STOPPED, StopRequest  # noqa: E402
+from train.loop.writing import Writer  # noqa: E402
 from train.networks.teachers import load_base  # noqa: E402
 from train.networks.trained import FrozenNetworks, Networks, as_made_for  # noqa: E402
 from train.pairing.cached_pairs import CachedPairLoader  # noqa: E402
@@ -113,7 +115,7 @@ class Run:
         self.accelerator, self.config = accelerator, config
         self.networks, self.frozen, self.loader = networks, frozen, loader
         self.evaluator, self.publisher, self.fixed = evaluator, publisher, fixed
-        self.watch, self.stop = LossWatch(), stop
+        self.watch, self.stop, self.writer = LossWatch(), stop, Writer()
         self.output = Path(config.output)
 
     def train(self, start: int) -> bool:
@@ -121,6 +123,7 @@ class Run:
         self.stop.begin()
         with closing(Progress(self.accelerator, self.config, start)) as progress:
             step = self.steps(start, progress)
+        self.writer.settle(self.accelerator)
         is_whole = step >= self.config.num_steps
         if self.publisher:  # a preempted node has little time left
             self.publisher.close(timeout=600 if is_whole else 10)
@@ -162,8 +165,7 @@ class Run:
         if is_last and step < config.num_steps:
             self.save(step)
             self.log(step, progress)
-            if self.publisher:
-                self.publisher.push(step)
+            self.push(step)
             return
         if step % config.log_every == 0 or is_last:
             self.log(step, progress)
@@ -173,8 +175,8 @@ class Run:
             self.evaluate(step)
         if step % config.save_every == 0 or is_last:
             self.save(step)
-        if self.publisher and (step % config.push_every == 0 or is_last):
-            self.publisher.push(step)
+        if step % config.push_every == 0 or is_last:
+            self.push(step)
 
     @property
     def images_per_step(self) -> int:
@@ -213,12 +215,22 @@ class Run:
             )
 
     def save(self, step: int) -> None:
-        """A checkpoint and the bundle; never of losses that have not been looked at."""
+        """A checkpoint and the bundle; never of losses that have not been looked at.
+
+        Both are copied now and written while training goes on. What could not be written is told
+        by the next call, or at the end.
+        """
         self.watch.settle()
         self.networks.check_finite(step)
-        save_checkpoint(self.accelerator, self.config, self.networks, self.loader.state, step)
+        state = self.loader.state
+        save_checkpoint(self.accelerator, self.config, self.networks, state, step, self.writer)
         if self.publisher:
-            self.publisher.write(step, step * self.images_per_step)
+            self.writer.submit(self.publisher.write(step, step * self.images_per_step))
+
+    def push(self, step: int) -> None:
+        """Send the newest bundle off, once it is written."""
+        if self.publisher:
+            self.writer.submit(partial(self.publisher.push, step))
 
     def evaluate(self, step: int) -> None:
         """Judge the moving average through the whole pipeline."""

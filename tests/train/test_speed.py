@@ -1,5 +1,7 @@
 """The stopwatch of training steps runs on real ones."""
 
+import re
+
 import pytest
 
 pytest.importorskip("datasets", reason="needs the train extra")
@@ -17,7 +19,9 @@ def test_it_tells_speed_waiting_memory_and_the_costliest_operations(tmp_path, ca
     report = capsys.readouterr().out
     assert "images/s" in report
     assert "waiting for data" in report
-    assert len(report.splitlines()) == 6  # one line, and the five costliest
+    assert len(report.splitlines()) == 8  # three lines, and the five costliest
+    assert "ms of a core load a pair" in report
+    assert float(re.search(r"^(\S+) TFLOP/s$", report, re.MULTILINE)[1]) > 0
     assert "%  aten::" in report
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from hashlib import blake2b
 
 import numpy as np
 
@@ -13,6 +14,7 @@ from simswap.media.decoding import decode_photo as decode_bytes
 from train.errors import CorruptPhotoError, TrainingError
 
 LANDMARKS_SHAPE = (5, 2)
+NUM_HASHES = 2**63
 MIN_EXTENT = 2  # px between the outermost landmarks; many sets write zeros where they found no face
 
 
@@ -39,6 +41,12 @@ class PhotoRow:
     identity: str | None
     landmarks: np.ndarray | None
     name: str
+
+    @property
+    def person_hash(self) -> int:
+        """Below NUM_HASHES, the same on every machine; one for all photos of a person."""
+        text = f"identity {self.identity}" if self.identity is not None else f"photo {self.name}"
+        return int.from_bytes(blake2b(text.encode(), digest_size=8).digest(), "big") >> 1
 
 
 def decode_photo(row: PhotoRow) -> np.ndarray:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import json
 import logging
 import pickle  # its error only: torch.load raises it, and executes nothing
@@ -12,13 +13,16 @@ from pathlib import Path
 
 import torch
 from accelerate import Accelerator
-from accelerate.utils import load
+from accelerate.checkpointing import save_accelerator_state
+from accelerate.utils import OPTIMIZER_NAME, SAFE_MODEL_NAME, load
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
 from train.config import TrainConfig, describe_change
 from train.errors import TrainingError
+from train.loop.agreement import all_agree
+from train.loop.writing import Writer
 from train.networks.trained import Networks
 from train.pairing.loader import LoaderState
 
@@ -108,15 +112,11 @@ def set_newer_aside(output: Path, step: int) -> None:
 
 
 def prepare_checkpoints(accelerator: Accelerator) -> None:
-    """Have Accelerate save and load the bare networks: names do not tell how many processes ran."""
-
-    def save_bare(models: list[nn.Module], weights: list[dict[str, Tensor]], folder: str) -> None:
-        weights[:] = [accelerator.unwrap_model(model).state_dict() for model in models]
+    """Have Accelerate load the bare networks: names do not tell how many processes ran."""
 
     def load_bare(models: list[nn.Module], folder: str) -> None:
         models[:] = [accelerator.unwrap_model(model) for model in models]
 
-    accelerator.register_save_state_pre_hook(save_bare)
     accelerator.register_load_state_pre_hook(load_bare)
 
 
@@ -126,33 +126,31 @@ def save_checkpoint(
     networks: Networks,
     loader: LoaderState,
     step: int,
+    writer: Writer,
 ) -> None:
-    """Every process calls this. Raises TrainingError, in all, if one cannot write; older stay."""
+    """Every process calls this. What is small is written at once, the weights' copy by `writer`.
+
+    Raises TrainingError, in all, if one cannot write, or could not write what came before; older
+    checkpoints stay.
+    """
+    writer.settle(accelerator)
     root = Path(config.output) / FOLDER
-    partial, final = root / f".step_{step:08d}", root / f"step_{step:08d}"
-    failure = ""
+    partial, failure = root / f".step_{step:08d}", ""
     if accelerator.is_main_process:
         shutil.rmtree(partial, ignore_errors=True)
     accelerator.wait_for_everyone()
     try:
         partial.mkdir(parents=True, exist_ok=True)
-        _write(accelerator, config, networks, loader, step, partial)
+        _write_chance(accelerator, loader, partial)
     except WRITE_ERRORS as error:
-        failure = str(error).strip().splitlines()[0] if str(error).strip() else repr(error)
+        failure = _reason(error)
     if not all_agree(accelerator, not failure):
         if accelerator.is_main_process:
             shutil.rmtree(partial, ignore_errors=True)
-        raise TrainingError(
-            f"The checkpoint of step {step} could not be written to {root}: "
-            f"{failure or 'another process failed'}. {_survivor(config)}"
-        )
+        raise _not_written(config, step, failure or "another process failed")
     if accelerator.is_main_process:
-        if final.exists():  # the same step saved again, at its end or after a resume
-            _discard(final)
-        partial.rename(final)
-        for old in checkpoints_of(Path(config.output))[: -config.keep_checkpoints]:
-            _discard(old.folder)
-    accelerator.wait_for_everyone()
+        weights = _Weights.of(networks)
+        writer.submit(lambda: _complete(config, weights, step, partial))
 
 
 def load_checkpoint(
@@ -178,10 +176,21 @@ def load_checkpoint(
 
 
 def _damaged(checkpoint: Checkpoint, error: Exception) -> TrainingError:
-    reason = (str(error).strip().splitlines() or [repr(error)])[0]
     return TrainingError(
-        f"The checkpoint {checkpoint.folder} is damaged ({reason}). Resume from an older one: "
-        "--resume FOLDER."
+        f"The checkpoint {checkpoint.folder} is damaged ({_reason(error)}). Resume from an older "
+        "one: --resume FOLDER."
+    )
+
+
+def _reason(error: Exception) -> str:
+    return (str(error).strip().splitlines() or [repr(error)])[0]
+
+
+def _not_written(config: TrainConfig, step: int, reason: str) -> TrainingError:
+    root = Path(config.output) / FOLDER
+    return TrainingError(
+        f"The checkpoint of step {step} could not be written to {root}: {reason}. "
+        f"{_survivor(config)}"
     )
 
 
@@ -193,28 +202,71 @@ def _discard(folder: Path) -> None:
     shutil.rmtree(hidden, ignore_errors=True)
 
 
-def _write(
-    accelerator: Accelerator,
-    config: TrainConfig,
-    networks: Networks,
-    loader: LoaderState,
-    step: int,
-    folder: Path,
-) -> None:
-    accelerator.save_state(str(folder))
+@dataclass(frozen=True, eq=False)
+class _Weights:
+    """Copies of all that a step changes, on the CPU.
+
+    networks: generator's and discriminator's state; optimisers: theirs; average: the moving one's.
+    """
+
+    networks: list[dict[str, Tensor]]
+    optimisers: list[dict[str, object]]
+    average: dict[str, Tensor]
+
+    @classmethod
+    def of(cls, networks: Networks) -> _Weights:
+        both = networks.plain_generator, networks.plain_discriminator
+        optimisers = networks.generator_optimizer, networks.discriminator_optimizer
+        return cls(
+            [copied(network.state_dict()) for network in both],
+            [copied(optimiser.state_dict()) for optimiser in optimisers],
+            copied(networks.ema.generator.state_dict()),
+        )
+
+
+def copied(state: object) -> object:
+    """A state_dict whose tensors lie on the CPU and change no more."""
+    if isinstance(state, Tensor):
+        return state.detach().to("cpu", copy=True).contiguous()
+    if isinstance(state, dict):
+        return {name: copied(value) for name, value in state.items()}
+    return copy.deepcopy(state)
+
+
+def _write_chance(accelerator: Accelerator, loader: LoaderState, folder: Path) -> None:
+    """This process's random states and place in the data."""
     rank = accelerator.process_index
+    # Accelerate's own, of nothing but chance (and a scaler, if there is one).
+    save_accelerator_state(
+        *(str(folder), [], [], [], [], rank, accelerator.step, accelerator.scaler)
+    )
     (folder / f"data_{rank}.json").write_text(json.dumps(loader.to_json()))
-    if accelerator.is_main_process:
-        state = networks.ema.generator.state_dict()
-        save_file({name: value.contiguous() for name, value in state.items()}, folder / EMA_FILE)
+
+
+def _complete(config: TrainConfig, weights: _Weights, step: int, partial: Path) -> None:
+    """Write the weights beside the rest, give the folder its name, and discard the oldest.
+
+    Raises TrainingError; nothing of this checkpoint is left then.
+    """
+    final = partial.with_name(f"step_{step:08d}")
+    try:
+        for i, (network, optimiser) in enumerate(
+            zip(weights.networks, weights.optimisers, strict=True)
+        ):
+            number = f"_{i}" if i else ""  # as accelerator.load_state reads them
+            save_file(network, partial / f"{SAFE_MODEL_NAME}{number}.safetensors")
+            torch.save(optimiser, partial / f"{OPTIMIZER_NAME}{number}.bin")
+        save_file(weights.average, partial / EMA_FILE)
         run = {"step": step, "config": asdict(config)}
-        (folder / RUN_FILE).write_text(json.dumps(run, indent=2))
-
-
-def all_agree(accelerator: Accelerator, fine: bool) -> bool:
-    """Whether every process says `fine`: one that stopped alone would leave the others waiting."""
-    flag = torch.tensor([float(fine)], device=accelerator.device)
-    return bool(accelerator.gather(flag).min() > 0)
+        (partial / RUN_FILE).write_text(json.dumps(run, indent=2))
+        if final.exists():  # the same step saved again, at its end or after a resume
+            _discard(final)
+        partial.rename(final)
+        for old in checkpoints_of(Path(config.output))[: -config.keep_checkpoints]:
+            _discard(old.folder)
+    except WRITE_ERRORS as error:
+        shutil.rmtree(partial, ignore_errors=True)
+        raise _not_written(config, step, _reason(error)) from error
 
 
 def _survivor(config: TrainConfig) -> str:

@@ -19,7 +19,8 @@ from train.config import TrainConfig
 from train.data.examples import make_example_data
 from train.data.shards import PhotoShards
 from train.errors import TrainingError
-from train.loop.checkpoints import all_agree, set_newer_aside
+from train.loop.agreement import all_agree
+from train.loop.checkpoints import set_newer_aside
 from train.loop.steps import Pairs
 from train.pairing.blocks import Position
 from train.pairing.cache import cache_photos
@@ -118,7 +119,10 @@ def make_loader(
         "state": state,
     }
     if config.cache_photos:
-        photos = cache_photos(shards, config, accelerator.device, config.num_workers)
+        rank, world = options["rank"], options["world"]
+        photos = cache_photos(
+            shards, config, accelerator.device, config.num_workers, rank=rank, world=world
+        )
         return CachedPairLoader(photos, config, **options)
     return PairLoader(shards, config, num_workers=config.num_workers, **options)
 

@@ -1,4 +1,4 @@
-"""Every photo of a data set, aligned once and held on the device as bytes."""
+"""The photos of a process's people, aligned once and held on its device as bytes."""
 
 from __future__ import annotations
 
@@ -56,15 +56,23 @@ class _Chunk:
 
 
 def cache_photos(
-    shards: PhotoShards, settings: PairSettings, device: torch.device, num_workers: int = 0
+    shards: PhotoShards,
+    settings: PairSettings,
+    device: torch.device,
+    num_workers: int = 0,
+    *,
+    rank: int = 0,
+    world: int = 1,
 ) -> CachedPhotos:
-    """Decode and align every photo of `shards`.
+    """Decode and align the photos of those people of `shards` who fall to process `rank`.
 
-    Raises TrainingError if the data is faulty, shows one person only, or fills no batch.
+    People are dealt out to `world` processes by chance, which has the same outcome every time: each
+    holds and decodes its share, and has pairs of one person and of two.
+    Raises TrainingError if the data is faulty, or the share shows one person or fills no batch.
     """
     chunks: list[_Chunk] = []
     for chunk in DataLoader(
-        _AlignedPhotos(shards, settings),
+        _AlignedPhotos(shards, settings, rank, world),
         batch_size=None,
         num_workers=num_workers,
         multiprocessing_context="spawn" if num_workers else None,
@@ -86,7 +94,7 @@ def cache_photos(
     may_be_target = np.array([may for chunk in chunks for may in chunk.may_be_target], dtype=bool)
     _, numbers = np.unique(np.array(people, dtype=str)[order], return_inverse=True)
     targets = np.flatnonzero(may_be_target[order])
-    _check(numbers, targets, settings, skipped)
+    _check(numbers, targets, settings, skipped, world)
     held = [
         torch.cat([getattr(chunk, name) for chunk in chunks])[torch.from_numpy(order)].to(device)
         for name in ("crops", "identity_crops")
@@ -97,23 +105,29 @@ def cache_photos(
 
 
 def _check(
-    people: np.ndarray, targets: np.ndarray, settings: PairSettings, skipped: Counter[str]
+    people: np.ndarray,
+    targets: np.ndarray,
+    settings: PairSettings,
+    skipped: Counter[str],
+    world: int,
 ) -> None:
     num_people = len(np.unique(people))
     if len(targets) >= settings.batch_size and num_people > 1:
         return
+    share = f"Of a process's share (one in {world}), only" if world > 1 else "Only"
     raise TrainingError(
-        f"Only {len(targets)} photos can be targets, and {len(people)} photos of {num_people} "
+        f"{share} {len(targets)} photos can be targets, and {len(people)} photos of {num_people} "
         f"people can be used (passed over: {reasons_for(skipped)}). Use more photos of at least "
         f"two people, or a batch smaller than {settings.batch_size}.{landmarks_advice(skipped)}"
     )
 
 
 class _AlignedPhotos(IterableDataset):
-    """One worker's share of the photos; an error travels as an item, without traceback."""
+    """One worker's part of a process's photos; an error travels as an item, without traceback."""
 
-    def __init__(self, shards: PhotoShards, settings: PairSettings) -> None:
+    def __init__(self, shards: PhotoShards, settings: PairSettings, rank: int, world: int) -> None:
         self.shards, self.settings = shards, settings
+        self.rank, self.world = rank, world
 
     def __iter__(self) -> Iterator[_Chunk | SimSwapError]:
         worker = get_worker_info()
@@ -122,6 +136,8 @@ class _AlignedPhotos(IterableDataset):
         try:
             for shard in range(self.shards.num_shards):
                 for row in self.shards.rows(shard, 0, part, num_parts):
+                    if row.person_hash % self.world != self.rank:
+                        continue
                     rows.append(row)
                     if len(rows) == CHUNK:
                         yield _aligned(rows, self.settings)

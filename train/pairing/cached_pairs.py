@@ -31,7 +31,8 @@ from train.pairing.pairs import PairBatch
 class CachedPairLoader:
     """Endless batches for process `rank` of `world`, as PairLoader gives them.
 
-    A batch depends on the seed and its number alone, and each photo is a target once in an epoch.
+    photos: this process's, of people whom no other process has. A batch depends on the seed and its
+    number alone, and each photo is a target once in an epoch of its process.
     `state` always describes the position after the last batch that was given out.
     """
 
@@ -76,7 +77,7 @@ class CachedPairLoader:
     def _batch(self, number: int) -> PairBatch:
         settings, photos = self._settings, self._photos
         random = np.random.default_rng((settings.seed, self._rank, number))
-        targets = self._targets(number * self._world + self._rank)
+        targets = self._targets(number)
         same = number // self._accumulation % self._same_every == 0
         target_crops = self._views(targets, settings.crop_size, self._crop_to_held, random)
         if not same:
@@ -94,7 +95,7 @@ class CachedPairLoader:
         return PairBatch(targets, sources, same, self.state.positions[0], Counter())
 
     def _targets(self, number: int) -> np.ndarray:
-        """Places of batch `number` of all processes, in the epoch's shuffled order."""
+        """Places of batch `number`, in the epoch's shuffled order."""
         size = self._settings.batch_size
         epoch, place = divmod(number, len(self._photos.targets) // size)
         if self._epoch[0] != epoch:

@@ -16,7 +16,6 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from functools import lru_cache
-from hashlib import blake2b
 from pathlib import Path
 
 import numpy as np
@@ -27,6 +26,7 @@ import torch
 from simswap import FaceSwapper
 from simswap.files import replaced
 from simswap.types import Face
+from train.data.rows import NUM_HASHES
 from train.data.shards import DEFAULT_COLUMNS, Columns, PhotoRow, PhotoShards, open_photos
 from train.errors import TrainingError
 from train.prepare.photos import Detect, PhotoSettings, Prepared, Reason, prepare_photo
@@ -35,7 +35,6 @@ WORK_FOLDER = ".prepare"  # hidden: readers of the folder do not take runs for s
 RUN_BYTES = 64_000_000  # of encoded photos that a task holds
 _RUN_GROUP_ROWS = 64  # the least that is read of a run
 _GROUP_ROWS = 256  # of an output shard
-_HASHES = 2**63
 _NUM_EXAMPLES = 3  # rows named for each reason, in each unit
 
 
@@ -177,8 +176,8 @@ def write_output_shard(shard: OutputShard) -> int:
     A shard that no person falls into is not written. Raises TrainingError if it cannot be.
     """
     if not shard.path.is_file():
-        low = shard.index * _HASHES // shard.count
-        high = (shard.index + 1) * _HASHES // shard.count
+        low = shard.index * NUM_HASHES // shard.count
+        high = (shard.index + 1) * NUM_HASHES // shard.count
         limits = [("hash", ">=", low), ("hash", "<=", high - 1)]
         paths = [shard.folder / WORK_FOLDER / run for run in shard.runs]
         rows = pa.concat_tables([pq.read_table(path, filters=limits) for path in paths])
@@ -193,19 +192,13 @@ def write_output_shard(shard: OutputShard) -> int:
     return len(names.drop_null().unique())
 
 
-def hash_of(row: PhotoRow) -> int:
-    """Number in [0, 2^63) that is the same on every machine; one for all photos of a person."""
-    text = f"identity {row.identity}" if row.identity is not None else f"photo {row.name}"
-    return int.from_bytes(blake2b(text.encode(), digest_size=8).digest(), "big") >> 1
-
-
 def _record(row: PhotoRow, result: Prepared) -> dict[str, object]:
     return {
         "image": {"bytes": result.image, "path": None},
         "identity": row.identity,
         "landmarks": result.landmarks.tolist(),
         "origin": row.name,
-        "hash": hash_of(row),
+        "hash": row.person_hash,
     }
 
 

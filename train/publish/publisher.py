@@ -5,9 +5,9 @@ from __future__ import annotations
 import copy
 import logging
 import sys
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import asdict
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 
 import accelerate
@@ -50,11 +50,16 @@ class Publisher:
             else None
         )
 
-    def write(self, step: int, num_images: int) -> None:
-        """Replace the bundle in the run's folder by the moving average after `step`."""
+    def write(self, step: int, num_images: int) -> Callable[[], None]:
+        """What replaces the bundle in the run's folder by the moving average as it is now.
+
+        step: after which that is; num_images: seen until then. The call may come later, from
+        another thread, and raises TrainingError if the bundle cannot be written.
+        """
         config = self._config
         facts: dict[str, object] = {name: asdict(config)[name] for name in (*FACTS, "accumulation")}
-        write_bundle(
+        return partial(
+            write_bundle,
             self.folder,
             # A copy: the bundle's weights are stored as they are now.
             generator=copy.deepcopy(self._networks.ema.generator).cpu(),

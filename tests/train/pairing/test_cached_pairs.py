@@ -90,12 +90,26 @@ def test_jitter_moves_and_colours_a_crop_anew_each_time():
         assert min((crop - other).abs().mean() for other in second.targets.float()) > 2
 
 
-@pytest.mark.parametrize("world", [1, 2])
-def test_every_photo_is_a_target_once_in_an_epoch_of_all_processes(world):
-    photos = people(3, 16, 12)
-    loaders = [loader_of(photos, rank=rank, world=world) for rank in range(world)]
-    batches = [batch for loader in loaders for batch in take(loader, 12 // world)]
+def test_every_photo_is_a_target_once_in_an_epoch():
+    batches = take(loader_of(people(3, 16, 12)), 12)
     assert sorted(n for batch in batches for n in numbers_in(batch.targets)) == list(range(48))
+
+
+def test_each_process_holds_other_people_and_together_they_hold_all():
+    photos, held = people(3, 16, 12), []
+    for rank in range(2):
+        options = {"rank": rank, "world": 2}
+        cached = cache_photos(photos, SETTINGS, CPU, **options)
+        batches = take(CachedPairLoader(cached, SETTINGS, **options), len(cached.targets))
+        held.append({n for b in batches for n in numbers_in(b.targets) + numbers_in(b.sources)})
+        assert len(cached.targets) == len(held[rank])
+    assert {n % 12 for n in held[0]}.isdisjoint(n % 12 for n in held[1])
+    assert held[0] | held[1] == set(range(48))
+
+
+def test_a_share_that_fills_no_batch_is_told():
+    with pytest.raises(TrainingError, match=r"share \(one in 50\), only"):
+        cache_photos(people(3, 16, 12), SETTINGS, CPU, rank=0, world=50)
 
 
 def test_a_second_epoch_comes_in_another_order():
