@@ -196,9 +196,8 @@ def video_of_a_person(folder: Path, name: str, sound_codec: str, **recipe: objec
     with av.open(str(plain)) as source, av.open(str(path), "w") as container:
         tags = ("title", "artist", "author", "comment", "location", "copyright", "encoded_by")
         container.metadata.update(dict.fromkeys(tags, SECRET))
-        container.set_chapters(
-            [{"id": 1, "start": 0, "end": 1, "time_base": 1, "metadata": {"title": SECRET}}]
-        )
+        named = {"title": "One", "artist": SECRET}
+        container.set_chapters([{"id": 1, "start": 0, "end": 1, "time_base": 1, "metadata": named}])
         streams = {}
         for stream in source.streams:
             streams[stream.index] = copy = container.add_stream_from_template(stream)
@@ -217,7 +216,7 @@ def video_of_a_person(folder: Path, name: str, sound_codec: str, **recipe: objec
     ("name", "sound_codec", "output", "recipe"),
     [
         ("in.mp4", "aac", "out.mp4", {}),
-        ("in.mkv", "aac", "out.mp4", {"subtitles": True}),
+        ("in.mkv", "aac", "out.mkv", {}),
         ("in.mkv", "flac", "out.mp4", {}),
         ("in.webm", "libopus", "out.webm", VP9),
         ("in.webm", "libopus", "out.mp4", VP9),

@@ -87,6 +87,10 @@ def _losses(info: VideoInfo, format: str, num_left_out: int) -> tuple[str, ...]:
     name, found = _NAMES[format], []
     if info.has_audio:
         found.append(f"A {name} has no sound: the sound ({info.audio_codec}) is left out.")
+    if info.num_subtitles:
+        found.append(f"A {name} has no subtitles: {info.num_subtitles} of them are left out.")
+    if info.num_chapters:
+        found.append(f"A {name} has no chapters: {info.num_chapters} of them are left out.")
     if format == "gif":
         found.append("A picture of a GIF has 256 colours.")
     if num_left_out:

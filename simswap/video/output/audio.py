@@ -13,6 +13,7 @@ from av.container import InputContainer, OutputContainer
 from av.error import FFmpegError
 from av.packet import Packet
 
+from simswap.video.output.tracks import take_over
 from simswap.video.source.container import is_decoded, opened, packets_of
 from simswap.video.source.info import VideoInfo
 
@@ -72,7 +73,10 @@ def add_audio(
         source = stack.enter_context(opened(info.path, info.max_pixels))
         which = "The sound" if len(numbers) == 1 else f"Sound track {count}"
         track = source.streams[number]
+        num_before = len(output.streams.audio)
         packets, notices = _add_track(output, source, track, which, info, span, shift, treatment)
+        if len(numbers) > 1 and len(output.streams.audio) > num_before:
+            take_over(track, output.streams.audio[-1])  # by which people choose
         tracks.append(packets)
         told += notices
     return heapq.merge(*tracks, key=_decoded_at), tuple(dict.fromkeys(told))

@@ -17,6 +17,7 @@ from simswap.errors import MediaError
 from simswap.files import replaced
 from simswap.video.output.animation import write_animation
 from simswap.video.output.audio import TREATMENTS, add_audio
+from simswap.video.output.texts import add_texts
 from simswap.video.output.writing import Encoding
 from simswap.video.source.container import naming_failures, opened
 from simswap.video.source.info import VideoInfo
@@ -88,12 +89,13 @@ def _mux_somehow(
     metadata: Mapping[str, str],
 ) -> tuple[str, ...]:
     """Hours of work must not be lost to a damaged sound track: try less of it each time."""
+    has_others = info.has_audio or info.num_subtitles or info.num_chapters
     for treatment in TREATMENTS:
         try:
             return _mux(segments, info, span, encoding, part, delay, metadata, treatment)
         except FFmpegError as error:
             # A full disk stays full; pictures alone that cannot be written are past help.
-            if isinstance(error, OSError) or treatment == TREATMENTS[-1] or not info.has_audio:
+            if isinstance(error, OSError) or treatment == TREATMENTS[-1] or not has_others:
                 raise
     raise AssertionError("the last treatment returns or raises")
 
@@ -123,16 +125,24 @@ def _mux(
         shift = _shift(info, span[0])
         video = _video_packets(segments, info, span, delay, stream, shift)
         audio, notices = add_audio(container, info, span, shift, treatment, stack)
+        texts, more = (
+            (iter(()), ())
+            if treatment == "drop"
+            else add_texts(container, info, span, shift, stack)
+        )
+        if treatment == "drop" and (info.num_subtitles or info.num_chapters):
+            more = ("The subtitles and chapters are damaged and are dropped.",)
+        notices += more
         num_lost = 0
-        for packet in heapq.merge(video, audio, key=_decoding_second):
+        for packet in heapq.merge(video, audio, texts, key=_decoding_second):
             try:
                 container.mux_one(packet)
             except InvalidDataError:
                 if packet.stream is stream:
                     raise
-                num_lost += 1  # a damaged packet of the source's sound
+                num_lost += 1  # a damaged packet of the source's sound or subtitles
     if num_lost:
-        notices += (f"{num_lost} damaged pieces of the sound are left out.",)
+        notices += (f"{num_lost} damaged pieces of the sound or the subtitles are left out.",)
     return _size_notices(info, encoding) + notices
 
 

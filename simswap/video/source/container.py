@@ -32,7 +32,8 @@ _SOUND_CODECS = (
     "pcm_mulaw,pcm_u8,pcm_s8,pcm_s16le,pcm_s16be,pcm_s24le,pcm_s24be,pcm_s32le,pcm_s32be,pcm_f32le,"
     "pcm_f32be,pcm_f64le,pcm_f64be,pcm_dvd,pcm_bluray"
 )
-_CODECS = f"{_PICTURE_CODECS},{_SOUND_CODECS}"
+_TEXT_CODECS = "subrip,srt,webvtt,mov_text,text,ass,ssa"
+_CODECS = f"{_PICTURE_CODECS},{_SOUND_CODECS},{_TEXT_CODECS}"
 _KNOWN_CODECS = frozenset(_CODECS.split(","))
 MAX_STREAMS = 200  # some films have a hundred of subtitles and fonts
 _PIXELS_SLACK = 1.1  # frames are coded in blocks of up to 64 px a side

@@ -53,7 +53,7 @@ class VideoInfo:
     shown, ascending; end_time: when the last ends. max_pixels: of the largest frame to be decoded,
     also if frames grow. origin: seconds at which the file's own clock starts. sample_aspect: width
     of a pixel by its height. key_frames: see FrameList. notices: what is dropped or changed.
-    num_plays: how often an animation is shown, 0 without end; None for a film.
+    num_plays: of an animation, 0 without end; None for a film. num_subtitles: tracks of them.
     """
 
     path: Path
@@ -77,6 +77,8 @@ class VideoInfo:
     audio_codec: str | None
     notices: tuple[str, ...]
     num_plays: int | None = None
+    num_subtitles: int = 0
+    num_chapters: int = 0
 
     @property
     def num_frames(self) -> int:
@@ -288,10 +290,11 @@ def _describe(
         audio_codec=audio.codec_context.codec.canonical_name if has_audio else None,
         notices=losses_of(container, frame, frames, depth, stream),
         num_plays=plays_of_gif(path) if container.format.name == "gif" else None,
+        num_subtitles=len(container.streams.subtitles),
+        num_chapters=len(container.chapters()),
     )
 
 
 def _frame_rate(time_base: Fraction, frames: FrameList) -> Fraction:
-    """Average over the whole video, in frames per second."""
-    seconds = (frames.end - int(frames.times[0])) * time_base
-    return (len(frames.times) / seconds).limit_denominator(100_000)
+    num_units = frames.end - int(frames.times[0])
+    return (len(frames.times) / (num_units * time_base)).limit_denominator(100_000)

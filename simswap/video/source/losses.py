@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections import Counter
+from collections.abc import Iterator
+
 from av.container import InputContainer
 from av.video.frame import VideoFrame
 from av.video.stream import VideoStream
@@ -37,12 +40,23 @@ def losses_of(
     tags = stream.metadata.get("alpha_mode"), stream.metadata.get("ALPHA_MODE")
     if "1" in tags or _is_transparent(frame):
         found.append(TRANSPARENCY)
-    kinds = (("subtitle", "Subtitles are dropped."), ("data", "Data streams are dropped."))
-    if container.chapters():
-        found.append("Chapters are dropped.")
-    types = [other.type for other in container.streams]
-    found += [sentence for kind, sentence in kinds if kind in types]
-    return tuple(found)
+    return (*found, *_lost_tracks(container))
+
+
+def _lost_tracks(container: InputContainer) -> Iterator[str]:
+    count = Counter(stream.type for stream in container.streams)
+    # Chapters of an MP4 are a track of this kind too.
+    is_list = bool(container.chapters()) and "mp4" in container.format.name
+    for number, what in (
+        (count["video"] - 1, "further picture {}, such as a cover,"),
+        (count["data"] - is_list, "data {}"),
+        (count["attachment"], "attached {}, such as a font,"),
+    ):
+        if number > 0:
+            noun = "file" if "attached" in what else "track"
+            some = noun if number == 1 else f"{noun}s"
+            verb = "is" if number == 1 else "are"
+            yield f"{number} {what.format(some)} {verb} left out."
 
 
 def _is_transparent(frame: VideoFrame) -> bool:

@@ -62,7 +62,6 @@ class Recipe:
     sound: float | None = 1.0
     sound_codec: str = "aac"
     sound_start: float = 0.0
-    subtitles: bool = False
     interlaced: bool = False
     picture: Callable[[int, int, int], np.ndarray] = numbered_frame
     options: dict[str, str] = field(default_factory=dict)
@@ -83,17 +82,11 @@ def make_video(path: Path, recipe: Recipe | None = None, **changes: object) -> P
         if recipe.sound is not None:
             sound = container.add_stream(recipe.sound_codec, rate=SOUND_RATE)
             sound.layout = "mono"
-        text = container.add_mux_stream("subrip") if recipe.subtitles else None
         for number, time in enumerate(recipe.frame_times()):
             frame = _frame(number, recipe)
             frame.pts, frame.time_base = time, recipe.time_base
             container.mux(stream.encode(frame))
         container.mux(stream.encode())
-        if text is not None:
-            line = av.Packet(b"Hello")
-            line.stream, line.pts, line.dts, line.duration = text, 0, 0, 1
-            line.time_base = Fraction(1)
-            container.mux(line)
         if sound is not None:
             _write_sound(container, sound, recipe)
     if recipe.codec == "libsvtav1" and hasattr(os, "sched_setscheduler"):

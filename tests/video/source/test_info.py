@@ -57,11 +57,6 @@ def test_what_will_change_is_told(tmp_path: Path, changes: dict, notice: str):
     assert notice in " ".join(info.notices)
 
 
-def test_dropped_streams_are_told(tmp_path: Path):
-    path = make_video(tmp_path / "streams.mkv", subtitles=True)
-    assert "Subtitles are dropped." in probe_video(path).notices
-
-
 def test_a_gif_has_its_own_frame_times(tmp_path: Path):
     times = [0, 10, 15, 40, 45, 60]
     path = tmp_path / "moving.gif"
