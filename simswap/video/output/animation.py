@@ -88,9 +88,10 @@ def _losses(info: VideoInfo, format: str, num_left_out: int) -> tuple[str, ...]:
     if info.has_audio:
         found.append(f"A {name} has no sound: the sound ({info.audio_codec}) is left out.")
     if info.num_subtitles:
-        found.append(f"A {name} has no subtitles: {info.num_subtitles} of them are left out.")
+        tracks = "1 track is" if info.num_subtitles == 1 else f"{info.num_subtitles} tracks are"
+        found.append(f"A {name} has no subtitles: {tracks} left out.")
     if info.num_chapters:
-        found.append(f"A {name} has no chapters: {info.num_chapters} of them are left out.")
+        found.append(f"A {name} has no chapters, of which there are {info.num_chapters}.")
     if format == "gif":
         found.append("A picture of a GIF has 256 colours.")
     if num_left_out:

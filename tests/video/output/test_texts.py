@@ -85,8 +85,8 @@ def test_an_animation_tells_what_it_has_not(tmp_path):
     source = make_film(tmp_path / "in.mkv", ["subrip", "subrip"], sound=None, **SHORT)
     info = look_through(source, VideoLimits())
     told = rewrite(info, tmp_path / "out.webp", Encoding("webp"), span=(0, 2))
-    assert "A WebP has no subtitles: 2 of them are left out." in told
-    assert "A WebP has no chapters: 2 of them are left out." in told
+    assert "A WebP has no subtitles: 2 tracks are left out." in told
+    assert "A WebP has no chapters, of which there are 2." in told
 
 
 def test_tracks_of_sound_keep_the_language_by_which_they_are_chosen(tmp_path):
