@@ -24,8 +24,8 @@ MAX_RUNS = 100_000  # of one video; faces that come later belong to nobody
 
 CLEAR_OVERLAP = 0.5  # of a face with where it was expected, enough if it looks the same too
 LEAST_OVERLAP = 0.2  # from there on an embedding decides; two such faces make both doubtful
-CLEAR_LIKENESS = 0.8  # correlation of two patches
-SAME_RUN_COSINE = 0.4  # of a doubtful face with its run
+CLEAR_LIKENESS = 0.9  # correlation of two patches
+SAME_RUN_COSINE = 0.6  # of a doubtful face with its run
 REFRESH = 24  # frames from one embedding of a run to the next
 MIN_AGE = 6  # frames since the last, for a run's end to be embedded too
 NEAR_FRAMES = 30  # within which a run may go on where another ended

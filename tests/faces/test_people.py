@@ -17,17 +17,19 @@ from simswap.types import Face
 from tests.support.media.people_videos import (
     NUM_FRAMES,
     Scene,
+    cast_of,
     crossing,
     cuts,
     exit_and_return,
     frames_of,
+    look_alikes,
     sizes,
     who_is_at,
 )
 
 FRAME = np.zeros((64, 64, 3), np.uint8)
 GLIMPSE = 2  # frames
-SCENES = pytest.mark.parametrize("scene", [crossing, exit_and_return, cuts, sizes])
+SCENES = pytest.mark.parametrize("scene", [crossing, exit_and_return, cuts, sizes, look_alikes])
 
 
 @pytest.fixture(scope="module")
@@ -46,7 +48,7 @@ def faces_of(swapper: FaceSwapper) -> Callable[[Scene], list[list[Face]]]:
 
 def assert_kept(scene: Scene, faces: list[list[Face]], numbers: list[list[int]]) -> None:
     """Each of the two has one number, but for a glimpse half behind the other, which no one has."""
-    found: dict[str, Counter] = {"astronaut": Counter(), "hopper": Counter()}
+    found: dict[str, Counter] = {who: Counter() for who in cast_of(scene)}
     for frame, (seen, given) in enumerate(zip(faces, numbers, strict=True)):
         for face, number in zip(seen, given, strict=True):
             found[who_is_at(scene, frame, face.box)][number] += 1
@@ -198,4 +200,4 @@ def test_in_a_stream_the_foremost_passes_on_with_a_clear_lead_only():
 def test_every_scene_shows_both(faces_of):
     for scene in NUM_FRAMES:
         seen = {who_is_at(scene, i, f.box) for i, fs in enumerate(faces_of(scene)) for f in fs}
-        assert seen == {"astronaut", "hopper"}
+        assert len(seen) == 2
