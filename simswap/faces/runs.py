@@ -24,8 +24,12 @@ MAX_RUNS = 100_000  # of one video; faces that come later belong to nobody
 
 CLEAR_OVERLAP = 0.5  # of a face with where it was expected, enough if it looks the same too
 LEAST_OVERLAP = 0.2  # from there on an embedding decides; two such faces make both doubtful
-CLEAR_LIKENESS = 0.9  # correlation of two patches
-SAME_RUN_COSINE = 0.6  # of a doubtful face with its run
+# Correlation of two patches, enough if the face is where it was expected, and cosine of a doubtful
+# face with its run: of a face that can be recognised, and of a vaguer one, whose embedding says
+# little, so that it is followed where it is not cut off. Look-alikes have up to 0.9 and 0.55.
+CLEAR_LIKENESS, VAGUE_LIKENESS = 0.9, 0.8
+SAME_RUN_COSINE, VAGUE_RUN_COSINE = 0.6, 0.4
+VAGUE = 0.5  # least cosine that a run's looks ask for, from which it is a vaguer one
 REFRESH = 24  # frames from one embedding of a run to the next
 MIN_AGE = 6  # frames since the last, for a run's end to be embedded too
 NEAR_FRAMES = 30  # within which a run may go on where another ended
@@ -65,6 +69,13 @@ class _Live:
     def expected(self) -> np.ndarray:
         """[4] box xyxy in the next frame."""
         return self.face.box + np.tile(self.step, 2)
+
+    @property
+    def needed(self) -> tuple[float, float]:
+        """Of the next face, in its patch's likeness without a doubt, and else in cosine."""
+        if self.run.looks.least_cosine < VAGUE:
+            return CLEAR_LIKENESS, SAME_RUN_COSINE
+        return VAGUE_LIKENESS, VAGUE_RUN_COSINE
 
     def take(self, number: int, face: Face, patch: np.ndarray) -> None:
         """Go on with a face in frame `number`."""
@@ -156,9 +167,9 @@ class RunTracker:
         is_possible = overlap >= LEAST_OVERLAP  # [runs, faces]
         is_alone = (is_possible.sum(0)[None] == 1) & (is_possible.sum(1)[:, None] == 1)
         is_near = is_alone & (overlap >= CLEAR_OVERLAP)
-        doubtful = []
+        doubtful, needed = [], [one.needed for one in self._live]
         for i, j in (map(int, pair) for pair in np.argwhere(is_possible)):
-            if is_near[i, j] and self._live[i].patch @ seen.patches[j] >= CLEAR_LIKENESS:
+            if is_near[i, j] and self._live[i].patch @ seen.patches[j] >= needed[i][0]:
                 runs[j] = self._live[i]
             else:
                 doubtful.append((i, j))
@@ -166,7 +177,7 @@ class RunTracker:
         cosines = {(i, j): float(self._live[i].run.looks.mean @ embeddings[j]) for i, j in doubtful}
         for i, j in sorted(doubtful, key=lambda pair: (-cosines[pair], pair)):
             is_free = runs[j] is None and self._live[i] not in runs
-            if is_free and cosines[i, j] >= SAME_RUN_COSINE:
+            if is_free and cosines[i, j] >= needed[i][1]:
                 runs[j] = self._live[i]
         return runs
 
