@@ -31,9 +31,7 @@ MIN_SHARE = 0.5  # of the points that must return, and of those that must follow
 MAX_SCALE = 1.25  # by which a face may grow or shrink from one frame to the next
 MIN_CROP = 8  # px a side
 
-HELD_FACE = (
-    0.5  # overlap with a box of the frame before, from which a live face's embedding is held
-)
+HELD_FACE = 0.5  # overlap of a live face with itself in the frame before, to hold what is known
 
 Detect = Callable[[Sequence[np.ndarray]], list[list[Face]]]
 Embed = Callable[[np.ndarray, Sequence[Face]], np.ndarray]
@@ -68,8 +66,9 @@ def detect_and_follow(detect: Detect, frames: Sequence[np.ndarray], every: int) 
 class LiveFollower:
     """Faces of frames that come one by one and are wanted at once: no later frame helps.
 
-    They are detected in every n-th frame, and followed from the frame before in those between. Not
-    to be shared between streams.
+    They are detected in every n-th frame, and followed from the frame before in those between. What
+    is detected goes half the way from where the face was followed to: it jumps less, and lags
+    behind no motion. Not to be shared between streams.
     """
 
     def __init__(self, detect: Detect, every: int) -> None:
@@ -86,14 +85,27 @@ class LiveFollower:
         """
         self._age += 1
         followed: list[Face | None] = []
-        if self._age < self._every and self._frame is not None:
+        if self._frame is not None:
             followed = [follow(face, self._frame, frame) for face in self._faces]
-        if followed and all(face is not None for face in followed):
-            self._faces = sorted(followed, key=lambda face: -face.area)
+        there = [face for face in followed if face is not None]
+        if self._age < self._every and there and len(there) == len(followed):
+            self._faces = sorted(there, key=lambda face: -face.area)
         else:
-            self._faces, self._age = self._detect([frame])[0], 0
+            self._faces = [_halfway(face, there) for face in self._detect([frame])[0]]
+            self._age = 0
         self._frame = frame
         return self._faces
+
+
+def _halfway(found: Face, there: Sequence[Face]) -> Face:
+    """A face that was detected, its landmarks halfway to where the same one was followed to."""
+    if not there:
+        return found
+    overlap = overlaps(found.box, np.stack([face.box for face in there]))[0]
+    nearest = int(overlap.argmax())
+    if overlap[nearest] < HELD_FACE:
+        return found
+    return replace(found, landmarks=(found.landmarks + there[nearest].landmarks) / 2)
 
 
 class HeldEmbeddings:

@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -80,6 +82,20 @@ def test_live_faces_are_detected_now_and_then_and_followed_in_between(frames, tr
         (face,) = follower.faces_in(frame)
         assert error(face, true) < 0.9
     assert detected == [0, 4, 8]
+
+
+def test_a_live_face_jumps_half_as_far_as_it_is_detected_to(frames, true_faces, error):
+    shaken = [
+        replace(face, landmarks=face.landmarks + (2 if number % 2 else -2))
+        for number, face in enumerate(true_faces)
+    ]
+    follower = LiveFollower(lambda _: [[next(detected)]], every=1)
+    detected = iter(shaken)
+    away = [
+        error(follower.faces_in(frame)[0], true)
+        for frame, true in zip(frames, true_faces, strict=True)
+    ]
+    assert np.mean(away[1:]) < 0.5 * error(shaken[0], true_faces[0])
 
 
 def test_a_live_stream_without_a_face_is_detected_in_every_frame(frames, true_faces):
