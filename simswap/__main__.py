@@ -28,6 +28,7 @@ PROGRAM = "python -m simswap"
 COMMANDS = {
     "image": "swap faces in a photo",
     "video": "swap faces in a video, or in a folder of pictures",
+    "batch": "swap faces in many photos and videos",
     "faces": "list the faces of a photo, largest first",
     "people": "list the people of a video by their numbers, or draw them",
     "verify": "tell what a photo's or video's signature and marks say",

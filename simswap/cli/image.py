@@ -23,7 +23,7 @@ def add_options(parser: ArgumentParser) -> None:
     options.add_swap(parser)
 
 
-def run(arguments: Namespace) -> int:
+def run(arguments: Namespace, load: options.Load = options.load_swapper) -> int:
     """Swap, and write the result; the model is loaded once all files have been found sound."""
     from simswap.media.photos import check_output, write_photo
 
@@ -34,7 +34,7 @@ def run(arguments: Namespace) -> int:
     sources = options.read_sources(arguments)
     if target.alpha is not None and Path(arguments.output).suffix.lower() in (".jpg", ".jpeg"):
         say("Note: a JPEG holds no transparency. Write a .png to keep the target's.")
-    swapper = options.load_swapper(arguments, for_one_photo=True)
+    swapper = load(arguments, for_one_photo=True)
     identity = options.identify(swapper, arguments, sources)
     started = time.perf_counter()
     result = swapper.swap_image(target.image, identity, how)

@@ -25,6 +25,8 @@ if TYPE_CHECKING:
     from simswap.media.photos import Photo
     from simswap.swapper import FaceSwapper
 
+    Load = Callable[..., FaceSwapper]
+
 
 def add_files(parser: ArgumentParser, kind: str, endings: str) -> None:
     """Source photos, a target and an output; kind: of the target, endings: of the output."""
@@ -52,7 +54,7 @@ def add_swap(parser: ArgumentParser) -> None:
     """How to swap, and with which model."""
     parser.add_argument(
         "--faces",
-        type=_as_typed(parse_faces),
+        type=as_typed(parse_faces),
         default=SwapOptions.faces,
         metavar="WHICH",
         help="all (default), largest, or numbers such as 0,2: of a photo's faces as `faces` lists "
@@ -75,7 +77,7 @@ def add_swap(parser: ArgumentParser) -> None:
     )
     parser.add_argument(
         "--keep",
-        type=_as_typed(parse_keep),
+        type=as_typed(parse_keep),
         default=SwapOptions.keep,
         metavar="PARTS",
         help="more that stays the target's: glasses, mouth, or glasses,mouth",
@@ -278,7 +280,9 @@ def _option(name: str, text: str) -> float:
         raise argparse.ArgumentTypeError(str(error).rstrip(".")) from error
 
 
-def _as_typed(parse: Callable[[str], tuple | str]) -> Callable[[str], tuple | str]:
+def as_typed(parse: Callable[[str], tuple | str]) -> Callable[[str], tuple | str]:
+    """The type of an option that `parse` checks."""
+
     def convert(text: str) -> tuple | str:
         try:
             return parse(text)

@@ -61,14 +61,14 @@ def add_options(parser: ArgumentParser) -> None:
     options.add_swap(parser)
 
 
-def run(arguments: Namespace) -> int:
+def run(arguments: Namespace, load: options.Load = options.load_swapper) -> int:
     """Swap, and show how far it is; the model is loaded once all files have been found sound."""
     from simswap.video import words
 
     how, video = options.swap_options(arguments), video_options(arguments)
     swap = (_plan_pictures if arguments.frames else _plan_video)(arguments, video)
     sources = options.read_sources(arguments)
-    swapper = options.load_swapper(arguments)
+    swapper = load(arguments)
     source = options.identify(swapper, arguments, sources)
     bar = ProgressBar()
     try:

@@ -11,7 +11,7 @@ from simswap.errors import MediaError
 from simswap.files import printable
 from simswap.media.photos import OUTPUT_SUFFIXES, check_writable
 
-_READ_SUFFIXES = {*OUTPUT_SUFFIXES, ".heic", ".heif", ".bmp", ".tif", ".tiff", ".gif"}
+READ_SUFFIXES = {*OUTPUT_SUFFIXES, ".heic", ".heif", ".bmp", ".tif", ".tiff", ".gif"}
 
 
 @dataclass(frozen=True)
@@ -47,14 +47,14 @@ class FrameFolder:
         files = [
             path
             for path in target.iterdir()
-            if path.suffix.lower() in _READ_SUFFIXES and not path.name.startswith(".")
+            if path.suffix.lower() in READ_SUFFIXES and not path.name.startswith(".")
         ]
         if not files:
             raise MediaError(f"The folder {name} holds no pictures. Give PNG, JPEG or WebP files.")
         if output.exists() and output.samefile(target):
             raise MediaError("The output folder is the target itself. Choose another one.")
-        files.sort(key=lambda path: _in_counting_order(path.name))
-        outputs = [output / _written_name(path) for path in files]
+        files.sort(key=lambda path: in_counting_order(path.name))
+        outputs = [output / written_name(path) for path in files]
         doubles = sorted({path.name for path in outputs if outputs.count(path) > 1})
         if doubles:
             raise MediaError(f"Two pictures would both become {printable(doubles[0])}. Rename one.")
@@ -87,10 +87,12 @@ def _num_there(outputs: list[Path]) -> int:
     return next(missing, len(outputs))
 
 
-def _in_counting_order(name: str) -> list[tuple[int, str]]:
+def in_counting_order(name: str) -> list[tuple[int, str]]:
+    """What to sort names by, so that `frame_2` comes before `frame_10`."""
     parts = re.split(r"(\d+)", name)
     return [(int(part), "") if part.isdecimal() else (0, part) for part in parts]
 
 
-def _written_name(path: Path) -> str:
+def written_name(path: Path) -> str:
+    """A picture's own name, or as .png where its kind is not written here."""
     return path.name if path.suffix.lower() in OUTPUT_SUFFIXES else f"{path.stem}.png"

@@ -14,7 +14,7 @@ from simswap.video.output.writing import FORMATS, Encoding
 from simswap.video.source.info import VideoLimits
 
 SEGMENT_SECONDS = 4.0  # what an interruption costs at most, and what one GPU call does
-_FORMAT_OF_SUFFIX = {f".{name}": name for name in FORMATS}
+FORMAT_OF_SUFFIX = {f".{name}": name for name in FORMATS}
 
 
 @dataclass(frozen=True)
@@ -46,7 +46,7 @@ class VideoOptions:
 
     def encoding(self, output: Path) -> Encoding:
         """How `output` is encoded. Raises OptionError if its ending is unknown or fits not."""
-        by_name = _FORMAT_OF_SUFFIX.get(output.suffix.lower())
+        by_name = FORMAT_OF_SUFFIX.get(output.suffix.lower())
         if by_name is None:
             raise OptionError(
                 f"The output {printable(output.name)!r} has an unknown ending. "

@@ -1,0 +1,176 @@
+"""The shell's `batch`."""
+
+import json
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from simswap.__main__ import main
+from simswap.cli import image
+from simswap.media.photos import read_photo
+from simswap.video.source.info import probe_video
+from tests.support.examples import EXAMPLES
+
+pytestmark = pytest.mark.slow
+
+HOPPER, ASTRONAUT, BOTH = (
+    EXAMPLES / name for name in ("grace_hopper.jpg", "astronaut.jpg", "two_portraits.jpg")
+)
+
+
+def states(report: Path) -> dict[str, str]:
+    """Of each job, by its target's name."""
+    jobs = json.loads(report.read_text(encoding="utf-8"))["jobs"]
+    return {Path(job["target"]).name: job["state"] for job in jobs}
+
+
+@pytest.fixture
+def folder(tmp_path) -> Path:
+    """A photo, one without a face, and what is no target."""
+    (tmp_path / "in").mkdir()
+    shutil.copy(ASTRONAUT, tmp_path / "in" / "b.jpg")
+    (tmp_path / "in" / "notes.txt").write_text("no photo")
+    (tmp_path / "in" / "._b.jpg").write_text("a Mac's")
+    grey = np.full((64, 64, 3), 128, np.uint8)
+    Image.fromarray(grey).save(tmp_path / "in" / "a.bmp")
+    return tmp_path
+
+
+def of_folder(folder: Path) -> list[str]:
+    places = "--source", str(HOPPER), "--output", str(folder / "out")
+    return ["batch", str(folder / "in"), *places]
+
+
+def test_a_folder_is_swapped_and_what_failed_stops_nothing(folder, face_clip, capsys):
+    shutil.copy(face_clip, folder / "in" / "c.mp4")
+    report = folder / "out" / "batch-report.json"
+    assert main(of_folder(folder)) == 1
+    said = capsys.readouterr()
+    assert said.out == f"{folder / 'out' / 'b.jpg'}\n{folder / 'out' / 'c.mp4'}\n"
+    assert "2 done, 1 failed of 3" in said.err
+    assert said.err.count("Loading the model") == 1
+    assert states(report) == {"a.bmp": "failed", "b.jpg": "done", "c.mp4": "done"}
+    (line,) = (job for job in json.loads(report.read_text())["jobs"] if job["message"])
+    assert "shows no face" in line["message"]
+    assert probe_video(folder / "out" / "c.mp4").num_frames == probe_video(face_clip).num_frames
+
+    shutil.copy(BOTH, folder / "in" / "a.bmp")  # a photo after all, whatever its name
+    made = (folder / "out" / "b.jpg").stat().st_mtime_ns
+    assert main(of_folder(folder)) == 0
+    assert set(states(report).values()) == {"done"}
+    assert (folder / "out" / "b.jpg").stat().st_mtime_ns == made
+    assert "b.jpg" not in capsys.readouterr().err
+
+
+def test_an_interrupted_batch_goes_on_with_the_rest(folder, monkeypatch):
+    shutil.copy(BOTH, folder / "in" / "a.bmp")
+
+    run = image.run
+
+    def stop_at_the_second(job, load) -> int:
+        if job.target.endswith("b.jpg"):
+            raise KeyboardInterrupt
+        return run(job, load)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(image, "run", stop_at_the_second)
+        assert main(of_folder(folder)) == 130
+    report = folder / "out" / "batch-report.json"
+    assert states(report) == {"a.bmp": "done", "b.jpg": "waiting"}
+    assert main(of_folder(folder)) == 0
+    assert states(report) == {"a.bmp": "done", "b.jpg": "done"}
+
+
+def write_jobs(folder: Path, text: str) -> str:
+    path = folder / "jobs.toml"
+    path.write_text(text, encoding="utf-8")
+    return str(path)
+
+
+def test_a_file_of_jobs_takes_the_options_of_each_command(tmp_path, capsys):
+    for path in (HOPPER, ASTRONAUT, BOTH):
+        shutil.copy(path, tmp_path)
+    jobs = """
+        [defaults]
+        source = "grace_hopper.jpg"
+        detect-every = 5
+        [[job]]
+        target = "two_portraits.jpg"
+        output = "one.png"
+        faces = "1"
+        no_colour_match = true
+        label = false
+        [[job]]
+        target = "two_portraits.jpg"
+        output = "other.png"
+        source = []
+        assign = ["grace_hopper.jpg=astronaut.jpg"]
+    """
+    assert main(["batch", write_jobs(tmp_path, jobs)]) == 0
+    assert "2 done, 0 failed of 2" in capsys.readouterr().err
+    before = read_photo(BOTH).image.astype(int)
+    for name in ("one.png", "other.png"):  # the astronaut is at the left, and the smaller one
+        changed = np.abs(read_photo(tmp_path / name).image - before).any(axis=(0, 2))
+        assert (changed[:480].any(), changed[480:].any()) == (True, False)
+    write_jobs(tmp_path, jobs.replace("no_colour_match = true", "likeness = 0"))
+    assert main(["batch", str(tmp_path / "jobs.toml")]) == 0
+    said = capsys.readouterr()
+    assert "[1/2]" in said.err
+    assert "[2/2]" not in said.err
+
+
+JOB = '[[job]]\ntarget = "a.jpg"\noutput = "{}"\nsource = "s.jpg"\n'
+
+
+@pytest.mark.parametrize(
+    ("jobs", "message"),
+    [
+        ("[[job]", "cannot be read as TOML"),
+        ("", "holds 0 jobs"),
+        ("speed = 3", "something else than"),
+        ('[[job]]\ntarget = "a.jpg"', "Job 1: it needs a target and an output"),
+        (JOB.format("o.jpg") + "likenes = 1", "Job 1 ({}/a.jpg): unrecognized arguments"),
+        (JOB.format("o.jpg") + "likeness = 9", "Job 1 ({}/a.jpg): argument --likeness"),
+        (JOB.format("o.mp4") + "detect_every = 0", "Job 1 ({}/a.jpg): argument --detect-every"),
+        (JOB.format("o.mp4") + 'preset = "warp"', "preset"),
+        (JOB.format("o.jpg") * 2, "would overwrite another job's result"),
+        (JOB.format("s.jpg"), "would overwrite an input"),
+    ],
+)
+def test_a_wrong_file_of_jobs_is_told_before_any_is_done(tmp_path, capsys, jobs, message):
+    assert main(["batch", write_jobs(tmp_path, jobs)]) == 1
+    assert message.format(tmp_path) in capsys.readouterr().err
+    assert [path.name for path in tmp_path.iterdir()] == ["jobs.toml"]
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["in"], "a folder needs --source and --output"),
+        (["jobs.toml", "--faces", "all"], "--faces: of a folder"),
+        (["in", "--faces", "some"], "--faces"),
+    ],
+)
+def test_a_wrong_command_line_is_told(folder, monkeypatch, capsys, words, message):
+    monkeypatch.chdir(folder)
+    write_jobs(folder, JOB.format("o.jpg"))
+    with pytest.raises(SystemExit, match="2"):
+        main(["batch", *words])
+    assert message in capsys.readouterr().err
+
+
+def test_a_folder_is_not_swapped_into_itself(folder, capsys):
+    words = ["batch", str(folder / "in"), "--source", str(HOPPER), "--output", str(folder / "in")]
+    assert main(words) == 1
+    assert "Choose another one" in capsys.readouterr().err
+
+
+def test_another_file_in_the_place_of_the_report_stays(folder, capsys):
+    other = folder / "other.json"
+    other.write_text("{}")
+    assert main([*of_folder(folder), "--report", str(other)]) == 1
+    assert "no report of a batch" in capsys.readouterr().err
+    assert other.read_text() == "{}"
