@@ -10,7 +10,7 @@ from __future__ import annotations
 import os
 import sys
 
-from simswap.demo.process import own_address, retention
+from simswap.demo.process import freed_memory, own_address, retention
 
 # Read when gradio and others are imported.
 os.environ["GRADIO_ANALYTICS_ENABLED"] = "False"
@@ -76,6 +76,7 @@ def queued_page() -> Page:
 
 def main() -> None:
     """Serve the page until the process ends; ends it if a setting is wrong."""
+    freed_memory.keep_large_blocks_apart()
     addresses.refuse_addresses()
     mcp_tools.install()
     upload_limits.bound_progress()

@@ -71,7 +71,7 @@ def swap_image(
     return photos.swap_uploads(source or [], target, choices)
 
 
-@photos.thrifty
+@photos.thrifty()
 def detect_faces(
     photo: str | None, min_score: float = DEFAULTS.min_score, model: str | None = None
 ) -> list[dict[str, object]]:

@@ -24,6 +24,7 @@ from simswap.swap.steadying import PlannedFaces, steadied_plan
 from simswap.swap.threads import mapped_in_order
 from simswap.types import Face, SwapResult
 
+HELD_BYTES = 160_000_000  # of frames that the workers have before them, two batches each
 MAX_WORKERS = 8  # more would hold many frames, and wait for each other outside the networks
 CUDA_WORKERS = 2  # one prepares and pastes while the other's batch is on the GPU
 
@@ -110,7 +111,7 @@ class FrameStream:
         known: the faces of each frame, where they need not be found.
         """
         with ExitStack() as stack:
-            mapped = self._mapping(stack)
+            mapped, frames = self._mapping(stack, frames)
             batches = map(self._cast, mapped(self._find, self._batches(frames, iter(known))))
             if self.options.steady:
                 linked = in_windows(_linked(batches), FACES_REACH)
@@ -121,24 +122,38 @@ class FrameStream:
                 wanted = (batch for batch in batches if batch[0].is_wanted)
                 swapped = mapped(self._swap, wanted)
             for results in swapped:
-                yield from results
+                while results:  # each is let go before the next batch is swapped
+                    yield results.pop(0)
 
     def found(self, frames: Iterator[np.ndarray]) -> Iterator[tuple[np.ndarray, list[Face]]]:
         """Each frame with its faces, as `results` finds them."""
         with ExitStack() as stack:
-            for batch in self._mapping(stack)(self._find, self._batches(frames, iter(()))):
+            mapped, frames = self._mapping(stack, frames)
+            for batch in mapped(self._find, self._batches(frames, iter(()))):
                 yield from ((one.frame, one.faces) for one in batch)
 
-    def _mapping(self, stack: ExitStack) -> Callable[[Callable, Iterable], Iterator]:
-        """What maps a step over items in order, by the workers; it ends with the stack."""
-        ahead = self.options.workers
+    def _mapping(
+        self, stack: ExitStack, frames: Iterator[np.ndarray]
+    ) -> tuple[Callable[[Callable, Iterable], Iterator], Iterator[np.ndarray]]:
+        """What maps a step over items in order, by the workers, and the same frames.
+
+        It ends with the stack.
+        """
+        ahead, frames = self._num_workers(frames)
         pool = stack.enter_context(_workers(ahead)) if ahead > 1 else None
 
         def mapped(step: Callable, items: Iterable) -> Iterator:
             # Closed before the pool ends, so that nothing hands it more work.
             return stack.enter_context(closing(mapped_in_order(step, items, pool, ahead)))
 
-        return mapped
+        return mapped, frames
+
+    def _num_workers(self, frames: Iterator[np.ndarray]) -> tuple[int, Iterator[np.ndarray]]:
+        """How many workers there are for frames of this size, and the same frames."""
+        first = list(islice(frames, 1))
+        batch_bytes = max(self.batch_size, self.options.detect_every) * sum(f.nbytes for f in first)
+        most = HELD_BYTES // (2 * batch_bytes) if first else 1
+        return max(min(self.options.workers, most), 1), chain(_let_go(first), frames)
 
     def _batches(
         self, frames: Iterator[np.ndarray], known: Iterator[list[Face]]
@@ -211,6 +226,12 @@ class FrameStream:
     def _parts(self, items: Sequence) -> Iterator[Sequence]:
         for start in range(0, len(items), self.batch_size):
             yield items[start : start + self.batch_size]
+
+
+def _let_go(items: list[np.ndarray]) -> Iterator[np.ndarray]:
+    """The items of a list, which is emptied."""
+    while items:
+        yield items.pop(0)
 
 
 def _linked(batches: Iterable[list[_Moment]]) -> Iterator[list[_Moment]]:

@@ -34,7 +34,7 @@ from simswap.video.options import VideoOptions
 from simswap.video.output.animation import check_result
 from simswap.video.output.joining import join_segments
 from simswap.video.output.writing import SegmentWriter
-from simswap.video.people import QUEUE_DEPTH, FirstPass, swap_known
+from simswap.video.people import FirstPass, queue_depth, swap_known
 from simswap.video.source.info import VideoInfo, probe_video, trim
 from simswap.video.source.reading import read_frames
 
@@ -207,16 +207,17 @@ class VideoJob:
             num_before=segment.first - start,
             num_wanted=segment.end - segment.first,
         )
+        depth = queue_depth(self.info.frame_bytes)
         swapped = without_face = unswapped = 0
         with (
-            made_ahead(reader, QUEUE_DEPTH) as frames,
+            made_ahead(reader, depth) as frames,
             SegmentWriter(
                 self.folder.segment(segment.number),
                 self.info,
                 self.video.encoding(self.output),
                 segment.first,
             ) as writer,
-            taken_away(writer.write, QUEUE_DEPTH) as write,
+            taken_away(writer.write, depth) as write,
             closing(
                 swap_known(
                     pipeline, frames, start, self.source, self.options, stream, self.first_pass

@@ -31,6 +31,7 @@ from simswap.video.source.info import probe_video, trim
 from simswap.video.source.reading import read_frames
 
 QUEUE_DEPTH = 2  # frames that wait between two steps: enough to even out their paces
+QUEUE_BYTES = 40_000_000  # of such frames, but for one that has more
 NOBODY = -1
 # A face in a segment; run: see RunTracker, or NOBODY.
 ROW = np.dtype(
@@ -42,6 +43,11 @@ ROW = np.dtype(
         ("score", "<f8"),
     ]
 )
+
+
+def queue_depth(frame_bytes: int) -> int:
+    """How many frames of so many bytes wait between two steps."""
+    return max(min(QUEUE_DEPTH, QUEUE_BYTES // frame_bytes), 1)
 
 
 class PeopleSoFar:

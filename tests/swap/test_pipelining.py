@@ -1,11 +1,15 @@
 import itertools
+import math
 import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 
+import numpy as np
 import pytest
 
+from simswap.swap.stream import FrameStream, StreamOptions
 from simswap.swap.threads import made_ahead, mapped_in_order, taken_away
+from simswap.video.people import queue_depth
 
 
 class Trouble(Exception):
@@ -119,3 +123,17 @@ def test_an_error_in_the_map_is_raised_where_its_result_was_due():
         assert [next(mapped), next(mapped)] == [0, 1]
         with pytest.raises(Trouble):
             next(mapped)
+
+
+@pytest.mark.parametrize(("shape", "workers"), [((720, 1280, 3), 8), ((2160, 3840, 3), 1)])
+def test_large_frames_are_swapped_by_few_workers(shape, workers):
+    frames = [np.zeros(shape, np.uint8)] * 4
+    options = StreamOptions(detect_every=3, steady=True, workers=8)
+    stream = FrameStream(lambda _: [], lambda *_: [], lambda *_: [], options, batch_size=1)
+    number, same = stream._num_workers(iter(frames))
+    assert (number, len(list(same))) == (workers, 4)
+
+
+@pytest.mark.parametrize(("shape", "depth"), [((720, 1280, 3), 2), ((2160, 3840, 3), 1)])
+def test_few_large_frames_wait_between_two_steps(shape, depth):
+    assert queue_depth(math.prod(shape)) == depth

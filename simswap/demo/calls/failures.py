@@ -7,29 +7,26 @@ repeats the error's text, which may hold a path, a file's name or what a request
 
 from __future__ import annotations
 
-import ctypes
 import gc
 import logging
 import os
 import re
 import tempfile
 import traceback
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
-from functools import wraps
 from pathlib import Path
-from typing import ParamSpec, TypeVar
 
 import gradio as gr
 
 from simswap import SimSwapError
+from simswap.demo.process import freed_memory
 from simswap.demo.server.refusals import DISK_FULL, is_disk_full
 from simswap.demo.services.uploads import upload_folder
 from simswap.memory import is_out_of_memory, resident_bytes
 
 logger = logging.getLogger(__name__)
 
-Given, Result = ParamSpec("Given"), TypeVar("Result")
 LARGE = 100_000_000  # bytes that a call may leave behind; handing back takes some 0.1 s
 
 OUT_OF_MEMORY = "The server ran out of memory. Try a smaller file, or try again in a minute."
@@ -98,34 +95,26 @@ def without_paths(sentence: str) -> str:
 
 
 def give_memory_back(error: BaseException | None) -> None:
-    """Let go of what a failed call held, and hand free memory back to the system (with glibc)."""
+    """Let go of what a failed call held, and hand free memory back to the system."""
     while error is not None:
         traceback.clear_frames(error.__traceback__)
         error = error.__cause__ or error.__context__
     gc.collect()
-    try:
-        trim = ctypes.CDLL(None).malloc_trim
-    except (AttributeError, OSError, TypeError):  # another C library, or Windows
-        return
-    trim(0)
+    freed_memory.hand_back()
 
 
-def thrifty(function: Callable[Given, Result]) -> Callable[Given, Result]:
-    """A function after which free memory goes back to the system, if the call left much of it.
+@contextmanager
+def thrifty() -> Iterator[None]:
+    """After the block, free memory goes back to the system, if the block left much of it.
 
-    Large photos do: what the allocator keeps of one would be missing to others until the next.
+    Large photos and videos do: what the allocator keeps of one would be missing to others.
     """
-
-    @wraps(function)
-    def wrapper(*given: Given.args, **named: Given.kwargs) -> Result:
-        before = resident_bytes()
-        try:
-            return function(*given, **named)
-        finally:
-            if resident_bytes() - before > LARGE:
-                give_memory_back(None)
-
-    return wrapper
+    before = resident_bytes()
+    try:
+        yield
+    finally:
+        if resident_bytes() - before > LARGE:
+            give_memory_back(None)
 
 
 def _error(sentence: str) -> gr.Error:

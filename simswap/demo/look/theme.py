@@ -69,13 +69,34 @@ WEBCAM_HINTS = (
 LIVE_REGION_JS = 'element.setAttribute("role", "status");'
 
 
-# Gradio labels what is empty without saying what it is, so that screen readers skip the label.
+# Gradio labels what is empty without saying what it is, so that screen readers skip the label. Its
+# message about a file of a wrong kind takes the file's name for HTML; so names come without markup.
 PAGE_JS = """
 () => {
   const mend = () => document.querySelectorAll('[aria-label="Empty value"]:not([role])')
     .forEach((empty) => empty.setAttribute("role", "img"));
   new MutationObserver(mend).observe(document.body, { childList: true, subtree: true });
   mend();
+
+  const plain = (files) => {
+    const named = new DataTransfer();
+    for (const file of files) {
+      const name = file.name.replace(/[<>&]/g, "_");
+      named.items.add(new File([file], name, { type: file.type, lastModified: file.lastModified }));
+    }
+    return named;
+  };
+  const isMarked = (files) => [...(files ?? [])].some((file) => /[<>&]/.test(file.name));
+  addEventListener("change", ({ target }) => {
+    if (target.type === "file" && isMarked(target.files)) target.files = plain(target.files).files;
+  }, true);
+  addEventListener("drop", (event) => {
+    if (!isMarked(event.dataTransfer?.files)) return;
+    event.preventDefault();
+    event.stopImmediatePropagation();
+    const how = { bubbles: true, cancelable: true, dataTransfer: plain(event.dataTransfer.files) };
+    event.target.dispatchEvent(new DragEvent("drop", how));
+  }, true);
 }
 """
 

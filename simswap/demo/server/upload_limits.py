@@ -15,7 +15,7 @@ from pathlib import Path
 from gradio import routes
 from gradio.route_utils import FileUploadProgress
 from python_multipart.exceptions import FormParserError
-from python_multipart.multipart import MultipartParser, parse_options_header
+from python_multipart.multipart import MAX_BOUNDARY_LENGTH, MultipartParser, parse_options_header
 from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
@@ -176,6 +176,13 @@ class _Upload(_Stored):
         self._num_files, self._field, self._disposition = 0, b"", b""
         _, options = parse_options_header(Headers(scope=scope).get("content-type"))
         boundary = options.get(b"boundary")
+        if boundary and len(boundary) > MAX_BOUNDARY_LENGTH:
+            raise refused(
+                scope,
+                400,
+                f"The boundary of an upload's parts may have {MAX_BOUNDARY_LENGTH} bytes; this one "
+                f"has {len(boundary)}.",
+            )
         self._parser = boundary and MultipartParser(
             boundary,
             {

@@ -137,7 +137,7 @@ def swap_uploads(
     return path, summary
 
 
-@thrifty
+@thrifty()
 def swap_and_locate(
     people: list[Person], target: str | None, choices: Choices, who: Who = None
 ) -> tuple[str, dict[str, object], list[list[float]]]:
@@ -238,7 +238,7 @@ def _read_source(path: str) -> Photo:
     return Photo(image, notices=photo.notices, path=photo.path)
 
 
-@thrifty
+@thrifty()
 def convert_result(path: str, format: str, model: str) -> str:
     """Write a result that a model made once more, as `format`; returns the new path."""
     result = read_upload(path)
@@ -261,7 +261,7 @@ def write_result(
     return str(path), notices
 
 
-@thrifty
+@thrifty()
 def verify_upload(path: str | None) -> Report:
     """What an uploaded photo's or video's signature and marks say."""
     file = uploaded_file(path)

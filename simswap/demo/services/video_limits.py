@@ -13,6 +13,7 @@ from simswap.video.source.info import VideoInfo, trim
 SETTING = "SIMSWAP_VIDEO_SECONDS"
 DEFAULT_SECONDS = 120.0
 FRAMES_PER_SECOND = 60  # that many of a second are swapped at most
+HELD_BYTES = 100_000_000  # of frames in which faces are followed from one look to the next
 
 # Of the file as it is sent; app.py lets nothing larger in.
 LIMITS = limits.VideoLimits(
@@ -65,4 +66,14 @@ def check_length(info: VideoInfo, start: float | None, end: float | None) -> Non
         raise OptionError(
             f"{stop - first} frames are too many for this server, which swaps up to "
             f"{allowed * FRAMES_PER_SECOND:.0f} at a time. {advice}"
+        )
+
+
+def check_held(info: VideoInfo, detect_every: int) -> None:
+    """Raise OptionError if too many bytes of frames lie from one look for faces to the next."""
+    most = max(HELD_BYTES // info.frame_bytes, 1)
+    if detect_every > most:
+        raise OptionError(
+            f"detect_every={detect_every} holds too many frames of {info.width}x{info.height} at a "
+            f"time for this server. Give at most {most}, or scale the video down."
         )

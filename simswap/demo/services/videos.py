@@ -21,7 +21,7 @@ from PIL import Image
 
 from simswap import Identity, OptionError, SwapOptions, VideoProgress, VideoReport
 from simswap.demo import models
-from simswap.demo.calls.failures import readable_errors
+from simswap.demo.calls.failures import readable_errors, thrifty
 from simswap.demo.choices import VideoChoices
 from simswap.demo.services import nsfw, video_limits
 from simswap.demo.services import photos as service
@@ -68,6 +68,7 @@ def look_at(target: str | None) -> VideoInfo:
     return probe_video(uploaded_file(target), video_limits.LIMITS)
 
 
+@thrifty()
 def preview(
     person: Person | None, target: str | None, number: int, choices: VideoChoices
 ) -> Preview:
@@ -99,11 +100,19 @@ def swap_uploads(
     Closing it, as Gradio does when a visitor cancels or leaves, ends the work and removes all of
     it. Raises SimSwapError, or what a lent GPU raises.
     """
+    with thrifty():
+        yield from _swap_uploads(person, target, choices)
+
+
+def _swap_uploads(
+    person: Person, target: str | None, choices: VideoChoices
+) -> Generator[VideoProgress | Outcome, None, None]:
     options, video = choices.swap_options(), choices.video_options()
     swapper = models.by_name(choices.model)
     photos = service.read_person(person, swapper.name)
     info = look_at(target)
     video_limits.check_length(info, video.start, video.end)
+    video_limits.check_held(info, video.detect_every)
     first, end = trim(info, video.start, video.end)
     samples = [_frame(info, number) for number in _sample(first, end)]
     for sample in samples:

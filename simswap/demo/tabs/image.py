@@ -54,7 +54,7 @@ def load_example(event: gr.EventData) -> tuple[dict, list[str], str]:
     return people.of_photos(source), source, target
 
 
-@thrifty
+@thrifty()
 def show_faces(target: dict | None, model: str) -> tuple[dict, str]:
     """The strip of faces, and a message if there is none."""
     if target is None:

@@ -122,7 +122,7 @@ def build(model: gr.Dropdown) -> People:
     return People(tray, source, everything)
 
 
-@thrifty
+@thrifty()
 def check_photos(source: list[dict] | None, tray: object, model: str) -> tuple[dict, str]:
     """The strip to pick one of several people in a single photo, and which photo has no face."""
     paths = _paths(source)

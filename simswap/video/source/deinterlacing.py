@@ -1,4 +1,4 @@
-"""Progressive frames of interlaced ones."""
+"""Whole frames of interlaced ones, whose two fields were taken one after the other."""
 
 from __future__ import annotations
 
@@ -12,9 +12,13 @@ from simswap.video.source.info import VideoInfo
 
 def deinterlaced(frames: Iterator[VideoFrame], info: VideoInfo) -> Iterator[VideoFrame]:
     """Progressive frames of interlaced ones, as many, with the same times."""
-    graph = None
+    graph, shape = None, None
     for frame in frames:
-        if graph is None:
+        if shape != (frame.width, frame.height, frame.format.name):  # a filter is made for one
+            if graph is not None:
+                graph.push(None)
+                yield from _pulled(graph, info)
+            shape = (frame.width, frame.height, frame.format.name)
             graph = _deinterlacer(frame, info)
         frame.time_base = info.time_base
         graph.push(frame)

@@ -95,6 +95,11 @@ class VideoInfo:
         """Width and height before rotation."""
         return (self.height, self.width) if self.rotation % 180 else (self.width, self.height)
 
+    @property
+    def frame_bytes(self) -> int:
+        """Of a decoded frame, [H, W, 3] uint8."""
+        return 3 * self.width * self.height
+
     def seconds(self, frame: int) -> float:
         """When a frame (0 to N; N: the end) is shown, counted from the first one."""
         time = self.end_time if frame >= self.num_frames else int(self.frame_times[frame])

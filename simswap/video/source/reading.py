@@ -32,6 +32,7 @@ from simswap.video.source.picture.colour import ColourConverter
 logger = logging.getLogger(__name__)
 
 _THREADS = 2  # of a decoder, each of which holds frames: so memory is the same on every machine
+_LARGE = 4_000_000  # pixels of a frame; one thread decodes such
 
 
 class _TimeUpError(Exception):
@@ -202,7 +203,8 @@ def _open(info: VideoInfo, stack: ExitStack) -> tuple[InputContainer, VideoStrea
     container = stack.enter_context(opened(info.path, info.max_pixels))
     stream = picture_stream(container, printable(info.path.name))
     stream.thread_type = "AUTO"
-    stream.codec_context.thread_count = _THREADS
+    is_large = info.width * info.height > _LARGE
+    stream.codec_context.thread_count = 1 if is_large else _THREADS
     return container, stream
 
 

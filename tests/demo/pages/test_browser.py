@@ -188,6 +188,26 @@ def test_a_file_that_is_no_photo_is_told_at_once(page, tmp_path: Path):
     expect(page.get_by_text("letter.jpg is not a photo")).to_be_visible(timeout=PATIENCE)
 
 
+DROP = """(where, name) => {
+  const brought = new DataTransfer();
+  brought.items.add(new File(["x"], name, { type: "video/mp4" }));
+  const drop = new DragEvent("drop", { bubbles: true, cancelable: true, dataTransfer: brought });
+  where.dispatchEvent(drop);
+}"""
+
+
+@pytest.mark.parametrize("way", ["chosen", "dropped"])
+def test_markup_in_the_name_of_a_file_of_a_wrong_kind_is_text(page, tmp_path: Path, way: str):
+    wrong = tmp_path / "<img src=x>.mp4"
+    wrong.write_bytes(b"x")
+    if way == "chosen":
+        upload(page, "target", wrong)
+    else:
+        page.locator("#target button").first.evaluate(DROP, wrong.name)
+    expect(page.get_by_text("_img src=x_.mp4")).to_be_visible(timeout=PATIENCE)
+    assert page.locator("img[src=x]").count() == 0
+
+
 def test_what_is_missing_is_told_in_the_order_of_the_page(browser, demo_url):
     page = open_page(browser, demo_url, agrees=False)
     for told, id, name in (

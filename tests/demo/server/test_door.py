@@ -196,6 +196,12 @@ def test_an_upload_of_a_field_is_refused(demo_url):
     assert ask(demo_url, "POST", UPLOAD, body, headers)[0] == 400
 
 
+def test_a_long_boundary_is_refused_in_a_sentence(demo_url):
+    body, headers = form(("a.txt", b"x"), boundary="b" * 257)
+    status, said = ask(demo_url, "POST", UPLOAD, body, headers)
+    assert (status, "may have 256 bytes; this one has 257" in sentence(said)) == (400, True)
+
+
 @pytest.mark.parametrize("name", ["x" * 65, "../x", "", "x%00"])
 @pytest.mark.parametrize("path", ["upload", "upload_progress"])
 def test_an_upload_has_a_short_name(demo_url, path, name):

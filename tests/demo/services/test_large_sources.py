@@ -1,5 +1,8 @@
 """What the demo keeps of large photos: little, and not for long."""
 
+import subprocess
+import sys
+
 import cv2
 import numpy as np
 import pytest
@@ -46,5 +49,25 @@ def test_a_source_of_ordinary_size_is_taken_as_it_is(astronaut, tmp_path):
 def test_memory_goes_back_after_a_call_that_took_much_only(monkeypatch, size, times):
     given_back = []
     monkeypatch.setattr(failures, "give_memory_back", given_back.append)
-    assert len(failures.thrifty(lambda: np.ones(size, np.uint8))()) == size
+    assert len(failures.thrifty()(lambda: np.ones(size, np.uint8))()) == size
     assert len(given_back) == times
+
+
+FREES = """
+import numpy as np
+from simswap.demo.process.freed_memory import keep_large_blocks_apart
+from simswap.memory import resident_bytes
+keep_large_blocks_apart()
+def frames():  # each followed by something small that stays
+    return [(np.ones(25_000_000, np.uint8), np.ones(1000, np.uint8)) for _ in range(4)]
+before, kept = resident_bytes(), []
+for _ in range(3):
+    kept += [small for _, small in frames()]
+print(resident_bytes() - before)
+"""
+
+
+@pytest.mark.skipif(resident_bytes() == 0, reason="this system does not tell")
+def test_freed_frames_of_4k_leave_nothing_with_the_process():
+    ran = subprocess.run([sys.executable, "-c", FREES], check=True, capture_output=True)
+    assert int(ran.stdout) < 20_000_000

@@ -78,6 +78,12 @@ def test_a_preview_of_a_frame_without_a_face_is_no_error(source, target):
     assert np.array_equal(pixels(preview.before), pixels(preview.after))
 
 
+def test_no_more_frames_are_followed_in_one_go_than_memory_allows(source, target, monkeypatch):
+    monkeypatch.setattr(video_limits, "HELD_BYTES", 2 * probe_video(target).frame_bytes)
+    with pytest.raises(OptionError, match=r"detect_every=3 holds too many .* at most 2"):
+        outcome(source, target)
+
+
 def test_a_preview_needs_no_source(target):
     assert video_service.preview(None, target, 0, CHOICES).after is None
 

@@ -217,7 +217,7 @@ def rewrite(
     return join_segments(segments, info, first, end, encoding, output, metadata=metadata or {})
 
 
-def growing(path: Path, codec: str, sizes: tuple[int, ...]) -> Path:
+def growing(path: Path, codec: str, sizes: tuple[int, ...], interlaced: bool = False) -> Path:
     """A video whose frames change their size; each of `sizes` is the side of one frame."""
     with av.open(str(path), "w") as container:
         stream = container.add_stream(codec, rate=30)
@@ -227,6 +227,8 @@ def growing(path: Path, codec: str, sizes: tuple[int, ...]) -> Path:
             encoder = av.CodecContext.create(codec, "w")
             encoder.width = encoder.height = side
             encoder.pix_fmt, encoder.time_base = "yuv420p", Fraction(1, 30)
+            if interlaced:
+                encoder.options = {"flags": "+ildct+ilme"}
             frame = av.VideoFrame.from_ndarray(np.zeros((side, side, 3), np.uint8))
             frame.pts = 0
             for packet in [*encoder.encode(frame), *encoder.encode()]:

@@ -221,6 +221,15 @@ def test_frames_that_grow_within_the_limit_are_decoded(tmp_path):
     assert reader.num_repeated == 0
 
 
+def test_interlaced_frames_that_change_their_size_are_decoded(tmp_path):
+    path = growing(tmp_path / "grow.ts", "mpeg2video", (64, 64, 96, 96, 48), interlaced=True)
+    info = probe_video(path)
+    reader = read_frames(info, 0, info.num_frames)
+    assert info.is_interlaced
+    assert [frame.shape for frame in reader] == [(64, 64, 3)] * 5
+    assert reader.num_repeated <= 2  # its decoder drops a frame at each change
+
+
 @pytest.mark.parametrize(
     ("kind", "pix_fmt"), [("matroska", "yuv444p10le"), ("mpegts", "yuv422p10le")]
 )
