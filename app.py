@@ -22,16 +22,17 @@ os.environ["FORWARDED_ALLOW_IPS"] = ""
 import gradio as gr
 
 from simswap import SimSwapError
-from simswap.demo import models, photo_endpoints, verify_endpoint, video_endpoints
-from simswap.demo.calls import addresses, mcp_tools, openapi, sessions, waiting_line
+from simswap.demo import about, models, photo_endpoints, verify_endpoint, video_endpoints
+from simswap.demo.calls import addresses, mcp_tools, openapi, remembered, sessions, waiting_line
 from simswap.demo.calls.page import Page
 from simswap.demo.look import link_preview
 from simswap.demo.look import theme as look
 from simswap.demo.process import quiet_log
 from simswap.demo.server import door, timed_connections, upload_limits, webcam_socket
 from simswap.demo.server.visitors import Proxies
-from simswap.demo.services import about, cancelling, live, nsfw
-from simswap.demo.tabs import image, shared, verify, video, webcam
+from simswap.demo.services import cancelling, live, nsfw
+from simswap.demo.tabs import image, shared, verify, webcam
+from simswap.demo.tabs.video import tab as video
 from simswap.media.photos import MAX_FILE_BYTES
 
 # Each has a build(shared).
@@ -55,6 +56,7 @@ def build_page() -> Page:
                 with gr.Tab(name) as opened:
                     tab.build(above)
                 above.people.show_in(opened)
+        look.build_history()
         above.join_consents(page)
         gr.HTML(look.fine_print(about.machine(), models.names(), about.signing()))
         with gr.Row(visible=False):
@@ -70,7 +72,7 @@ def queued_page() -> Page:
         default_concurrency_limit=1,
         api_open=False,  # nothing goes past the queue
     )
-    waiting_line.keep_in_order(page._queue)
+    waiting_line.keep_in_order(page._queue, remembered.jobs.waits)
     return page
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import gradio as gr
 
 from simswap.demo.calls.arguments import File, build_endpoint
-from simswap.demo.services import photos
+from simswap.demo.services import verifying
 
 
 def verify(file: str | None) -> dict[str, object]:
@@ -24,7 +24,7 @@ def verify(file: str | None) -> dict[str, object]:
         picture that was looked at, is_marked of each, model, false_positive), null where there is
         none.
     """
-    return photos.verify_upload(file).as_json()
+    return verifying.verify_upload(file).as_json()
 
 
 def build() -> None:

@@ -78,7 +78,7 @@ def swap_video(  # noqa: D417 (progress is no argument of callers)
     looks = {"likeness": likeness, "match_colour": match_colour, "mask_softness": mask_softness}
     looks |= {"keep": keep, "occlusion_mask": occlusion_mask, "detect_every": detect_every}
     choices = replace(choices, **looks)
-    yield from _answers(videos.swap_uploads(Person(source or []), target, choices), progress)
+    yield from _answers(videos.swap_uploads([Person(source or [])], target, choices), progress)
 
 
 def _answers(

@@ -12,6 +12,7 @@ from typing import Any
 from gradio.blocks import Blocks
 from gradio.state_holder import SessionState, StateHolder
 
+from simswap.demo.calls.remembered import jobs
 from simswap.demo.process.retention import MAX_AGE
 
 CAPACITY = 2000  # sessions; one takes some 10 kB
@@ -51,6 +52,7 @@ class Sessions(StateHolder):
     def delete_all_expired_state(self) -> None:
         """As Gradio's, which calls this every second; and forget who has not called for long."""
         super().delete_all_expired_state()
+        jobs.forget_old()
         queue, now = self.blocks._queue, datetime.now()
         at_work = {event.session_hash for event in queue.event_ids_to_events.values()}
         waiting = {*queue.pending_messages_per_session, *queue.pending_event_ids_session}

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
 import itertools
 import re
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import suppress
 from functools import wraps
 
@@ -27,6 +28,7 @@ SHARE = 4  # one address may have one place in so many, counting jobs at work
 AT_WORK = 3  # jobs of one address at once, over all lanes
 MAX_ADDRESSES = 10_000  # remembered at once
 MIN_JOBS = 4  # of one address; the page of one visitor may have three at once
+VIDEO = "video"  # the lane of videos
 SESSION = re.compile(r"[\w-]{1,64}", re.ASCII)  # as Gradio's page and clients name theirs
 ASKED = re.compile(r"/gradio_api/(queue/data|call/(v2/)?[^/]+/([^/]+))")
 BUSY = "The server has no place for another job just now. Try again in a minute."
@@ -48,8 +50,11 @@ def size_per_address() -> int:
     return whole_number(SHARE_SETTING, max(size() // SHARE, MIN_JOBS))
 
 
-def keep_in_order(queue: Queue) -> None:
+def keep_in_order(queue: Queue, waits: Callable[[str], bool] = lambda session: False) -> None:
     """Give each address its share of the line, and put sentences in place of Gradio's.
+
+    waits: whether the video of a page, by the name of its session, stays in line when the page
+    has gone; asked each second from then on.
 
     A full line goes with status 503, for which Gradio's own clients (and its page) have words of
     theirs; mistakes go with 400.
@@ -74,6 +79,7 @@ def keep_in_order(queue: Queue) -> None:
     queue.push = push_or_tell
     _take_turns(queue)
     _reset_once(queue)
+    _outlive_pages(queue, waits)
 
 
 def _take_turns(queue: Queue) -> None:
@@ -125,16 +131,51 @@ def _reset_once(queue: Queue) -> None:
     queue.reset_iterators = reset_if_there
 
 
-def place(lane: str, session: str | None) -> int | None:
-    """How many jobs of a lane come before the one that a page waits for; None if it does not wait.
+def _outlive_pages(queue: Queue, waits: Callable[[str], bool]) -> None:
+    """Let videos stay in line when their pages have gone, as long as they are wanted."""
+    clean, kept = queue.clean_events, set()
+
+    async def let_go_in_time(event: Event) -> None:
+        while waits(event.data.session_hash):
+            await asyncio.sleep(1)
+        await clean(event_id=event._id)
+
+    @wraps(clean)
+    async def clean_later(*, session_hash: str | None = None, event_id: str | None = None) -> None:
+        line = queue.event_queue_per_concurrency_id.get(VIDEO)
+        for event in list(line.queue) if line and session_hash and waits(session_hash) else ():
+            if event.session_hash == session_hash:
+                event.session_hash = event._id  # Gradio then takes it for another page's
+                queue.pending_messages_per_session[event._id] = asyncio.Queue()
+                kept.add(task := asyncio.create_task(let_go_in_time(event)))
+                task.add_done_callback(kept.discard)
+        await clean(session_hash=session_hash, event_id=event_id)
+
+    queue.clean_events = clean_later
+
+
+def place(session: str | None) -> int | None:
+    """How many videos come before the one that a page waits for; None if it does not wait.
 
     Those at work count. Somebody who comes later may go first: addresses take turns.
     """
-    line = LocalContext.blocks.get()._queue.event_queue_per_concurrency_id.get(lane)
-    sessions = [event.session_hash for event in line.queue] if line else []
+    line = _queue_at_work().event_queue_per_concurrency_id.get(VIDEO)
+    sessions = [event.data.session_hash for event in line.queue] if line else []
     if session not in sessions:
         return None
     return line.current_concurrency + sessions.index(session)
+
+
+def is_connected(session: str | None) -> bool:
+    """Whether the page whose video is at work still listens."""
+    return any(
+        event.alive and event.concurrency_id == VIDEO and event.session_hash == session
+        for event in _events_at_work(_queue_at_work())
+    )
+
+
+def _queue_at_work() -> Queue:
+    return LocalContext.blocks.get()._queue
 
 
 class KnownSessions:

@@ -143,6 +143,10 @@ async function show(value) {
   }
   if (props.value !== value && props.value?.after !== value.after) return;
   part(".compare-faces").replaceChildren(...faces.map(zoomed));
+  if (value.after && "mark" in value) {
+    const detail = { url: after.src, kind: "photo" };
+    document.dispatchEvent(new CustomEvent("simswap-result", { detail }));
+  }
 }
 
 function zoomed(box, number) {

@@ -170,6 +170,13 @@ def build_comparison(elem_id: str, hint: str) -> gr.HTML:
     )
 
 
+def build_history() -> gr.HTML:
+    """The results of the visit, which its browser keeps; history.js says how they come there."""
+    return gr.HTML(
+        html_template=read("history.html"), js_on_load=read("history.js"), elem_id="history"
+    )
+
+
 def message(*lines: str) -> str:
     """Lines for the visitor, as HTML; they may hold names of uploads."""
     return "".join(f"<p>{html.escape(line)}</p>" for line in lines)

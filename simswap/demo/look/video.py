@@ -2,28 +2,16 @@
 
 from __future__ import annotations
 
-import html
-
 from PIL import Image
 
-from simswap import VideoProgress, VideoReport
+from simswap import VideoProgress
 from simswap.demo.calls.arguments import UPLOADED
 from simswap.demo.look import pictures, theme
 from simswap.demo.services import video_limits
-from simswap.demo.services.videos import Preview
+from simswap.demo.services.videos import Outcome, Preview
 from simswap.media.photos import MAX_FILE_BYTES
 from simswap.video.source.info import VideoInfo
 from simswap.video.words import clock, told
-
-PROGRESS = """
-<div class="video-progress">
-  {picture}
-  <div>
-    <progress max="{total}" value="{done}" aria-label="Frames swapped"></progress>
-    <p>{line}</p>
-  </div>
-</div>
-"""
 
 # value: { film, poster } as uploads, or {} for none.
 FILM_HTML = """${value.film ? `
@@ -52,28 +40,36 @@ def part(info: VideoInfo, first: int, stop: int) -> str:
     return theme.message(f"{frames}: from {seconds[0]:.2f} to {seconds[1]:.2f} s.")
 
 
-def waiting(num_before: int = 0) -> str:
-    """What is shown from the click until work begins; num_before: videos that come first."""
+def waiting(num_before: int = 0) -> dict[str, object]:
+    """The stage from the click until work begins; num_before: videos that come first."""
     videos = "1 video is" if num_before == 1 else f"{num_before} videos are"
     line = f"Waiting: {videos} before yours." if num_before else "Waiting for its turn..."
-    return PROGRESS.format(picture="", total=1, done=0, line=line)
+    return {"line": line, "done": 0, "total": 1}
 
 
-def progress(step: VideoProgress) -> str:
-    """How far a video has come, with its newest frame."""
+def progress(step: VideoProgress) -> dict[str, object]:
+    """The stage while a video is at work: how far it has come, with its newest frame."""
     parts = [f"{step.frames_done} of {step.frames_total} frames"]
     if step.frames_per_second:
         parts.append(f"{step.frames_per_second:.1f} frames/s")
     if step.eta_seconds:
         parts.append(f"{clock(step.eta_seconds)} left")
-    picture = ""
+    picture = None
     if step.thumbnail is not None:
-        uri = pictures.data_uri(Image.fromarray(step.thumbnail))
-        picture = f'<img src="{uri}" alt="The newest swapped frame">'
+        picture = pictures.data_uri(Image.fromarray(step.thumbnail), max(step.thumbnail.shape))
     line = " · ".join(parts)
-    return PROGRESS.format(
-        picture=picture, total=step.frames_total, done=step.frames_done, line=html.escape(line)
-    )
+    return {
+        "line": line,
+        "done": step.frames_done,
+        "total": step.frames_total,
+        "picture": picture,
+    }
+
+
+def result(outcome: Outcome) -> dict[str, object]:
+    """The stage with a finished video, and what came of it."""
+    said = theme.message(told(outcome.report), *outcome.report.notices)
+    return {"film": {"path": outcome.path, "meta": UPLOADED}, "said": said}
 
 
 def found(info: VideoInfo) -> str:
@@ -96,8 +92,3 @@ def previewed(frame: Preview) -> str:
         return theme.message(place + "no face; such frames stay as they are.")
     faces = "face" if frame.num_faces == 1 else "faces"
     return theme.message(place + f"{frame.num_swapped} of {frame.num_faces} {faces} swapped.")
-
-
-def summary(report: VideoReport) -> str:
-    """What came of a video."""
-    return theme.message(told(report), *report.notices)

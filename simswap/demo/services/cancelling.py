@@ -7,7 +7,8 @@ would begin beside it, and what the thread writes would be nobody's.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Coroutine
+from collections.abc import Callable, Coroutine, Iterator
+from contextlib import contextmanager
 from contextvars import ContextVar
 from threading import Event
 from typing import Any, TypeVar
@@ -19,6 +20,8 @@ ANSWER_SECONDS = 4.0  # in which who cancels is answered; Gradio's client waits 
 
 # Of the call at work, also in its threads: set once it is cancelled.
 _cancelled: ContextVar[Event | None] = ContextVar("cancelled", default=None)
+# Of it, too: says whether it has become needless.
+_is_needless: ContextVar[Callable[[], bool] | None] = ContextVar("is_needless", default=None)
 
 
 async def until_it_ends(call: Coroutine[Any, Any, Result]) -> Result:
@@ -44,8 +47,20 @@ async def until_it_ends(call: Coroutine[Any, Any, Result]) -> Result:
 
 def is_cancelled() -> bool:
     """Whether the call at work is. Never so in the process of a lent GPU."""
-    cancelled = _cancelled.get()
+    cancelled, is_needless = _cancelled.get(), _is_needless.get()
+    if is_needless is not None and is_needless():
+        return True
     return cancelled is not None and cancelled.is_set()
+
+
+@contextmanager
+def as_long_as_needed(is_needless: Callable[[], bool]) -> Iterator[None]:
+    """Take the call at work for cancelled, in this block, once it is needless."""
+    before = _is_needless.set(is_needless)
+    try:
+        yield
+    finally:
+        _is_needless.reset(before)
 
 
 def stop_if_cancelled() -> None:

@@ -9,7 +9,6 @@ from __future__ import annotations
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from pathlib import Path
 
 import cv2
 import numpy as np
@@ -28,14 +27,11 @@ from simswap.demo import models
 from simswap.demo.calls.failures import readable_errors, thrifty
 from simswap.demo.choices import Choices
 from simswap.demo.services import nsfw
-from simswap.demo.services.cancelling import is_cancelled, stop_if_cancelled
-from simswap.demo.services.uploads import new_folder, read_upload, result_name, uploaded_file
-from simswap.demo.services.video_limits import LOOK_SECONDS, VERIFY_LIMITS
+from simswap.demo.services.cancelling import stop_if_cancelled
+from simswap.demo.services.uploads import new_folder, read_upload, result_name
 from simswap.media.photos import Photo, write_photo
 from simswap.swap.selection import choose_faces
-from simswap.verify.report import Report, look_for_pixel_mark, verify
-
-clock = time.monotonic
+from simswap.types import Source
 
 MAX_SOURCES = 8  # photos, all of them in memory at once, each of up to:
 SOURCE_PIXELS = 6_000_000  # an identity is read from far fewer
@@ -53,6 +49,17 @@ class Person:
 
     photos: list[str]
     face: int | None = None
+
+
+@dataclass(frozen=True, eq=False)
+class Role:
+    """Who resembles `reference` ([512] unit norm) gets the one at this place among those put in."""
+
+    reference: np.ndarray
+    place: int
+
+
+Roles = Sequence[Role] | None  # None: everybody gets the first
 
 
 @spaces.GPU(duration=15)
@@ -94,18 +101,34 @@ def swap_faces(
         source = _assigned(swapper, target, identities, options, who) or source
     stop_if_cancelled()
     result = swapper.swap_image(target, source, options)
-    notices = [
-        f"Person {number}: {notice}" if len(identities) > 1 else notice
-        for number, identity in enumerate(identities, start=1)
-        for notice in identity.notices
-    ]
     summary = {
         "num_faces": len(result.faces),
         "swapped": list(result.swapped),
         "seconds": round(time.perf_counter() - started, 3),
-        "notices": [*notices, *result.notices],
+        "notices": [*notices_of(identities), *result.notices],
     }
     return result, summary
+
+
+def source_of(
+    swapper: FaceSwapper, people: list[list[np.ndarray]], roles: Roles
+) -> tuple[Source, list[str]]:
+    """Who gets whom, and notices. people: the photos of each, [H, W, 3] uint8 RGB."""
+    identities = [swapper.identity_of(images) for images in people]
+    notices = notices_of(identities)
+    if roles is None:
+        return identities[0], notices
+    given = [Assignment(identities[role.place], Identity(role.reference)) for role in roles]
+    return given, notices
+
+
+def notices_of(identities: Sequence[Identity]) -> list[str]:
+    """What is to be said of the photos of those who are put in."""
+    return [
+        f"Person {number}: {notice}" if len(identities) > 1 else notice
+        for number, identity in enumerate(identities, start=1)
+        for notice in identity.notices
+    ]
 
 
 def _assigned(
@@ -148,14 +171,13 @@ def swap_and_locate(
     """
     model = models.by_name(choices.model).name
     options, suffix = choices.swap_options(), suffix_of(choices.format)
-    check_number([photo for person in people for photo in person.photos])
-    read = [read_person(person, model) for person in people]
+    read = read_people(people, model)
     if target is None:
         raise OptionError("There is no target photo yet. Add the photo to put the face into.")
     target_photo = read_upload(target)
     nsfw.check(target_photo.image, "The target photo")
     photos = [photo for of_one in read for photo in of_one]
-    images = [[photo.image for photo in of_one] for of_one in read]
+    images = images_of(read)
     del read
     stop_if_cancelled()
     result, summary = swap_faces(images, target_photo.image, options, model, who)
@@ -193,6 +215,17 @@ def _shares(result: SwapResult) -> list[list[float]]:
     in_order = [number for number in left_to_right(result.faces) if number in result.swapped]
     boxes = [result.faces[number].box for number in in_order]
     return [(box / (width, height, width, height)).round(4).tolist() for box in boxes]
+
+
+def read_people(people: Sequence[Person], model: str) -> list[list[Photo]]:
+    """Read the photos of each, if they are not too many."""
+    check_number([photo for person in people for photo in person.photos])
+    return [read_person(person, model) for person in people]
+
+
+def images_of(people: list[list[Photo]]) -> list[list[np.ndarray]]:
+    """The pictures of each one's photos, [H, W, 3] uint8 RGB."""
+    return [[photo.image for photo in photos] for photos in people]
 
 
 def read_person(person: Person, model: str) -> list[Photo]:
@@ -252,36 +285,12 @@ def write_result(
     """Write a photo that a model made, marked and signed, to where it is deleted in time.
 
     model: None for a photo in which no face was swapped, which gets neither mark nor signature.
-
     Returns its path, and notices.
     """
     stop_if_cancelled()
     path = new_folder() / result_name(like.path, suffix)
     notices = write_photo(path, image, like=like, model=model)
     return str(path), notices
-
-
-@thrifty()
-def verify_upload(path: str | None) -> Report:
-    """What an uploaded photo's or video's signature and marks say."""
-    file = uploaded_file(path)
-    stop_if_cancelled()
-    return look_at_pixels(verify(file, VERIFY_LIMITS), file)
-
-
-@spaces.GPU(duration=60)
-@readable_errors()
-def look_at_pixels(report: Report, file: Path) -> Report:
-    """The report with what the pixels of an uploaded file say."""
-    deadline = clock() + LOOK_SECONDS
-    return look_for_pixel_mark(
-        report,
-        file,
-        models.by_name(None),
-        models.names(),
-        VERIFY_LIMITS,
-        is_over=lambda: is_cancelled() or clock() > deadline,
-    )
 
 
 def suffix_of(format: str) -> str:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 import os
 import shutil
-from collections.abc import Generator, Iterator
+from collections.abc import Generator, Iterator, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -19,14 +19,22 @@ import numpy as np
 import spaces  # before torch, which it prepares for a GPU that is lent call by call
 from PIL import Image
 
-from simswap import Identity, OptionError, SwapOptions, VideoProgress, VideoReport
+from simswap import (
+    Face,
+    OptionError,
+    SwapOptions,
+    SwapResult,
+    VideoProgress,
+    VideoReport,
+)
 from simswap.demo import models
 from simswap.demo.calls.failures import readable_errors, thrifty
 from simswap.demo.choices import VideoChoices
 from simswap.demo.services import nsfw, video_limits
 from simswap.demo.services import photos as service
-from simswap.demo.services.photos import Person
+from simswap.demo.services.photos import Person, Roles
 from simswap.demo.services.uploads import new_folder, result_name, uploaded_file
+from simswap.types import Source
 from simswap.video import progress
 from simswap.video.job import VideoJob
 from simswap.video.people import PeopleSoFar
@@ -36,6 +44,7 @@ from simswap.video.source.reading import read_frames
 NUM_SAMPLES = 3  # frames in which faces are counted, to guess how long a segment takes
 CHECK_SECONDS = 1.0  # of a video, after which it is looked at again whether it is one to refuse
 GPU_ERROR = "ZeroGPU worker error"  # title of what a call that ran out of its time raises
+MOST_TOLD_APART = 12  # faces of a previewed frame
 MAX_TRIES = 3  # of a segment; each asks for twice the time
 
 
@@ -47,11 +56,12 @@ class Outcome:
     report: VideoReport
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Preview:
     """One frame before and after, as paths of pictures (`after`: None without a source photo).
 
-    seconds: when it is shown. num_faces, num_swapped: in it.
+    seconds: when it is shown. num_faces, num_swapped: in it. frame: [H, W, 3] uint8 RGB, with the
+    largest faces in it, and the embedding ([512] unit norm) of each of these.
     """
 
     before: str
@@ -59,6 +69,9 @@ class Preview:
     seconds: float
     num_faces: int = 0
     num_swapped: int = 0
+    frame: np.ndarray | None = None
+    faces: Sequence[Face] = ()
+    embeddings: Sequence[np.ndarray] = ()
 
 
 def look_at(target: str | None) -> VideoInfo:
@@ -70,9 +83,13 @@ def look_at(target: str | None) -> VideoInfo:
 
 @thrifty()
 def preview(
-    person: Person | None, target: str | None, number: int, choices: VideoChoices
+    people: Sequence[Person],
+    target: str | None,
+    number: int,
+    choices: VideoChoices,
+    roles: Roles = None,
 ) -> Preview:
-    """Frame `number` of an uploaded video, as the whole would be; as it is without a person.
+    """Frame `number` of an uploaded video, as the whole would be; as it is if nobody is put in.
 
     But for numbers and "largest": they mean people of the whole there, faces of this frame here.
     """
@@ -81,19 +98,20 @@ def preview(
     number = min(max(int(number), 0), info.num_frames - 1)
     frame = _frame(info, number)
     nsfw.check(frame, "This frame")
-    photos = service.read_person(person, model) if person else []
+    photos = service.read_people(people, model)
     seconds, folder = info.seconds(number), new_folder()
     before = _write_picture(folder / "before.jpg", frame)
     if not photos:
         return Preview(before, None, seconds)
-    images = [photo.image for photo in photos]
-    image, num_faces, num_swapped = _swap_frame(images, frame, options, model)
-    after = _write_picture(folder / "after.jpg", image)
-    return Preview(before, after, seconds, num_faces, num_swapped)
+    result, embeddings = _swap_frame(service.images_of(photos), frame, options, model, roles)
+    after = _write_picture(folder / "after.jpg", result.image)
+    counts = len(result.faces), len(result.swapped)
+    shown = result.faces[: len(embeddings)]
+    return Preview(before, after, seconds, *counts, frame, shown, embeddings)
 
 
 def swap_uploads(
-    person: Person, target: str | None, choices: VideoChoices
+    people: Sequence[Person], target: str | None, choices: VideoChoices, roles: Roles = None
 ) -> Generator[VideoProgress | Outcome, None, None]:
     """Swap an uploaded video: yields how far it has come, some times a second, then the outcome.
 
@@ -101,15 +119,15 @@ def swap_uploads(
     it. Raises SimSwapError, or what a lent GPU raises.
     """
     with thrifty():
-        yield from _swap_uploads(person, target, choices)
+        yield from _swap_uploads(people, target, choices, roles)
 
 
 def _swap_uploads(
-    person: Person, target: str | None, choices: VideoChoices
+    people: Sequence[Person], target: str | None, choices: VideoChoices, roles: Roles
 ) -> Generator[VideoProgress | Outcome, None, None]:
     options, video = choices.swap_options(), choices.video_options()
     swapper = models.by_name(choices.model)
-    photos = service.read_person(person, swapper.name)
+    photos = service.read_people(people, swapper.name)
     info = look_at(target)
     video_limits.check_length(info, video.start, video.end)
     video_limits.check_held(info, video.detect_every)
@@ -117,13 +135,14 @@ def _swap_uploads(
     samples = [_frame(info, number) for number in _sample(first, end)]
     for sample in samples:
         nsfw.check(sample, "The video")
-    images = [photo.image for photo in photos]
-    identity, faces_per_frame = _look_at_faces(images, samples, options, swapper.name)
+    images = service.images_of(photos)
+    look = _look_at_faces(images, samples, options, swapper.name, roles)
+    source, faces_per_frame, told = look
     del samples
-    read_notices = [notice for photo in photos for notice in photo.notices]
+    read_notices = [notice for of_one in photos for photo in of_one for notice in photo.notices]
     with _job_folder() as folder:
         output = folder / result_name(info.path, f".{choices.format}")
-        job = VideoJob.plan(swapper, info.path, output, identity, options, video)
+        job = VideoJob.plan(swapper, info.path, output, source, options, video)
 
         def make_segment(number: int) -> Iterator[tuple[int, np.ndarray]]:
             yield from _segment_steps(job, number, faces_per_frame)
@@ -136,7 +155,7 @@ def _swap_uploads(
 
         with closing(progress.run(job, make_segment, look)) as steps:
             report = yield from _checked(steps, CHECK_SECONDS * float(info.frame_rate))
-    notices = (*read_notices, *identity.notices, *report.notices)
+    notices = (*read_notices, *told, *report.notices)
     yield Outcome(str(output), replace(report, notices=notices))
 
 
@@ -215,25 +234,34 @@ def _find_people(
 @spaces.GPU(duration=20)
 @readable_errors()
 def _look_at_faces(
-    photos: list[np.ndarray], samples: list[np.ndarray], options: SwapOptions, model: str
-) -> tuple[Identity, float]:
-    """Who the photos show, and how many faces a frame has; all images [H, W, 3] uint8 RGB."""
+    people: list[list[np.ndarray]],
+    samples: list[np.ndarray],
+    options: SwapOptions,
+    model: str,
+    roles: Roles,
+) -> tuple[Source, float, list[str]]:
+    """Who gets whom, how many faces a frame has, notices; all images [H, W, 3] uint8 RGB."""
     swapper = models.by_name(model)
-    identity = swapper.identity_of(photos)
+    source, notices = service.source_of(swapper, people, roles)
     found = [swapper.detect(frame, options.min_score) for frame in samples]
-    return identity, float(np.mean([len(faces) for faces in found]))
+    return source, float(np.mean([len(faces) for faces in found])), notices
 
 
 @spaces.GPU(duration=15)
 @readable_errors()
 def _swap_frame(
-    photos: list[np.ndarray], frame: np.ndarray, options: SwapOptions, model: str
-) -> tuple[np.ndarray, int, int]:
-    """A swapped frame, and how many faces it has, found and swapped."""
+    people: list[list[np.ndarray]],
+    frame: np.ndarray,
+    options: SwapOptions,
+    model: str,
+    roles: Roles,
+) -> tuple[SwapResult, list[np.ndarray]]:
+    """A swapped frame, and the embeddings of its largest faces, each [512] unit norm."""
     swapper = models.by_name(model)
-    identity = swapper.identity_of(photos)
-    result = next(swapper.swap_frames([frame], identity, options))
-    return result.image, len(result.faces), len(result.swapped)
+    source, _ = service.source_of(swapper, people, roles)
+    result = next(swapper.swap_frames([frame], source, options))
+    largest = result.faces[:MOST_TOLD_APART]
+    return result, list(swapper.embed(frame, largest)) if largest else []
 
 
 def _sample(first: int, end: int) -> list[int]:

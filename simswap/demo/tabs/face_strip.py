@@ -15,7 +15,7 @@ import numpy as np
 from PIL import Image
 
 from simswap import Face, OptionError
-from simswap.demo.calls.arguments import Numbers, Parts, Text, declare
+from simswap.demo.calls.arguments import Flag, Numbers, Parts, Text, declare
 from simswap.demo.look.pictures import data_uri
 from simswap.demo.services.photos import left_to_right
 
@@ -75,7 +75,7 @@ element.addEventListener("click", (event) => {
 });
 """
 
-# (tray, strip) -> strip: faces get the people in turn, until the visitor says otherwise.
+# (tray, strip) -> strip: until the visitor says otherwise, faces get who stands for OTHERWISE.
 NAME_JS = """
 (tray, strip) => {
   const people = tray.people
@@ -83,13 +83,16 @@ NAME_JS = """
     .filter((one) => one.photos.length)
     .map(({ id, place, picture }) => ({ id, place, picture }));
   const ids = people.map((one) => one.id);
+  const open = tray.people[tray.open].id;
   const isMapped = Boolean(strip.isMapped) && ids.length > 1;
   const kept = (place) => isMapped && ids.includes(strip.who[place]);
   const who = strip.numbers.map((_, place) =>
-    kept(place) ? strip.who[place] : ids[place % ids.length] ?? null);
+    kept(place) ? strip.who[place] : OTHERWISE ?? null);
   return { ...strip, people, who, isMapped };
 }
 """
+IN_TURN_JS = NAME_JS.replace("OTHERWISE", "ids[place % ids.length]")
+THE_OPEN_ONE_JS = NAME_JS.replace("OTHERWISE", "(ids.includes(open) ? open : ids[0])")
 
 OF_TARGET = {
     "group": "Faces in the target photo",
@@ -97,6 +100,12 @@ OF_TARGET = {
     "many": "faces will be swapped. Tap a face to change that.",
     "mapped": "Tap a face to choose who goes there.",
     "all": True,
+}
+OF_VIDEO = {
+    "group": "People seen in the video",
+    "one": "1 person seen so far. Other frames may show more.",
+    "many": "people seen so far will be swapped. Leave one out, and who is not seen here stays.",
+    "mapped": "Tap a person to choose whose face they get. Then who is not seen here stays.",
 }
 OF_SOURCE = {
     "group": "Faces in the source photo",
@@ -117,7 +126,8 @@ def build(elem_id: str, words: dict[str, object]) -> gr.HTML:
         words=words,
     )
     lists = {name: Numbers() for name in ("numbers", "picked", "who")}
-    declare(strip, elem_id, Parts(parts={"of": Text(), **lists}))
+    parts = {"of": Text(), "isMapped": Flag(default=False), **lists}
+    declare(strip, elem_id, Parts(parts=parts))
     return strip
 
 
@@ -128,7 +138,7 @@ def show(
     numbers = left_to_right(faces)
     return {
         "of": path,
-        "faces": [_picture(image, faces[number]) for number in numbers],
+        "faces": [picture(image, faces[number]) for number in numbers],
         "numbers": numbers,
         "picked": numbers if only is None else [only],
     }
@@ -171,7 +181,7 @@ def _are_numbers(value: object) -> bool:
     return isinstance(value, list) and all(type(number) is int for number in value)
 
 
-def _picture(image: np.ndarray, face: Face) -> str:
+def picture(image: np.ndarray, face: Face) -> str:
     """A square around the face, as the data URI of a JPEG; black where it leaves the photo."""
     x0, y0, x1, y1 = face.box
     half = (0.5 + MARGIN) * max(x1 - x0, y1 - y0)
@@ -179,7 +189,7 @@ def _picture(image: np.ndarray, face: Face) -> str:
     height, width = image.shape[:2]
     square = [int(x - half), int(y - half), int(x + half) + 1, int(y + half) + 1]
     inside = [max(square[0], 0), max(square[1], 0), min(square[2], width), min(square[3], height)]
-    picture = Image.new("RGB", (square[2] - square[0], square[3] - square[1]))
+    shown = Image.new("RGB", (square[2] - square[0], square[3] - square[1]))
     part = Image.fromarray(image[inside[1] : inside[3], inside[0] : inside[2]])
-    picture.paste(part, (inside[0] - square[0], inside[1] - square[1]))
-    return data_uri(picture)
+    shown.paste(part, (inside[0] - square[0], inside[1] - square[1]))
+    return data_uri(shown)

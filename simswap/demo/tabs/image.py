@@ -179,7 +179,7 @@ def _join_strip(above: Shared, target: gr.Image, strip: gr.HTML, found: gr.HTML)
     """Let the strip show the target's faces, and who goes there; found: a message beside it."""
     private = {"api_visibility": "private", "preprocess": False, "show_progress": "hidden"}
     tray = above.people.tray
-    naming = {"fn": None, "js": face_strip.NAME_JS, "inputs": [tray, strip], "outputs": strip}
+    naming = {"fn": None, "js": face_strip.IN_TURN_JS, "inputs": [tray, strip], "outputs": strip}
     tray.change(**naming, api_visibility="private")
     for changed in (target.change, above.model.input):
         shows = changed(show_faces, [target, above.model], [strip, found], **private)

@@ -10,9 +10,10 @@ from simswap.demo import consent, models
 from simswap.demo.calls.arguments import Text, declare
 from simswap.demo.tabs import people
 from simswap.demo.tabs.people import People
+from simswap.demo.tabs.video import job
 
-# The tabs' boxes are one, and the browser remembers it until its own tab is closed. Nothing else of
-# a visit is kept.
+# The tabs' boxes are one, and the browser remembers it until its own tab is closed. Of a visit
+# nothing else is kept but the token by which its video is found again (see video/job.py).
 SAY_ALL_JS = """
 (agreed) => {{
   sessionStorage.setItem("simswap-consent", agreed ? "given" : "");
@@ -26,10 +27,14 @@ REMEMBER_JS = """
 
 @dataclass(frozen=True)
 class Shared:
-    """model: an input of whatever uses a model, for its name. consents: the boxes of the tabs."""
+    """model: an input of whatever uses a model, for its name. consents: the boxes of the tabs.
+
+    clock: makes the page ask for its video, whatever tab is open.
+    """
 
     model: gr.Dropdown
     people: People
+    clock: gr.Timer
     consents: list[gr.Checkbox] = field(default_factory=list)
 
     def build_consent(self, elem_id: str) -> gr.Checkbox:
@@ -60,4 +65,4 @@ def build() -> Shared:
         elem_id="model",
     )
     declare(model, "model", Text())
-    return Shared(model, people.build(model))
+    return Shared(model, people.build(model), job.build_clock())

@@ -10,7 +10,7 @@ from simswap.demo.calls.arguments import File, declare
 from simswap.demo.calls.failures import readable_errors
 from simswap.demo.look import report as report_card
 from simswap.demo.look import theme
-from simswap.demo.services import photos
+from simswap.demo.services import verifying
 from simswap.demo.tabs.shared import Shared
 
 
@@ -20,7 +20,7 @@ def show(file: dict | None) -> str:
         return ""
     try:
         with readable_errors():
-            report = photos.verify_upload(file["path"])
+            report = verifying.verify_upload(file["path"])
     except gr.Error as error:
         return report_card.show_error(error.message)
     return report_card.show(report, file["path"])

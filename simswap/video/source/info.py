@@ -32,7 +32,7 @@ from simswap.video.source.container import (
     picture_stream,
 )
 from simswap.video.source.frame_lists import FrameList, check_count, list_frames
-from simswap.video.source.limits import VideoLimits, check_cost
+from simswap.video.source.limits import VideoLimits, check_cost, check_size
 from simswap.video.source.losses import losses_of
 from simswap.video.source.picture.colour import STANDARD, Colour, colour_of
 from simswap.video.source.picture.orientation import orientation_of
@@ -118,7 +118,7 @@ def probe_video(path: str | os.PathLike[str], limits: VideoLimits | None = None)
     """
     path, limits = Path(path), limits or VideoLimits()
     check_is_file(path)
-    _check_size(path, limits)
+    check_size(path, limits)
     check_structure(path, limits.max_decoded)
     check_cost(path, limits)
     return look_through(path, limits)
@@ -205,15 +205,6 @@ def trim(info: VideoInfo, start: float | None, end: float | None) -> tuple[int, 
     first = int(np.searchsorted(seconds, start + 0.0005, side="right")) - 1
     last = info.num_frames if end is None else int(np.searchsorted(seconds, end - 0.0005))
     return first, max(last, first + 1)
-
-
-def _check_size(path: Path, limits: VideoLimits) -> None:
-    name, size = printable(path.name), path.stat().st_size
-    if limits.max_bytes is not None and size > limits.max_bytes:
-        raise MediaError(
-            f"{name} has {size / 1e6:.0f} MB; at most {limits.max_bytes / 1e6:.0f} are taken. "
-            "Cut it or compress it first."
-        )
 
 
 def _first_frame(

@@ -48,6 +48,16 @@ class VideoLimits:
 VERIFY_LIMITS = VideoLimits(max_decoded=3_000_000_000, max_work=25.0)
 
 
+def check_size(path: Path, limits: VideoLimits) -> None:
+    """Raise MediaError for a file of more bytes than are taken."""
+    name, size = printable(path.name), path.stat().st_size
+    if limits.max_bytes is not None and size > limits.max_bytes:
+        raise MediaError(
+            f"{name} has {size / 1e6:.0f} MB; at most {limits.max_bytes / 1e6:.0f} are taken. "
+            "Cut it or compress it first."
+        )
+
+
 def check_cost(path: Path, limits: VideoLimits, trial: str = TRIAL) -> None:
     """Raise CostlyVideoError if looking through a video's file takes too much memory or time.
 

@@ -8,7 +8,7 @@ from dataclasses import replace
 import pytest
 
 from simswap import MediaError
-from simswap.demo.services import photos, video_limits
+from simswap.demo.services import verifying, video_limits
 from tests.support.examples import ROOT
 from tests.support.media.video_files import make_video
 
@@ -46,8 +46,8 @@ def test_only_swaps_of_photos_are_in_their_lane(lanes):
     "names",
     [
         ("simswap.demo.verify_endpoint.verify", "simswap.demo.tabs.verify.show"),
-        ("simswap.demo.tabs.video.show_video", "simswap.demo.tabs.video.show_frame"),
-        ("simswap.demo.video_endpoints.swap_video", "simswap.demo.tabs.video.swap_on_page"),
+        ("simswap.demo.tabs.video.tab.show_video", "simswap.demo.tabs.video.tab.show_frame"),
+        ("simswap.demo.video_endpoints.swap_video", "simswap.demo.tabs.video.tab.swap_on_page"),
     ],
 )
 def test_of_each_work_on_videos_one_is_done_at_a_time(lanes, names):
@@ -69,21 +69,21 @@ def test_one_file_that_is_verified_costs_ten_seconds_at_most():
 
 def test_verify_looks_until_its_time_on_the_clock_is_up(video, monkeypatch):
     hours = iter(range(0, 10**9, 3600))
-    monkeypatch.setattr(photos, "clock", lambda: next(hours))
-    found = photos.verify_upload(video).pixel_mark
+    monkeypatch.setattr(verifying, "clock", lambda: next(hours))
+    found = verifying.verify_upload(video).pixel_mark
     assert (len(found.seconds), found.num_pictures) == (1, 30)
 
 
 def test_a_video_that_costs_too_much_to_be_verified_is_told_so(video, monkeypatch):
     limits = replace(video_limits.VERIFY_LIMITS, max_work=0.001)
-    monkeypatch.setattr(photos, "VERIFY_LIMITS", limits)
+    monkeypatch.setattr(verifying, "VERIFY_LIMITS", limits)
     with pytest.raises(MediaError, match=r"in\.mp4 takes too much time .* Convert it"):
-        photos.verify_upload(video)
+        verifying.verify_upload(video)
 
 
 def test_a_video_with_too_many_pixels_to_be_listed_is_told_so(tmp_path, monkeypatch):
     monkeypatch.setenv("GRADIO_TEMP_DIR", str(tmp_path))
     video = make_video(tmp_path / "in.avi", codec="libx264", num_frames=30, sound=None)
     limits = replace(video_limits.VERIFY_LIMITS, max_decoded=96 * 64 * 10)
-    monkeypatch.setattr(photos, "VERIFY_LIMITS", limits)
-    assert "has to be decoded to find its frames" in photos.verify_upload(str(video)).damage
+    monkeypatch.setattr(verifying, "VERIFY_LIMITS", limits)
+    assert "has to be decoded to find its frames" in verifying.verify_upload(str(video)).damage

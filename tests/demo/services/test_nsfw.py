@@ -85,7 +85,7 @@ def test_a_video_is_refused_for_a_scene_between_its_first_and_last_frame(
     monkeypatch.setattr(videos, "CHECK_SECONDS", 0.0)
     before = set(uploads.rglob("*"))
     with pytest.raises(RefusedPictureError, match=r"^The video looks sexual"):
-        list(videos.swap_uploads(photos.Person([face]), str(target), choices.VideoChoices()))
+        list(videos.swap_uploads([photos.Person([face])], str(target), choices.VideoChoices()))
     assert set(uploads.rglob("*")) == before
 
 

@@ -57,7 +57,7 @@ def gpu_calls(monkeypatch) -> list[tuple[int, int]]:
 
 
 def outcome(source: str, target: str) -> "video_service.Outcome":
-    *_, last = video_service.swap_uploads(Person([source]), target, CHOICES)
+    *_, last = video_service.swap_uploads([Person([source])], target, CHOICES)
     return last
 
 
@@ -66,14 +66,14 @@ def pixels(path: str) -> np.ndarray:
 
 
 def test_a_preview_shows_the_frame_of_that_number_before_and_after(source, target, face_clip):
-    preview = video_service.preview(Person([source]), target, 12, CHOICES)
+    preview = video_service.preview([Person([source])], target, 12, CHOICES)
     assert np.abs(pixels(preview.before) - decoded(face_clip)[12]).mean() < 3  # JPEG
     assert np.abs(pixels(preview.before) - pixels(preview.after)).max() > 40
     assert (preview.seconds, preview.num_faces, preview.num_swapped) == (0.5, 1, 1)
 
 
 def test_a_preview_of_a_frame_without_a_face_is_no_error(source, target):
-    preview = video_service.preview(Person([source]), target, NUM_FRAMES - 1, CHOICES)
+    preview = video_service.preview([Person([source])], target, NUM_FRAMES - 1, CHOICES)
     assert preview.num_faces == 0
     assert np.array_equal(pixels(preview.before), pixels(preview.after))
 
@@ -85,7 +85,7 @@ def test_no_more_frames_are_followed_in_one_go_than_memory_allows(source, target
 
 
 def test_a_preview_needs_no_source(target):
-    assert video_service.preview(None, target, 0, CHOICES).after is None
+    assert video_service.preview([], target, 0, CHOICES).after is None
 
 
 def test_each_segment_is_one_call_for_a_gpu(source, target, short_segments, gpu_calls):
@@ -133,7 +133,7 @@ def test_other_errors_of_a_segment_end_the_job_and_leave_nothing(
 
 
 def test_a_job_that_is_closed_leaves_nothing(source, target, uploads, short_segments):
-    steps = video_service.swap_uploads(Person([source]), target, CHOICES)
+    steps = video_service.swap_uploads([Person([source])], target, CHOICES)
     while next(steps).frames_done < 15:
         pass
     steps.close()

@@ -9,6 +9,9 @@ from simswap.demo.look import theme, video
 from simswap.demo.services import video_limits, videos
 from simswap.video.source.info import trim
 
+# What is typed before the video's own are filled in would be lost.
+NO_PART = gr.Number(0, interactive=False), gr.Number(0, interactive=False)
+
 
 def start_here(target: dict | None, number: int) -> float:
     """When a frame begins, in seconds."""
@@ -46,10 +49,11 @@ class VideoPart:
     """
 
     def build_fields(self) -> tuple[gr.Number, gr.Number]:
-        """Start and end. Gradio shows a number that is not given as 0."""
+        """Start and end, until there is a video. Gradio shows a number that is not given as 0."""
         with gr.Row():
-            self._start = gr.Number(0, label="Start, in seconds", minimum=0)
-            self._end = gr.Number(0, label="End, in seconds", minimum=0)
+            no_part = {"value": 0, "minimum": 0, "interactive": False}
+            self._start = gr.Number(label="Start, in seconds", **no_part)
+            self._end = gr.Number(label="End, in seconds", **no_part)
         self._said = theme.build_message()
         return self._start, self._end
 

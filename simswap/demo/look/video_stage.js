@@ -1,0 +1,28 @@
+// The swapped video, while it is made and afterwards, in place of the preview.
+//
+// props.value: {} before, { line, done, total, picture } at work, { film, said } at its end.
+
+const kind = () => (props.value?.film ? "film" : props.value?.line ? "work" : "");
+const column = document.getElementById("video-stage-column");
+let before = "";
+let film = null; // the last one, of which others were told
+
+element.addEventListener("click", (event) => {
+  if (event.target.closest("button")) column.classList.toggle("previews");
+});
+watch("value", show);
+show();
+
+function show() {
+  const now = kind();
+  if (now && now !== before) {
+    column.classList.remove("previews");
+    requestAnimationFrame(() => element.scrollIntoView({ block: "nearest" }));
+  }
+  if (now === "film" && props.value.film.url !== film) {
+    film = props.value.film.url;
+    const detail = { url: film, kind: "video" };
+    document.dispatchEvent(new CustomEvent("simswap-result", { detail }));
+  }
+  before = now;
+}
