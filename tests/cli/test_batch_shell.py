@@ -8,8 +8,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from simswap.__main__ import main
+from simswap.__main__ import main, parse
 from simswap.cli import image
+from simswap.cli.batch.jobs import read_jobs
 from simswap.media.photos import read_photo
 from simswap.video.source.info import probe_video
 from tests.support.examples import EXAMPLES
@@ -63,6 +64,16 @@ def test_a_folder_is_swapped_and_what_failed_stops_nothing(folder, face_clip, ca
     assert set(states(report).values()) == {"done"}
     assert (folder / "out" / "b.jpg").stat().st_mtime_ns == made
     assert "b.jpg" not in capsys.readouterr().err
+
+
+def test_a_file_of_a_folder_keeps_its_kind_if_that_is_written(tmp_path):
+    (tmp_path / "in").mkdir()
+    for name in ("a.jpg", "b.gif", "c.heic", "d.avi", "e.webp", "f.MP4", "g.txt"):
+        (tmp_path / "in" / name).touch()
+    jobs, _ = read_jobs(parse(of_folder(tmp_path)))
+    photos = [job.output.name for job in jobs if job.is_photo]
+    videos = [job.output.name for job in jobs if not job.is_photo]
+    assert (photos, videos) == (["a.jpg", "c.png", "e.webp"], ["b.gif", "d.mp4", "f.MP4"])
 
 
 def test_an_interrupted_batch_goes_on_with_the_rest(folder, monkeypatch):

@@ -19,6 +19,7 @@ from simswap.video.options import FORMAT_OF_SUFFIX
 
 MAX_JOBS = 10_000
 MAX_BYTES = 4_000_000  # of a file of jobs
+# An output's ending says whether it is a photo: of those that may be either, .webp is, .gif is not.
 VIDEO_SUFFIXES = {*FORMAT_OF_SUFFIX, ".avi", ".m4v", ".mpg", ".mpeg", ".ts", ".mts", ".wmv", ".flv"}
 PATHS = ("source", "target", "output", "job-folder")  # options that are of the file's own folder
 Values = Mapping[str, object]  # of a job, by option
@@ -101,11 +102,11 @@ def _of_folder(folder: Path, output: Path) -> Iterator[Values]:
         suffix = path.suffix.lower()
         if path.name.startswith(".") or not path.is_file():
             continue
-        if suffix in READ_SUFFIXES:
-            yield {"target": str(path), "output": str(output / written_name(path))}
-        elif suffix in VIDEO_SUFFIXES:
+        if suffix in VIDEO_SUFFIXES and suffix not in OUTPUT_SUFFIXES:
             name = path.name if suffix in FORMAT_OF_SUFFIX else f"{path.stem}.mp4"
             yield {"target": str(path), "output": str(output / name)}
+        elif suffix in READ_SUFFIXES:
+            yield {"target": str(path), "output": str(output / written_name(path))}
 
 
 def _of_file(path: Path) -> Iterator[Values]:
