@@ -4,6 +4,7 @@ import pytest
 from simswap.faces.steadying import Link
 from simswap.swap.selection import SwapPlan
 from simswap.swap.steadying import PlannedFaces, steadied_plan
+from simswap.swap.stream import StreamOptions, frames_around
 from simswap.types import Face, Identity
 
 FACE = Face(np.array([0, 0, 40, 40], np.float32), np.zeros((5, 2), np.float32), 0.9)
@@ -55,3 +56,19 @@ def test_an_identity_that_is_the_same_in_all_frames_stays_the_same_to_the_bit(em
     for one in row:
         one.plan.identities[0] = same
     assert steadied_plan(row, 2).identities[0] is same
+
+
+def test_few_frames_are_held_however_many_there_are(swapper, identity):
+    read = 0
+
+    def frames():
+        nonlocal read
+        for _ in range(60):
+            read += 1
+            yield np.full((64, 64, 3), 128, np.uint8)
+
+    stream = StreamOptions(detect_every=3, steady=True)
+    given = swapper.swap_frames(frames(), identity, stream=stream)
+    ahead = [read - number for number, _ in enumerate(given)]
+    assert len(ahead) == 60
+    assert max(ahead) <= frames_around(3, steady=True) + 2 * 3
