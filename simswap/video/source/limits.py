@@ -7,7 +7,7 @@ from dataclasses import asdict, dataclass
 from functools import lru_cache
 from pathlib import Path
 
-from simswap.errors import CostlyVideoError, OptionError
+from simswap.errors import CostlyVideoError, MediaError, OptionError
 from simswap.files import printable
 from simswap.trial_run import problem_of
 
