@@ -190,9 +190,9 @@ def load_swapper(arguments: Namespace, *, for_one_photo: bool = False) -> FaceSw
 
 def read_photo(path: str) -> Photo:
     """A photo, with what there is to say of it said. Raises MediaError."""
-    from simswap.media import photos
+    from simswap.media import decoding, photos
 
-    photo = photos.read_photo(path)
+    photo = photos.read_photo(path, decoding.MAX_OWN_PIXELS)
     say_notes(photo.notices)
     return photo
 

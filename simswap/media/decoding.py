@@ -31,6 +31,7 @@ from simswap.media.photo_files import MAX_PROFILE_BYTES, Pictures, pictures_in
 from simswap.media.pixels import DECODE_ERRORS, Photo, to_rgb
 
 MAX_PIXELS = 50_000_000
+MAX_OWN_PIXELS = 65_000_000  # of a user's own photo: phones take 64 million
 MAX_SERIES_PIXELS = 100_000_000  # of a file's pictures up to the last that is looked at
 MAX_CANVAS_PIXELS = 12_000_000  # of an animation, of whose pictures decoders hold several
 MIN_SIDE = 16  # px; no face can be found in less
@@ -53,12 +54,12 @@ _ORIENTATION = 0x0112  # of EXIF
 _JPEG_START = re.compile(rb"\xff\xd8\xff[\xc0-\xc4\xdb\xdd\xe0-\xef\xfe]")
 
 
-def check_size(size: tuple[int, int], name: str) -> None:
+def check_size(size: tuple[int, int], name: str, max_pixels: int = MAX_PIXELS) -> None:
     """Raise MediaError if a photo of this width and height is not taken."""
     width, height = size
-    if width * height > MAX_PIXELS:
+    if width * height > max_pixels:
         raise MediaError(
-            f"{name} has {width}x{height} pixels, more than the {MAX_PIXELS // 1_000_000} million "
+            f"{name} has {width}x{height} pixels, more than the {max_pixels // 1_000_000} million "
             "a photo may have. Save it smaller."
         )
     if max(size) > MAX_SIDE:

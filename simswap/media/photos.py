@@ -12,6 +12,7 @@ import stat
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import BinaryIO
 
@@ -21,7 +22,14 @@ from PIL.PngImagePlugin import PngInfo
 
 from simswap.errors import MediaError, OptionError
 from simswap.files import printable, replaced, temporary_beside
-from simswap.media.decoding import Photo, decode_first, decode_series, readable_damage
+from simswap.media.decoding import (
+    MAX_PIXELS,
+    Photo,
+    check_size,
+    decode_first,
+    decode_series,
+    readable_damage,
+)
 from simswap.media.photo_files import pictures_in
 from simswap.provenance.metadata import synthetic_xmp
 from simswap.provenance.signing import sign_photo
@@ -39,11 +47,12 @@ OUTPUT_SUFFIXES = {
 _TRANSPARENT = (".png", ".webp", ".avif")
 
 
-def read_photo(path: str | os.PathLike[str]) -> Photo:
+def read_photo(path: str | os.PathLike[str], max_pixels: int = MAX_PIXELS) -> Photo:
     """Read a JPEG, PNG, WebP, AVIF, HEIC, GIF, BMP or TIFF file of any of their pixel kinds.
 
     EXIF orientation is applied; of an animation or a file of several pages the first picture is
     taken, with a notice. 16-bit pixels are brought to 8; colours other than RGB become sRGB.
+    max_pixels: of kinds that have no lower limit; a swap takes some 12 bytes of memory for each.
     Raises MediaError (missing, not a photo, damaged, larger than the limits, tiny).
     """
     path = Path(path)
@@ -51,7 +60,8 @@ def read_photo(path: str | os.PathLike[str]) -> Photo:
     with readable_damage(name):
         first = pictures_in(data, name)
     del data
-    return replace(decode_first(first, name), path=path)
+    check = partial(check_size, max_pixels=max_pixels)
+    return replace(decode_first(first, name, check), path=path)
 
 
 def read_pictures(path: str | os.PathLike[str], most: int) -> Iterator[tuple[np.ndarray, int]]:

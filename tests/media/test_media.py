@@ -9,6 +9,7 @@ from PIL import Image, ImageCms
 from simswap.errors import MediaError, OptionError
 from simswap.media import photos
 from simswap.media.colour_profile import plain_profile
+from simswap.media.decoding import MAX_OWN_PIXELS
 from simswap.media.photos import Photo, check_output, read_photo, write_photo
 from tests.support.media.png import png
 
@@ -116,6 +117,13 @@ def test_a_pixel_bomb_is_refused_from_its_header_without_a_warning(tmp_path):
         message = refusal(tmp_path / "bomb.png")
     assert "30000x30000" in message
     assert "50 million" in message
+
+
+def test_a_photo_as_large_as_phones_take_is_read_where_that_is_allowed(tmp_path):
+    (tmp_path / "phone.png").write_bytes(png(9248, 6936))
+    assert "more than the 50 million" in refusal(tmp_path / "phone.png")
+    with pytest.raises(MediaError, match="damaged"):  # of which there is a header only
+        read_photo(tmp_path / "phone.png", MAX_OWN_PIXELS)
 
 
 def test_a_tiny_photo_is_refused(tmp_path):

@@ -15,14 +15,15 @@ from tests.media.test_hostile_photos import said_of
 MAX_BYTES = 500_000_000
 MEASURE = r"""
 import re, sys
-from simswap.media.decoding import decode_photo
+from functools import partial
+from simswap.media.decoding import MAX_OWN_PIXELS, check_size, decode_photo
 
 def peak():
     return int(re.search(r"VmHWM:\s*(\d+)", open("/proc/self/status").read())[1]) * 1024
 
 data = open(sys.argv[1], "rb").read()
 idle = peak()
-decode_photo(data, "photo")
+decode_photo(data, "photo", partial(check_size, max_pixels=MAX_OWN_PIXELS))
 print(peak() - idle)
 """
 SIX = Image.Exif()
@@ -39,6 +40,7 @@ LARGEST = {
     "WebP": ("RGBA", 5477, "WEBP", {"lossless": True, "method": 0}),
     "print JPEG of several scans": ("CMYK", 6324, "JPEG", {"progressive": True}),
     "JPEG of several scans": ("RGB", 6782, "JPEG", {"progressive": True, "subsampling": 0}),
+    "JPEG": ("RGB", 8060, "JPEG", {}),
     "PNG of 16 bits": ("I;16", 7071, "PNG", {"compress_level": 1}),
     "PNG with alpha": ("RGBA", 7071, "PNG", {"compress_level": 1}),
 }
