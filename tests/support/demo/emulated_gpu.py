@@ -13,6 +13,7 @@ import os
 import runpy
 import sys
 import threading
+import time
 from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
@@ -44,6 +45,18 @@ class Lender(http.server.BaseHTTPRequestHandler):
         pass
 
 
+def end_with_parent() -> None:
+    """In a process that was forked for a call: end soon after the one that serves was ended."""
+    parent = os.getppid()
+
+    def watch() -> None:
+        while os.getppid() == parent:
+            time.sleep(0.2)
+        os._exit(0)
+
+    threading.Thread(target=watch, daemon=True).start()
+
+
 def serve() -> None:
     """Run app.py of this folder. What runs on a lent GPU runs in another process, as there."""
     lender = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Lender)
@@ -58,6 +71,7 @@ def serve() -> None:
     wrappers.ThreadPoolExecutor = lambda number=None: ThreadPoolExecutor(
         number, initializer=lent.enter_mode
     )
+    os.register_at_fork(after_in_child=end_with_parent)
     runpy.run_path("app.py", run_name="__main__")
 
 
