@@ -24,7 +24,7 @@ from simswap.swap.steadying import PlannedFaces, steadied_plan
 from simswap.swap.threads import mapped_in_order
 from simswap.types import Face, SwapResult
 
-HELD_BYTES = 160_000_000  # of frames that the workers have before them, two batches each
+HELD_BYTES = 130_000_000  # of frames that the workers have before them, two batches each
 MAX_WORKERS = 8  # more would hold many frames, and wait for each other outside the networks
 CUDA_WORKERS = 2  # one prepares and pastes while the other's batch is on the GPU
 
@@ -110,9 +110,13 @@ class FrameStream:
 
         known: the faces of each frame, where they need not be found.
         """
+        ahead, frames = self._num_workers(frames)
         with ExitStack() as stack:
-            mapped, frames = self._mapping(stack, frames)
-            batches = map(self._cast, mapped(self._find, self._batches(frames, iter(known))))
+            mapped = self._mapping(stack, ahead)
+            batches = mapped(self._find, self._batches(frames, iter(known)))
+            if ahead == 1:  # then groups that wait gain nothing, and hold more frames
+                batches = chain.from_iterable(map(self._parts, batches))
+            batches = map(self._cast, batches)
             if self.options.steady:
                 linked = in_windows(_linked(batches), FACES_REACH)
                 planned = in_windows(mapped(self._plan_steadied, linked), PLANS_REACH)
@@ -127,26 +131,22 @@ class FrameStream:
 
     def found(self, frames: Iterator[np.ndarray]) -> Iterator[tuple[np.ndarray, list[Face]]]:
         """Each frame with its faces, as `results` finds them."""
+        ahead, frames = self._num_workers(frames)
         with ExitStack() as stack:
-            mapped, frames = self._mapping(stack, frames)
+            mapped = self._mapping(stack, ahead)
             for batch in mapped(self._find, self._batches(frames, iter(()))):
                 yield from ((one.frame, one.faces) for one in batch)
 
-    def _mapping(
-        self, stack: ExitStack, frames: Iterator[np.ndarray]
-    ) -> tuple[Callable[[Callable, Iterable], Iterator], Iterator[np.ndarray]]:
-        """What maps a step over items in order, by the workers, and the same frames.
-
-        It ends with the stack.
-        """
-        ahead, frames = self._num_workers(frames)
+    @staticmethod
+    def _mapping(stack: ExitStack, ahead: int) -> Callable[[Callable, Iterable], Iterator]:
+        """What maps a step over items in order, by so many workers; it ends with the stack."""
         pool = stack.enter_context(_workers(ahead)) if ahead > 1 else None
 
         def mapped(step: Callable, items: Iterable) -> Iterator:
             # Closed before the pool ends, so that nothing hands it more work.
             return stack.enter_context(closing(mapped_in_order(step, items, pool, ahead)))
 
-        return mapped, frames
+        return mapped
 
     def _num_workers(self, frames: Iterator[np.ndarray]) -> tuple[int, Iterator[np.ndarray]]:
         """How many workers there are for frames of this size, and the same frames."""

@@ -21,9 +21,12 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from functools import partial
+from itertools import product
 from pathlib import Path
 
+import numpy as np
 import psutil
+from PIL import Image
 
 sys.path.insert(0, str(Path(__file__).parents[2]))
 
@@ -34,10 +37,18 @@ from tests.support.hostile.hostile_photos import HOSTILE_PHOTOS, jpeg_of_scans
 from tests.support.hostile.hostile_requests import HOSTILE_REQUESTS
 from tests.support.hostile.hostile_sockets import camera_frames
 from tests.support.hostile.hostile_videos import HOSTILE_VIDEOS
+from tests.support.media.video_files import Recipe, make_video
 
 HEAD_START = 0.3  # s that the attack has before the ordinary swap
 SETTLE = 2.0  # s after which memory is looked at again
 GIVEN_UP = 90.0  # s for an answer
+PATIENCE_FOR_VIDEOS = 300.0  # s for one of 30 large frames
+LARGE_VIDEOS = {
+    "AV1, 10 bits": ("libsvtav1", "yuv420p10le", {"preset": "12"}),
+    "HEVC, 10 bits": ("libx265", "yuv420p10le", {"preset": "ultrafast"}),
+    "H.264, 16 frames to refer to": ("libx264", "yuv420p", {"x264-params": "ref=16"}),
+}
+SIZES = ((2560, 1440), (3840, 2160))
 OTHER = "192.0.2.1"  # the visitor whose ordinary swap comes a moment after an attack
 DISK_GB = "100"  # one after the other, all attacks' files are more than one address may store
 Attack = Callable[[str], str]
@@ -123,7 +134,7 @@ def attacked(attack: Attack, url: str, process: psutil.Process) -> Outcome:
         thread.start()
         time.sleep(HEAD_START)
         swap_seconds = ordinary_swap(url)
-        thread.join(GIVEN_UP)
+        thread.join(PATIENCE_FOR_VIDEOS)
         time.sleep(SETTLE)
     seconds = (told["ended"] or time.monotonic()) - started
     worked = watch.cpu_seconds() - worked
@@ -152,7 +163,32 @@ def attacks() -> dict[str, Attack]:
         if "JPEG" in name and "65,000" not in name:
             found[f"camera: {name}"] = partial(_filmed, HOSTILE_PHOTOS[name])
     found["camera: 40,000 scans"] = partial(_filmed, partial(jpeg_of_scans, 1280, 720, 40_000))
+    for (kind, how), size in product(LARGE_VIDEOS.items(), SIZES):
+        make = partial(_large_video, *how, size)
+        swap_whole = partial(_swap_whole, make)
+        found[f"video: 30 frames of {size[0]} x {size[1]}, {kind}"] = swap_whole
     return found | {f"request: {name}": attack for name, attack in HOSTILE_REQUESTS.items()}
+
+
+def _large_video(codec: str, pix_fmt: str, options: dict[str, str], size: tuple[int, int]) -> bytes:
+    """A face that goes round a large picture."""
+    with Image.open(EXAMPLES / "astronaut.jpg") as photo:
+        face = np.asarray(photo.convert("RGB").resize(size))
+    recipe = Recipe(
+        size=size,
+        num_frames=30,
+        codec=codec,
+        pix_fmt=pix_fmt,
+        options=options,
+        sound=None,
+        picture=lambda number, *_: np.roll(face, 8 * number, axis=1),
+    )
+    with tempfile.TemporaryDirectory() as folder:
+        return make_video(Path(folder) / "large.mp4", recipe).read_bytes()
+
+
+def _swap_whole(make: Callable[[], bytes], url: str) -> str:
+    return swap_video(url, upload(url, "large.mp4", make()), PATIENCE_FOR_VIDEOS, end=None)
 
 
 def _filmed(make: Callable[[], bytes], url: str) -> str:

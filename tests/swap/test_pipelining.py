@@ -125,7 +125,7 @@ def test_an_error_in_the_map_is_raised_where_its_result_was_due():
             next(mapped)
 
 
-@pytest.mark.parametrize(("shape", "workers"), [((720, 1280, 3), 8), ((2160, 3840, 3), 1)])
+@pytest.mark.parametrize(("shape", "workers"), [((720, 1280, 3), 7), ((1440, 2560, 3), 1)])
 def test_large_frames_are_swapped_by_few_workers(shape, workers):
     frames = [np.zeros(shape, np.uint8)] * 4
     options = StreamOptions(detect_every=3, steady=True, workers=8)

@@ -22,7 +22,11 @@ FILM_HTML = """${value.film ? `
 def allowed() -> str:
     """What is taken, for who has given no video yet."""
     seconds, megabytes = video_limits.allowed_seconds(), MAX_FILE_BYTES // 1_000_000
-    return theme.message(f"Up to {megabytes} MB, of which {seconds:g} s are swapped at a time.")
+    width, height = video_limits.LARGEST
+    return theme.message(
+        f"Up to {megabytes} MB and {width} x {height} pixels, of which {seconds:g} s are swapped "
+        "at a time."
+    )
 
 
 def film(path: str, poster: str | None) -> dict[str, object]:

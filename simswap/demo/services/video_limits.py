@@ -14,11 +14,12 @@ SETTING = "SIMSWAP_VIDEO_SECONDS"
 DEFAULT_SECONDS = 120.0
 FRAMES_PER_SECOND = 60  # that many of a second are swapped at most
 HELD_BYTES = 100_000_000  # of frames in which faces are followed from one look to the next
+LARGEST = 2560, 1440  # frame, or as many pixels; 4K takes over 700 MB, missing to others
 
 # Of the file as it is sent; app.py lets nothing larger in.
 LIMITS = limits.VideoLimits(
     max_bytes=MAX_FILE_BYTES,
-    max_pixels=3840 * 2160,
+    max_pixels=LARGEST[0] * LARGEST[1],
     max_seconds=1800,
     max_frames=1800 * 240,  # a phone's slow motion
     max_decoded=limits.VERIFY_LIMITS.max_decoded,
@@ -29,7 +30,7 @@ LIMITS = limits.VideoLimits(
 # look-through may take once more; with LOOK_SECONDS one file costs some ten seconds at most.
 VERIFY_LIMITS = replace(
     limits.VERIFY_LIMITS,
-    max_pixels=LIMITS.max_pixels,
+    max_pixels=3840 * 2160,
     max_decoded=500_000_000,  # in a second or two, at 250 to 500 megapixels a second
     max_work=3.0,
 )

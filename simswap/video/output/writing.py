@@ -41,6 +41,9 @@ _THREADS = 4
 # So is what x264 may use of a CPU: its AVX-512 code gives other bits from run to run for frames of
 # some widths (measured with PyAV 18.1's x264: 240, 320 and 480 px), and a resumed job would tell.
 _AVX_512F = 13  # OpenCV's number for it, which has no name in Python
+# An encoder holds frames to look ahead, tens of them. Of those up to Full HD that is little memory.
+_LARGE = 1920 * 1088  # pixels
+_AHEAD_BYTES = 25_000_000  # of larger frames: two of 4K
 
 
 @dataclass(frozen=True)
@@ -92,13 +95,18 @@ class Encoding:
         """The library's name of the container."""
         return "matroska" if self.format == "mkv" else self.format
 
-    def options(self) -> dict[str, str]:
-        """The encoder's own options."""
+    def options(self, width: int, height: int) -> dict[str, str]:
+        """The encoder's own options for frames of a size; it holds few large ones."""
         if self.is_animation:
             return {}
+        is_large = width * height > _LARGE
+        ahead = max(_AHEAD_BYTES // (width * height * 3 // 2), 1)
         if self.codec == "libx264":
-            without = {"x264-params": "asm=avx2"} if cv2.checkHardwareSupport(_AVX_512F) else {}
-            return {"crf": str(self.quality), "preset": self.preset} | without
+            more = ["asm=avx2"] if cv2.checkHardwareSupport(_AVX_512F) else []
+            if is_large:
+                more += [f"rc-lookahead={ahead}", "sync-lookahead=0", "bframes=1", "b-pyramid=none"]
+            own = {"x264-params": ":".join(more)} if more else {}
+            return {"crf": str(self.quality), "preset": self.preset} | own
         speed = max(0, 8 - PRESETS.index(self.preset))
         return {
             "crf": str(self.quality),
@@ -106,7 +114,7 @@ class Encoding:
             "deadline": "good" if speed <= 5 else "realtime",
             "cpu-used": str(speed),
             "row-mt": "1",
-        }
+        } | ({"lag-in-frames": str(ahead)} if is_large else {})
 
     def size(self, width: int, height: int) -> tuple[int, int]:
         """Width and height as stored: H.264 in 4:2:0 takes even numbers only."""
@@ -182,10 +190,11 @@ class SegmentWriter:
 
     def _add_stream(self) -> VideoStream:
         info, encoding = self._info, self._encoding
+        size = encoding.size(info.width, info.height)
         stream = self._container.add_stream(
-            encoding.codec, rate=info.frame_rate, options=encoding.options()
+            encoding.codec, rate=info.frame_rate, options=encoding.options(*size)
         )
-        stream.width, stream.height = encoding.size(info.width, info.height)
+        stream.width, stream.height = size
         stream.pix_fmt = _LOSSLESS if encoding.is_animation else "yuv420p"
         stream.time_base = stream.codec_context.time_base = info.time_base
         context = stream.codec_context

@@ -144,8 +144,8 @@ def _of_film(path: Path, limits: VideoLimits) -> VideoInfo:
             if pixels > limits.max_pixels:
                 size = f"{stream.codec_context.width}x{stream.codec_context.height}"
                 raise MediaError(
-                    f"{name} has frames of {size} ({pixels / 1e6:.0f} megapixels); at most "
-                    f"{limits.max_pixels / 1e6:.0f} are taken. Scale it down first."
+                    f"{name} has frames of {size} ({pixels / 1e6:.3g} megapixels); at most "
+                    f"{limits.max_pixels / 1e6:.3g} are taken. Scale it down first."
                 )
             check_count(stream.frames, limits, name)
             frame = _first_frame(container, stream, name, limits.max_pixels)

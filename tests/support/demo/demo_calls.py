@@ -80,8 +80,10 @@ def swap_image(
     return call(url, "swap_image", *data, patience=patience, sender=sender)
 
 
-def swap_video(url: str, target: dict[str, object], patience: float = PATIENCE) -> str:
-    """The answer to a call of /swap_video for the first moments of this target."""
+def swap_video(
+    url: str, target: dict[str, object], patience: float = PATIENCE, end: float | None = 0.2
+) -> str:
+    """The answer to a call of /swap_video for this target up to `end` seconds."""
     source = upload(url, "source.jpg", (EXAMPLES / "grace_hopper.jpg").read_bytes())
-    options = ("all", 0, 0.2, "mp4", None, 3, True, 0.08, True, None)
+    options = ("all", 0, end, "mp4", None, 3, True, 0.08, True, None)
     return call(url, "swap_video", [source], target, *options, patience=patience)

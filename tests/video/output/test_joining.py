@@ -204,6 +204,22 @@ def test_a_frame_of_another_size_is_a_programming_error(tmp_path: Path):
 
 
 @pytest.mark.parametrize(
+    ("format", "told"), [("mp4", "rc-lookahead=2:sync-lookahead=0"), ("webm", "2")]
+)
+def test_an_encoder_looks_few_large_frames_ahead(format: str, told: str):
+    name = "x264-params" if format == "mp4" else "lag-in-frames"
+    assert told in Encoding(format).options(3840, 2160)[name]
+
+
+@pytest.mark.parametrize("format", ["mp4", "webm"])
+def test_frames_up_to_full_hd_are_encoded_as_their_preset_says(format: str):
+    assert "lookahead" not in (options := Encoding(format).options(1920, 1080)).get(
+        "x264-params", ""
+    )
+    assert "lag-in-frames" not in options
+
+
+@pytest.mark.parametrize(
     ("values", "message"),
     [
         ({"format": "avi"}, 'format is "avi"; choose one of mp4, mov, mkv, webm'),
