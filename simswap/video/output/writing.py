@@ -104,7 +104,7 @@ class Encoding:
         if self.codec == "libx264":
             more = ["asm=avx2"] if cv2.checkHardwareSupport(_AVX_512F) else []
             if is_large:
-                more += [f"rc-lookahead={ahead}", "sync-lookahead=0", "bframes=1", "b-pyramid=none"]
+                more += [f"rc-lookahead={ahead}", "sync-lookahead=0", "bframes=0"]
             own = {"x264-params": ":".join(more)} if more else {}
             return {"crf": str(self.quality), "preset": self.preset} | own
         speed = max(0, 8 - PRESETS.index(self.preset))

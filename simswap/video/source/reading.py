@@ -32,7 +32,7 @@ from simswap.video.source.picture.colour import ColourConverter
 logger = logging.getLogger(__name__)
 
 _THREADS = 2  # of a decoder, each of which holds frames: so memory is the same on every machine
-_LARGE = 4_000_000  # pixels of a frame; one thread decodes such
+_LARGE = 3_000_000  # pixels of a frame; one thread decodes such
 
 
 class _TimeUpError(Exception):
