@@ -110,7 +110,7 @@ class SwapOptions:
     occlusion_mask: bool = True  # hair, hands and things before the face stay the target's
     keep: tuple[str, ...] = ()  # more that stays the target's, of KEEPABLE
     match_light: bool = True  # hold its contrast and its colours within the target's
-    mark: bool = True  # write the invisible mark; for measurements to leave out, not for visitors
+    watermark: bool = True  # write the watermark; for measurements to leave out, not for visitors
     label: bool = False  # write the visible label on swapped frames
 
     def __post_init__(self) -> None:
@@ -166,7 +166,7 @@ class SwapResult:
     image: [H, W, 3] uint8 RGB, the target's size.
     faces: every face found in the target, largest first.
     swapped: indices into `faces` of those that carry a new identity.
-    marked: those of them that carry the invisible mark, for which the others are too small.
+    marked: those of them that carry the watermark, for which the others are too small.
     notices: what the caller should know, in plain words.
     """
 

@@ -18,18 +18,18 @@ def add_options(parser: ArgumentParser) -> None:
     parser.add_argument(
         "--metadata-only",
         action="store_true",
-        help="do not look for the invisible mark, which needs the model: faster",
+        help="do not look for the watermark, which needs the model: faster",
     )
     options.add_model(parser)
 
 
 def run(arguments: Namespace) -> int:
     """Report; 0 if something says that the file is synthetic, 1 if nothing does."""
-    from simswap.verify.report import details, headline, look_for_pixel_mark, verify
+    from simswap.verify.report import details, headline, look_for_watermark, verify
 
     report = verify(arguments.file)
     if not arguments.metadata_only:
-        report = look_for_pixel_mark(
+        report = look_for_watermark(
             report, arguments.file, options.load_swapper(arguments, for_one_photo=True)
         )
     if arguments.json:

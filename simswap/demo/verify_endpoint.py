@@ -20,7 +20,7 @@ def verify(file: str | None) -> dict[str, object]:
         "unmarked", which does not prove that it is real. headline and details: the same in plain
         words; what the file says of itself stands in quotation marks. Then the facts: kind ("photo"
         or "video"), credentials (failures, signer, standing, times, software, model, source_types),
-        mark (in the metadata) and pixel_mark (num_pictures in the file, seconds of each frame or
+        label (in the metadata) and watermark (num_pictures in the file, seconds of each frame or
         picture that was looked at, is_marked of each, model, false_positive), null where there is
         none.
     """

@@ -131,7 +131,7 @@ def write_photo(
     image: [H, W, 3] uint8 RGB. The format follows the suffix; see OUTPUT_SUFFIXES.
     like: the photo it was made from, whose colour profile is kept, and whose transparency where the
         format has any (a JPEG gets the plain RGB pixels). Its EXIF is not: it may tell a place.
-    model: name of the model bundle, for the mark and the Content Credentials; None for a photo in
+    model: name of the model bundle, for the label and the Content Credentials; None for a photo in
         which nothing was changed, which gets neither.
     quality: 1 to 100 for JPEG and AVIF (never colour-subsampled) and WebP (100: lossless).
     Returns notices in plain words, such as why the photo could not be signed.

@@ -1,4 +1,4 @@
-"""The synthetic mark: an XMP packet that says a picture's pixels were made by a trained model.
+"""The metadata label: an XMP packet that says a picture's pixels were made by a trained model.
 
 What is here is metadata only: anyone can strip it, and anyone can write it. It tells an honest
 reader, and the platforms that look for it; it proves nothing.
@@ -25,7 +25,7 @@ from simswap.provenance.xmp import RDF, read_properties
 SOURCE_TYPES = "http://cv.iptc.org/newscodes/digitalsourcetype/"
 COMPOSITE_WITH_MODEL = SOURCE_TYPES + "compositeWithTrainedAlgorithmicMedia"
 
-# The terms that say "synthetic, wholly or in part"; a camera's own term is no mark.
+# The terms that say "synthetic, wholly or in part"; a camera's own term is no label.
 SYNTHETIC_TERMS = (
     "compositeWithTrainedAlgorithmicMedia",
     "trainedAlgorithmicMedia",
@@ -70,7 +70,7 @@ _PACKET = """<?xpacket begin="\ufeff" id="W5M0MpCehiHzreSzNTczkc9d"?>
 
 
 @dataclass(frozen=True)
-class Mark:
+class MetadataLabel:
     """A statement found in a file of where its picture is from, such as from a model.
 
     software, model: as the file tells them, made safe to print; None where it does not.
@@ -98,28 +98,28 @@ def synthetic_xmp(model: str) -> bytes:
     return packet.encode()
 
 
-def read_mark(path: str | os.PathLike[str]) -> Mark | None:
-    """The synthetic mark of a photo's file, ours or another program's; None if there is none.
+def read_label(path: str | os.PathLike[str]) -> MetadataLabel | None:
+    """The metadata label of a photo's file, ours or another program's; None if there is none.
 
-    Only the file's metadata is read, never its pixels. A mark that cannot be parsed counts as none.
+    Only the file's metadata is read, never its pixels; a label that cannot be parsed is none.
     Raises MediaError if the file cannot be opened or is of another kind.
     """
-    return next((mark for mark in _marks(path) if _term(mark) in SYNTHETIC_TERMS), None)
+    return next((label for label in _labels(path) if _term(label) in SYNTHETIC_TERMS), None)
 
 
 def read_human_claim(path: str | os.PathLike[str]) -> str | None:
     """The IPTC term by which a photo's metadata say that people made it, or that a camera took it.
 
-    Raises MediaError as `read_mark` does.
+    Raises MediaError as `read_label` does.
     """
-    return next((_term(mark) for mark in _marks(path) if _term(mark) in HUMAN_TERMS), None)
+    return next((_term(label) for label in _labels(path) if _term(label) in HUMAN_TERMS), None)
 
 
-def _term(mark: Mark) -> str:
-    return mark.digital_source_type.rstrip("/").rsplit("/", 1)[-1]
+def _term(label: MetadataLabel) -> str:
+    return label.digital_source_type.rstrip("/").rsplit("/", 1)[-1]
 
 
-def _marks(path: str | os.PathLike[str]) -> list[Mark]:
+def _labels(path: str | os.PathLike[str]) -> list[MetadataLabel]:
     """What a file says of where its picture is from, synthetic or not."""
     path = Path(path)
     name = printable(path.name)
@@ -132,7 +132,7 @@ def _marks(path: str | os.PathLike[str]) -> list[Mark]:
     except (OSError, ValueError) as error:
         reason = getattr(error, "strerror", None) or "not a valid path"
         raise MediaError(f"{name} cannot be opened ({reason}). Check the path.") from error
-    return [mark for mark in map(_parse_mark, packets) if mark is not None]
+    return [label for label in map(_parse_label, packets) if label is not None]
 
 
 def quoted(text: str, limit: int = 80) -> str:
@@ -169,7 +169,7 @@ def _xmp_packets(stream: BinaryIO, name: str) -> Iterator[bytes]:
     elif head[4:8] == b"ftyp" and head[8:12] in _PHOTO_BRANDS:
         yield from _packets_anywhere(stream)
     else:
-        raise MediaError(f"{name} is not a photo of a kind in which a mark is looked for.")
+        raise MediaError(f"{name} is not a photo of a kind in which a label is looked for.")
 
 
 def _png_packets(stream: BinaryIO) -> Iterator[bytes]:
@@ -227,8 +227,8 @@ def _packets_anywhere(stream: BinaryIO) -> Iterator[bytes]:
         yield data[start:end]
 
 
-def _parse_mark(packet: bytes) -> Mark | None:
+def _parse_label(packet: bytes) -> MetadataLabel | None:
     values = read_properties(packet, (_SOURCE_TYPE, _TOOL, _SYSTEM))
     if _SOURCE_TYPE not in values:
         return None
-    return Mark(values.get(_TOOL), values.get(_SYSTEM), values[_SOURCE_TYPE])
+    return MetadataLabel(values.get(_TOOL), values.get(_SYSTEM), values[_SOURCE_TYPE])

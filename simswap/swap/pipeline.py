@@ -40,9 +40,9 @@ from simswap.swap.rendering import (
 from simswap.swap.selection import Cast, SwapPlan
 from simswap.swap.stream import FrameStream, StreamOptions, check_range
 from simswap.types import Face, Identity, Source, SwapOptions, SwapResult
-from simswap.watermark.code import mark_id, symbols_of
+from simswap.watermark.code import symbols_of, watermark_id
 from simswap.watermark.embedding import too_small
-from simswap.watermark.reading import MarkReading, read_faces
+from simswap.watermark.reading import WatermarkReading, read_faces
 from simswap.weights.bundle import Bundle
 
 # Frames held at once. On a CPU batches gain nothing (measured: the detector takes twice as long per
@@ -61,7 +61,8 @@ class Pipeline:
     detector: the network behind `detect`.
     parser: tells a face from what covers it, see models.parser; None where the model has none.
     running: these as the pipeline calls them, run by torch or OpenVINO.
-    mark_id: 32 bits that name the model in the watermark; mark_symbols: [10], the same as symbols.
+    watermark_id: 32 bits that name the model in the watermark; watermark_symbols: [10], the same as
+        symbols.
     """
 
     def __init__(
@@ -79,8 +80,8 @@ class Pipeline:
         self.device = resolve_device(device)
         runtime = choose_runtime(runtime, self.device)
         self.name = bundle.name
-        self.mark_id = mark_id(bundle.name)
-        self.mark_symbols = symbols_of(self.mark_id)
+        self.watermark_id = watermark_id(bundle.name)
+        self.watermark_symbols = symbols_of(self.watermark_id)
         self.alignment = bundle.config.alignment
         self.generator = prepare_for_inference(bundle.generator, self.device)
         self.identity_network = prepare_for_inference(bundle.identity_network, self.device)
@@ -123,7 +124,7 @@ class Pipeline:
         )
         return plain
 
-    def read_marks(self, photo: np.ndarray) -> list[MarkReading]:
+    def read_watermarks(self, photo: np.ndarray) -> list[WatermarkReading]:
         """Watermarks on the faces of a photo ([H, W, 3] uint8 RGB); empty if none has one."""
         return read_faces(checked_frame(photo), self.detect(photo)[: selection.MAX_FACES])
 
@@ -280,10 +281,10 @@ class Pipeline:
                 results.append(SwapResult(frame, plan.faces, (), plan.notices))
                 continue
             swapped, notices = tuple(plan.identities), plan.notices
-            symbols = self.mark_symbols if options.mark else None
+            symbols = self.watermark_symbols if options.watermark else None
             own, covers = [next(crops) for _ in faces], list(plan.covers.values())
             image, marked = paste_faces(frame, faces, own, options, symbols, covers)
-            if options.mark and len(marked) < len(faces):
+            if options.watermark and len(marked) < len(faces):
                 notices += (too_small(len(faces) - len(marked)),)
             if options.label:
                 image = with_label(image)

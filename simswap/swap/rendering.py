@@ -17,7 +17,7 @@ from simswap.runtime.networks import Network
 from simswap.swap.blending import face_mask, match_colour, paste_into, uncovered, with_detail
 from simswap.swap.light import light_wanted, match_light
 from simswap.types import Face, SwapOptions
-from simswap.watermark.embedding import SMALLEST, FaceCrop, mark_crop, side_in_frame
+from simswap.watermark.embedding import SMALLEST, FaceCrop, side_in_frame, watermark_crop
 
 FACE_BATCH = 16  # crops per network call, so that a crowd does not take memory without bound
 ENLARGED_FROM = 1.25  # times the crop's side, in the frame; there its blur begins to be seen
@@ -115,7 +115,7 @@ def paste_faces(
         face, fitted = fit_crop(frame, faces[i], crops[i], options, cover)
         crop = fitted.swapped
         if symbols is not None and fitted.side >= SMALLEST:
-            crop = mark_crop(fitted, symbols)
+            crop = watermark_crop(fitted, symbols)
             marked.append(i)
         paste_into(pasted, crop, fitted.mask, face.frame_to_crop)
     return pasted, sorted(marked)

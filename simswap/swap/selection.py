@@ -14,7 +14,7 @@ from simswap.faces.looks import SAME_PERSON_COSINE
 from simswap.models.identity import push_embeddings_apart
 from simswap.types import Assignment, Face, Identity, Source, SwapOptions
 
-# Faces of one frame that are swapped, or searched for a mark, at most: each takes some 0.1 s.
+# Faces of one frame that are swapped, or searched for a watermark, at most: each takes some 0.1 s.
 MAX_FACES = 64
 
 

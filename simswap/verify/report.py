@@ -18,15 +18,15 @@ from simswap.provenance.credentials import (
 )
 from simswap.provenance.metadata import (
     HUMAN_TERMS,
-    Mark,
+    MetadataLabel,
     quoted,
     read_human_claim,
-    read_mark,
+    read_label,
 )
 from simswap.provenance.signer import Signer, find_signer
 from simswap.verify.credential_words import about_credentials, with_model
-from simswap.verify.watermark import PixelMark, find_mark, never
-from simswap.video.label import read_video_mark
+from simswap.verify.watermark import FoundWatermark, find_watermark, never
+from simswap.video.label import read_video_label
 from simswap.video.source.limits import VERIFY_LIMITS, VideoLimits, check_cost
 
 TRIAL = "simswap.verify.trial"  # reads the credentials first, in a process of its own
@@ -42,17 +42,17 @@ if TYPE_CHECKING:  # it brings torch
 class Report:
     """What is known of a file.
 
-    kind: "photo" or "video". credentials: signed statement, None if there is none. mark: plain
-    metadata. damage: why something could not be looked for, None if all could. pixel_mark: what the
+    kind: "photo" or "video". credentials: signed statement, None if there is none. label: plain
+    metadata. damage: why something could not be looked for, None if all could. watermark: what the
     pixels say, None if they were not looked at. human_claim: the IPTC term by which the metadata or
     the credentials say that people made it or a camera took it, None where they do not.
     """
 
     kind: str
     credentials: Credentials | None
-    mark: Mark | None
+    label: MetadataLabel | None
     damage: str | None = None
-    pixel_mark: PixelMark | None = None
+    watermark: FoundWatermark | None = None
     human_claim: str | None = None
 
     @property
@@ -73,8 +73,8 @@ class Report:
     def is_marked(self) -> bool:
         """Whether anything in the file says that it is synthetic, wholly or in part."""
         is_signed_so = self.credentials is not None and self.credentials.is_synthetic
-        is_in_pixels = self.pixel_mark is not None and self.pixel_mark.is_found
-        return is_signed_so or self.mark is not None or is_in_pixels
+        is_in_pixels = self.watermark is not None and self.watermark.is_found
+        return is_signed_so or self.label is not None or is_in_pixels
 
     def as_json(self) -> dict[str, object]:
         """For other programs: the fields, the verdict, and the words for people."""
@@ -89,19 +89,19 @@ def verify(path: str | os.PathLike[str], limits: VideoLimits = VERIFY_LIMITS) ->
     where the operator's trusted certificates cannot be read.
     """
     path = Path(path)
-    mark, kind = _mark_of(path, limits)
+    label, kind = _label_of(path, limits)
     claim = read_human_claim(path) if kind == "photo" else None
     try:
         _check_parts(path)
         found = read_credentials(path, _own_signer())
     except MediaError as error:
-        return Report(kind, None, mark, str(error), human_claim=claim)
+        return Report(kind, None, label, str(error), human_claim=claim)
     terms = found.source_types if found is not None and not found.is_synthetic else ()
     claim = claim or next((term for term in terms if term in HUMAN_TERMS), None)
-    return Report(kind, found, mark, human_claim=claim)
+    return Report(kind, found, label, human_claim=claim)
 
 
-def look_for_pixel_mark(
+def look_for_watermark(
     report: Report,
     path: str | os.PathLike[str],
     pipeline: Pipeline,
@@ -109,16 +109,16 @@ def look_for_pixel_mark(
     limits: VideoLimits = VERIFY_LIMITS,
     is_over: Callable[[], bool] = never,
 ) -> Report:
-    """The report, with what the pixels of the file say; see find_mark. Needs the networks.
+    """The report, with what the pixels of the file say; see find_watermark. Needs the networks.
 
     models: names that a mark may also tell, beside the pipeline's own and those that the file says.
     is_over: whether the time for it is used up; what was looked at until then is told.
     """
-    told = (report.credentials, report.mark)
+    told = (report.credentials, report.label)
     names = [*(found.model for found in told if found is not None and found.model), *models]
     try:
-        found = find_mark(Path(path), report.kind, pipeline, names, limits, is_over)
-        return replace(report, pixel_mark=found)
+        found = find_watermark(Path(path), report.kind, pipeline, names, limits, is_over)
+        return replace(report, watermark=found)
     except MediaError as error:
         return replace(report, damage=report.damage or str(error))
 
@@ -160,8 +160,8 @@ def _who_says(report: Report) -> str:
         return f"this installation signed the {kind} and says"
     if standing == "trusted":
         return f"a signer of the {kind}, whom the operator of this installation trusts, says"
-    if report.pixel_mark is not None and report.pixel_mark.is_found:
-        return f"an invisible mark in this {kind} says"
+    if report.watermark is not None and report.watermark.is_found:
+        return f"a watermark in this {kind} says"
     if standing == "unknown":
         return f"an unknown signer of the {kind} says"
     if is_signed_so:
@@ -171,7 +171,7 @@ def _who_says(report: Report) -> str:
 
 def details(report: Report) -> list[str]:
     """What is known, one thing a sentence."""
-    return [*_about_credentials(report), *_about_mark(report), *_about_pixels(report)]
+    return [*_about_credentials(report), *_about_label(report), *_about_pixels(report)]
 
 
 def _about_credentials(report: Report) -> Iterator[str]:
@@ -183,20 +183,20 @@ def _about_credentials(report: Report) -> Iterator[str]:
         yield from about_credentials(report.credentials, report.kind)
 
 
-def _about_mark(report: Report) -> Iterator[str]:
-    if report.mark is None:
-        yield "Mark in the metadata: none."
+def _about_label(report: Report) -> Iterator[str]:
+    if report.label is None:
+        yield "Metadata label: none."
         return
-    by = f" by {quoted(report.mark.software)}" if report.mark.software else ""
-    term = quoted(report.mark.digital_source_type.rsplit("/", 1)[-1])
+    by = f" by {quoted(report.label.software)}" if report.label.software else ""
+    term = quoted(report.label.digital_source_type.rsplit("/", 1)[-1])
     yield (
-        f"Mark in the metadata{by}{with_model(report.mark.model)}: {term} (IPTC). Anyone can write "
+        f"Metadata label{by}{with_model(report.label.model)}: {term} (IPTC). Anyone can write "
         "or remove it: a statement, not a proof."
     )
 
 
 def _about_pixels(report: Report) -> Iterator[str]:
-    found = report.pixel_mark
+    found = report.watermark
     if found is None:
         return
     count, of_all = len(found.seconds), ""
@@ -207,33 +207,32 @@ def _about_pixels(report: Report) -> Iterator[str]:
     if not found.is_found:
         none = f"none found in any{of_all}" if of_all else "none found"
         yield (
-            f"Invisible mark: {none}. Only faces that this program swapped carry one, and small "
+            f"Watermark: {none}. Only faces that this program swapped carry one, and small "
             "faces and strong changes lose it."
         )
         return
     where = f" in {sum(found.is_marked)}{of_all}" if of_all else ""
     model = quoted(found.model) if found.model else f"an unknown model, number {found.model_id}"
     yield (
-        f"Invisible mark: found{where}, of {model}. Faces without one read so by chance "
-        f"{found.odds}."
+        f"Watermark: found{where}, of {model}. Faces without one read so by chance {found.odds}."
     )
     if report.human_claim is not None:
         yield (
             f"The file claims that people or a camera made this {report.kind} "
-            f"({quoted(report.human_claim)}, IPTC), but its faces carry the mark of a face swap: "
-            "do not believe that claim."
+            f"({quoted(report.human_claim)}, IPTC), but its faces carry the watermark of a face "
+            "swap: do not believe that claim."
         )
 
 
-def _mark_of(path: Path, limits: VideoLimits) -> tuple[Mark | None, str]:
-    """The mark of a photo or a video, and which of the two it is."""
+def _label_of(path: Path, limits: VideoLimits) -> tuple[MetadataLabel | None, str]:
+    """The metadata label of a photo or a video, and which of the two it is."""
     try:
-        return read_mark(path), "photo"
+        return read_label(path), "photo"
     except MediaError as error:
         if not path.is_file():
             raise
         try:
-            return read_video_mark(path, limits), "video"
+            return read_video_label(path, limits), "video"
         except CostlyVideoError:
             raise
         except MediaError:

@@ -1,4 +1,4 @@
-"""Looks for the invisible mark in a file: in a photo, or in frames from all over a video."""
+"""Looks for the watermark in a file: in a photo, or in frames from all over a video."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ from simswap.media.photos import read_pictures
 from simswap.video.source.info import VideoInfo, probe_video
 from simswap.video.source.limits import VERIFY_LIMITS, VideoLimits
 from simswap.video.source.reading import read_chosen
-from simswap.watermark.code import mark_id
-from simswap.watermark.reading import MarkReading, combine_readings
+from simswap.watermark.code import watermark_id
+from simswap.watermark.reading import WatermarkReading, combine_readings
 
 if TYPE_CHECKING:  # it brings torch
     from simswap.swap.pipeline import Pipeline
@@ -29,14 +29,14 @@ def never() -> bool:
 
 
 @dataclass(frozen=True)
-class PixelMark:
+class FoundWatermark:
     """What was found in the pixels of a photo, or of frames of a video.
 
     seconds: when each frame that was looked at is shown; 0 for the pictures of a photo file, of
     which an animation has several. num_pictures: that the file has. is_marked: whether each that
-    was looked at carries a mark. model_id: 32 bits as hexadecimal digits, of the surest mark; None
-    without one. model: its name, if it is a known one. false_positive: at most this is the
-    probability that pictures without a mark read so; 1 without one.
+    was looked at carries a watermark. model_id: 32 bits as hexadecimal digits, of the surest one;
+    None without any. model: its name, if it is a known one. false_positive: at most this is the
+    probability that pictures without a watermark read so; 1 without one.
     """
 
     seconds: tuple[float, ...]
@@ -48,7 +48,7 @@ class PixelMark:
 
     @property
     def is_found(self) -> bool:
-        """Whether any frame carries a mark."""
+        """Whether any frame carries a watermark."""
         return self.model_id is not None
 
     @property
@@ -57,15 +57,15 @@ class PixelMark:
         return f"at most once in 10^{math.floor(-math.log10(max(self.false_positive, 1e-300)))}"
 
 
-def find_mark(
+def find_watermark(
     path: Path,
     kind: str,
     pipeline: Pipeline,
     names: Iterable[str],
     limits: VideoLimits = VERIFY_LIMITS,
     is_over: Callable[[], bool] = never,
-) -> PixelMark:
-    """Look for the mark in a "photo" or "video".
+) -> FoundWatermark:
+    """Look for the watermark in a "photo" or "video".
 
     names: of models that may have made it, beside the pipeline's own. limits: of a video.
     is_over: whether the time for it is used up. It is asked after each picture, and in a video
@@ -73,24 +73,26 @@ def find_mark(
     Raises MediaError if the pictures cannot be decoded.
     """
     seconds, count, frames = _look_at(path, kind, pipeline, limits, is_over)
-    marks = combine_readings(frames)
+    watermarks = combine_readings(frames)
     is_marked = tuple(bool(readings) for readings in frames)
-    if not marks:
-        return PixelMark(seconds, count, is_marked, None, None, 1.0)
-    known = {mark_id(name): name for name in (*names, pipeline.name)}
-    best = marks[0]
+    if not watermarks:
+        return FoundWatermark(seconds, count, is_marked, None, None, 1.0)
+    known = {watermark_id(name): name for name in (*names, pipeline.name)}
+    best = watermarks[0]
     model = known.get(best.bundle_id)
-    return PixelMark(seconds, count, is_marked, f"{best.bundle_id:08x}", model, best.false_positive)
+    return FoundWatermark(
+        seconds, count, is_marked, f"{best.bundle_id:08x}", model, best.false_positive
+    )
 
 
 def _look_at(
     path: Path, kind: str, pipeline: Pipeline, limits: VideoLimits, is_over: Callable[[], bool]
-) -> tuple[tuple[float, ...], int, list[Sequence[MarkReading]]]:
+) -> tuple[tuple[float, ...], int, list[Sequence[WatermarkReading]]]:
     """Times of the pictures that were looked at, how many the file has, and what they say."""
     if kind == "photo":
         looked = []
         for picture, count in read_pictures(path, MAX_FRAMES):
-            looked.append((pipeline.read_marks(picture), count))
+            looked.append((pipeline.read_watermarks(picture), count))
             if is_over():
                 break
         return (0.0,) * len(looked), looked[0][1], [readings for readings, _ in looked]
@@ -100,7 +102,7 @@ def _look_at(
         numbers = [*numbers[::4], *numbers[2::4], *numbers[1::2]]
     readings = []
     for frame in read_chosen(info, numbers, lambda: bool(readings) and is_over()):
-        readings.append(pipeline.read_marks(frame))
+        readings.append(pipeline.read_watermarks(frame))
     looked = sorted(zip(numbers, readings, strict=False), key=lambda it: it[0])
     seconds = tuple(round(info.seconds(number), 3) for number, _ in looked)
     return seconds, info.num_frames, [found for _, found in looked]

@@ -52,7 +52,7 @@ SAFETY = 2.0  # times what the finished segments took
 class VideoJob:
     """What is to be done, and where. Holds no network and no open file: it can be sent elsewhere.
 
-    first, end: frames of the video that are wanted. model: the bundle's name, for the mark.
+    first, end: frames of the video that are wanted. model: the bundle's name, for the label.
     settings: all that shapes the result, as hashes and numbers.
     """
 

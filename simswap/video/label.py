@@ -1,4 +1,4 @@
-"""The synthetic mark of a video: a sentence in the container's comment that programs can read too.
+"""The metadata label of a video: a sentence in the container's comment that programs can read too.
 
 As with photos, it is metadata: anyone can strip or write it, and it proves nothing.
 """
@@ -11,7 +11,12 @@ from pathlib import Path
 
 from simswap import __version__
 from simswap.files import printable
-from simswap.provenance.metadata import COMPOSITE_WITH_MODEL, SYNTHETIC_TERMS, Mark, synthetic_xmp
+from simswap.provenance.metadata import (
+    COMPOSITE_WITH_MODEL,
+    SYNTHETIC_TERMS,
+    MetadataLabel,
+    synthetic_xmp,
+)
 from simswap.video.source.container import check_is_file, opened
 from simswap.video.source.limits import VERIFY_LIMITS, VideoLimits, check_cost
 from simswap.video.source.structure import check_structure
@@ -39,10 +44,10 @@ def video_metadata(model: str, format: str = "mp4") -> dict[str, str]:
     return {"comment": comment}
 
 
-def read_video_mark(
+def read_video_label(
     path: str | os.PathLike[str], limits: VideoLimits = VERIFY_LIMITS
-) -> Mark | None:
-    """The synthetic mark in a video's tags, ours or another program's; None if there is none.
+) -> MetadataLabel | None:
+    """The metadata label in a video's tags, ours or another program's; None if there is none.
 
     Raises MediaError if the file cannot be opened, is no video, or costs too much to be opened.
     """
@@ -55,7 +60,7 @@ def read_video_mark(
     for text in tags:
         found = _TERM.search(text)
         if found and found[1] in SYNTHETIC_TERMS:
-            return Mark(_field(text, "software"), _field(text, "model"), found[0])
+            return MetadataLabel(_field(text, "software"), _field(text, "model"), found[0])
     return None
 
 

@@ -1,10 +1,10 @@
-"""Finds how the invisible mark may lie in a picture of a face: planes that a reader can decode.
+"""Finds how the watermark may lie in a picture of a face: planes that a reader can decode.
 
 Landmarks found in a processed picture differ from those that the embedder had: by up to a tenth in
 scale, 11 degrees and a tenth of the face's width (measured). So the sync is looked for over all
 such differences at once, by correlation in the frequency domain, and the best of them are refined:
 first by the sync, then by the symbols too, whatever they say. The sync alone leaves half a pixel
-to chance, which costs a symbol or two of a mark that a codec has worn (measured).
+to chance, which costs a symbol or two of a watermark that a codec has worn (measured).
 
 Symbols are looked for on every plane whose waves a face of this size can show.
 """
@@ -21,7 +21,7 @@ import numpy as np
 
 from simswap import geometry
 from simswap.types import Face
-from simswap.watermark import carrier as mark_carrier
+from simswap.watermark import carrier as watermark_carrier
 from simswap.watermark.carrier import PLANE, PLANES, carrier
 from simswap.watermark.embedding import LUMA
 
@@ -50,9 +50,9 @@ SYMBOL_TRIALS = sum(1 + 8 * ROUNDS * len(steps) for steps in BY_SYMBOLS.values()
 
 @dataclass(frozen=True, eq=False)
 class AlignedPlane:
-    """Whitened luma of a face ([S, S] float32) as it lies if a mark is there.
+    """Whitened luma of a face ([S, S] float32) as it lies if a watermark is there.
 
-    sync: likeness to the sync, in standard deviations of that of pictures without a mark.
+    sync: likeness to the sync, in standard deviations of that of pictures without a watermark.
     """
 
     plane: np.ndarray
@@ -69,7 +69,7 @@ class _Found:
 
 def find_planes(frame: np.ndarray, face: Face) -> list[AlignedPlane]:
     """At most NUM_ALIGNMENTS, the likeliest first, of a face of a frame ([H, W, 3] uint8 RGB)."""
-    to_plane = geometry.frame_to_crop_transform(face.landmarks, mark_carrier.TEMPLATE, PLANE)
+    to_plane = geometry.frame_to_crop_transform(face.landmarks, watermark_carrier.TEMPLATE, PLANE)
     to_side = to_plane + np.array([[0, 0, MARGIN], [0, 0, MARGIN]])
     whitened = _whitened(frame, to_side, SIDE)
     guesses, noise = _search(whitened)
@@ -89,7 +89,7 @@ def find_planes(frame: np.ndarray, face: Face) -> list[AlignedPlane]:
             found.append(_Found(energy, alignment, plane, likeness / noise))
     planes = []
     for best in _distinct(found):
-        # Cut from the frame once more: turned twice, the mark's finest waves would fade.
+        # Cut from the frame once more: turned twice, the watermark's finest waves would fade.
         side_to_plane = geometry.invert(_plane_to_side(best.alignment))
         to_fine = geometry.resize_transform(best.plane / PLANE)
         transform = geometry.compose(geometry.compose(to_side, side_to_plane), to_fine)
@@ -98,9 +98,9 @@ def find_planes(frame: np.ndarray, face: Face) -> list[AlignedPlane]:
 
 
 def _whitened(frame: np.ndarray, transform: np.ndarray, size: int) -> np.ndarray:
-    # Interpolated linearly, the mark's finest waves would fade.
+    # Interpolated linearly, the watermark's finest waves would fade.
     crop = geometry.warp_to_crop(frame, transform, size, cv2.INTER_CUBIC)
-    return mark_carrier.whiten(crop.astype(np.float32) @ LUMA)
+    return watermark_carrier.whiten(crop.astype(np.float32) @ LUMA)
 
 
 def _search(whitened: np.ndarray) -> tuple[list[np.ndarray], float]:
@@ -163,10 +163,10 @@ def _sync_in(whitened: np.ndarray, alignment: np.ndarray) -> float:
 
 
 def _symbols_in(whitened: np.ndarray, alignment: np.ndarray) -> float:
-    """How clear a mark, whatever it says, is in an alignment: energy of sync and best values."""
+    """How clear a watermark is in an alignment: energy of its sync and of the best values."""
     turned = _turned(whitened, alignment)
     correlations, sync = carrier(len(turned)).correlate(turned)
-    return sync**2 + float((mark_carrier.value_strengths(correlations).max(axis=1) ** 2).sum())
+    return sync**2 + float((watermark_carrier.value_strengths(correlations).max(axis=1) ** 2).sum())
 
 
 def _turned(whitened: np.ndarray, alignment: np.ndarray) -> np.ndarray:

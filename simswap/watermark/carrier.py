@@ -1,10 +1,10 @@
-"""The invisible mark's carrier: which pattern of brightness stands for which symbol.
+"""The watermark's carrier: which pattern of brightness stands for which symbol.
 
-Everything happens on the mark plane: the luma of a face, 128 x 128 pixels, aligned to one landmark
-template whatever the model's own crops are. There a mark is a sum of cosines of 16 to 31 cycles per
-plane, of which each has a pseudo-random sign. Lower ones would have to be stronger than a face's
-own features, higher ones do not outlive a resize or a video codec (both measured); on larger faces
-they do, so that their symbols have finer planes.
+Everything happens on the watermark plane: the luma of a face, 128 x 128 pixels, aligned to one
+landmark template whatever the model's own crops are. There a watermark is a sum of cosines of 16 to
+31 cycles per plane, of which each has a pseudo-random sign. Lower ones would have to be stronger
+than a face's own features, higher ones do not outlive a resize or a video codec (both measured); on
+larger faces they do, so that their symbols have finer planes.
 
 A symbol owns 128 cosines and says its value by one of 128 orthogonal patterns of signs (Hadamard),
 or that pattern's negative: four of those 256 mean the same value, and the embedder takes the one
@@ -23,7 +23,7 @@ import numpy as np
 from simswap.watermark.code import NUM_SYMBOLS, NUM_VALUES
 
 TEMPLATE = "simswap_frontal"
-PLANE = 128  # px, side of the mark plane
+PLANE = 128  # px, side of the watermark plane
 # Larger faces carry their symbols on finer planes: a finer grain is seen less, and spread over more
 # pixels it may be weaker. The sync stays on the first one.
 PLANES = (PLANE, 192, 256)
@@ -42,13 +42,13 @@ CONTRAST_SIGMA = 5.0  # px; how local the contrast is that is evened out
 CONTRAST_FLOOR = 5.0  # of 255: below that nothing is amplified
 CLIP = 3.0  # local contrasts; a highlight shall not outvote the rest
 
-# Where on the plane the mark lies: an ellipse on forehead to chin, faded.
+# Where on the plane the watermark lies: an ellipse on forehead to chin, faded.
 CENTRE, RADII, FADE = (63.5, 61.0), (46.0, 58.0), 0.3
 
 
 @dataclass(frozen=True, eq=False)
 class Carrier:
-    """Constants of the mark on a plane of S x S pixels, all float32 unless said otherwise.
+    """Constants of the watermark on a plane of S x S pixels, all float32 unless said otherwise.
 
     window: [S, S], 0 to 1. symbol_index, sync_index: rows and columns of their cosines.
     symbol_signs: [10, 128], sync_signs: [num_sync], signs times amplitudes. patterns: [128, 128],

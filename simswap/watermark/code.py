@@ -1,4 +1,4 @@
-"""What the invisible mark says, as symbols: the kind of synthesis, the model's id, a checksum.
+"""What the watermark says, as symbols: the kind of synthesis, the model's id, a checksum.
 
 60 bits make 10 symbols of 6: 2 bits for the kind, 32 for the model's id, 26 of a checksum.
 """
@@ -15,11 +15,11 @@ BITS_PER_SYMBOL = 6
 NUM_VALUES = 1 << BITS_PER_SYMBOL
 SYNTHETIC_FACE = 1  # the kind: this face was made by a model; other kinds are not defined yet
 CHECK_BITS = 26
-# Bits that must come out right by chance before noise reads as a mark: the checksum and the kind.
+# Bits that must come out right by chance before noise reads as a watermark: checksum and kind.
 REDUNDANT_BITS = CHECK_BITS + 2
 
 
-def mark_id(bundle_name: str) -> int:
+def watermark_id(bundle_name: str) -> int:
     """The 32-bit id of a model bundle: the first 4 bytes, big-endian, of SHA-256 of its name.
 
     The name, because a credential that travels with the file tells it too, and whoever has it can
@@ -29,7 +29,10 @@ def mark_id(bundle_name: str) -> int:
 
 
 def symbols_of(bundle_id: int) -> np.ndarray:
-    """The [10] int64 symbols, 0 to 63, of a mark. Raises ValueError if the id has over 32 bits."""
+    """The [10] int64 symbols, 0 to 63, of a watermark.
+
+    Raises ValueError if the id has over 32 bits.
+    """
     if not 0 <= bundle_id < 1 << 32:
         raise ValueError(f"bundle_id={bundle_id} is not a number of 32 bits")
     bits = (SYNTHETIC_FACE << 32 | bundle_id) << CHECK_BITS | _checksum(bundle_id)

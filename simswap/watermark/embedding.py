@@ -1,6 +1,6 @@
 """Writes the watermark into swapped crops: crops in, crops out, no networks.
 
-The embedder knows the face that it marks. So it cancels what the face itself contributes to a
+The embedder knows the face that it watermarks. So it cancels what the face itself contributes to a
 wrong value, uses what it contributes to a right one, and places the sync where the face already
 resembles it most. Then it tries how weak the watermark may be and still outlive a codec.
 """
@@ -13,7 +13,7 @@ import cv2
 import numpy as np
 
 from simswap import geometry
-from simswap.watermark import carrier as mark_carrier
+from simswap.watermark import carrier as watermark_carrier
 from simswap.watermark.carrier import (
     CLIP,
     NUM_PATTERNS,
@@ -25,7 +25,7 @@ from simswap.watermark.carrier import (
 )
 from simswap.watermark.code import NUM_SYMBOLS
 
-SMALLEST = 100.0  # px of the frame that the mark plane must cover; on smaller faces it is lost
+SMALLEST = 100.0  # px of the frame that the watermark plane must cover; on smaller faces it is lost
 FINE_FROM = 135.0  # px of the frame for each 128 of a finer plane, so that it outlives a halving
 
 LUMA = np.array([0.299, 0.587, 0.114], np.float32)
@@ -41,9 +41,9 @@ STEP = 1.0  # of the way that the linear model suggests; more oscillates on high
 # hair; 0 not at all. The reader weighs smooth skin more, so that less hiding outlives more; but of
 # a film encoded twice 0.25 outlived less than 0.6.
 HIDDEN, LESS_HIDDEN = 1.0, 0.6
-# dB, over the mark plane; a grain is as weak as its trial allows, found by bisection between the
-# strongest and the weakest of its plane. In the frame it is up to 0.7 dB less: to paste sharpens a
-# little, and pixels are rounded.
+# dB, over the watermark plane; a grain is as weak as its trial allows, found by bisection between
+# the strongest and the weakest of its plane. In the frame it is up to 0.7 dB less: to paste
+# sharpens a little, and pixels are rounded.
 STRONGEST, STEP_PSNR = 42.7, 0.75
 WEAKEST, WEAKEST_SYNC = {128: 49.0, 192: 49.0, 256: 51.0}, 51.0
 # The trial is JPEG of this quality, of the plane or of a face that is smaller. By how many standard
@@ -60,11 +60,11 @@ BRIGHT, BRIGHT_SIGMA, DARKEST = 70.0, 8.0, 0.3
 
 @dataclass(frozen=True, eq=False)
 class FaceCrop:
-    """A swapped crop about to be pasted: all that the mark depends on.
+    """A swapped crop about to be pasted: all that the watermark depends on.
 
     swapped: [S, S, 3] float32 RGB in [0, 1]; target: [S, S, 3] uint8 RGB, what it is pasted over;
     mask: [S, S] float32, 1 where `swapped` is kept; landmarks: [5, 2] (x, y) in crop pixels.
-    side: px of the frame that the mark plane covers, see side_in_frame.
+    side: px of the frame that the watermark plane covers, see side_in_frame.
     """
 
     swapped: np.ndarray
@@ -75,9 +75,9 @@ class FaceCrop:
 
 
 def side_in_frame(landmarks: np.ndarray) -> float:
-    """Pixels of the frame that the mark plane of a face covers; landmarks: [5, 2] in the frame.
+    """Pixels of the frame that the watermark plane of a face covers.
 
-    Below SMALLEST a face cannot carry a mark.
+    landmarks: [5, 2] in the frame. Below SMALLEST a face cannot carry a watermark.
     """
     frame_to_plane = geometry.frame_to_crop_transform(landmarks, TEMPLATE, PLANE)
     return PLANE / geometry.scale_of(frame_to_plane)
@@ -91,10 +91,10 @@ def plane_of(side: float) -> int:
 def too_small(num_faces: int) -> str:
     """The notice about faces that cannot carry the watermark."""
     faces = "1 face is" if num_faces == 1 else f"{num_faces} faces are"
-    return f"{faces} too small to carry the invisible mark."
+    return f"{faces} too small to carry the watermark."
 
 
-def mark_crop(face: FaceCrop, symbols: np.ndarray) -> np.ndarray:
+def watermark_crop(face: FaceCrop, symbols: np.ndarray) -> np.ndarray:
     """The swapped crop ([S, S, 3] float32 RGB in [0, 1]) with a watermark in it.
 
     Only brightness changes, where the mask is not 0. symbols: [10], see code.symbols_of.
@@ -136,7 +136,7 @@ def _grain_of(luma: np.ndarray, mask: np.ndarray, symbols: np.ndarray, side: flo
     side: px of the frame that the plane covers.
     """
     coarse, coarse_mask = (_resized(picture, PLANE) for picture in (luma, mask))
-    shift, sign = _best_place(mark_carrier.whiten(coarse))
+    shift, sign = _best_place(watermark_carrier.whiten(coarse))
     if len(luma) == PLANE:
         both = _Part(symbols, sign, WEAKEST[PLANE])
         return _weakest(luma, mask, both, shift, side)
@@ -177,18 +177,18 @@ def _form(
     luma: np.ndarray, mask: np.ndarray, brightness: np.ndarray, part: _Part, hiding: float
 ) -> np.ndarray:
     """The grain for this face, before its strength is set; hiding: HIDDEN or LESS_HIDDEN."""
-    marks, fine = carrier(len(luma)), mark_carrier.detail(luma)
-    gain = mark_carrier.contrast_gain(fine)
-    room = mask * marks.window * (gain / gain.mean()) ** -hiding * brightness
-    step = STEP / max(float((room * marks.window * gain).mean()), 1e-6)
+    watermarks, fine = carrier(len(luma)), watermark_carrier.detail(luma)
+    gain = watermark_carrier.contrast_gain(fine)
+    room = mask * watermarks.window * (gain / gain.mean()) ** -hiding * brightness
+    step = STEP / max(float((room * watermarks.window * gain).mean()), 1e-6)
     strengths, sync = np.zeros((NUM_SYMBOLS, NUM_PATTERNS), np.float32), 0.0
     rows, grain = np.arange(NUM_SYMBOLS), np.zeros_like(luma)
     if part.symbols is not None:
         # The two patterns that mean each value, [10, 2].
         patterns = np.stack([part.symbols, part.symbols + NUM_VALUES], axis=-1)
     for number in range(NUM_STEPS):
-        whitened = np.clip((fine + mark_carrier.detail(grain)) * gain, -CLIP, CLIP)
-        found, found_sync = marks.correlate(whitened)
+        whitened = np.clip((fine + watermark_carrier.detail(grain)) * gain, -CLIP, CLIP)
+        found, found_sync = watermarks.correlate(whitened)
         # Projected gradient on the smallest change that meets every limit.
         if part.symbols is not None:
             if number == 0:
@@ -201,7 +201,7 @@ def _form(
             strengths[rows, chosen] = signs * np.maximum(wanted + step * (MARGIN + RIVAL), 0)
         if part.sync_sign:
             sync = max(sync + step * (SYNC - part.sync_sign * found_sync), 0.0)
-        grain = room * marks.spread(strengths, part.sync_sign * sync)
+        grain = room * watermarks.spread(strengths, part.sync_sign * sync)
     return grain
 
 
@@ -230,10 +230,10 @@ def _ahead(marked: np.ndarray, part: _Part, side: float) -> float:
     picture = np.rint(np.clip(_resized(marked, small), 0, 255)).astype(np.uint8)
     _, encoded = cv2.imencode(".jpg", picture, [cv2.IMWRITE_JPEG_QUALITY, TRIAL_QUALITY])
     worn = cv2.imdecode(encoded, cv2.IMREAD_GRAYSCALE).astype(np.float32)
-    found, sync = carrier(size).correlate(mark_carrier.whiten(_resized(worn, size)))
+    found, sync = carrier(size).correlate(watermark_carrier.whiten(_resized(worn, size)))
     if part.symbols is None:
         return part.sync_sign * sync / max(SYNC_AHEAD * float(found.std()), 1e-9)
-    strengths, rows = mark_carrier.value_strengths(found), np.arange(NUM_SYMBOLS)  # [10, 64]
+    strengths, rows = watermark_carrier.value_strengths(found), np.arange(NUM_SYMBOLS)  # [10, 64]
     true = strengths[rows, part.symbols]
     strengths[rows, part.symbols] = 0
     ahead = float((true - strengths.max(axis=1)).mean())

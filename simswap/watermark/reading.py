@@ -1,12 +1,12 @@
-"""Reads the invisible mark from pictures of faces, and says how likely chance wrote it.
+"""Reads the watermark from pictures of faces, and says how likely chance wrote it.
 
 False positives, by design: of one face, 4 alignments are decoded, in each the 64 likeliest sets of
 symbols: 256 readings in all. How alignments and sets are chosen does not depend on the checksum.
 Noise passes checksum and kind, 28 bits, with probability 2^-28, so some reading does with at most
 256 / 2^28 = 9.5e-7; no assumption about pixels is in that. Times the probability that noise is as
 strong as what was read (Gaussian, for the symbols' 10 x 128 correlations at SYMBOL_TRIALS places
-and for the sync's at SYNC_TRIALS) it is the reading's false_positive: how far beyond chance a mark
-is. All of that is for pictures without a mark; whoever knows this file can write one.
+and for the sync's at SYNC_TRIALS) it is the reading's false_positive: how far beyond chance a
+watermark is. All of that is for pictures without one; whoever knows this file can write one.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from itertools import islice
 import numpy as np
 
 from simswap.types import Face
-from simswap.watermark import carrier as mark_carrier
+from simswap.watermark import carrier as watermark_carrier
 from simswap.watermark.alignment import NUM_ALIGNMENTS, SYMBOL_TRIALS, SYNC_TRIALS, find_planes
 from simswap.watermark.carrier import carrier
 from simswap.watermark.code import NUM_SYMBOLS, NUM_VALUES, REDUNDANT_BITS, bundle_id_of
@@ -30,11 +30,11 @@ NUM_READINGS = NUM_ALIGNMENTS * NUM_SETS
 
 
 @dataclass(frozen=True, eq=False)
-class MarkReading:
-    """A mark found on one face.
+class WatermarkReading:
+    """A watermark found on one face.
 
-    bundle_id: 32 bits, which model wrote it: code.mark_id of its bundle's name.
-    false_positive: at most this is the probability that a face without a mark reads so.
+    bundle_id: 32 bits, which model wrote it: code.watermark_id of its bundle's name.
+    false_positive: at most this is the probability that a face without a watermark reads so.
     face: where; its box and landmarks are in pixels of the picture.
     """
 
@@ -44,11 +44,11 @@ class MarkReading:
 
 
 @dataclass(frozen=True)
-class VideoMark:
-    """What the frames of a video (or several photos) say together about one model's mark.
+class VideoWatermark:
+    """What the frames of a video (or several photos) say together about one model's watermark.
 
     num_marked of num_frames that were read carry it. false_positive: at most this is the
-    probability that frames without a mark read so.
+    probability that frames without a watermark read so.
     """
 
     bundle_id: int
@@ -57,13 +57,13 @@ class VideoMark:
     false_positive: float
 
 
-def read_faces(frame: np.ndarray, faces: Sequence[Face]) -> list[MarkReading]:
+def read_faces(frame: np.ndarray, faces: Sequence[Face]) -> list[WatermarkReading]:
     """Marks on the faces of a frame ([H, W, 3] uint8 RGB); of faces without one, nothing."""
     readings = (_read(frame, face) for face in faces)
     return [reading for reading in readings if reading is not None]
 
 
-def combine_readings(frames: Sequence[Sequence[MarkReading]]) -> list[VideoMark]:
+def combine_readings(frames: Sequence[Sequence[WatermarkReading]]) -> list[VideoWatermark]:
     """One verdict per model over the readings of many frames, the surest first.
 
     frames: what read_faces gave for each frame, nothing included. Frames resemble each other, so
@@ -77,14 +77,14 @@ def combine_readings(frames: Sequence[Sequence[MarkReading]]) -> list[VideoMark]
             best[reading.bundle_id] = min(known, reading.false_positive)
         for bundle_id in {reading.bundle_id for reading in readings}:
             marked[bundle_id] = marked.get(bundle_id, 0) + 1
-    marks = [
-        VideoMark(bundle_id, marked[bundle_id], len(frames), min(1.0, chance * len(frames)))
+    watermarks = [
+        VideoWatermark(bundle_id, marked[bundle_id], len(frames), min(1.0, chance * len(frames)))
         for bundle_id, chance in best.items()
     ]
-    return sorted(marks, key=lambda mark: mark.false_positive)
+    return sorted(watermarks, key=lambda watermark: watermark.false_positive)
 
 
-def _read(frame: np.ndarray, face: Face) -> MarkReading | None:
+def _read(frame: np.ndarray, face: Face) -> WatermarkReading | None:
     for aligned in find_planes(frame, face):
         bundle_id, chance = _decode(aligned.plane)
         if bundle_id is not None:
@@ -93,14 +93,14 @@ def _read(frame: np.ndarray, face: Face) -> MarkReading | None:
             # Two independent probabilities, combined by Fisher's method.
             chance *= 1 - math.log(max(chance, 1e-300))
             by_design = NUM_READINGS * 2.0**-REDUNDANT_BITS
-            return MarkReading(bundle_id, by_design * min(1.0, chance), face)
+            return WatermarkReading(bundle_id, by_design * min(1.0, chance), face)
     return None
 
 
 def _decode(plane: np.ndarray) -> tuple[int | None, float]:
     """The id that an aligned, whitened plane reads as, and how likely noise is as strong."""
     correlations, _ = carrier(len(plane)).correlate(plane)
-    strengths = mark_carrier.value_strengths(correlations)  # [10, 64]
+    strengths = watermark_carrier.value_strengths(correlations)  # [10, 64]
     for symbols in islice(likeliest_sets(strengths), NUM_SETS):
         bundle_id = bundle_id_of(symbols)
         if bundle_id is not None:
@@ -135,7 +135,8 @@ def _chance_of(peaks: np.ndarray) -> float:
     """
     inside = [math.log1p(-min(_outside(float(peak)), 1 - 1e-12)) for peak in peaks]
     evidence = -sum(
-        math.log(max(-math.expm1(mark_carrier.NUM_PATTERNS * share), 1e-300)) for share in inside
+        math.log(max(-math.expm1(watermark_carrier.NUM_PATTERNS * share), 1e-300))
+        for share in inside
     )
     terms = (evidence**k / math.factorial(k) for k in range(NUM_SYMBOLS))
     return min(1.0, math.exp(-evidence) * sum(terms))

@@ -9,7 +9,7 @@ from PIL import Image
 from simswap.__main__ import COMMANDS, NOT_TOLD, main
 from simswap.cli.benchmark import photo as photo_benchmark
 from simswap.media.photos import read_photo
-from simswap.provenance.metadata import read_mark
+from simswap.provenance.metadata import read_label
 from tests.support.examples import EXAMPLES, ROOT
 
 ASTRONAUT, HOPPER = str(EXAMPLES / "astronaut.jpg"), str(EXAMPLES / "grace_hopper.jpg")
@@ -34,7 +34,7 @@ def test_image_writes_a_marked_swap_of_the_targets_size_and_prints_its_path(tmp_
     changed = difference(output, ASTRONAUT) > 0
     assert changed.any()
     assert not changed[300:].any()  # below the face
-    assert read_mark(output).software.startswith("SimSwap")
+    assert read_label(output).software.startswith("SimSwap")
     assert [path.name for path in tmp_path.iterdir()] == ["out.png"]
 
 
@@ -189,7 +189,7 @@ def test_the_benchmark_photo_has_the_size_asked_for_and_one_face(swapper):
 def test_benchmark_measures_the_stages_and_prints_them_as_json_or_a_table(capsys):
     assert main(["benchmark", "--repeat", "1", "--size", "320x200", "--json"]) == 0
     report = photo_benchmark.Report(**json.loads(capsys.readouterr().out))
-    steps = ["detect", "align", "embed the target's faces", "generate", "mark", "paste"]
+    steps = ["detect", "align", "embed the target's faces", "generate", "watermark", "paste"]
     assert [stage for stage in report.stages if stage in steps] == steps
     assert list(report.writing) == ["sign a PNG", "write a signed PNG"]
     assert 0 < report.generator_gmac <= 3

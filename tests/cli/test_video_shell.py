@@ -15,7 +15,7 @@ from simswap import MediaError, SwapOptions
 from simswap.__main__ import main
 from simswap.media.frames import FrameFolder
 from simswap.media.photos import read_photo
-from simswap.provenance.metadata import read_mark
+from simswap.provenance.metadata import read_label
 from simswap.video.frame_folder import swap_folder
 from simswap.video.options import VideoOptions
 from tests.support.examples import EXAMPLES, ROOT
@@ -213,7 +213,7 @@ def test_frames_swaps_a_folder_of_pictures_into_another(pictures, tmp_path, caps
     for name in names:
         new, old = read_photo(output / name).image, read_photo(pictures / name).image
         assert np.abs(new.astype(int) - old).max() > 40
-        assert read_mark(output / name) is not None
+        assert read_label(output / name) is not None
 
 
 def test_frames_can_go_on_where_they_were_interrupted(pictures, tmp_path, capsys):

@@ -15,7 +15,7 @@ from PIL import Image
 
 from simswap import Face, SwapOptions
 from simswap.errors import MediaError
-from simswap.provenance.metadata import COMPOSITE_WITH_MODEL, read_mark
+from simswap.provenance.metadata import COMPOSITE_WITH_MODEL, read_label
 
 EXAMPLES = Path(__file__).parents[2] / "assets" / "examples"
 ASTRONAUT, ADMIRAL = EXAMPLES / "astronaut.jpg", EXAMPLES / "grace_hopper.jpg"
@@ -110,7 +110,7 @@ def test_swap_changes_the_face_and_no_pixel_far_from_it(client: Client, swap: tu
 def test_result_is_a_png_that_says_it_is_synthetic(swap: tuple[str, dict]):
     with Image.open(swap[0]) as result:
         assert result.format == "PNG"
-    assert read_mark(swap[0]).digital_source_type == COMPOSITE_WITH_MODEL
+    assert read_label(swap[0]).digital_source_type == COMPOSITE_WITH_MODEL
 
 
 def test_summary_counts_faces_and_seconds(swap: tuple[str, dict]):
@@ -132,7 +132,7 @@ def test_one_source_needs_no_list_and_options_go_by_name(client: Client):
     with Image.open(result) as photo:
         assert (photo.format, photo.size) == ("JPEG", (960, 480))
     assert (summary["num_faces"], summary["swapped"]) == (2, [1])
-    assert read_mark(result).digital_source_type == COMPOSITE_WITH_MODEL
+    assert read_label(result).digital_source_type == COMPOSITE_WITH_MODEL
 
 
 def test_only_the_picked_face_changes(client: Client):

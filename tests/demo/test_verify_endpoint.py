@@ -62,7 +62,7 @@ def test_a_changed_byte_is_told(client, swapped, tmp_path):
 
 def test_a_photo_of_nobodys_making_is_not_called_real(client):
     report = verify(client, ASTRONAUT)
-    assert (report["verdict"], report["credentials"], report["mark"]) == ("unmarked", None, None)
+    assert (report["verdict"], report["credentials"], report["label"]) == ("unmarked", None, None)
     assert "does not prove" in report["headline"]
 
 

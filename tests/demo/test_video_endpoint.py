@@ -12,7 +12,7 @@ from gradio_client.client import Job
 from gradio_client.exceptions import AppError
 from PIL import Image
 
-from simswap.video.label import read_video_mark
+from simswap.video.label import read_video_label
 from simswap.video.source.info import probe_video
 from tests.support.examples import EXAMPLES
 from tests.support.media.face_videos import NUM_FRAMES, NUM_WITHOUT_FACE, RATE
@@ -60,7 +60,7 @@ def test_the_result_has_the_videos_frames_times_sound_and_a_mark(swap, face_clip
     result = Path(swap[0].result()[0])
     np.testing.assert_allclose(frame_seconds(result), frame_seconds(face_clip), atol=1e-3)
     assert sound_packets(result) == sound_packets(face_clip)
-    assert read_video_mark(result) is not None
+    assert read_video_label(result) is not None
 
 
 def test_the_summary_counts_frames_and_faces(swap):

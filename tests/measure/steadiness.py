@@ -7,7 +7,7 @@ from frame to frame; how much the faces' mean colour flickers; and how much of t
 once the face's motion is taken out. A jump is the difference of three frames in a row from an even
 motion, in % of the face's side; those beyond 95 % of the target's count as much as these, because a
 detector that takes one face for another would outweigh all else. Pixels are judged before they are
-encoded. `--no-mark` leaves out the watermark, of which the detector sees more than the eye;
+encoded. `--no-watermark` leaves out the watermark, of which the detector sees more than the eye;
 `--sheets FOLDER` writes pictures to look at.
 """
 
@@ -204,12 +204,12 @@ def main() -> None:
     parser.add_argument("--detect-every", type=int, default=3, metavar="N")
     parser.add_argument("--live", action="store_true", help="as the webcam is swapped")
     parser.add_argument("--no-steady", action="store_true")
-    parser.add_argument("--no-mark", action="store_true", help="without the watermark")
+    parser.add_argument("--no-watermark", action="store_true", help="without the watermark")
     parser.add_argument("--sheets", type=Path, metavar="FOLDER", help="of pictures, made if needed")
     given = parser.parse_args()
     swapper = FaceSwapper.from_pretrained()
     identity = swapper.identity_of(read_photo(given.source).image)
-    options = SwapOptions(mark=not given.no_mark)
+    options = SwapOptions(watermark=not given.no_watermark)
     stream = StreamOptions(given.detect_every, steady=not given.no_steady)
     for clip in given.clips:
         info = probe_video(clip)

@@ -14,7 +14,7 @@ from simswap.errors import MediaError
 from simswap.media import decoding, heif_files
 from simswap.media.decoding import decode_photo, decode_series
 from simswap.media.photos import read_photo, write_photo
-from simswap.provenance.metadata import read_mark
+from simswap.provenance.metadata import read_label
 from simswap.verify.report import verify
 from tests.media.test_hostile_photos import said_of
 
@@ -62,7 +62,7 @@ def test_transparency_of_an_avif_is_kept(tmp_path):
 def test_a_written_avif_is_marked_and_signed(tmp_path):
     assert write_photo(tmp_path / "out.avif", PICTURE, model="tiny") == ()
     assert is_like(read_photo(tmp_path / "out.avif").image, PICTURE)
-    assert read_mark(tmp_path / "out.avif").model == "tiny"
+    assert read_label(tmp_path / "out.avif").model == "tiny"
     report = verify(tmp_path / "out.avif")
     assert report.credentials.is_unchanged
     assert report.credentials.is_synthetic

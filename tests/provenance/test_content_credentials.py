@@ -16,10 +16,10 @@ from simswap import __version__
 from simswap.media.photos import Photo, read_photo, write_photo
 from simswap.provenance import signing
 from simswap.provenance.credentials import read_credentials
-from simswap.provenance.metadata import COMPOSITE_WITH_MODEL, read_mark
+from simswap.provenance.metadata import COMPOSITE_WITH_MODEL, read_label
 from simswap.provenance.signer import CERTIFICATE, KEY, TIMESTAMP_URL
 from simswap.provenance.signing import default_signer, sign_video
-from simswap.video.label import read_video_mark, video_metadata
+from simswap.video.label import read_video_label, video_metadata
 from simswap.video.output.writing import Encoding
 from tests.support.credentials.certificates import (
     actions_of,
@@ -128,7 +128,7 @@ def test_one_changed_byte_of_the_picture_breaks_it(tmp_path, pixels, kind):
 @pytest.mark.parametrize("kind", KINDS)
 def test_the_older_mark_and_the_pictures_stay(tmp_path, pixels, kind):
     output = write_signed(tmp_path, pixels, kind)
-    mark = read_video_mark(output) if kind == "mp4" else read_mark(output)
+    mark = read_video_label(output) if kind == "mp4" else read_label(output)
     assert mark.model == "lite-128"
     if kind == "png":
         assert np.array_equal(read_photo(output).image, pixels)
@@ -209,7 +209,7 @@ def test_without_a_signer_the_photo_is_written_and_the_reason_told(tmp_path, pix
     monkeypatch.setenv(KEY, make_certificate().key)
     (notice,) = write_photo(tmp_path / "out.png", pixels, model="m")
     assert notice.startswith("The result has no Content Credentials: ")
-    assert read_mark(tmp_path / "out.png").model == "m"
+    assert read_label(tmp_path / "out.png").model == "m"
 
 
 def test_without_a_signer_the_video_stays_and_the_reason_is_told(tmp_path, monkeypatch):
@@ -260,7 +260,7 @@ def test_a_timestamp_server_is_asked_and_may_fail(tmp_path, pixels, monkeypatch)
 @pytest.mark.parametrize("kind", ["png", "jpg", "webp"])
 def test_a_photo_in_which_nothing_was_changed_is_neither_marked_nor_signed(tmp_path, pixels, kind):
     assert write_photo(tmp_path / f"out.{kind}", pixels, model=None) == ()
-    assert read_mark(tmp_path / f"out.{kind}") is None
+    assert read_label(tmp_path / f"out.{kind}") is None
     assert read_credentials(tmp_path / f"out.{kind}") is None
 
 

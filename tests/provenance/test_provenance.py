@@ -12,8 +12,8 @@ from simswap.media.photos import write_photo
 from simswap.provenance import metadata
 from simswap.provenance.metadata import (
     COMPOSITE_WITH_MODEL,
-    Mark,
-    read_mark,
+    MetadataLabel,
+    read_label,
     synthetic_xmp,
 )
 from tests.support.hostile.hostile_photos import xmp_of_names
@@ -50,21 +50,21 @@ def source_type(term):
 @pytest.mark.parametrize("suffix", SUFFIXES)
 def test_every_written_photo_carries_the_mark(tmp_path, image, suffix):
     write_photo(tmp_path / f"out.{suffix}", image, model="lite-128")
-    expected = Mark(f"SimSwap {__version__}", "lite-128", COMPOSITE_WITH_MODEL)
-    assert read_mark(tmp_path / f"out.{suffix}") == expected
+    expected = MetadataLabel(f"SimSwap {__version__}", "lite-128", COMPOSITE_WITH_MODEL)
+    assert read_label(tmp_path / f"out.{suffix}") == expected
 
 
 @pytest.mark.parametrize("suffix", SUFFIXES)
 def test_a_photo_of_another_program_has_no_mark(tmp_path, image, suffix):
     Image.fromarray(image).save(tmp_path / f"photo.{suffix}")
-    assert read_mark(tmp_path / f"photo.{suffix}") is None
+    assert read_label(tmp_path / f"photo.{suffix}") is None
 
 
 def test_saving_again_elsewhere_removes_the_mark(tmp_path, image):
     write_photo(tmp_path / "marked.png", image, model="m")
     with Image.open(tmp_path / "marked.png") as marked:
         Image.fromarray(np.array(marked)).save(tmp_path / "stripped.png")
-    assert read_mark(tmp_path / "stripped.png") is None
+    assert read_label(tmp_path / "stripped.png") is None
 
 
 def test_pillow_finds_the_packet_too(tmp_path, image):
@@ -84,12 +84,12 @@ def test_the_packet_holds_nothing_but_software_model_and_source_type():
 def test_a_model_name_cannot_break_out_of_the_packet(tmp_path, image):
     name = 'a</Iptc4xmpExt:AISystemUsed>&"<b>\x1b'
     write_photo(tmp_path / "out.png", image, model=name)
-    assert read_mark(tmp_path / "out.png").model == name.replace("\x1b", "?")
+    assert read_label(tmp_path / "out.png").model == name.replace("\x1b", "?")
 
 
 def test_a_mark_behind_the_pixels_is_found(tmp_path):
     save_with_xmp(tmp_path / "photo.png", synthetic_xmp("m"))
-    assert read_mark(tmp_path / "photo.png").model == "m"
+    assert read_label(tmp_path / "photo.png").model == "m"
 
 
 @pytest.mark.parametrize(
@@ -102,7 +102,7 @@ def test_a_mark_behind_the_pixels_is_found(tmp_path):
 )
 def test_marks_of_other_programs_are_read_however_rdf_writes_them(tmp_path, xmp):
     save_with_xmp(tmp_path / "photo.png", xmp)
-    mark = read_mark(tmp_path / "photo.png")
+    mark = read_label(tmp_path / "photo.png")
     assert mark.digital_source_type.endswith("/trainedAlgorithmicMedia")
     assert mark.software is None
     assert mark.model is None
@@ -111,7 +111,7 @@ def test_marks_of_other_programs_are_read_however_rdf_writes_them(tmp_path, xmp)
 @pytest.mark.parametrize("term", ["digitalCapture", "humanEdits", "not-trainedAlgorithmicMedia"])
 def test_a_camera_source_type_is_no_mark(tmp_path, term):
     save_with_xmp(tmp_path / "photo.png", description(source_type(term)))
-    assert read_mark(tmp_path / "photo.png") is None
+    assert read_label(tmp_path / "photo.png") is None
 
 
 BILLION_LAUGHS = b"""<!DOCTYPE x [<!ENTITY a "ha"><!ENTITY b "&a;&a;&a;&a;&a;&a;&a;&a;">]>
@@ -136,7 +136,7 @@ BILLION_LAUGHS = b"""<!DOCTYPE x [<!ENTITY a "ha"><!ENTITY b "&a;&a;&a;&a;&a;&a;
 )
 def test_hostile_packets_are_passed_over(tmp_path, xmp):
     save_with_xmp(tmp_path / "photo.png", xmp)
-    assert read_mark(tmp_path / "photo.png") is None
+    assert read_label(tmp_path / "photo.png") is None
 
 
 GROWING = {
@@ -155,7 +155,7 @@ GROWING = {
 def test_a_packet_takes_memory_for_its_bytes_alone(tmp_path, kind):
     save_with_xmp(tmp_path / "photo.png", GROWING[kind]())
     tracemalloc.start()
-    mark = read_mark(tmp_path / "photo.png")
+    mark = read_label(tmp_path / "photo.png")
     peak = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
     assert mark is None
@@ -167,8 +167,8 @@ def test_a_prefix_stands_for_what_is_declared_nearest(tmp_path):
     other = inside.replace(">http", ' xmlns:I="other">http', 1)
     save_with_xmp(tmp_path / "other.png", description(other))
     save_with_xmp(tmp_path / "both.png", description(other + inside))
-    assert read_mark(tmp_path / "other.png") is None
-    assert read_mark(tmp_path / "both.png") is not None
+    assert read_label(tmp_path / "other.png") is None
+    assert read_label(tmp_path / "both.png") is not None
 
 
 @pytest.mark.parametrize("kind", ["png", "jpg"])
@@ -181,15 +181,15 @@ def test_of_very_many_packets_few_are_parsed(tmp_path, monkeypatch, kind):
         many = chunk(b"iTXt", b"XML:com.adobe.xmp\0\0\0\0\0<a/>") * 50
     place = 33 if kind == "png" else 2
     path.write_bytes(whole[:place] + many + whole[place:])
-    monkeypatch.setattr(metadata, "_parse_mark", parsed.append)
-    assert read_mark(path) is None
+    monkeypatch.setattr(metadata, "_parse_label", parsed.append)
+    assert read_label(path) is None
     assert 1 <= len(parsed) <= 3
 
 
 def test_what_a_mark_says_cannot_steer_the_terminal(tmp_path):
     inside = source_type("trainedAlgorithmicMedia") + "<xmp:CreatorTool>a\x9b2Jb</xmp:CreatorTool>"
     save_with_xmp(tmp_path / "photo.png", description(inside))
-    assert read_mark(tmp_path / "photo.png").software == "a?2Jb"
+    assert read_label(tmp_path / "photo.png").software == "a?2Jb"
 
 
 @pytest.mark.parametrize(
@@ -204,13 +204,13 @@ def test_what_a_mark_says_cannot_steer_the_terminal(tmp_path):
 )
 def test_a_broken_file_has_no_mark(tmp_path, content):
     (tmp_path / "photo").write_bytes(content)
-    assert read_mark(tmp_path / "photo") is None
+    assert read_label(tmp_path / "photo") is None
 
 
 def test_a_mark_is_read_though_the_pixels_are_cut_off(tmp_path, image):
     write_photo(tmp_path / "out.jpg", image, model="m")
     (tmp_path / "out.jpg").write_bytes((tmp_path / "out.jpg").read_bytes()[:-200])
-    assert read_mark(tmp_path / "out.jpg").model == "m"
+    assert read_label(tmp_path / "out.jpg").model == "m"
 
 
 @pytest.mark.parametrize(
@@ -220,7 +220,7 @@ def test_a_mark_is_read_though_the_pixels_are_cut_off(tmp_path, image):
 def test_what_cannot_carry_a_mark_is_refused(tmp_path, path, fact):
     (tmp_path / "note.txt").write_text("hello")
     with pytest.raises(MediaError, match=fact):
-        read_mark(tmp_path / path)
+        read_label(tmp_path / path)
 
 
 def test_printable_cuts_and_cleans():

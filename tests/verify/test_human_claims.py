@@ -9,10 +9,10 @@ from PIL.PngImagePlugin import PngInfo
 
 from simswap.provenance.metadata import COMPOSITE_WITH_MODEL, SOURCE_TYPES, synthetic_xmp
 from simswap.verify.report import details, verify
-from simswap.verify.watermark import PixelMark
+from simswap.verify.watermark import FoundWatermark
 from tests.support.credentials.certificates import make_certificate, sign_as_camera
 
-MARKED = PixelMark((0.0,), 1, (True,), "0000abcd", "m", 1e-9)
+MARKED = FoundWatermark((0.0,), 1, (True,), "0000abcd", "m", 1e-9)
 CLAIM = "claims that people or a camera made this photo"
 
 
@@ -28,7 +28,7 @@ def photo_that_says(path, term):
 def test_a_claim_of_human_making_is_told_beside_a_watermark(tmp_path, term):
     report = photo_that_says(tmp_path / "photo.png", term)
     assert CLAIM not in " ".join(details(report))
-    told = " ".join(details(replace(report, pixel_mark=MARKED)))
+    told = " ".join(details(replace(report, watermark=MARKED)))
     assert CLAIM in told
     assert term in told
 
@@ -37,7 +37,7 @@ def test_a_claim_in_credentials_counts_too(tmp_path):
     pixels = np.random.default_rng(5).integers(0, 255, (80, 96, 3), np.uint8)
     Image.fromarray(pixels).save(tmp_path / "photo.jpg")
     sign_as_camera(tmp_path / "photo.jpg", "image/jpeg", make_certificate())
-    report = replace(verify(tmp_path / "photo.jpg"), pixel_mark=MARKED)
+    report = replace(verify(tmp_path / "photo.jpg"), watermark=MARKED)
     assert "digitalCapture" in report.human_claim
     assert CLAIM in " ".join(details(report))
 
@@ -45,4 +45,4 @@ def test_a_claim_in_credentials_counts_too(tmp_path):
 @pytest.mark.parametrize("term", ["compositeWithTrainedAlgorithmicMedia", "unheardOf"])
 def test_other_words_are_no_such_claim(tmp_path, term):
     report = photo_that_says(tmp_path / "photo.png", term)
-    assert CLAIM not in " ".join(details(replace(report, pixel_mark=MARKED)))
+    assert CLAIM not in " ".join(details(replace(report, watermark=MARKED)))

@@ -226,6 +226,6 @@ def test_what_is_no_photo_or_video_is_told_in_a_sentence(tmp_path, name, content
 def test_a_report_is_plain_json(tmp_path):
     told = json.loads(json.dumps(verify(write_ours(tmp_path, "png")).as_json()))
     assert told["verdict"] == "marked"
-    assert told["credentials"]["model"] == told["mark"]["model"] == "lite-128"
+    assert told["credentials"]["model"] == told["label"]["model"] == "lite-128"
     assert told["headline"].startswith("Marked as synthetic")
     assert all(isinstance(line, str) for line in told["details"])

@@ -9,8 +9,8 @@ import pytest
 
 from simswap import trial_run
 from simswap.errors import MediaError
-from simswap.verify.watermark import find_mark
-from simswap.video.label import read_video_mark
+from simswap.verify.watermark import find_watermark
+from simswap.video.label import read_video_label
 from simswap.video.source import limits as video_guard
 from simswap.video.source import structure
 from simswap.video.source.container import naming_damage, opened
@@ -59,7 +59,7 @@ def test_an_mp4_that_claims_more_than_a_day_holds_is_refused_unopened(tmp_path, 
 def test_verifying_refuses_such_a_file_too(tmp_path):
     (tmp_path / "claim.mp4").write_bytes(START + CLAIMS["samples of one size"])
     with pytest.raises(MediaError, match="claims more"):
-        read_video_mark(tmp_path / "claim.mp4")
+        read_video_label(tmp_path / "claim.mp4")
 
 
 def runs(count: int) -> bytes:
@@ -149,7 +149,7 @@ class CountingReader:
     def __init__(self):
         self.num_frames = 0
 
-    def read_marks(self, photo):
+    def read_watermarks(self, photo):
         self.num_frames += 1
         return []
 
@@ -161,7 +161,7 @@ def test_pictures_of_a_gif_come_from_one_pass(tmp_path, monkeypatch):
         lambda *given: openings.append(given) or opened(*given),
     )
     reader = CountingReader()
-    find_mark(path, "video", reader, ())
+    find_watermark(path, "video", reader, ())
     assert reader.num_frames == 12
     assert len(openings) == 1
 

@@ -10,7 +10,7 @@ import pytest
 from simswap import FaceSwapper, Identity, JobCancelledError, MediaError, OptionError, SwapOptions
 from simswap.swap.stream import StreamOptions
 from simswap.video.job import VideoJob
-from simswap.video.label import read_video_mark
+from simswap.video.label import read_video_label
 from simswap.video.source.reading import read_frames
 from tests.support.media.face_videos import (
     HEIGHT,
@@ -77,7 +77,7 @@ def test_the_result_has_the_videos_frames_times_sound_and_a_mark(face_clip, whol
     assert [path.name for path in output.parent.iterdir()] == ["out.mp4"]
     np.testing.assert_allclose(frame_seconds(output), frame_seconds(face_clip), atol=1e-3)
     assert sound_packets(output) == sound_packets(face_clip)
-    assert read_video_mark(output).model == swapper.name
+    assert read_video_label(output).model == swapper.name
     assert (report.frames, report.resumed_frames) == (NUM_FRAMES, 0)
 
 

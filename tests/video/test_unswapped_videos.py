@@ -20,7 +20,7 @@ def test_a_video_in_which_no_face_was_swapped_is_neither_marked_nor_signed(
     assert (report.faces_swapped, report.frames_without_face) == (0, 3)
     assert any("No face was swapped" in notice for notice in report.notices)
     told = verify(tmp_path / output)
-    assert (told.mark, told.credentials) == (None, None)
+    assert (told.label, told.credentials) == (None, None)
 
 
 def test_frames_whose_faces_were_not_chosen_make_no_mark(

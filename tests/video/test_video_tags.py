@@ -8,7 +8,7 @@ from PIL import Image
 from simswap import trial_run
 from simswap.errors import MediaError
 from simswap.trial_run import MAX_TAGS
-from simswap.video.label import read_video_mark
+from simswap.video.label import read_video_label
 from simswap.video.source.info import probe_video
 from simswap.video.source.limits import VideoLimits, check_cost
 from tests.support.media.video_files import make_video
@@ -42,7 +42,7 @@ def test_a_video_of_many_tags_is_refused(tmp_path):
     with pytest.raises(MediaError, match=f"more than {MAX_TAGS} tags"):
         probe_video(path)
     with pytest.raises(MediaError, match=f"more than {MAX_TAGS} tags"):
-        read_video_mark(path)
+        read_video_label(path)
 
 
 def test_a_video_of_some_tags_is_taken(tmp_path):

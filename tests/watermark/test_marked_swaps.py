@@ -1,4 +1,4 @@
-"""The invisible mark in whole swapped photos: detection, changes on the way, and what is told."""
+"""The watermark in whole swapped photos: detection, changes on the way, and what is told."""
 
 import numpy as np
 import pytest
@@ -7,7 +7,7 @@ from PIL import Image
 from simswap import SwapOptions, geometry
 from simswap.swap.blending import face_mask, paste_into
 from simswap.watermark import embedding
-from simswap.watermark.code import mark_id
+from simswap.watermark.code import watermark_id
 from simswap.watermark.reading import read_faces
 from train.checks.watermark_channels import CHANNELS, stored
 
@@ -42,8 +42,8 @@ def filmed(frame: np.ndarray) -> np.ndarray:
 )
 def test_a_swap_is_read_after(change, swapper, swap):
     assert swap.marked == (0,)
-    readings = swapper.read_marks(change(swap.image))
-    assert [reading.bundle_id for reading in readings] == [mark_id(swapper.name)]
+    readings = swapper.read_watermarks(change(swap.image))
+    assert [reading.bundle_id for reading in readings] == [watermark_id(swapper.name)]
     assert readings[0].false_positive < 1e-6
 
 
@@ -59,8 +59,8 @@ def test_a_large_swap_with_its_finer_mark_is_read_after(
     large = np.array(Image.fromarray(astronaut[:320, 60:380]).resize((size, size)))
     swap = swapper.swap_image(large, swapper.identity_of(grace_hopper))
     assert embedding.plane_of(embedding.side_in_frame(swap.faces[0].landmarks)) == plane
-    readings = swapper.read_marks(change(swap.image))
-    assert [reading.bundle_id for reading in readings] == [mark_id(swapper.name)]
+    readings = swapper.read_watermarks(change(swap.image))
+    assert [reading.bundle_id for reading in readings] == [watermark_id(swapper.name)]
 
 
 def test_both_of_two_faces_carry_the_mark(swapper, astronaut):
@@ -68,7 +68,7 @@ def test_both_of_two_faces_carry_the_mark(swapper, astronaut):
 
     photo, identity = read_example("two_portraits.jpg"), swapper.identity_of(astronaut)
     result = swapper.swap_image(photo, identity)
-    plain = swapper.swap_image(photo, identity, SwapOptions(mark=False)).image
+    plain = swapper.swap_image(photo, identity, SwapOptions(watermark=False)).image
     assert result.marked == result.swapped == (0, 1)
     for face in result.faces:
         x0, y0, x1, y1 = face.box.astype(int)
@@ -77,11 +77,11 @@ def test_both_of_two_faces_carry_the_mark(swapper, astronaut):
 
 
 def test_examples_carry_no_mark(swapper, astronaut, grace_hopper):
-    assert swapper.read_marks(astronaut) == swapper.read_marks(grace_hopper) == []
+    assert swapper.read_watermarks(astronaut) == swapper.read_watermarks(grace_hopper) == []
 
 
 def test_pixels_outside_the_mask_stay_as_they_were(swapper, swap, astronaut, grace_hopper):
-    options = SwapOptions(mark=False)
+    options = SwapOptions(watermark=False)
     plain = swapper.swap_image(grace_hopper, swapper.identity_of(astronaut), options).image
     untouched = (plain == grace_hopper).all(axis=2)
     face = swap.faces[0]
@@ -101,4 +101,4 @@ def test_small_faces_are_told_of_and_left_unmarked(swapper, astronaut, grace_hop
     result = swapper.swap_image(small, swapper.identity_of(grace_hopper))
     assert result.swapped == (0,)
     assert result.marked == ()
-    assert "1 face is too small to carry the invisible mark." in result.notices
+    assert "1 face is too small to carry the watermark." in result.notices

@@ -1,10 +1,10 @@
-"""Does the invisible mark outlive what happens to pictures, and is it ever seen where it is not?
+"""Does the watermark outlive what happens to pictures, and is it ever seen where it is not?
 
     python -m train.checks.watermark --data ../shared/data
 
-Swaps the evaluation pairs through the whole pipeline, with the mark and without, changes the
-results as sharing them does, finds the faces anew and reads. Prints the share of swaps whose mark
-is read, how far the mark changes the picture, its time, and false positives in unmarked photos.
+Swaps the evaluation pairs through the whole pipeline, with the watermark and without, changes the
+results as sharing them does, finds the faces anew and reads. Prints the share of swaps whose
+watermark is read, how far it changes the picture, its time, and false positives in unmarked photos.
 """
 
 from __future__ import annotations
@@ -29,10 +29,10 @@ PROGRESS_EVERY = 20
 
 
 @dataclass
-class MarkFigures:
+class WatermarkFigures:
     """Counts and decibels over the swaps; filled one by one.
 
-    decoded: of each channel, swaps whose mark is read as our model's; wrong: as another's.
+    decoded: of each channel, swaps whose watermark is read as our model's; wrong: as another's.
     crop_psnr, photo_psnr: marked against unmarked result, over the marked faces' aligned squares
     and over the whole photo.
     """
@@ -48,15 +48,16 @@ class MarkFigures:
 
     def to_markdown(self) -> str:
         """The table of robustness, and below it the other figures."""
-        lines = ["| what was done to the swap | mark read |", "|---|---|"]
+        lines = ["| what was done to the swap | watermark read |", "|---|---|"]
         for name in CHANNELS:
             share = self.decoded[name] / max(self.num_swaps, 1)
             lines.append(f"| {name} | {share:.1%} |")
         crop, photo = np.array(self.crop_psnr), np.array(self.photo_psnr)
         lines += [
             "",
-            f"{self.num_swaps} swaps; {self.num_too_small} more have a face too small for a mark, "
-            f"in {self.num_faceless} no face was found. Read as another model's: {self.wrong}.",
+            f"{self.num_swaps} swaps; {self.num_too_small} more have a face too small for a "
+            f"watermark, in {self.num_faceless} no face was found. Read as another model's: "
+            f"{self.wrong}.",
             f"PSNR, marked against unmarked: {np.median(crop):.1f} dB over the faces' aligned "
             f"squares (at least {crop.min():.1f}), {np.median(photo):.1f} dB over the photo "
             f"(at least {photo.min():.1f}).",
@@ -68,20 +69,20 @@ class MarkFigures:
 
 def measure_swaps(
     swapper: FaceSwapper, pairs: Sequence[Pair], enlarge: float = 1.0, brightness: float = 1.0
-) -> MarkFigures:
+) -> WatermarkFigures:
     """Swap, change and read every pair. Raises MediaError if a photo cannot be read.
 
-    enlarge, brightness: by which targets are enlarged and darkened first: marks of large faces and
-    of dark ones are weaker.
+    enlarge, brightness: by which targets are enlarged and darkened first: watermarks of large
+    faces and of dark ones are weaker.
     """
-    figures = MarkFigures()
+    figures = WatermarkFigures()
     for number, pair in enumerate(pairs, start=1):
         try:
             identity = swapper.identity_of(pair.read_source())
             (target,) = resized(pair.read_target(), enlarge)
             target = np.rint(target * brightness).astype(np.uint8)
             marked = swapper.swap_image(target, identity, SwapOptions())
-            plain = swapper.swap_image(target, identity, SwapOptions(mark=False)).image
+            plain = swapper.swap_image(target, identity, SwapOptions(watermark=False)).image
         except NoFaceFoundError:
             figures.num_faceless += 1
             continue
@@ -95,11 +96,11 @@ def measure_swaps(
 
 
 def count_false_positives(swapper: FaceSwapper, photos: Iterator[np.ndarray]) -> tuple[int, int]:
-    """Photos read, and those of them in which a mark of any model was seen."""
+    """Photos read, and those of them in which a watermark of any model was seen."""
     num_photos = num_marked = 0
     for photo in photos:
         num_photos += 1
-        num_marked += bool(swapper.read_marks(photo))
+        num_marked += bool(swapper.read_watermarks(photo))
         if num_photos % (10 * PROGRESS_EVERY) == 0:
             _say(f"{num_photos} unmarked photos read, {num_marked} of them taken for marked")
     return num_photos, num_marked
@@ -129,7 +130,7 @@ def _photos_of_shards(shards: Sequence[Path], limit: int) -> Iterator[np.ndarray
 
 
 def _measure(
-    figures: MarkFigures,
+    figures: WatermarkFigures,
     swapper: FaceSwapper,
     marked: SwapResult,
     plain: np.ndarray,
@@ -144,16 +145,16 @@ def _measure(
         found: set[int] = set()
         for frame in change(marked.image):
             started = time.perf_counter()
-            found |= {reading.bundle_id for reading in swapper.read_marks(frame)}
+            found |= {reading.bundle_id for reading in swapper.read_watermarks(frame)}
             figures.read_seconds.append(time.perf_counter() - started)
-            if swapper.mark_id in found:
+            if swapper.watermark_id in found:
                 break  # of a clip, one frame is enough
-        figures.decoded[name] += swapper.mark_id in found
-        figures.wrong += bool(found - {swapper.mark_id})
+        figures.decoded[name] += swapper.watermark_id in found
+        figures.wrong += bool(found - {swapper.watermark_id})
 
 
 def _square_of(landmarks: np.ndarray) -> float:
-    """Area, in pixels of the frame, of the mark plane of a face."""
+    """Area, in pixels of the frame, of the watermark plane of a face."""
     to_plane = geometry.frame_to_crop_transform(landmarks, TEMPLATE, PLANE)
     return (PLANE / geometry.scale_of(to_plane)) ** 2
 

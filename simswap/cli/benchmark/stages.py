@@ -17,7 +17,7 @@ from simswap.provenance.signing import sign_photo
 from simswap.swap.rendering import AlignedFace, align_face, fit_crop, generate, paste_faces
 from simswap.swapper import FaceSwapper
 from simswap.types import Face, Identity, SwapOptions
-from simswap.watermark.embedding import mark_crop
+from simswap.watermark.embedding import watermark_crop
 
 WARM_UP_RUNS = 3
 EMBED_TARGETS, EMBED_SOURCE = "embed the target's faces", "embed a source face"
@@ -47,15 +47,15 @@ def swap_steps(
     pairs = zip(aligned, crops, strict=True)
     unmarked = [fit_crop(photo, face, crop, options)[1] for face, crop in pairs]
 
-    def mark() -> list[np.ndarray]:
-        return [mark_crop(face, swapper.mark_symbols) for face in unmarked]
+    def watermark() -> list[np.ndarray]:
+        return [watermark_crop(face, swapper.watermark_symbols) for face in unmarked]
 
     return {
         "detect": lambda: swapper.detect(photo),
         "align": align,
         **({EMBED_TARGETS: lambda: swapper.embed(photo, faces)} if guidance else {}),
         GENERATE: lambda: generate(swapper.running.generator, aligned, embeddings),
-        "mark": mark,
+        "watermark": watermark,
         "paste": lambda: paste_faces(photo, aligned, crops, options),
         EMBED_SOURCE: lambda: swapper.embed(photo, faces[:1]),
         SWAP: lambda: swapper.swap_image(photo, identity),

@@ -1,10 +1,10 @@
 // A picture before and after: it opens with the whole result; the slider or holding shows the
 // original. Where photos swap again by themselves, it also says when to.
 //
-// props.value, from the server: { before, after, faces, mark, missing }: paths of pictures (after
-// is null for a picture as it is), boxes of faces as shares of width and height, the mark of the
+// props.value, from the server: { before, after, faces, version, missing }: paths of pictures (after
+// is null for a picture as it is), boxes of faces as shares of width and height, the version of the
 // change that it answers, and the id of an input that was missing. From the page's own scripts:
-// { mark, ready, isAsked } when an input has changed, kept beside what is shown.
+// { version, ready, isAsked } when an input has changed, kept beside what is shown.
 // It triggers "again" when the photo is to be swapped.
 
 const DEBOUNCE = 500; // ms
@@ -21,7 +21,7 @@ const slider = part("input");
 const hold = part('[data-do="hold"]');
 const root = part(".compare");
 
-let latest = null; // mark of the newest change
+let latest = null; // version of the newest change
 let isArmed = false; // the visitor has asked for a swap, so that later changes swap by themselves
 let isAsked = false; // the swap under way was asked for by a click
 let timers = [];
@@ -66,12 +66,12 @@ update();
 function update() {
   const value = props.value || {};
   const isChange = "ready" in value;
-  if (isChange && value.mark !== latest) changed(value);
+  if (isChange && value.version !== latest) changed(value);
   else if (!isChange) answered(value);
 }
 
 function changed(value) {
-  latest = value.mark;
+  latest = value.version;
   stop();
   isAsked = Boolean(value.isAsked) || (isAsked && root.classList.contains("busy"));
   isArmed = isArmed || isAsked;
@@ -84,7 +84,7 @@ function changed(value) {
 }
 
 function answered(value) {
-  if ("mark" in value && latest !== null && value.mark !== latest) return; // of older inputs
+  if ("version" in value && latest !== null && value.version !== latest) return; // of older inputs
   stop();
   if (value.missing !== undefined) {
     state("", false);
@@ -143,7 +143,7 @@ async function show(value) {
   }
   if (props.value !== value && props.value?.after !== value.after) return;
   part(".compare-faces").replaceChildren(...faces.map(zoomed));
-  if (value.after && "mark" in value) {
+  if (value.after && "version" in value) {
     const detail = { url: after.src, kind: "photo" };
     document.dispatchEvent(new CustomEvent("simswap-result", { detail }));
   }

@@ -49,7 +49,7 @@ def _card(verdict: str, title: str, lines: Sequence[str], more: str = "") -> str
 
 def _timeline(report: Report) -> str:
     """The frames of a video that were looked at, as a row of bars; the words are in the details."""
-    found = report.pixel_mark
+    found = report.watermark
     if report.kind != "video" or found is None:
         return ""
     bars = "".join(

@@ -38,7 +38,7 @@ nothing else. Use photos of people who have agreed, and say that a result is syn
 marked as such, and the Verify tab reads the marks.</p>
 <p class="links">{links}</p>
 <details><summary>How results are marked</summary><p>Each result says in its metadata that a trained
-model made it; larger faces also carry an invisible mark, which mostly outlives a screenshot.
+model made it; larger faces also carry a watermark, which mostly outlives a screenshot.
 {signing}</p></details>
 </div>
 """

@@ -51,7 +51,7 @@ class LiveSession:
 
     Attributes:
         token: proves to the socket that the page which asks is the one that opened the session.
-        model: name of the model at work, which each frame's synthetic mark tells.
+        model: name of the model at work, which each frame's metadata label tells.
         made_of: what the swap was made of, for whoever made it; two that are equal swap alike.
         newest: the last frame that it answered, [H, W, 3] uint8 RGB; None before the first.
     """
@@ -134,7 +134,7 @@ def _check_frame_size(size: tuple[int, int], name: str) -> None:
 
 
 def encode_frame(image: np.ndarray, xmp: bytes) -> bytes:
-    """A swapped frame ([H, W, 3] uint8 RGB) as a JPEG; xmp: its synthetic mark, b"" for none."""
+    """A swapped frame ([H, W, 3] uint8 RGB) as a JPEG; xmp: its metadata label, b"" for none."""
     encoded = io.BytesIO()
     Image.fromarray(image).save(encoded, "JPEG", quality=JPEG_QUALITY, xmp=xmp)
     return encoded.getvalue()

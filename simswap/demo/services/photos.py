@@ -284,7 +284,7 @@ def write_result(
 ) -> tuple[str, tuple[str, ...]]:
     """Write a photo that a model made, marked and signed, to where it is deleted in time.
 
-    model: None for a photo in which no face was swapped, which gets neither mark nor signature.
+    model: None for a photo in which no face was swapped, which gets neither label nor signature.
     Returns its path, and notices.
     """
     stop_if_cancelled()

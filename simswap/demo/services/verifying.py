@@ -15,7 +15,7 @@ from simswap.demo.calls.failures import readable_errors, thrifty
 from simswap.demo.services.cancelling import is_cancelled, stop_if_cancelled
 from simswap.demo.services.uploads import uploaded_file
 from simswap.demo.services.video_limits import LOOK_SECONDS, VERIFY_LIMITS
-from simswap.verify.report import Report, look_for_pixel_mark, verify
+from simswap.verify.report import Report, look_for_watermark, verify
 
 clock = time.monotonic
 
@@ -33,7 +33,7 @@ def verify_upload(path: str | None) -> Report:
 def look_at_pixels(report: Report, file: Path) -> Report:
     """The report with what the pixels of an uploaded file say."""
     deadline = clock() + LOOK_SECONDS
-    return look_for_pixel_mark(
+    return look_for_watermark(
         report,
         file,
         models.by_name(None),

@@ -30,7 +30,7 @@ CHANGED_JS = """
 (shown, tray, target) => [
   {
     ...shown,
-    mark: Math.random(),
+    version: Math.random(),
     ready: Boolean(tray.people.some((one) => one.photos.length) && target),
     isAsked: %s,
   },
@@ -38,9 +38,10 @@ CHANGED_JS = """
   "",
 ]
 """
-REFUSED_JS = f"""
-(shown) => [{{ mark: shown?.mark, missing: "" }}, {json.dumps(theme.message(waiting_line.BUSY))}]
-"""
+REFUSED_JS = f"""(shown) => [
+    {{ version: shown?.version, missing: "" }},
+    {json.dumps(theme.message(waiting_line.BUSY))},
+]"""
 
 
 # Callbacks of the page. They take what the browser sends as it is (preprocess=False), since
@@ -79,7 +80,7 @@ def swap_on_page(
     *settings: object,
 ) -> tuple[dict[str, object], tuple[str, str] | None, gr.DownloadButton, str]:
     """What the comparison shows, the result (see `offer`), its download, and what happened."""
-    mark = {"mark": shown.get("mark") if isinstance(shown, dict) else None}
+    version = {"version": shown.get("version") if isinstance(shown, dict) else None}
     given, path = people.all_of(tray), target and target["path"]
     sources = [photo for person in given.values() for photo in person.photos]
     missing = ""
@@ -105,9 +106,9 @@ def swap_on_page(
             result = (swapped, model)
             download = offer(result, choices.format)
     except gr.Error as error:
-        refusal = {**mark, "missing": missing}
+        refusal = {**version, "missing": missing}
         return refusal, gr.skip(), gr.skip(), theme.message(error.message)
-    compared = {**mark, "before": path, "after": swapped, "faces": boxes}
+    compared = {**version, "before": path, "after": swapped, "faces": boxes}
     return compared, result, download, theme.message(*theme.summary(summary))
 
 
@@ -144,7 +145,7 @@ def build(above: Shared) -> None:
     settings = (format, *look.components)
     for component, (name, argument) in zip(settings, SETTINGS.items(), strict=True):
         declare(component, name, argument)
-    declare(shown, "shown", Parts(parts={"mark": Number(default=0)}))
+    declare(shown, "shown", Parts(parts={"version": Number(default=0)}))
     result = gr.State()
     tray = above.people.tray
     private = {"api_visibility": "private", "preprocess": False, "show_progress": "hidden"}

@@ -77,7 +77,7 @@ def swapped_on_page(url: str, photo: dict, session: str, **changed: object) -> s
     )
     strip, format = {"of": "", "numbers": [], "picked": []}, changed.pop("format", "png")
     tray = {"people": [{"id": 1, "photos": [{"image": photo}], "face": None}], "open": 0}
-    data = [{"mark": 1}, True, tray, photo, strip, None, format, 1, True, 0.08, "", True]
+    data = [{"version": 1}, True, tray, photo, strip, None, format, 1, True, 0.08, "", True]
     call = {"data": data, "fn_index": number, "session_hash": session, **changed}
     headers = {**JSON, "X-Forwarded-For": "9.9.8.1"}
     status, said = ask(url, "POST", "/gradio_api/queue/join", json.dumps(call).encode(), headers)

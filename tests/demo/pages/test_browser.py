@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from simswap.provenance.metadata import read_mark
+from simswap.provenance.metadata import read_label
 from tests.support.demo.chromium import PATIENCE, consent_box, open_page, upload
 
 playwright = pytest.importorskip("playwright.sync_api", reason="needs playwright (extra dev)")
@@ -68,7 +68,7 @@ def test_a_visitor_swaps_compares_and_saves(page, tmp_path: Path):
     path = saved(page, tmp_path, "Download PNG")
     with Image.open(path) as photo:
         assert (photo.format, photo.size) == ("PNG", (512, 512))
-    assert read_mark(path) is not None
+    assert read_label(path) is not None
 
 
 def test_the_result_can_be_saved_as_jpeg_with_its_mark(page, tmp_path: Path):
@@ -78,7 +78,7 @@ def test_the_result_can_be_saved_as_jpeg_with_its_mark(page, tmp_path: Path):
     assert path.name == "astronaut-simswap.jpg"
     with Image.open(path) as photo:
         assert photo.format == "JPEG"
-    assert read_mark(path) is not None
+    assert read_label(path) is not None
 
 
 def test_the_original_is_shown_while_its_button_is_held(page):

@@ -10,8 +10,8 @@ from gradio_client import Client, handle_file
 from gradio_client.exceptions import AppError
 from PIL import Image
 
-from simswap.provenance.metadata import read_mark
-from simswap.video.label import read_video_mark
+from simswap.provenance.metadata import read_label
+from simswap.video.label import read_video_label
 from tests.support.demo.chromium import PATIENCE, consent_box, new_page, open_page, upload
 from tests.support.demo.two_models import BUNDLED, SECOND, demo_of_two_models
 from tests.support.examples import EXAMPLES
@@ -71,15 +71,15 @@ def test_the_named_model_makes_the_swap(swaps):
 @pytest.mark.parametrize("model", [BUNDLED, SECOND])
 def test_all_marks_name_the_model_that_made_it(client, swaps, model):
     report = client.predict(handle_file(swaps[model]), api_name="/verify")
-    told = (report["credentials"]["model"], report["mark"]["model"], report["pixel_mark"]["model"])
+    told = (report["credentials"]["model"], report["label"]["model"], report["watermark"]["model"])
     assert told == (model, model, model)
 
 
 def test_the_invisible_mark_alone_tells_each_model_on_offer(client, swaps, tmp_path):
     Image.fromarray(pixels(swaps[SECOND])).save(tmp_path / "stripped.png")
     report = client.predict(handle_file(tmp_path / "stripped.png"), api_name="/verify")
-    assert (report["credentials"], report["mark"]) == (None, None)
-    assert report["pixel_mark"]["model"] == SECOND
+    assert (report["credentials"], report["label"]) == (None, None)
+    assert report["watermark"]["model"] == SECOND
 
 
 @pytest.mark.parametrize("api_name", ["/swap_image", "/swap_video", "/detect_faces"])
@@ -106,7 +106,7 @@ def test_a_video_is_swapped_and_marked_by_the_named_model(client, face_clip):
         model=SECOND,
         api_name="/swap_video",
     )
-    assert read_video_mark(path).model == SECOND
+    assert read_video_label(path).model == SECOND
 
 
 def test_faces_are_found_by_the_named_model(client):
@@ -159,7 +159,7 @@ def test_a_photo_is_swapped_and_converted_in_the_name_of_the_model_that_made_it(
     with page.expect_download() as download:
         button.click()
     download.value.save_as(tmp_path / "result.jpg")
-    assert read_mark(tmp_path / "result.jpg").model == SECOND
+    assert read_label(tmp_path / "result.jpg").model == SECOND
 
 
 def snapshot_models(page, tmp_path: Path) -> Iterator[str]:
@@ -181,7 +181,7 @@ def snapshot_models(page, tmp_path: Path) -> Iterator[str]:
         with page.expect_download() as download:
             page.locator("#snapshot").get_by_role("button", name="Download").click()
         download.value.save_as(tmp_path / "snapshot.png")
-        yield read_mark(tmp_path / "snapshot.png").model
+        yield read_label(tmp_path / "snapshot.png").model
 
 
 @pytest.mark.browser

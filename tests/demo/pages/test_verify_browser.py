@@ -63,7 +63,7 @@ def test_verify_knows_it(page, saved):
     expect(report).to_contain_text("Marked as synthetic")
     expect(report).to_contain_text("Content Credentials: intact")
     expect(report).to_contain_text("this installation's own certificate")
-    expect(report).to_contain_text("Invisible mark: found, of “simswap-lite-128”")
+    expect(report).to_contain_text("Watermark: found, of “simswap-lite-128”")
 
 
 def test_the_verdict_comes_first_with_the_photo_and_the_rest_on_request(page, saved):
@@ -80,13 +80,13 @@ def test_saved_again_as_jpeg_it_is_still_known_by_its_invisible_mark(page, saved
     report = verified(page, tmp_path / "again.jpg")
     expect(report).to_contain_text("Marked as synthetic")
     expect(report).to_contain_text("Content Credentials: none")
-    expect(report).to_contain_text("Invisible mark: found")
+    expect(report).to_contain_text("Watermark: found")
 
 
 def test_an_unrelated_photo_is_not(page):
     report = verified(page, EXAMPLES / "two_portraits.jpg")
     expect(report).to_contain_text("No mark found. That does not prove the photo is real")
-    expect(report).to_contain_text("Invisible mark: none found")
+    expect(report).to_contain_text("Watermark: none found")
 
 
 def test_what_is_no_photo_is_told(page, tmp_path):

@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 from simswap.demo.calls.waiting_line import BUSY
-from simswap.provenance.metadata import read_mark
-from simswap.video.label import read_video_mark
+from simswap.provenance.metadata import read_label
+from simswap.video.label import read_video_label
 from simswap.video.source.info import probe_video
 from tests.support.demo.chromium import PATIENCE, consent_box, open_page, upload
 from tests.support.examples import EXAMPLES
@@ -99,7 +99,7 @@ def test_a_visitor_previews_swaps_plays_and_saves(page, face_clip, tmp_path, dem
     assert download.value.suggested_filename == "in-simswap.mp4"
     download.value.save_as(tmp_path / "saved.mp4")
     assert probe_video(tmp_path / "saved.mp4").num_frames == NUM_FRAMES
-    assert read_video_mark(tmp_path / "saved.mp4") is not None
+    assert read_video_label(tmp_path / "saved.mp4") is not None
     local = (demo_url, "data:", "blob:")
     assert [url for url in page.requests_seen if not url.startswith(local)] == []
 
@@ -117,8 +117,8 @@ def test_all_tabs_results_stay_with_the_page_until_forgotten(
     swap_button(page).click()
     expect(results).to_have_count(2, timeout=PATIENCE)
     for place, name, mark in (
-        (0, "simswap-2.mp4", read_video_mark),
-        (1, "simswap-1.png", read_mark),
+        (0, "simswap-2.mp4", read_video_label),
+        (1, "simswap-1.png", read_label),
     ):
         with page.expect_download() as download:
             results.nth(place).click()

@@ -8,7 +8,7 @@ import pytest
 from PIL import Image
 
 from simswap.demo.services.live_sessions import MAX_SESSIONS
-from simswap.provenance.metadata import read_mark
+from simswap.provenance.metadata import read_label
 from tests.support.demo.chromium import PATIENCE, consent_box, new_page, upload
 from tests.support.demo.fake_camera import NUM_FRAMES, READ_NUMBER_JS
 from tests.support.examples import EXAMPLES
@@ -71,7 +71,7 @@ def test_a_visitor_sees_swapped_pictures_and_saves_a_marked_one(browser, demo_ur
     with page.expect_download() as download:
         page.locator("#snapshot").get_by_role("button", name="Download").click()
     download.value.save_as(tmp_path / "snapshot.png")
-    assert read_mark(tmp_path / "snapshot.png") is not None
+    assert read_label(tmp_path / "snapshot.png") is not None
     assert is_swapped(tmp_path / "snapshot.png")
     button(page, "Stop").click()
     expect(button(page, "Start camera")).to_be_enabled()

@@ -70,7 +70,7 @@ def test_one_file_that_is_verified_costs_ten_seconds_at_most():
 def test_verify_looks_until_its_time_on_the_clock_is_up(video, monkeypatch):
     hours = iter(range(0, 10**9, 3600))
     monkeypatch.setattr(verifying, "clock", lambda: next(hours))
-    found = verifying.verify_upload(video).pixel_mark
+    found = verifying.verify_upload(video).watermark
     assert (len(found.seconds), found.num_pictures) == (1, 30)
 
 

@@ -19,7 +19,7 @@ from simswap.demo.services.live_sessions import (
     LiveSessions,
     decode_frame,
 )
-from simswap.provenance.metadata import read_mark
+from simswap.provenance.metadata import read_label
 
 
 def painted(red: int, swapped: tuple[int, ...] = (0,)):
@@ -76,13 +76,13 @@ def test_only_modest_jpegs_are_taken_as_frames(data, sentence):
 
 def test_an_answer_carries_the_synthetic_mark(tmp_path):
     (tmp_path / "answer.jpg").write_bytes(session().swap(jpeg()).jpeg)
-    assert read_mark(tmp_path / "answer.jpg").model == "tiny"
+    assert read_label(tmp_path / "answer.jpg").model == "tiny"
 
 
 def test_an_answer_in_which_no_face_was_swapped_is_not_marked(tmp_path):
     live = LiveSession(painted(200, swapped=()), "tiny")
     (tmp_path / "answer.jpg").write_bytes(live.swap(jpeg()).jpeg)
-    assert read_mark(tmp_path / "answer.jpg") is None
+    assert read_label(tmp_path / "answer.jpg") is None
     assert live.snapshot()[1] is None
     assert session().swap(jpeg()).num_swapped == 1
 

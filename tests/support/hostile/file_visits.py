@@ -23,7 +23,7 @@ from pathlib import Path
 from simswap import FaceSwapper, SimSwapError
 from simswap.demo.services.video_limits import LIMITS
 from simswap.media.photos import read_photo
-from simswap.verify.report import look_for_pixel_mark, verify
+from simswap.verify.report import look_for_watermark, verify
 from simswap.video.source.info import probe_video
 from simswap.video.source.reading import read_frames
 from tests.support.demo.process_memory import TreeWatch, forget_peak, memory_of
@@ -141,7 +141,7 @@ def _decode(path: Path) -> None:
 
 
 def _report(path: Path, swapper: FaceSwapper) -> None:
-    report = look_for_pixel_mark(verify(path), path, swapper, ["fuzzed"])
+    report = look_for_watermark(verify(path), path, swapper, ["fuzzed"])
     json.dumps(report.as_json())
 
 

@@ -77,5 +77,5 @@ def test_a_swapped_animation_is_labelled_and_signed(swapper, face_clip, identity
     report = swapper.swap_video(face_clip, tmp_path / output, identity, video=video)
     assert report.faces_swapped == 2
     told = verify(tmp_path / output)
-    assert told.mark.model == swapper.name
+    assert told.label.model == swapper.name
     assert told.credentials.is_intact

@@ -1,4 +1,4 @@
-"""The invisible mark from crop to crop, and through whole photos and detection."""
+"""The watermark from crop to crop, and through whole photos and detection."""
 
 import io
 from dataclasses import replace
@@ -64,7 +64,7 @@ def test_the_grain_is_weaker_on_smooth_skin_than_where_it_hides():
     right_half = np.linspace(-1, 1, SIZE)[None, :, None] > 0
     rough = np.random.default_rng(1).normal(0, 0.06, (SIZE, SIZE, 1)).astype(np.float32)
     crop = replace(crop, swapped=np.clip(crop.swapped + rough * right_half, 0, 1))
-    marked = embedding.mark_crop(crop, symbols_of(IDS[2]))
+    marked = embedding.watermark_crop(crop, symbols_of(IDS[2]))
     change = ((marked - crop.swapped)[..., 0] * crop.mask) ** 2
     smooth, hidden = change[:, : SIZE // 2].mean(), change[:, SIZE // 2 :].mean()
     assert smooth < 0.7 * hidden
@@ -80,7 +80,7 @@ def test_the_grain_is_weaker_on_a_dark_face():
     crop, symbols = a_crop(0), symbols_of(IDS[2])
     dark = in_the_dark(crop, 0.15)
     change, change_in_the_dark = (
-        float(np.std((embedding.mark_crop(face, symbols) - face.swapped)[..., 0] * face.mask))
+        float(np.std((embedding.watermark_crop(face, symbols) - face.swapped)[..., 0] * face.mask))
         for face in (crop, dark)
     )
     assert change_in_the_dark < 0.6 * change
@@ -89,7 +89,7 @@ def test_the_grain_is_weaker_on_a_dark_face():
 @pytest.mark.parametrize("bundle_id", IDS)
 def test_a_dark_face_reads_as_its_id_after_a_jpeg(bundle_id):
     dark = in_the_dark(a_crop(1), 0.15)
-    marked = as_frame(embedding.mark_crop(dark, symbols_of(bundle_id)))
+    marked = as_frame(embedding.watermark_crop(dark, symbols_of(bundle_id)))
     assert ids_in(as_jpeg(marked, 85), dark.landmarks) == [bundle_id]
 
 
@@ -114,7 +114,7 @@ def test_an_id_of_more_than_32_bits_is_refused():
 @pytest.mark.parametrize("bundle_id", IDS)
 def test_a_marked_crop_reads_as_its_id(bundle_id):
     face = a_crop(1)
-    marked = embedding.mark_crop(face, symbols_of(bundle_id))
+    marked = embedding.watermark_crop(face, symbols_of(bundle_id))
     assert ids_in(as_frame(marked), face.landmarks) == [bundle_id]
 
 
@@ -122,7 +122,7 @@ def test_a_marked_crop_reads_as_its_id(bundle_id):
 @pytest.mark.parametrize("plane", PLANES)
 def test_the_mark_is_read_although_landmarks_are_off(plane):
     face = a_crop(2, plane)
-    marked = embedding.mark_crop(face, symbols_of(IDS[2]))
+    marked = embedding.watermark_crop(face, symbols_of(IDS[2]))
     middle = face.landmarks.mean(axis=0)
     off = (face.landmarks - middle) * 1.06 + middle + np.array([3.0, -4.0]) * plane / SIZE
     assert ids_in(as_frame(marked), off) == [IDS[2]]
@@ -132,7 +132,7 @@ def test_the_mark_is_read_although_landmarks_are_off(plane):
 @pytest.mark.parametrize("plane", PLANES)
 def test_the_mark_is_read_although_landmarks_are_turned(plane):
     face = a_crop(2, plane)
-    marked = embedding.mark_crop(face, symbols_of(IDS[2]))
+    marked = embedding.watermark_crop(face, symbols_of(IDS[2]))
     middle, angle = face.landmarks.mean(axis=0), np.radians(11)
     turn = np.array([[np.cos(angle), -np.sin(angle)], [np.sin(angle), np.cos(angle)]])
     turned = (face.landmarks - middle) @ turn.T + middle
@@ -149,7 +149,7 @@ def test_a_blank_crop_reads_as_nothing():
 
 
 def psnr_of(face: embedding.FaceCrop) -> float:
-    marked = embedding.mark_crop(face, symbols_of(IDS[2]))
+    marked = embedding.watermark_crop(face, symbols_of(IDS[2]))
     error = np.mean((255 * (marked - face.swapped) * face.mask[..., None]) ** 2)
     return 10 * np.log10(255**2 / error)
 
@@ -180,7 +180,7 @@ def test_the_larger_a_face_is_in_its_frame_the_finer_its_mark():
     shares = []
     for plane in PLANES:
         face = a_crop(1, plane)
-        marked = embedding.mark_crop(face, symbols_of(IDS[2]))
+        marked = embedding.watermark_crop(face, symbols_of(IDS[2]))
         power = np.abs(np.fft.rfft2((marked - face.swapped)[..., 0])) ** 2
         cycles = np.hypot(*np.meshgrid(np.fft.rfftfreq(plane), np.fft.fftfreq(plane))) * plane
         shares.append(power[cycles > 32].sum() / power.sum())
@@ -190,8 +190,10 @@ def test_the_larger_a_face_is_in_its_frame_the_finer_its_mark():
 def test_a_sliver_of_a_mask_is_not_marked_more_strongly_than_a_face():
     face = a_crop(1)
     mask = face.mask * (np.arange(SIZE) < 30)
-    marked = embedding.mark_crop(replace(face, mask=mask.astype(np.float32)), symbols_of(IDS[2]))
-    whole = embedding.mark_crop(face, symbols_of(IDS[2]))
+    marked = embedding.watermark_crop(
+        replace(face, mask=mask.astype(np.float32)), symbols_of(IDS[2])
+    )
+    whole = embedding.watermark_crop(face, symbols_of(IDS[2]))
     assert np.abs(marked - face.swapped).max() <= 2 * np.abs(whole - face.swapped).max()
 
 
@@ -203,7 +205,7 @@ def test_crops_of_other_sizes_and_alignments_carry_the_same_mark():
     mask = np.ones((300, 300), np.float32)
     side = embedding.side_in_frame(landmarks)
     crop = embedding.FaceCrop(large.astype(np.float32) / 255, large, mask, landmarks, side)
-    marked = embedding.mark_crop(crop, symbols_of(IDS[2]))
+    marked = embedding.watermark_crop(crop, symbols_of(IDS[2]))
     assert ids_in(as_frame(marked), landmarks) == [IDS[2]]
 
 
@@ -224,7 +226,7 @@ def test_the_likeliest_sets_of_symbols_come_once_and_in_order():
 
 def test_frames_agree_on_the_surest_reading():
     face = a_crop(7)
-    marked = embedding.mark_crop(face, symbols_of(IDS[2]))
+    marked = embedding.watermark_crop(face, symbols_of(IDS[2]))
     readings = read_faces(as_frame(marked), [on_crop(face.landmarks)])
     (mark,) = combine_readings([readings, [], readings])
     assert (mark.bundle_id, mark.num_marked, mark.num_frames) == (IDS[2], 2, 3)

@@ -1,4 +1,4 @@
-"""The invisible mark in Verify: found in what we wrote, also after it was saved again."""
+"""The watermark in Verify: found in what we wrote, also after it was saved again."""
 
 import json
 from dataclasses import replace
@@ -12,8 +12,8 @@ from simswap.__main__ import main
 from simswap.demo.look import report as report_card
 from simswap.media import decoding, photos
 from simswap.media.photos import write_photo
-from simswap.verify.report import Report, details, headline, look_for_pixel_mark, verify
-from simswap.verify.watermark import PixelMark
+from simswap.verify.report import Report, details, headline, look_for_watermark, verify
+from simswap.verify.watermark import FoundWatermark
 from simswap.video.output.writing import Encoding
 from simswap.video.source.info import probe_video
 from simswap.video.source.reading import read_chosen
@@ -31,27 +31,27 @@ def swapped(swapper, astronaut, grace_hopper) -> np.ndarray:
 
 
 def examined(path, swapper):
-    return look_for_pixel_mark(verify(path), path, swapper)
+    return look_for_watermark(verify(path), path, swapper)
 
 
 def test_a_photo_that_lost_its_metadata_is_known_by_its_pixels(swapper, swapped, tmp_path):
     path = tmp_path / "again.jpg"
     Image.fromarray(swapped).save(path, quality=75)
     report = examined(path, swapper)
-    assert (report.credentials, report.mark) == (None, None)
+    assert (report.credentials, report.label) == (None, None)
     assert report.verdict == "marked"
-    assert report.pixel_mark.model == swapper.name
-    assert report.pixel_mark.false_positive <= 1e-6
+    assert report.watermark.model == swapper.name
+    assert report.watermark.false_positive <= 1e-6
     said = "\n".join([headline(report), *details(report)])
-    assert "Marked as synthetic: an invisible mark in this photo says" in said
-    assert "Invisible mark: found, of “simswap-lite-128”. Faces without one read so by" in said
+    assert "Marked as synthetic: a watermark in this photo says" in said
+    assert "Watermark: found, of “simswap-lite-128”. Faces without one read so by" in said
 
 
 @pytest.mark.parametrize("name", ["astronaut.jpg", "grace_hopper.jpg", "two_portraits.jpg"])
 def test_photos_of_nobodys_making_have_none(swapper, name):
     report = examined(EXAMPLES / name, swapper)
-    assert (report.verdict, report.pixel_mark.is_found) == ("unmarked", False)
-    assert "Invisible mark: none found." in "\n".join(details(report))
+    assert (report.verdict, report.watermark.is_found) == ("unmarked", False)
+    assert "Watermark: none found." in "\n".join(details(report))
     assert "does not prove" in headline(report)
 
 
@@ -76,8 +76,8 @@ def test_a_clean_first_picture_does_not_hide_the_others(
     first, *rest = pictures(swapped)
     first.save(tmp_path / name, save_all=True, append_images=rest, **how)
     report = examined(tmp_path / name, swapper)
-    assert report.pixel_mark.is_marked[:2] == (False, True)
-    assert f"Invisible mark: found in {found}" in "\n".join(details(report))
+    assert report.watermark.is_marked[:2] == (False, True)
+    assert f"Watermark: found in {found}" in "\n".join(details(report))
 
 
 def test_a_gif_is_looked_at_like_a_video(tiny_swapper, tmp_path):
@@ -95,14 +95,14 @@ def test_each_picture_of_an_animation_that_was_made_here_carries_it(
     first, second = (Image.fromarray(np.roll(swapped, shift, axis=1)) for shift in (0, 9))
     first.save(tmp_path / "in.webp", save_all=True, append_images=[second], lossless=True)
     rewrite(tmp_path / "in.webp", tmp_path / f"out.{format}", Encoding(format))
-    assert examined(tmp_path / f"out.{format}", swapper).pixel_mark.is_marked == (True, True)
+    assert examined(tmp_path / f"out.{format}", swapper).watermark.is_marked == (True, True)
 
 
 def test_of_many_pictures_it_says_how_many_were_looked_at(tiny_swapper, tmp_path):
     many = [Image.new("RGB", (32, 32), (number, 0, 0)) for number in range(40)]
     many[0].save(tmp_path / "many.webp", save_all=True, append_images=many[1:], lossless=True)
     report = examined(tmp_path / "many.webp", tiny_swapper)
-    assert (len(report.pixel_mark.seconds), report.pixel_mark.num_pictures) == (12, 40)
+    assert (len(report.watermark.seconds), report.watermark.num_pictures) == (12, 40)
     assert "in any of 12 pictures looked at (40 in the file)" in "\n".join(details(report))
 
 
@@ -120,7 +120,7 @@ def test_pictures_that_are_not_there_are_left_out(swapper, swapped, tmp_path):
     content = (tmp_path / "out.png").read_bytes()
     (tmp_path / "out.png").write_bytes(content[: content.rindex(b"fcTL") - 4])
     report = examined(tmp_path / "out.png", swapper)
-    assert (len(report.pixel_mark.seconds), report.pixel_mark.num_pictures) == (2, 3)
+    assert (len(report.watermark.seconds), report.watermark.num_pictures) == (2, 3)
     assert "found in 1 of 2 pictures looked at (3 in the file)" in "\n".join(details(report))
 
 
@@ -130,7 +130,7 @@ def test_an_altered_file_still_has_its_invisible_mark(swapper, swapped, tmp_path
     (tmp_path / "out.jpg").write_bytes(content.replace(b"trained model", b"steady hand  ", 1))
     report = examined(tmp_path / "out.jpg", swapper)
     assert report.verdict == "altered"
-    assert report.pixel_mark.is_found
+    assert report.watermark.is_found
 
 
 def test_a_mark_of_a_model_that_nobody_named_shows_its_number(swapper, swapped, tmp_path):
@@ -138,18 +138,18 @@ def test_a_mark_of_a_model_that_nobody_named_shows_its_number(swapper, swapped, 
 
     class OtherModel:
         name = "another-model"
-        read_marks = staticmethod(swapper.read_marks)
+        read_watermarks = staticmethod(swapper.read_watermarks)
 
     report = examined(tmp_path / "out.png", OtherModel())
-    assert report.pixel_mark.model is None
-    assert f"number {report.pixel_mark.model_id}" in "\n".join(details(report))
+    assert report.watermark.model is None
+    assert f"number {report.watermark.model_id}" in "\n".join(details(report))
 
 
 def test_a_photo_that_cannot_be_decoded_is_told(swapper, swapped, tmp_path):
     write_photo(tmp_path / "out.jpg", swapped, model=swapper.name)
     (tmp_path / "out.jpg").write_bytes((tmp_path / "out.jpg").read_bytes()[:-2000])
     report = examined(tmp_path / "out.jpg", swapper)
-    assert report.pixel_mark is None
+    assert report.watermark is None
     assert "damaged" in "\n".join(details(report))
 
 
@@ -166,7 +166,7 @@ def test_a_videos_timeline_shows_where_faces_were_swapped(
     rewrite(tmp_path / "out.mp4", tmp_path / "bare.mp4")
     report = examined(tmp_path / "bare.mp4", swapper)
     assert (report.verdict, report.kind) == ("marked", "video")
-    marked = report.pixel_mark.is_marked
+    marked = report.watermark.is_marked
     assert len(marked) == 12
     assert sum(marked[:6]) >= 5
     assert not any(marked[6:])
@@ -178,7 +178,7 @@ def test_a_videos_timeline_shows_where_faces_were_swapped(
 
 def test_a_plain_video_has_none(swapper, face_clip):
     report = examined(face_clip, swapper)
-    assert (report.verdict, any(report.pixel_mark.is_marked)) == ("unmarked", False)
+    assert (report.verdict, any(report.watermark.is_marked)) == ("unmarked", False)
     assert "none found in any of 12 frames looked at" in "\n".join(details(report))
 
 
@@ -190,7 +190,7 @@ class PatientReader:
     def __init__(self, seconds: int):
         self.seconds_left = seconds
 
-    def read_marks(self, photo: np.ndarray) -> list:
+    def read_watermarks(self, photo: np.ndarray) -> list:
         self.seconds_left -= 1
         return []
 
@@ -200,7 +200,7 @@ class PatientReader:
 
 def looked_at(path, seconds: int) -> Report:
     reader = PatientReader(seconds)
-    return look_for_pixel_mark(verify(path), path, reader, is_over=reader.is_over)
+    return look_for_watermark(verify(path), path, reader, is_over=reader.is_over)
 
 
 @pytest.mark.parametrize(("seconds", "count"), [(-1, 1), (4, 4), (99, 12)])
@@ -220,8 +220,8 @@ def test_pictures_are_looked_at_until_the_time_is_up(tmp_path, name, seconds, co
 
 def test_in_the_time_that_it_has_it_looks_all_over_a_video(tmp_path):
     path = make_video(tmp_path / "in.mp4", num_frames=40, sound=None)
-    times = looked_at(path, 3).pixel_mark.seconds
-    every = looked_at(path, 99).pixel_mark.seconds
+    times = looked_at(path, 3).watermark.seconds
+    every = looked_at(path, 99).watermark.seconds
     assert times == every[::4]
     assert list(every) == sorted(every)
 
@@ -236,7 +236,7 @@ def test_decoding_towards_the_next_picture_ends_too_when_the_time_is_up(tmp_path
 
 
 def test_the_odds_are_told_as_a_power_of_ten():
-    found = PixelMark((0.0,), 1, (True,), "00000001", None, 3.2e-10)
+    found = FoundWatermark((0.0,), 1, (True,), "00000001", None, 3.2e-10)
     assert found.odds == "at most once in 10^9"
     assert replace(found, false_positive=0.0).odds == "at most once in 10^300"
 
@@ -245,15 +245,15 @@ def test_the_shell_finds_it_too(swapped, tmp_path, capsys):
     Image.fromarray(swapped).save(tmp_path / "out.webp", quality=90)
     assert main(["verify", str(tmp_path / "out.webp"), "--json"]) == 0
     told = json.loads(capsys.readouterr().out)
-    assert told["pixel_mark"]["model"] == "simswap-lite-128"
+    assert told["watermark"]["model"] == "simswap-lite-128"
     assert main(["verify", str(tmp_path / "out.webp"), "--metadata-only"]) == 1
 
 
 def test_an_unmarked_swap_has_none(swapper, astronaut, grace_hopper, tmp_path):
     identity = swapper.identity_of(grace_hopper)
-    image = swapper.swap_image(astronaut, identity, SwapOptions(mark=False)).image
+    image = swapper.swap_image(astronaut, identity, SwapOptions(watermark=False)).image
     Image.fromarray(image).save(tmp_path / "out.png")
-    assert not examined(tmp_path / "out.png", swapper).pixel_mark.is_found
+    assert not examined(tmp_path / "out.png", swapper).watermark.is_found
 
 
 def test_of_a_large_animation_the_first_picture_is_looked_at(tmp_path, monkeypatch):
