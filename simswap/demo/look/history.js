@@ -1,7 +1,7 @@
 // The results of a visit, newest first, kept as the files that they are in the page's own memory.
 //
 // Who shows a result tells of it: document.dispatchEvent(new CustomEvent("simswap-result",
-// { detail: { url, kind } })), kind being "photo" or "video".
+// { detail: { url, kind } })), kind being "photo", "video" or "animation".
 
 const MOST = 12; // results, of which the oldest go
 const MOST_BYTES = 200e6; // of all together
@@ -41,7 +41,7 @@ function entry(kind) {
   const picture = document.createElement(kind === "video" ? "video" : "img");
   if (kind === "video") picture.muted = true;
   else picture.alt = "";
-  link.setAttribute("aria-label", `Save result ${count}, a ${kind}`);
+  link.setAttribute("aria-label", `Save result ${count}: ${kind}`);
   link.append(picture);
   item.append(link);
   return item;

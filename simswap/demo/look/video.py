@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 from PIL import Image
 
 from simswap import VideoProgress
@@ -10,11 +12,13 @@ from simswap.demo.look import pictures, theme
 from simswap.demo.services import video_limits
 from simswap.demo.services.videos import Outcome, Preview
 from simswap.media.photos import MAX_FILE_BYTES
+from simswap.video.output.writing import ANIMATIONS
 from simswap.video.source.info import VideoInfo
 from simswap.video.words import clock, told
 
-# value: { film, poster } as uploads, or {} for none.
-FILM_HTML = """${value.film ? `
+# value: { film, poster } as uploads, is_picture; or {} for none.
+FILM_HTML = """${value.film && value.is_picture ? `
+<img src="${value.film.url}" alt="The target">` : value.film ? `
 <video src="${value.film.url}" poster="${value.poster?.url ?? ""}" aria-label="The target video"
   controls playsinline preload="metadata"></video>` : ""}"""
 
@@ -29,10 +33,11 @@ def allowed() -> str:
     )
 
 
-def film(path: str, poster: str | None) -> dict[str, object]:
+def film(info: VideoInfo, path: str, poster: str | None) -> dict[str, object]:
     """The video itself, for FILM_HTML; poster: a picture for browsers that do not play it."""
     files = {"film": path, "poster": poster}
-    return {name: {"path": file, "meta": UPLOADED} for name, file in files.items() if file}
+    shown = {name: {"path": file, "meta": UPLOADED} for name, file in files.items() if file}
+    return shown | {"is_picture": info.num_plays is not None}  # browsers show animations as such
 
 
 def part(info: VideoInfo, first: int, stop: int) -> str:
@@ -73,7 +78,12 @@ def progress(step: VideoProgress) -> dict[str, object]:
 def result(outcome: Outcome) -> dict[str, object]:
     """The stage with a finished video, and what came of it."""
     said = theme.message(told(outcome.report), *outcome.report.notices)
-    return {"film": {"path": outcome.path, "meta": UPLOADED}, "said": said}
+    is_picture = Path(outcome.path).suffix[1:] in ANIMATIONS
+    return {
+        "film": {"path": outcome.path, "meta": UPLOADED},
+        "is_picture": is_picture,
+        "said": said,
+    }
 
 
 def found(info: VideoInfo) -> str:

@@ -1,6 +1,6 @@
 // The swapped video, while it is made and afterwards, in place of the preview.
 //
-// props.value: {} before, { line, done, total, picture } at work, { film, said } at its end.
+// props.value: {} before, { line, done, total, picture } at work, { film, is_picture, said } at its end.
 
 const kind = () => (props.value?.film ? "film" : props.value?.line ? "work" : "");
 const column = document.getElementById("video-stage-column");
@@ -21,7 +21,7 @@ function show() {
   }
   if (now === "film" && props.value.film.url !== film) {
     film = props.value.film.url;
-    const detail = { url: film, kind: "video" };
+    const detail = { url: film, kind: props.value.is_picture ? "animation" : "video" };
     document.dispatchEvent(new CustomEvent("simswap-result", { detail }));
   }
   before = now;

@@ -41,14 +41,16 @@ WRONG = {
 # Calls every function that is the page's own, as a hand-made request can.
 CALL_ALL = """
 import asyncio, json, app, gradio as gr
+from starlette.requests import Request
 page = app.queued_page()
+sent = Request({"type": "http", "headers": [], "client": ("127.0.0.1", 9)})
 values = [None, 5, float("nan"), True, [5], {"image": 5}, "Anna-Karenina"]
 values += [{"path": "Anna-Karenina"}, [{"image": {"path": "Anna-Karenina"}}]]
 for function in page.fns.values():
     if function.api_visibility != "private" or function.cancels:
         continue
     for value in values:
-        request, event = gr.Request(session_hash="page"), gr.EventData(None, value)
+        request, event = gr.Request(sent, session_hash="page"), gr.EventData(None, value)
         inputs = [value] * len(function.inputs)
         try:
             asyncio.run(page.process_api(function, inputs, request=request, event_data=event))

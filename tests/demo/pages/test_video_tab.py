@@ -8,6 +8,7 @@ import pytest
 
 from simswap.demo.calls.waiting_line import BUSY
 from simswap.provenance.metadata import read_label
+from simswap.verify.report import verify
 from simswap.video.label import read_video_label
 from simswap.video.source.info import probe_video
 from tests.support.demo.chromium import PATIENCE, consent_box, open_page, upload
@@ -139,6 +140,29 @@ def test_a_stretch_is_swapped_with_the_chosen_settings(page, face_clip):
     swap_button(page).click()
     expect(page.get_by_text("Swapped 6 faces in 6 frames")).to_be_visible(timeout=PATIENCE)
     expect(page.get_by_text("WebM and MKV files cannot hold")).to_be_visible(timeout=PATIENCE)
+
+
+def test_an_animation_has_no_quality_to_choose_and_is_shown_as_a_picture(
+    page, browser, demo_url, face_clip, tmp_path
+):
+    fill_in(page, face_clip)
+    page.get_by_label("End, in seconds").fill("0.125")
+    page.get_by_role("button", name="Settings").locator("visible=true").click()
+    quality = page.get_by_label("Quality: 0 is best").locator("visible=true").first
+    expect(quality).to_be_visible()
+    page.get_by_label("GIF").check()
+    expect(quality).to_be_hidden(timeout=PATIENCE)
+    swap_button(page).click()
+    shown = page.get_by_alt_text("The swapped animation")
+    expect(shown).to_be_visible(timeout=PATIENCE)
+    saved = tmp_path / "result.gif"
+    saved.write_bytes(page.request.get(shown.get_attribute("src")).body())
+    assert verify(saved).is_marked
+    another = open_tab(browser, demo_url)
+    upload(another, "video-target", saved)
+    expect(another.get_by_alt_text("The target")).to_be_visible(timeout=PATIENCE)
+    expect(another.get_by_text("3 frames.")).to_be_visible(timeout=PATIENCE)
+    another.close()
 
 
 def test_the_film_is_shown_and_cut_where_the_slider_stands(page, face_clip):

@@ -21,10 +21,10 @@ from simswap.demo.tabs.shared import Shared
 from simswap.demo.tabs.video import cast, job
 from simswap.demo.tabs.video.cast import Seen
 from simswap.demo.tabs.video.part import NO_PART, VideoPart
-from simswap.video.output.writing import Encoding
+from simswap.video.output.writing import ANIMATIONS, Encoding
 
 DEFAULTS = VideoChoices()
-FORMATS = [("MP4", "mp4"), ("WebM", "webm")]
+FORMATS = [("MP4", "mp4"), ("WebM", "webm"), ("GIF", "gif"), ("Animated WebP", "webp")]
 KEEP = gr.skip()
 # Of VideoChoices: what the tab's own components give. An emptied field comes as null.
 SETTINGS = {
@@ -35,7 +35,7 @@ SETTINGS = {
     "detect_every": Number(default=DEFAULTS.detect_every),
     **looks.SETTINGS,
 }
-MAX_CRF = 51
+CRF, MAX_CRF = Encoding(DEFAULTS.format).quality, 51
 # Who changes what is put in wants to see that, not the last result. A page that opens has no video,
 # and Gradio may tell of a change only after the click that begins a job.
 PREVIEW_JS = """
@@ -75,15 +75,16 @@ def show_video(
     seconds = round(min(info.duration, video_limits.allowed_seconds()), 3)
     given = is_agreed, tray, target, 0, face_strip.EMPTY, None, model, *settings
     frame, said, strip, seen = _look_at_frame(*given)
-    film = video.film(target["path"], frame and frame["before"])
+    film = video.film(info, target["path"], frame and frame["before"])
     whole = gr.Number(0, interactive=True), gr.Number(seconds, interactive=True)
     shown = slider, gr.Row(visible=has_many), frame, said
     return video.found(info), film, *whole, *shown, strip or face_strip.EMPTY, seen
 
 
-def show_quality(format: str) -> int:
-    """The usual quality of a format: the scales differ."""
-    return Encoding(format).quality
+def show_quality(format: str) -> dict[str, object]:
+    """The usual quality of a format, as the scales differ; an animation has none."""
+    encoding = Encoding(format)
+    return gr.update(visible=not encoding.is_animation, value=encoding.quality or CRF)
 
 
 def _look_at_frame(
@@ -164,7 +165,10 @@ def _steps(
 
 def _choices(model: str, settings: Sequence[object]) -> VideoChoices:
     """settings: of SETTINGS, in its order."""
-    return VideoChoices(model=model, **dict(zip(SETTINGS, settings, strict=True)))
+    given = dict(zip(SETTINGS, settings, strict=True))
+    if given["format"] in ANIMATIONS:
+        given["crf"] = None  # its slider is hidden, and still sends a number
+    return VideoChoices(model=model, **given)
 
 
 def build(above: Shared) -> None:
@@ -223,7 +227,7 @@ def _build_inputs(above: Shared) -> tuple[gr.File, gr.HTML, gr.HTML]:
             target = gr.File(
                 label="Target video",
                 show_label=False,
-                file_types=["video", ".gif", ".mkv", ".avi"],
+                file_types=["video", ".gif", ".mkv", ".avi", ".webp", ".png", ".apng"],
                 height=230,
                 elem_id="video-target",
             )
@@ -241,7 +245,7 @@ def _build_settings(part: VideoPart) -> tuple[tuple[gr.components.Component, ...
         crf = gr.Slider(
             0,
             MAX_CRF,
-            show_quality(DEFAULTS.format),
+            CRF,
             step=1,
             label="Quality: 0 is best, and the largest file",
         )
