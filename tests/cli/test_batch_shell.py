@@ -149,6 +149,11 @@ JOB = '[[job]]\ntarget = "a.jpg"\noutput = "{}"\nsource = "s.jpg"\n'
         (JOB.format("o.mp4") + 'preset = "warp"', "preset"),
         (JOB.format("o.jpg") * 2, "would overwrite another job's result"),
         (JOB.format("s.jpg"), "would overwrite an input"),
+        (
+            '[[job]]\ntarget = "a.jpg"\noutput = "o.jpg"\nassign = ["s.jpg=o.jpg"]',
+            "would overwrite an input",
+        ),
+        (JOB.format("o\\u0000.jpg"), "holds a null character"),
     ],
 )
 def test_a_wrong_file_of_jobs_is_told_before_any_is_done(tmp_path, capsys, jobs, message):

@@ -150,6 +150,8 @@ def _job(number: int, values: Values) -> Job:
     words = []
     for key, value in values.items():
         for one in value if isinstance(value, list | tuple) else (value,):
+            if "\0" in str(one):
+                raise OptionError(f"Job {number}: {key} holds a null character. Remove it.")
             if one is True:
                 words.append(_typed(key))
             elif one is not None and one is not False:
@@ -188,6 +190,8 @@ def _check_outputs(jobs: list[Job]) -> None:
     """Raise MediaError if a result would take the place of another, or of what jobs read."""
     read = {Path(job.target).resolve() for job in jobs}
     read |= {Path(name).resolve() for job in jobs for name in job.arguments.source or ()}
+    pairs = [pair for job in jobs for pair in job.arguments.assign or ()]
+    read |= {Path(name).resolve() for pair in pairs for name in pair if isinstance(name, str)}
     taken: set[Path] = set()
     for job in jobs:
         output = job.output.resolve()

@@ -22,6 +22,7 @@ UNASKED_SECONDS = 120.0  # hidden pages may ask once a minute only
 MOST = 1000  # jobs that are remembered; of one address:
 MOST_OF_ADDRESS = 8
 TOKEN = re.compile(r"[\w-]{32,64}", re.ASCII)
+TOO_MANY = "Too many videos are at work already. Try again when one of yours has ended."
 NO_TOKEN = "The page has not said which visit this is. Reload it and try again."
 
 
@@ -51,6 +52,11 @@ class Job:
         """Whether a page has asked for it lately."""
         return clock() - self.asked < UNASKED_SECONDS
 
+    @property
+    def is_needless(self) -> bool:
+        """Whether nobody misses it: it has ended, or no page asks for it."""
+        return self.has_ended or not self.is_asked_for
+
     def end(self, why: str) -> None:
         """Let it end at its next step, unless it has ended."""
         if not self.has_ended:
@@ -72,19 +78,25 @@ class Jobs:
     def begin(self, token: object, session: str | None, address: str, ended: str) -> Job:
         """Remember a new job, in place of the visit's last, which ends with this sentence.
 
-        Raises OptionError if the token is none.
+        Where there are too many, the oldest that are over, or that nobody asks for, are forgotten.
+        Raises OptionError if there are none such, or the token is none.
         """
         if not (isinstance(token, str) and TOKEN.fullmatch(token)):
             raise OptionError(NO_TOKEN)
         job, name = Job(session, address), _hash(token)
         with self._lock:
-            of_address = [key for key, one in self._jobs.items() if one.address == address]
-            surplus = [name, *of_address[: max(0, len(of_address) - MOST_OF_ADDRESS + 1)]]
-            surplus += list(self._jobs)[: max(0, len(self._jobs) - MOST + 1)]
-            for key in surplus:
-                if last := self._jobs.pop(key, None):
-                    last.end(ended)
-            self._jobs[name] = job
+            others = {key: one for key, one in self._jobs.items() if key != name}
+            of_address = [key for key, one in others.items() if one.address == address]
+            for keys, most in ((of_address, MOST_OF_ADDRESS), (list(others), MOST)):
+                count = len([key for key in keys if key in others]) - most + 1
+                needless = [key for key in keys if key in others and others[key].is_needless]
+                if count > len(needless):
+                    raise OptionError(TOO_MANY)
+                for key in needless[: max(0, count)]:
+                    others.pop(key).end(ended)
+            if last := self._jobs.get(name):
+                last.end(ended)
+            self._jobs = {**others, name: job}
         return job
 
     def of(self, token: object) -> Job | None:

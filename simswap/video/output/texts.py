@@ -35,6 +35,9 @@ _MAX_HEADER = 16  # bytes of a picture's kind
 MAX_TRACKS = 32
 _MAX_LINES = 200_000  # of all tracks; a long film has two thousand in each
 _MAX_BYTES = 50_000_000  # of all tracks, most of it pictures
+# Bytes of one line that is written in another form: FFmpeg's time for that grows with the square,
+# and nothing else runs in the meantime (a million take 13 s). Lines of films have some hundred.
+_MAX_LINE = 8_000
 _MAX_TITLE = 200  # characters of a chapter's
 _NO_LINE = b"\0\0"  # between two lines of an MP4
 _MILLISECOND = Fraction(1, 1000)
@@ -181,12 +184,14 @@ def _read(
             if start >= stretch[1] or end <= stretch[0]:
                 continue
             num_lines, num_bytes = num_lines + 1, num_bytes + packet.size
-            if num_lines > _MAX_LINES or num_bytes > _MAX_BYTES:
-                of_stream[packet.stream_index].num_lost += 1
+            track = of_stream[packet.stream_index]
+            is_long = not track.is_copied and packet.size > _MAX_LINE
+            if is_long or num_lines > _MAX_LINES or num_bytes > _MAX_BYTES:
+                track.num_lost += 1
                 continue
             start, end = max(start, stretch[0]) - shift, min(end, stretch[1]) - shift
             shown = round(start / _MILLISECOND), round(end / _MILLISECOND)
-            _add_line(of_stream[packet.stream_index], packet, *shown)
+            _add_line(track, packet, *shown)
     except FFmpegError:
         return  # the file breaks off here, as its list of frames has told
 

@@ -53,12 +53,26 @@ def test_another_video_of_the_visit_ends_the_one_before(jobs):
     assert jobs.of(TOKEN) is second
 
 
-def test_an_address_that_begins_many_loses_its_own_only(jobs):
-    mine = begun(jobs, OTHER, "5.6.7.8")
-    theirs = [begun(jobs, f"{number:048}") for number in range(MOST_OF_ADDRESS + 1)]
+def test_an_address_that_begins_many_ends_nobody_elses_video(jobs):
+    theirs = [begun(jobs, f"{number:048}") for number in range(MOST_OF_ADDRESS)]
+    with pytest.raises(OptionError, match="Too many videos"):
+        begun(jobs)
+    assert not any(one.has_ended for one in theirs)
+    assert begun(jobs, OTHER, "5.6.7.8") is jobs.of(OTHER)
+
+
+def test_of_many_videos_of_an_address_those_that_have_ended_are_forgotten_first(jobs):
+    theirs = [begun(jobs, f"{number:048}") for number in range(MOST_OF_ADDRESS)]
+    theirs[3].end("done")
+    assert begun(jobs) is jobs.of(TOKEN)
+    assert jobs.of(f"{3:048}") is None
+    assert jobs.of(f"{2:048}") is theirs[2]
+
+
+def test_a_new_video_of_a_visit_takes_its_own_place_among_many(jobs):
+    theirs = [begun(jobs, f"{number:048}") for number in range(MOST_OF_ADDRESS)]
+    assert begun(jobs, f"{0:048}") is not theirs[0]
     assert theirs[0].has_ended
-    assert not theirs[1].has_ended
-    assert jobs.of(OTHER) is mine
 
 
 def test_it_stays_in_line_as_long_as_a_page_asks(jobs, now):

@@ -68,6 +68,14 @@ def test_lines_that_an_mp4_cannot_show_at_once_follow_each_other(tmp_path):
     assert told == ("1 line of subtitles is left out: MP4 cannot hold it.",)
 
 
+def test_a_line_that_would_take_long_to_write_is_left_out_and_told(tmp_path):
+    lines = ((0, 300, "Good day"), (400, 900, "o" * 9_000))
+    source = make_film(tmp_path / "in.mkv", ["subrip"], lines=lines, sound=None, **SHORT)
+    told = remade(source, tmp_path / "out.mp4")
+    assert told == ("1 line of subtitles is left out: MP4 cannot hold it.",)
+    assert lines_of(tmp_path / "out.mp4") == [(0, 300, "Good day")]
+
+
 def test_nobody_is_named_by_the_header_of_subtitles_or_by_chapters(tmp_path):
     source = make_film(tmp_path / "in.mkv", ["ass"], sound=None, **SHORT)
     assert b"Jane Doe" in source.read_bytes()
