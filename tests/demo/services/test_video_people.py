@@ -51,6 +51,21 @@ def test_the_strip_grows_with_who_is_new(tray, film):
     assert counts == [1, 2, 2]
 
 
+@pytest.mark.parametrize(
+    "forged",
+    [
+        {"picked": [-100]},
+        {"picked": [10**30]},
+        {"picked": [0], "numbers": [7], "who": [4], "isMapped": True},
+        {"numbers": [-1], "picked": [-1], "who": [1], "isMapped": True},
+    ],
+)
+def test_whom_no_frame_has_shown_a_strip_cannot_name(tray, film, forged):
+    seen, strip = see(tray, film, ASTRONAUT)
+    people, roles = cast.put_in(tray, {**strip, **forged}, seen, film, MODEL)
+    assert len(roles) == len(people) <= 1
+
+
 def test_who_is_new_stays_as_they_are_once_somebody_is_left_out(tray, film):
     seen, strip = see(tray, film, ASTRONAUT)
     preview = videos.preview([], film, HOPPER, CHOICES)

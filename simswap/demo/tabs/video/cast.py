@@ -46,12 +46,10 @@ def put_in(
     who = face_strip.assigned(strip, path, list(given)) if strip.get("isMapped") else None
     if picked == "all" and who is None:
         return [open_one], None
-    numbers = range(len(seen.embeddings)) if picked == "all" else map(int, picked.split(","))
-    wanted = {
-        number: list(given.values())[who[number]] if who else open_one
-        for number in numbers
-        if number < len(seen.embeddings)
-    }
+    everybody = range(len(seen.embeddings))
+    numbers = everybody if picked == "all" else map(int, picked.split(","))
+    chosen = {face: list(given.values())[place] for face, place in (who or {}).items()}
+    wanted = {number: chosen.get(number, open_one) for number in numbers if number in everybody}
     present = [person for person in given.values() if person in wanted.values()]
     roles = [Role(seen.embeddings[face], present.index(one)) for face, one in wanted.items()]
     return present, roles
