@@ -128,7 +128,7 @@ def test_torch_is_not_imported_for_what_needs_no_model():
 
 
 def test_an_interrupt_leaves_quietly(monkeypatch, capsys):
-    def interrupt(path):
+    def interrupt(path, max_pixels):
         raise KeyboardInterrupt
 
     monkeypatch.setattr("simswap.media.photos.read_photo", interrupt)

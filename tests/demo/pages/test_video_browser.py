@@ -32,8 +32,12 @@ PLAY = """async (address) => {
   const canvas = document.createElement('canvas');
   [canvas.width, canvas.height] = [video.videoWidth, video.videoHeight];
   const pen = canvas.getContext('2d');
-  pen.drawImage(video, 0, 0);
-  const corner = Array.from(pen.getImageData(canvas.width - 6, canvas.height - 6, 1, 1).data);
+  let corner = [0, 0, 0, 0];
+  for (let tries = 0; tries < 50 && !corner[3]; tries += 1) {  // a busy browser has no frame yet
+    pen.drawImage(video, 0, 0);
+    corner = Array.from(pen.getImageData(canvas.width - 6, canvas.height - 6, 1, 1).data);
+    if (!corner[3]) await new Promise((resolve) => setTimeout(resolve, 100));
+  }
   return {error, width: video.videoWidth, height: video.videoHeight, duration: video.duration,
           corner: corner.slice(0, 3)};
 }"""
