@@ -6,6 +6,7 @@ import heapq
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from fractions import Fraction
+from functools import partial
 from pathlib import Path
 
 import av
@@ -50,8 +51,8 @@ def join_segments(
         if encoding.is_animation:
             notices = write_animation(segments, info, (first, end), encoding.format, part, metadata)
             return notices + seal(part)
-        notices = _mux_somehow(segments, info, (first, end), encoding, part, delay, metadata)
-        return notices + seal(part)
+        mux = partial(_mux, segments, info, (first, end), encoding, part, delay, metadata)
+        return _mux_somehow(mux, info) + seal(part)
 
 
 def _check(segments: Sequence[Path], num_frames: int) -> int:
@@ -79,20 +80,15 @@ def _ranks(segment: Path) -> np.ndarray:
     return np.argsort(np.argsort(np.array(times, np.int64)))
 
 
-def _mux_somehow(
-    segments: Sequence[Path],
-    info: VideoInfo,
-    span: tuple[int, int],
-    encoding: Encoding,
-    part: Path,
-    delay: int,
-    metadata: Mapping[str, str],
-) -> tuple[str, ...]:
-    """Hours of work must not be lost to a damaged sound track: try less of it each time."""
+def _mux_somehow(mux: Callable[[str], tuple[str, ...]], info: VideoInfo) -> tuple[str, ...]:
+    """Hours of work must not be lost to a damaged sound track: try less of it each time.
+
+    mux: writes the result, with one of TREATMENTS of the sound.
+    """
     has_others = info.has_audio or info.num_subtitles or info.num_chapters
     for treatment in TREATMENTS:
         try:
-            return _mux(segments, info, span, encoding, part, delay, metadata, treatment)
+            return mux(treatment)
         except FFmpegError as error:
             # A full disk stays full; pictures alone that cannot be written are past help.
             if isinstance(error, OSError) or treatment == TREATMENTS[-1] or not has_others:

@@ -129,18 +129,9 @@ def show_frame(*given: object) -> tuple[object, ...]:
     return frame, said, KEEP if strip is None else strip, seen
 
 
-def swap_on_page(
-    visit: str,
-    is_agreed: bool,
-    tray: dict,
-    target: dict | None,
-    strip: dict,
-    seen: Seen | None,
-    model: str,
-    *settings: object,
-) -> None:
-    """Swap the video as the visit's job; the page asks how far it is."""
-    job.run(visit, _steps(is_agreed, tray, target, strip, seen, model, settings))
+def swap_on_page(visit: str, *given: object) -> None:
+    """Swap the video as the visit's job, by `_steps`; the page asks how far it is."""
+    job.run(visit, _steps(*given))
 
 
 def _steps(
@@ -150,7 +141,7 @@ def _steps(
     strip: dict,
     seen: Seen | None,
     model: str,
-    settings: Sequence[object],
+    *settings: object,
 ) -> Iterator[VideoProgress | Outcome]:
     path = target and target["path"]
     given, roles = cast.put_in(tray, strip, seen, path, model)
