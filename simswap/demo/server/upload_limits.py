@@ -36,6 +36,7 @@ MAX_ADDRESSES = 10_000  # remembered at once
 KEPT_FREE = 1_000_000_000  # bytes of the disk, or that share of it if that is less
 KEPT_SHARE = 0.05
 LOOK_EVERY = 1.0  # seconds between two looks at the folder and the disk
+NO_FORM = "An upload is a form of files: multipart/form-data with a boundary and nothing else."
 TOO_MUCH = (
     "{gigabytes:g} GB an hour are taken from one address, results included; yours has had as much. "
     "Try again later."
@@ -169,22 +170,18 @@ class _Stored:
 
 
 class _Upload(_Stored):
-    """An upload that is being read: a multipart form of files only."""
+    """An upload that is being read: a multipart form of files only.
+
+    Gradio reads the form again. What it could read in another way than this class is refused: it
+    keeps a field that is no file in memory, and decodes it by any charset that it is told of.
+    """
 
     def __init__(self, scope: Scope, receive: Receive, room: Room) -> None:
         super().__init__(scope, receive, room)
-        self._num_files, self._field, self._disposition = 0, b"", b""
-        _, options = parse_options_header(Headers(scope=scope).get("content-type"))
-        boundary = options.get(b"boundary")
-        if boundary and len(boundary) > MAX_BOUNDARY_LENGTH:
-            raise refused(
-                scope,
-                400,
-                f"The boundary of an upload's parts may have {MAX_BOUNDARY_LENGTH} bytes; this one "
-                f"has {len(boundary)}.",
-            )
-        self._parser = boundary and MultipartParser(
-            boundary,
+        self._num_files, self._num_dispositions = 0, 0
+        self._field, self._disposition = b"", b""
+        self._parser = MultipartParser(
+            _boundary_of(scope),
             {
                 "on_part_begin": self._begin,
                 "on_header_field": self._name,
@@ -196,14 +193,13 @@ class _Upload(_Stored):
 
     def _look(self, part: bytes) -> None:
         try:
-            if self._parser:
-                self._parser.write(part)
+            self._parser.write(part)
         except FormParserError:
-            raise refused(self._scope, 400, "The upload is no form of files.") from None
+            raise refused(self._scope, 400, NO_FORM) from None
 
     def _begin(self) -> None:
         self._num_files += 1
-        self._field, self._disposition = b"", b""
+        self._num_dispositions, self._field, self._disposition = 0, b"", b""
         if self._num_files > MAX_FILES:
             raise refused(
                 self._scope,
@@ -221,13 +217,33 @@ class _Upload(_Stored):
             self._disposition += data[start:end]
 
     def _end_of_field(self) -> None:
+        if self._field.lower() == b"content-disposition":
+            self._num_dispositions += 1
         self._field = b""
 
     def _headers_finished(self) -> None:
-        # Gradio keeps the value of a field that is no file in memory, however long it is.
+        if self._num_dispositions != 1:
+            raise refused(self._scope, 400, "A file of an upload takes one Content-Disposition.")
         _, options = parse_options_header(self._disposition)
         if b"filename" not in options:
             raise refused(self._scope, 400, "An upload takes files only; a field has no file name.")
+
+
+def _boundary_of(scope: Scope) -> bytes:
+    """What parts an upload's files. Raises Refused unless the form names just that."""
+    content_type = Headers(scope=scope).getlist("content-type")
+    kind, options = parse_options_header(content_type[0] if len(content_type) == 1 else None)
+    boundary = options.get(b"boundary", b"")
+    if kind != b"multipart/form-data" or not boundary or len(options) > 1:
+        raise refused(scope, 400, NO_FORM)
+    if len(boundary) > MAX_BOUNDARY_LENGTH:
+        raise refused(
+            scope,
+            400,
+            f"The boundary of an upload's parts may have {MAX_BOUNDARY_LENGTH} bytes; this one "
+            f"has {len(boundary)}.",
+        )
+    return boundary
 
 
 def _look(folder: Path) -> tuple[int, int]:

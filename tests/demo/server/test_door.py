@@ -188,12 +188,29 @@ def test_so_many_files_are_taken_at_once_and_no_more(demo_url):
         assert ask(demo_url, "POST", UPLOAD, body, fields)[0] == status
 
 
-def test_an_upload_of_a_field_is_refused(demo_url):
-    body = (
-        b'--b\r\nContent-Disposition: form-data; name="x"\r\n\r\n' + b"A" * 100 + b"\r\n--b--\r\n"
-    )
-    headers = {"Content-Type": "multipart/form-data; boundary=b"}
-    assert ask(demo_url, "POST", UPLOAD, body, headers)[0] == 400
+FIELD, FILE = b'form-data; name="x"', b'form-data; name="x"; filename="a.txt"'
+
+
+@pytest.mark.parametrize(
+    ("content_type", "edge", "dispositions"),
+    [
+        ("multipart/form-data; boundary=b", b"b", [FIELD]),
+        ("multipart/form-data; boundary=b", b"b", [FILE, FIELD]),
+        ("multipart/form-data; boundary=b", b"b", [FIELD, FILE]),
+        ("multipart/form-data; boundary=b; charset=punycode", b"b", [FILE]),
+        ("multipart/form-data; boundary=", b"", [FILE]),
+        ("multipart/form-data", b"", [FILE]),
+        ("multipart/mixed; boundary=b", b"b", [FILE]),
+        ("application/x-www-form-urlencoded", b"b", [FILE]),
+    ],
+)
+def test_an_upload_that_is_no_plain_form_of_files_is_refused(
+    demo_url, content_type, edge, dispositions
+):
+    lines = b"".join(b"Content-Disposition: " + line + b"\r\n" for line in dispositions)
+    body = b"--" + edge + b"\r\n" + lines + b"\r\n" + b"A" * 100 + b"\r\n--" + edge + b"--\r\n"
+    status, said = ask(demo_url, "POST", UPLOAD, body, {"Content-Type": content_type})
+    assert (status, "upload" in sentence(said)) == (400, True)
 
 
 def test_a_long_boundary_is_refused_in_a_sentence(demo_url):
