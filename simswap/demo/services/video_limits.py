@@ -23,6 +23,8 @@ LIMITS = limits.VideoLimits(
     max_seconds=1800,
     max_frames=1800 * 240,  # a phone's slow motion
     max_decoded=limits.VERIFY_LIMITS.max_decoded,
+    # In some five seconds. Of 1080p 964 frames; usual encoders make a key frame of every 250th.
+    max_reach=2_000_000_000,
     max_work=limits.VERIFY_LIMITS.max_work,
 )
 

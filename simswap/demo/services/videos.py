@@ -32,6 +32,7 @@ from simswap.demo.calls.failures import readable_errors, thrifty
 from simswap.demo.choices import VideoChoices
 from simswap.demo.services import nsfw, video_limits
 from simswap.demo.services import photos as service
+from simswap.demo.services.cancelling import stop_if_cancelled
 from simswap.demo.services.photos import Person, Roles
 from simswap.demo.services.uploads import new_folder, result_name, uploaded_file
 from simswap.types import Source
@@ -270,6 +271,7 @@ def _sample(first: int, end: int) -> list[int]:
 
 
 def _frame(info: VideoInfo, number: int) -> np.ndarray:
+    stop_if_cancelled()
     with closing(read_frames(info, number, number + 1)) as frames:
         return next(frames)
 

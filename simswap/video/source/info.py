@@ -51,9 +51,10 @@ class VideoInfo:
     left to right; rotation: degrees counter-clockwise (0, 90, 180, 270) that they turn them by
     after that. time_base: seconds per unit of all times. frame_times: [N] int64, when each frame is
     shown, ascending; end_time: when the last ends. max_pixels: of the largest frame to be decoded,
-    also if frames grow. origin: seconds at which the file's own clock starts. sample_aspect: width
-    of a pixel by its height. key_frames: see FrameList. notices: what is dropped or changed.
-    num_plays: of an animation, 0 without end; None for a film. num_subtitles: tracks of them.
+    also if frames grow; max_reach: see VideoLimits. origin: seconds at which the file's own clock
+    starts. sample_aspect: width of a pixel by its height. key_frames: see FrameList. notices: what
+    is dropped or changed. num_plays: of an animation, 0 without end; None for a film.
+    num_subtitles: tracks of them.
     """
 
     path: Path
@@ -79,6 +80,7 @@ class VideoInfo:
     num_plays: int | None = None
     num_subtitles: int = 0
     num_chapters: int = 0
+    max_reach: int | None = None
 
     @property
     def num_frames(self) -> int:
@@ -163,6 +165,7 @@ def _of_animation(path: Path, limits: VideoLimits) -> VideoInfo:
     return VideoInfo(
         path=path,
         max_pixels=limits.max_pixels,
+        max_reach=limits.max_reach,
         width=found.size[0],
         height=found.size[1],
         rotation=0,
@@ -267,6 +270,7 @@ def _describe(
     return VideoInfo(
         path=path,
         max_pixels=limits.max_pixels,
+        max_reach=limits.max_reach,
         width=width,
         height=height,
         rotation=rotation,

@@ -23,7 +23,8 @@ class VideoLimits:
 
     max_bytes: of the file; max_pixels: of one frame; max_seconds, max_frames: of the video.
     max_decoded: pixels of all frames together, where a file (GIF, some AVI) has to be decoded to
-    find out when they are shown. max_work: seconds of processor time to look through the file.
+    find out when they are shown; max_reach: of those that are decoded to get at a wanted frame, as
+    they follow its key frame. max_work: seconds of processor time to look through the file.
     """
 
     max_bytes: int | None = None
@@ -31,6 +32,7 @@ class VideoLimits:
     max_seconds: float | None = None
     max_frames: int | None = None
     max_decoded: int | None = None
+    max_reach: int | None = None
     max_work: float = 3600.0
 
     def __post_init__(self) -> None:

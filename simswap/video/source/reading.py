@@ -33,6 +33,8 @@ logger = logging.getLogger(__name__)
 
 _THREADS = 2  # of a decoder, each of which holds frames: so memory is the same on every machine
 _LARGE = 3_000_000  # pixels of a frame; one thread decodes such
+_LEAST = 50_000  # pixels of a frame; smaller ones take as long
+_PACKETS_A_FRAME = 2  # of interlaced pictures, each field may have its own
 
 
 class _TimeUpError(Exception):
@@ -128,6 +130,7 @@ class FrameReader(Iterator[np.ndarray]):
         wanted = max(self._first - 1, 0) if info.is_interlaced else self._first
         with ExitStack() as stack:
             packets = _packets_from(info, wanted, stack)
+            packets = _in_reach(packets, info, wanted, self._end)
             if self._is_over is not None:
                 packets = _until(self._is_over, packets)
             frames = _decode(packets, info.max_pixels)
@@ -227,6 +230,25 @@ def _seek(
 def _from_key(key: Packet, packets: Iterator[Packet]) -> Iterator[Packet]:
     yield key
     yield from packets
+
+
+def _in_reach(packets: Iterator[Packet], info: VideoInfo, first: int, end: int) -> Iterator[Packet]:
+    """The packets of frames `first` to `end` - 1, and of no more before them than may be decoded.
+
+    Raises MediaError where a key frame lies too far back, or a seek does not get there.
+    """
+    if info.max_reach is None:
+        yield from packets
+        return
+    reach = info.max_reach // max(info.width * info.height, _LEAST)
+    for number, packet in enumerate(packets):
+        if number > _PACKETS_A_FRAME * (reach + end - first):
+            raise MediaError(
+                f"{printable(info.path.name)} at {info.seconds(first):.2f} s: so many frames lie "
+                f"between the last key frame and this one that they take too long here; {reach} "
+                "may. Choose an earlier part, or write the video with more key frames first."
+            )
+        yield packet
 
 
 def _until(is_over: Callable[[], bool], packets: Iterator[Packet]) -> Iterator[Packet]:

@@ -243,6 +243,22 @@ def test_decoding_ends_where_frames_get_too_many_bytes_after_the_trial(tmp_path,
         assert reader.num_repeated == num_repeated
 
 
+def test_a_frame_far_behind_its_key_frame_is_refused_before_it_is_decoded(tmp_path):
+    far = make_video(tmp_path / "far.mp4", num_frames=60, options={"g": "1000"}, sound=None)
+    near = make_video(tmp_path / "near.mp4", num_frames=60, options={"g": "10"}, sound=None)
+    limits = VideoLimits(max_reach=10 * 50_000)  # ten small frames
+    for path, number in ((far, 10), (near, 59)):
+        assert len(list(read_frames(probe_video(path, limits), number, number + 1))) == 1
+    with pytest.raises(MediaError, match=r"far.mp4 at 1\.97 s: so many .*; 10 may\. Choose"):
+        list(read_frames(probe_video(far, limits), 59, 60))
+
+
+def test_what_is_read_one_after_another_may_be_long(tmp_path):
+    path = make_video(tmp_path / "far.mp4", num_frames=60, options={"g": "1000"}, sound=None)
+    info = probe_video(path, VideoLimits(max_reach=10 * 50_000))
+    assert len(list(read_frames(info, 0, 60))) == 60
+
+
 def test_a_large_video_of_full_colours_is_told_how_to_become_smaller(tmp_path):
     path = make_video(tmp_path / "full.mp4", pix_fmt="yuv444p10le", sound=None)
     info = look_through(path, VideoLimits())
