@@ -26,7 +26,6 @@ from accelerate.utils import reduce, set_seed  # noqa: E402
 from simswap.errors import SimSwapError  # noqa: E402
 from train.command_line import parse_config  # noqa: E402
 from train.config import TrainConfig  # noqa: E402
-from train.evaluate.in_training import Evaluator  # noqa: E402
 from train.loop.checkpoints import (  # noqa: E402
     check_architecture,
     find_checkpoint,
@@ -34,6 +33,7 @@ from train.loop.checkpoints import (  # noqa: E402
     prepare_checkpoints,
     save_checkpoint,
 )
+from train.loop.evaluating import Evaluator  # noqa: E402
 from train.loop.monitor import SAMPLES_FOLDER, LossWatch, Progress, write_samples  # noqa: E402
 from train.loop.setup import (  # noqa: E402
     METRICS_FILE,

@@ -21,6 +21,7 @@ COLUMNS = (
     "nearer to source",
     "pose error (°)",
     "expression error (%)",
+    "by 3DDFA",
     "self-swap L1",
     "PSNR (dB)",
     "Fréchet",
@@ -40,6 +41,7 @@ class SwapFigures:
     nearer_to_source: float  # share nearer to the source than to the target
     pose_error: float  # degrees, mean over yaw, pitch and roll
     expression_error: float  # % of the inter-eye distance, see measurements.expression_error
+    expression_distance: float  # between the expression parameters of 3DDFA, in its units
     self_l1: float  # of targets swapped with themselves, RGB in [0, 1], inside the mask
     self_psnr: float  # dB, mean over those photos
     frechet: float  # between results and real crops of other photos
@@ -65,6 +67,7 @@ class SwapFigures:
             _percent(self.nearer_to_source),
             _number(self.pose_error, 2),
             _number(self.expression_error, 2),
+            _number(self.expression_distance, 2),
             _number(self.self_l1, 4),
             _number(self.self_psnr, 1),
             _number(self.frechet, 2),
@@ -92,6 +95,7 @@ def figures_of(measurements: Measurements) -> SwapFigures:
         nearer_to_source=float((to_source > to_target).mean()),
         pose_error=float(m.pose_errors.mean()),
         expression_error=float(m.expression_errors.mean()),
+        expression_distance=float(m.expression_distances.mean()),
         self_l1=_mean(m.self_l1),
         self_psnr=_mean(_psnr(m.self_mse)),
         frechet=frechet,
@@ -109,6 +113,7 @@ def pair_figures(measurements: Measurements) -> list[dict[str, float | int | Non
         "target_cosine": (m.results * m.targets).sum(1),
         "pose_error": m.pose_errors.mean(1),
         "expression_error": m.expression_errors,
+        "expression_distance": m.expression_distances,
         "self_psnr": _psnr(m.self_mse),
     }
     return [

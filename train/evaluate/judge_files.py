@@ -12,12 +12,13 @@ from train.errors import TrainingError
 IDENTITY_FILE = "judge_mobilefacenet_y1.pt"
 POSE_FILES = ("fsanet-1x1-iter-688590.onnx", "fsanet-var-iter-688590.onnx")
 LANDMARK_FILE = "pfld_68.onnx"
+FACE_MODEL_FILES = ("3ddfa_mb05_120.pth", "3ddfa_param_mean_std.npz")
 NETWORK_SUFFIXES = (".pt", ".pth", ".ts", ".onnx", ".safetensors")
 
 
 @dataclass(frozen=True)
 class JudgeFiles:
-    """Paths of the judges; an empty `pose` or no `landmarks` leaves that figure out.
+    """Paths of the judges; an empty `pose` or `face_model`, or no `landmarks`, leaves a figure out.
 
     notes: which figures are left out, and why.
     """
@@ -25,12 +26,14 @@ class JudgeFiles:
     identity: Path  # TorchScript, [B, 3, 112, 112] RGB [0, 1] -> [B, E]
     pose: tuple[Path, ...] = ()  # FSA-Net, ONNX; averaged
     landmarks: Path | None = None  # PFLD with 68 points, ONNX
+    face_model: tuple[Path, ...] = ()  # 3DDFA_V2: state dict, and its parameters' mean and std
     notes: tuple[str, ...] = ()
 
     @property
     def all_paths(self) -> tuple[Path, ...]:
         """Every file, the identity judge first."""
-        return (self.identity, *self.pose, *([self.landmarks] if self.landmarks else []))
+        landmarks = [self.landmarks] if self.landmarks else []
+        return (self.identity, *self.pose, *landmarks, *self.face_model)
 
 
 def models_folder(data: Path, evaluation_folder: Path) -> Path:
@@ -70,7 +73,11 @@ def find_judges(
         if not landmarks.is_file():
             landmarks = None
             notes.append(f"Expression error left out: no {LANDMARK_FILE} in {folder}.")
-    return JudgeFiles(identity, tuple(pose), landmarks, tuple(notes))
+    face_model = tuple(folder / name for name in FACE_MODEL_FILES)
+    if absent := [path.name for path in face_model if not path.is_file()]:
+        face_model = ()
+        notes.append(f"Expression by 3DDFA left out: no {' and '.join(absent)} in {folder}.")
+    return JudgeFiles(identity, tuple(pose), landmarks, face_model, tuple(notes))
 
 
 def teachers_of(training: Mapping[str, object]) -> tuple[str, ...]:

@@ -20,6 +20,7 @@ from simswap import geometry
 from simswap.models.detector import network_input
 from simswap.weights.bundle import DEFAULT_BUNDLE, load_network, read_config
 from train.errors import TrainingError
+from train.evaluate.face_model import EXPRESSION, FaceModelNetwork
 from train.evaluate.judge_files import JudgeFiles, refuse_teachers
 
 if TYPE_CHECKING:
@@ -30,7 +31,9 @@ IDENTITY_CROP = 112  # px, ArcFace alignment
 # eyes and that from eyes to mouth.
 POSE_SQUARE = 3.8  # measured: of 2.2 to 4.4, where turning a photo by 15 degrees reads 14.8 +- 1.2
 LANDMARK_SQUARE = 2.8  # measured: of 2.0 to 3.6, where points move least with the square
-POSE_CROP, LANDMARK_CROP, FEATURE_CROP = 64, 112, 128  # px
+# Measured on 16 people: of 2.4 to 5, where a smile is furthest (1.7) from a second look (0.2).
+FACE_MODEL_SQUARE = 3.6
+POSE_CROP, LANDMARK_CROP, FACE_MODEL_CROP, FEATURE_CROP = 64, 112, 120, 128  # px
 NUM_POINTS = 68
 FEATURE_TEMPLATE = "simswap_frontal"
 FEATURE_SCALE = 30.0  # brings distances near 10; the network's own scale means nothing
@@ -131,6 +134,42 @@ class LandmarkJudge:
         return geometry.apply(geometry.invert(frame_to_crop), points)
 
 
+class FaceModelJudge:
+    """Reads the ten expression parameters of faces; on the CPU."""
+
+    def __init__(self, weights: Path, scale: Path) -> None:
+        """weights: the network's state dict; scale: .npz of the parameters' `mean` and `std`.
+
+        Raises TrainingError if they are others.
+        """
+        try:
+            stored = torch.load(weights, map_location="cpu", weights_only=True)
+            stored = stored.get("state_dict", stored)
+            named = {name.removeprefix("module."): value for name, value in stored.items()}
+            self.network = FaceModelNetwork().eval()
+            # fc_lm, which some releases add, finds landmarks: not asked for.
+            wanted = self.network.state_dict()
+            self.network.load_state_dict({name: named[name] for name in wanted})
+            with np.load(scale) as numbers:
+                self.std = numbers["std"][EXPRESSION]
+        except (OSError, ValueError, KeyError, RuntimeError, AttributeError) as error:
+            raise TrainingError(
+                f"The judges {weights.name} and {scale.name} are not 3DDFA_V2's MobileNetV1 of "
+                f"half width and the mean and std of its parameters: {error}"
+            ) from error
+
+    @torch.inference_mode()
+    def expression(self, photo: np.ndarray, landmarks: np.ndarray) -> np.ndarray:
+        """[10] float32 in 3DDFA's units, less their mean, of the face at `landmarks` [5, 2].
+
+        photo: [H, W, 3] uint8 RGB.
+        """
+        square = upright_square(landmarks, FACE_MODEL_SQUARE, FACE_MODEL_CROP)
+        crop = geometry.warp_to_crop(photo, square, FACE_MODEL_CROP)[..., ::-1]
+        pixels = torch.from_numpy((crop.astype(np.float32) - 127.5) / 128).permute(2, 0, 1)[None]
+        return self.network(pixels)[0, EXPRESSION].numpy() * self.std
+
+
 class FeatureSpace:
     """The space of the Frechet distance: a fixed network that no loss and no generator uses.
 
@@ -155,7 +194,7 @@ class FeatureSpace:
 
 @dataclass(frozen=True, eq=False)
 class Judges:
-    """Everything that judges; pose and landmarks are None where their files are absent.
+    """Everything that judges; pose, landmarks and face_model are None where files are absent.
 
     notes: what a reader of the figures should know, in plain words.
     """
@@ -164,6 +203,7 @@ class Judges:
     features: FeatureSpace
     pose: PoseJudge | None = None
     landmarks: LandmarkJudge | None = None
+    face_model: FaceModelJudge | None = None
     notes: tuple[str, ...] = ()
 
 
@@ -181,6 +221,7 @@ def load_judges(
         features=FeatureSpace(device),
         pose=PoseJudge(files.pose) if files.pose else None,
         landmarks=LandmarkJudge(files.landmarks) if files.landmarks else None,
+        face_model=FaceModelJudge(*files.face_model) if files.face_model else None,
         notes=files.notes,
     )
 

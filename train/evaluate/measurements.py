@@ -30,6 +30,7 @@ class Measurements:
     sources, targets, results: [N, E] unit-norm embeddings by the judge.
     pose_errors: [N, 3] absolute degrees of yaw, pitch, roll between result and target.
     expression_errors: [N] % of the inter-eye distance, see expression_error.
+    expression_distances: [N] between the expression parameters of 3DDFA, in its units.
     self_l1, self_mse: [N] of the target swapped with itself, inside the mask, for RGB in [0, 1].
     target_features, result_features: [N, F] in the space of the Frechet distance.
     is_missed: [N] bool, no face found at the target's landmarks; such a target counts untouched.
@@ -42,6 +43,7 @@ class Measurements:
     results: np.ndarray
     pose_errors: np.ndarray
     expression_errors: np.ndarray
+    expression_distances: np.ndarray
     self_l1: np.ndarray
     self_mse: np.ndarray
     target_features: np.ndarray
@@ -158,7 +160,7 @@ def _measure_pair(
         [source, target, *images], [pair.source_landmarks, *[landmarks] * (1 + len(images))]
     )
     target_features, *features = judges.features.features([target, *images], landmarks)
-    attributes = _attribute_errors(images, target, landmarks, judges)
+    attributes = attribute_errors(images, target, landmarks, judges)
     mask = paste_mask(swapper, target.shape, landmarks)
     rows = {}
     for i, (name, outcome) in enumerate(outcomes.items()):
@@ -170,8 +172,7 @@ def _measure_pair(
             sources=source_embedding[None],
             targets=target_embedding[None],
             results=embeddings[i][None],
-            pose_errors=attributes[i][0][None],
-            expression_errors=np.array([attributes[i][1]]),
+            **attributes[i],
             self_l1=np.array([l1]),
             self_mse=np.array([mse]),
             target_features=target_features[None],
@@ -181,21 +182,35 @@ def _measure_pair(
     return rows
 
 
-def _attribute_errors(
+def attribute_errors(
     images: Sequence[np.ndarray], target: np.ndarray, landmarks: np.ndarray, judges: Judges
-) -> list[tuple[np.ndarray, float]]:
-    """Of each image: [3] degrees between it and the target, and its expression error."""
+) -> list[dict[str, np.ndarray]]:
+    """Of each image, how its pose and expression differ from the target's: arrays of one row.
+
+    The names are those of Measurements; NaN where nobody judges.
+    """
     pose_errors = [np.full(3, np.nan)] * len(images)
     if judges.pose is not None:
         angles = judges.pose.angles(target, landmarks)
         pose_errors = [np.abs(judges.pose.angles(image, landmarks) - angles) for image in images]
-    expression_errors = [np.nan] * len(images)
+    errors = distances = [np.nan] * len(images)
     if judges.landmarks is not None:
         points = judges.landmarks.points(target, landmarks)
-        expression_errors = [
+        errors = [
             expression_error(judges.landmarks.points(image, landmarks), points) for image in images
         ]
-    return list(zip(pose_errors, expression_errors, strict=True))
+    if judges.face_model is not None:
+        read = judges.face_model.expression
+        expression = read(target, landmarks)
+        distances = [float(np.linalg.norm(read(one, landmarks) - expression)) for one in images]
+    return [
+        {
+            "pose_errors": pose[None],
+            "expression_errors": np.array([error]),
+            "expression_distances": np.array([distance]),
+        }
+        for pose, error, distance in zip(pose_errors, errors, distances, strict=True)
+    ]
 
 
 def _is_found(outcome: Outcome, landmarks: np.ndarray) -> bool:
@@ -206,7 +221,7 @@ def _is_found(outcome: Outcome, landmarks: np.ndarray) -> bool:
 
 def _no_measurements() -> Measurements:
     counts = {"numbers": np.int64, "identities": np.str_, "is_missed": np.bool_}
-    scalars = (*counts, "expression_errors", "self_l1", "self_mse")
+    scalars = (*counts, "expression_errors", "expression_distances", "self_l1", "self_mse")
     return Measurements(
         **{
             item.name: np.zeros(0 if item.name in scalars else (0, 0), counts.get(item.name))

@@ -37,6 +37,7 @@ def make_measurements(num_pairs: int = 20, seed: int = 0) -> Measurements:
         results=unit(random.standard_normal((num_pairs, 8))),
         pose_errors=random.random((num_pairs, 3)),
         expression_errors=random.random(num_pairs),
+        expression_distances=random.random(num_pairs),
         self_l1=random.random(num_pairs),
         self_mse=random.random(num_pairs),
         target_features=random.standard_normal((num_pairs, 4)),
@@ -87,6 +88,7 @@ def test_the_figures_of_the_pairs_average_to_those_of_all(measurements):
         "target_cosine",
         "pose_error",
         "expression_error",
+        "expression_distance",
         "self_psnr",
     ):
         mean = np.mean([pair[name] for pair in pairs])

@@ -10,10 +10,12 @@ import torch
 from torch import nn
 
 from simswap import FaceSwapper, geometry
+from simswap.media.photos import read_photo
 from train.checks.landmarks import compare_landmarks
 from train.checks.landmarks import main as check_landmarks_main
 from train.errors import TrainingError
 from train.evaluate.judge_files import (
+    FACE_MODEL_FILES,
     IDENTITY_FILE,
     LANDMARK_FILE,
     POSE_FILES,
@@ -23,6 +25,7 @@ from train.evaluate.judge_files import (
     teachers_of,
 )
 from train.evaluate.judges import (
+    FaceModelJudge,
     FeatureSpace,
     IdentityJudge,
     LandmarkJudge,
@@ -32,6 +35,7 @@ from train.evaluate.judges import (
     upright_square,
 )
 from train.evaluate.measurements import expression_error
+from train.evaluate.pairs import PHOTOS_FOLDER, read_landmarks
 
 
 class TinyRecogniser(nn.Module):
@@ -68,13 +72,14 @@ def test_a_named_judge_that_is_missing_is_an_error(judge_file):
         find_judges(judge_file.parent, landmarks=Path("nowhere.onnx"))
 
 
-def test_missing_pose_and_landmark_judges_are_left_out_with_a_note(judge_file):
+def test_missing_judges_of_pose_and_expression_are_left_out_with_a_note(judge_file):
     files = find_judges(judge_file.parent)
-    assert files.pose == ()
+    assert files.pose == files.face_model == ()
     assert files.landmarks is None
     assert [note.split(" left out")[0] for note in files.notes] == [
         "Pose error",
         "Expression error",
+        "Expression by 3DDFA",
     ]
 
 
@@ -198,6 +203,28 @@ def test_the_landmark_judge_repeats_itself_on_a_turned_photo(shared_data, portra
     turned = cv2.warpAffine(photo, turn, photo.shape[1::-1])
     points = judge.points(turned, geometry.apply(turn, landmarks))
     assert expression_error(points, judge.points(photo, landmarks)) < 3
+
+
+def test_the_face_model_tells_a_smile_from_a_second_look(shared_data):
+    judge = FaceModelJudge(*(shared_data / "models" / name for name in FACE_MODEL_FILES))
+    folder, disturbed = shared_data / "portraits", np.array([4.0, -4.0])
+    landmarks = read_landmarks(folder)
+    looks, smiles = [], []
+    for neutral in sorted(name for name in landmarks if "neutral" in name)[:6]:
+        smiling = neutral.replace("neutral", "smiling")
+        photo, other = (read_photo(folder / PHOTOS_FOLDER / n).image for n in (neutral, smiling))
+        read = judge.expression(photo, landmarks[neutral])
+        again = judge.expression(photo, landmarks[neutral] + disturbed)
+        looks.append(np.linalg.norm(again - read))
+        smiles.append(np.linalg.norm(judge.expression(other, landmarks[smiling]) - read))
+    assert np.mean(smiles) > 4 * np.mean(looks)
+
+
+def test_another_network_than_3ddfa_is_refused_by_name(tmp_path):
+    weights = tmp_path / "other.pth"
+    torch.save({"state_dict": {"conv1.weight": torch.zeros(1)}}, weights)
+    with pytest.raises(TrainingError, match=r"other\.pth and scale\.npz are not 3DDFA_V2's"):
+        FaceModelJudge(weights, tmp_path / "scale.npz")
 
 
 @pytest.mark.slow
