@@ -4,11 +4,10 @@
 
 Prints, for each clip, as ratios to the target's own: how much the landmarks of swapped faces jump
 from frame to frame; how much the faces' mean colour flickers; and how much of the picture changes
-once the face's motion is taken out. A jump is the difference of three frames in a row from an even
-motion, in % of the face's side; those beyond 95 % of the target's count as much as these, because a
-detector that takes one face for another would outweigh all else. Pixels are judged before they are
-encoded. `--no-watermark` leaves out the watermark, of which the detector sees more than the eye;
-`--sheets FOLDER` writes pictures to look at.
+once the face's motion is taken out (train/evaluate/videos/steadiness.py). Pixels are judged before
+they are encoded; `python -m train.evaluate.videos` judges files. `--no-watermark` leaves out the
+watermark, of which the detector sees more than the eye; `--sheets FOLDER` writes pictures to look
+at.
 """
 
 from __future__ import annotations
@@ -16,7 +15,6 @@ from __future__ import annotations
 import argparse
 import sys
 from collections.abc import Sequence
-from dataclasses import dataclass, field
 from itertools import islice
 from pathlib import Path
 
@@ -25,149 +23,30 @@ import numpy as np
 
 sys.path.insert(0, str(Path(__file__).parents[2]))
 
-from simswap import FaceSwapper, SwapOptions, geometry
-from simswap.faces.nms import overlaps
-from simswap.faces.tracking import motion_of
+from simswap import FaceSwapper, SwapOptions
 from simswap.media.photos import read_photo, write_photo
-from simswap.swap.blending import face_mask
 from simswap.swap.stream import StreamOptions
-from simswap.types import Face, SwapResult
+from simswap.types import Face
 from simswap.video.source.info import probe_video
 from simswap.video.source.reading import read_frames
+from train.evaluate.videos.steadiness import LEAST_FRAMES, SteadinessMeter, Track, Unsteadiness
 
-LEAST_FRAMES = 10  # of a face that is measured
-LEAST_SIDE = 32.0  # px; in smaller faces the detector's own noise is all there is
-SAME_FACE = 0.4  # overlap of a face with itself, a frame later or swapped
-SIZE = 128  # px, of the crops that are compared
-SOFTNESS = 0.08  # of the mask over which they are
-BLUR = 2.0  # px, so that what the two frames' resampling does to fine grain does not count
-COUNTED = 95  # % of the target's jumps; larger ones count as the last of these
 TILE = 224  # px, of a sheet
 TILES_A_ROW = 8
-KINDS = ("target", "swapped")
-
-
-@dataclass
-class Track:
-    """A face in frames in a row; by kind: of each frame landmarks and mean colour, and by how much
-    the picture differs from that of the frame before, of 255.
-    """
-
-    face: Face
-    sides: list[float] = field(default_factory=list)
-    points: dict[str, list[np.ndarray]] = field(default_factory=dict)
-    colours: dict[str, list[np.ndarray]] = field(default_factory=dict)
-    changes: dict[str, list[float]] = field(default_factory=dict)
-
-    def jumps(self, kind: str) -> np.ndarray:
-        """Of each three frames in a row, in % of the face's side."""
-        points = np.stack(self.points[kind])
-        away = np.linalg.norm(points[:-2] - 2 * points[1:-1] + points[2:], axis=-1).mean(1)
-        return 100 * away / np.array(self.sides[1:-1])
-
-    def flicker(self, kind: str) -> np.ndarray:
-        """Of each two frames in a row, of 255."""
-        return np.linalg.norm(np.diff(np.stack(self.colours[kind]), axis=0), axis=1)
-
-    def change(self, kind: str) -> np.ndarray:
-        """Of each two frames in a row between which flow holds."""
-        return np.array(self.changes.get(kind, []))
-
-
-def to_crop(face: Face) -> np.ndarray:
-    """[2, 3] from the frame to a crop of SIZE pixels."""
-    return geometry.frame_to_crop_transform(face.landmarks, "simswap_frontal", SIZE)
-
-
-def crop_of(frame: np.ndarray, frame_to_crop: np.ndarray) -> np.ndarray:
-    """[SIZE, SIZE, 3] of 255."""
-    crop = geometry.warp_to_crop(frame, frame_to_crop, SIZE).astype(np.float64)
-    return cv2.GaussianBlur(crop, (0, 0), BLUR)
-
-
-def over_mask(values: np.ndarray, face: Face) -> np.ndarray:
-    """The mean of [SIZE, SIZE, C] over the geometric mask of a face: [C]."""
-    weight = face_mask(geometry.apply(to_crop(face), face.landmarks), SIZE, SOFTNESS)
-    return (values * weight[..., None]).sum((0, 1)) / weight.sum()
-
-
-def same_face(face: Face, faces: Sequence[Face]) -> Face | None:
-    """The one of `faces` that is the same."""
-    if not faces:
-        return None
-    overlap = overlaps(face.box, np.stack([one.box for one in faces]))[0]
-    return faces[int(overlap.argmax())] if overlap.max() >= SAME_FACE else None
-
-
-class Measured:
-    """The tracks of a clip."""
-
-    def __init__(self, swapper: FaceSwapper) -> None:
-        self._swapper = swapper
-        self._live: list[Track] = []
-        self._ended: list[Track] = []
-        self._before: dict[str, np.ndarray] = {}
-
-    def add(self, frame: np.ndarray, result: SwapResult) -> None:
-        """Take the next frame, and what it became."""
-        pictures = {"target": frame, "swapped": result.image}
-        found = {kind: self._swapper.detect(picture) for kind, picture in pictures.items()}
-        going_on: list[Track] = []
-        for face in (result.faces[i] for i in result.swapped):
-            if (side := float((face.box[2:] - face.box[:2]).max())) < LEAST_SIDE:
-                continue
-            seen = {kind: same_face(face, faces) for kind, faces in found.items()}
-            if any(one is None for one in seen.values()):
-                continue
-            track = self._track(face, going_on)
-            track.sides.append(side)
-            for kind, one in {**seen, "used": face}.items():
-                track.points.setdefault(kind, []).append(one.landmarks)
-            self._compare(track, seen["target"], pictures)
-            track.face = face
-            going_on.append(track)
-        self._ended += [track for track in self._live if track not in going_on]
-        self._live, self._before = going_on, pictures
-
-    def tracks(self) -> list[Track]:
-        """Those that are long enough."""
-        return [one for one in self._ended + self._live if len(one.sides) >= LEAST_FRAMES]
-
-    def _track(self, face: Face, taken: Sequence[Track]) -> Track:
-        free = [track for track in self._live if track not in taken]
-        last = same_face(face, [track.face for track in free])
-        return next((one for one in free if one.face is last), Track(face))
-
-    def _compare(self, track: Track, face: Face, pictures: dict[str, np.ndarray]) -> None:
-        """Measure both pictures at the target's own face, wherever the swap took it to be."""
-        here, motion = to_crop(face), None
-        if track.colours:
-            motion = motion_of(face, pictures["target"], self._before["target"])
-        for kind, picture in pictures.items():
-            crop = crop_of(picture, here)
-            track.colours.setdefault(kind, []).append(over_mask(crop, face))
-            if motion is not None:
-                there = geometry.compose(geometry.invert(motion), here)
-                change = np.abs(crop - crop_of(self._before[kind], there))
-                track.changes.setdefault(kind, []).append(float(over_mask(change, face).mean()))
 
 
 def told(name: str, tracks: Sequence[Track]) -> str:
     """A clip's figures, one line."""
     if not tracks:
         return f"{name}: no face stays for {LEAST_FRAMES} frames"
-
-    def all_of(of: str, kind: str) -> np.ndarray:
-        return np.concatenate([getattr(track, of)(kind) for track in tracks])
-
-    most = np.percentile(all_of("jumps", "target"), COUNTED)
-    jumps = {k: np.minimum(all_of("jumps", k), most).mean() for k in (*KINDS, "used")}
-    colour, change = ({k: all_of(of, k).mean() for k in KINDS} for of in ("flicker", "change"))
+    found = Unsteadiness.of(tracks)
+    jumps, flicker, change = (
+        f"{found.ratio(of):.2f} of {getattr(found, of)['target']:.2f}"
+        for of in ("jumps", "flicker", "change")
+    )
     return (
-        f"{name}: {len(tracks)} tracks; landmarks {jumps['swapped'] / jumps['target']:.2f} of "
-        f"{jumps['target']:.2f} %; colour {colour['swapped'] / colour['target']:.2f} of "
-        f"{colour['target']:.2f}; picture {change['swapped'] / change['target']:.2f} of "
-        f"{change['target']:.2f}; aligned by {jumps['used'] / jumps['target']:.2f}"
+        f"{name}: {len(tracks)} tracks; landmarks {jumps} %; colour {flicker}; picture {change}; "
+        f"aligned by {found.ratio('jumps', 'used'):.2f}"
     )
 
 
@@ -215,13 +94,14 @@ def main() -> None:
         info = probe_video(clip)
         end = min(given.start + given.frames, info.num_frames)
         frames = list(read_frames(info, given.start, end))
-        measured, tiles = Measured(swapper), []
+        measured, tiles = SteadinessMeter(swapper), []
         if given.live:
             results = swapper.swap_live(iter(frames), identity, options)
         else:
             results = swapper.swap_frames(iter(frames), identity, options, stream=stream)
         for frame, result in zip(frames, results, strict=True):
-            measured.add(frame, result)
+            used = [result.faces[i] for i in result.swapped]
+            measured.add(frame, result.image, swapper.detect(frame), used)
             tiles += [
                 (tile(frame, result.faces[i]), tile(result.image, result.faces[i]))
                 for i in islice(result.swapped, 1)

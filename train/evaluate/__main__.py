@@ -53,7 +53,7 @@ def main(argv: Sequence[str] | None = None) -> int:
             others[other.name] = swap_method(swap, options)
         swapper = FaceSwapper.from_pretrained(arguments.model, device=arguments.device)
         judges = load_judges(files, teachers, swapper.device)
-        _say(f"Judging {len(pairs)} pairs with {config.name} on {swapper.device}...")
+        say(f"Judging {len(pairs)} pairs with {config.name} on {swapper.device}...")
         evaluation = evaluate_swapper(
             swapper, pairs, judges, options=options, others=others, on_progress=_say_progress
         )
@@ -63,13 +63,13 @@ def main(argv: Sequence[str] | None = None) -> int:
                 "- The model's config.json names no teachers: whether a judge was one is unknown."
             )
         if arguments.json:
-            _write_json(arguments.json, config.name, files, evaluation)
+            write_json(arguments.json, _as_json(config.name, files, evaluation))
         if arguments.contact_sheet:
             measured = evaluation.measurements[SWAPPED]
             sheet = make_contact_sheet(swapper, pairs, measured)
             write_photo(arguments.contact_sheet, sheet, model=config.name)
     except SimSwapError as error:
-        _say(f"Error: {error}")
+        say(f"Error: {error}")
         return 1
     return 0
 
@@ -83,7 +83,7 @@ def _parse(argv: Sequence[str] | None) -> argparse.Namespace:
     add("--compare", metavar="MODEL", action="append", default=[], help="another; repeat it")
     add(
         "--results",
-        type=_named_folder,
+        type=named_folder,
         metavar="NAME=FOLDER",
         action="append",
         default=[],
@@ -91,10 +91,8 @@ def _parse(argv: Sequence[str] | None) -> argparse.Namespace:
     )
     add("--data", type=Path, required=True, help="evaluation folder, or the folder above eval/")
     add("--pairs", type=Path, help="CSV of other pairs of the same photos (default: pairs.csv)")
-    add("--limit", type=_positive, metavar="N", help="only the first N pairs")
-    add("--judge", type=Path, help="TorchScript identity judge (default: in DATA/models)")
-    add("--pose-judge", type=Path, action="append", help="FSA-Net as ONNX; repeat it: averaged")
-    add("--landmark-judge", type=Path, help="PFLD with 68 points as ONNX")
+    add("--limit", type=positive, metavar="N", help="only the first N pairs")
+    add_judges(parser)
     add("--json", type=Path, metavar="FILE", help="write every figure there, also by pair")
     add("--contact-sheet", type=Path, metavar="FILE", help=".png of best, median, worst pairs")
     add("--likeness", type=float, default=OPTIONS.likeness, help="of the swaps (default 1)")
@@ -102,14 +100,24 @@ def _parse(argv: Sequence[str] | None) -> argparse.Namespace:
     return parser.parse_args(argv)
 
 
-def _positive(text: str) -> int:
+def add_judges(parser: argparse.ArgumentParser) -> None:
+    """Flags that name judges."""
+    add = parser.add_argument
+    add("--judge", type=Path, help="TorchScript identity judge (default: in DATA/models)")
+    add("--pose-judge", type=Path, action="append", help="FSA-Net as ONNX; repeat it: averaged")
+    add("--landmark-judge", type=Path, help="PFLD with 68 points as ONNX")
+
+
+def positive(text: str) -> int:
+    """A flag's number."""
     number = int(text)  # argparse tells what is no number
     if number < 1:
         raise argparse.ArgumentTypeError(f"{text} is not at least 1")
     return number
 
 
-def _named_folder(text: str) -> tuple[str, Path]:
+def named_folder(text: str) -> tuple[str, Path]:
+    """A flag's NAME=FOLDER."""
     name, equals, folder = text.partition("=")
     if not (name and equals and folder):
         raise argparse.ArgumentTypeError(f"{text} is not NAME=FOLDER")
@@ -120,14 +128,27 @@ def _check_outputs(arguments: argparse.Namespace) -> None:
     """Fail now rather than after minutes of judging."""
     if arguments.contact_sheet:
         check_output(arguments.contact_sheet)
-    if arguments.json and (not arguments.json.parent.is_dir() or arguments.json.is_dir()):
+    check_json(arguments.json)
+
+
+def check_json(path: Path | None) -> None:
+    """Raise TrainingError if the file of --json cannot be written."""
+    if path and (not path.parent.is_dir() or path.is_dir()):
         raise TrainingError(
-            f"--json {arguments.json} cannot be written. Name a file in a folder that exists."
+            f"--json {path} cannot be written. Name a file in a folder that exists."
         )
 
 
-def _write_json(path: Path, model: str, files: JudgeFiles, evaluation: Evaluation) -> None:
-    content = {
+def write_json(path: Path, content: dict[str, object]) -> None:
+    """Write the file of --json. Raises TrainingError if it cannot be written."""
+    try:
+        write_whole(path, (json.dumps(content, indent=2, allow_nan=False) + "\n").encode())
+    except OSError as error:
+        raise TrainingError(f"--json {path} cannot be written ({error.strerror}).") from error
+
+
+def _as_json(model: str, files: JudgeFiles, evaluation: Evaluation) -> dict[str, object]:
+    return {
         "model": model,
         "judges": [file.name for file in files.all_paths],
         "feature_space": FEATURE_SPACE,
@@ -135,18 +156,15 @@ def _write_json(path: Path, model: str, files: JudgeFiles, evaluation: Evaluatio
         "pairs": pair_figures(evaluation.measurements[SWAPPED]),
         "notes": list(evaluation.notes),
     }
-    try:
-        write_whole(path, (json.dumps(content, indent=2, allow_nan=False) + "\n").encode())
-    except OSError as error:
-        raise TrainingError(f"--json {path} cannot be written ({error.strerror}).") from error
 
 
 def _say_progress(done: int, total: int) -> None:
     if done % PROGRESS_EVERY == 0 or done == total:
-        _say(f"{done} of {total} pairs judged")
+        say(f"{done} of {total} pairs judged")
 
 
-def _say(text: str) -> None:
+def say(text: str) -> None:
+    """To the person, beside the table."""
     print(text, file=sys.stderr, flush=True)
 
 

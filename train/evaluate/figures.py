@@ -61,17 +61,17 @@ class SwapFigures:
         """A line under TABLE_HEAD."""
         cells = (
             name,
-            _percent(self.id_retrieval),
-            _number(self.id_cosine, 3),
-            _number(self.target_cosine, 3),
-            _percent(self.nearer_to_source),
-            _number(self.pose_error, 2),
-            _number(self.expression_error, 2),
-            _number(self.expression_distance, 2),
-            _number(self.self_l1, 4),
-            _number(self.self_psnr, 1),
-            _number(self.frechet, 2),
-            _percent(self.missed),
+            format_percent(self.id_retrieval),
+            format_number(self.id_cosine, 3),
+            format_number(self.target_cosine, 3),
+            format_percent(self.nearer_to_source),
+            format_number(self.pose_error, 2),
+            format_number(self.expression_error, 2),
+            format_number(self.expression_distance, 2),
+            format_number(self.self_l1, 4),
+            format_number(self.self_psnr, 1),
+            format_number(self.frechet, 2),
+            format_percent(self.missed),
         )
         return f"| {' | '.join(cells)} |"
 
@@ -86,7 +86,7 @@ def figures_of(measurements: Measurements) -> SwapFigures:
         raise ValueError("There are no measurements to make figures of.")
     m = measurements
     to_source, to_target = (m.results * m.sources).sum(1), (m.results * m.targets).sum(1)
-    frechet, frechet_real = _frechet_of_halves(m.target_features, m.result_features)
+    frechet, frechet_real = _frechet_of_halves(m)
     return SwapFigures(
         num_pairs=len(m),
         id_retrieval=float(retrieved(m.results, m.sources, m.identities).mean()),
@@ -159,19 +159,21 @@ def table(figures: Mapping[str, SwapFigures]) -> str:
     return "\n".join([TABLE_HEAD, *rows])
 
 
-def _frechet_of_halves(real: np.ndarray, results: np.ndarray) -> tuple[float, float]:
+def _frechet_of_halves(m: Measurements) -> tuple[float, float]:
     """Results of one half of the pairs to real crops of the other, and real to real likewise.
 
     A result and its own target share pose, light and background, which would flatter it; and all
-    distances are between equal numbers of crops, so that they compare.
+    distances are between equal numbers of crops, so that they compare. The halves are the pairs of
+    even and of odd numbers.
     """
-    if len(real) < MIN_PAIRS_FOR_FRECHET:
+    even, real, results = m.numbers % 2 == 0, m.target_features, m.result_features
+    if 2 * min(even.sum(), (~even).sum()) < MIN_PAIRS_FOR_FRECHET:
         return np.nan, np.nan
     crosswise = [
-        frechet_distance(results[::2], real[1::2]),
-        frechet_distance(results[1::2], real[::2]),
+        frechet_distance(results[even], real[~even]),
+        frechet_distance(results[~even], real[even]),
     ]
-    return float(np.mean(crosswise)), frechet_distance(real[::2], real[1::2])
+    return float(np.mean(crosswise)), frechet_distance(real[even], real[~even])
 
 
 def _psnr(squared_errors: np.ndarray) -> np.ndarray:
@@ -185,9 +187,11 @@ def _mean(values: np.ndarray) -> float:
     return float(measured.mean()) if len(measured) else np.nan
 
 
-def _percent(share: float) -> str:
+def format_percent(share: float) -> str:
+    """For a table's cell; a dash for NaN."""
     return f"{share:.1%}" if np.isfinite(share) else "–"
 
 
-def _number(value: float, digits: int) -> str:
+def format_number(value: float, digits: int) -> str:
+    """For a table's cell; a dash for NaN."""
     return f"{value:.{digits}f}" if np.isfinite(value) else "–"

@@ -43,8 +43,7 @@ def make_folder(rows: Sequence[PhotoRow], output: Path, num_pairs: int, seed: in
             f"{len(usable)} of {len(rows)} photos have landmarks and an identity, of "
             f"{len(by_person)} people; pairs need two. Run `python -m train.prepare` first."
         )
-    if output.exists() and any(output.iterdir()):
-        raise TrainingError(f"{output} is not empty. Name another --output.")
+    check_is_new(output)
     (output / PHOTOS_FOLDER).mkdir(parents=True)
     random, names = np.random.default_rng(seed), sorted(by_person)
     photos: dict[str, list[object]] = {}  # by where a row stands, its line of photos.csv
@@ -61,6 +60,12 @@ def make_folder(rows: Sequence[PhotoRow], output: Path, num_pairs: int, seed: in
     _write(output / PHOTOS_FILE, ["identity", "file", *LANDMARK_COLUMNS], list(photos.values()))
     _write(output / PAIRS_FILE, columns, pairs)
     return len(photos)
+
+
+def check_is_new(output: Path) -> None:
+    """Raise TrainingError if an evaluation folder cannot be made here."""
+    if output.exists() and (not output.is_dir() or any(output.iterdir())):
+        raise TrainingError(f"{output} is there already. Remove it, or name another folder.")
 
 
 def _is_written(row: PhotoRow, output: Path, photos: dict[str, list[object]]) -> bool:

@@ -74,7 +74,7 @@ def load_pairs(
     """
     landmarks = read_landmarks(folder)
     path = pairs_file or folder / PAIRS_FILE
-    rows = _read_table(path, PAIR_COLUMNS)[:limit]
+    rows = read_table(path, PAIR_COLUMNS)[:limit]
     if not rows:
         raise TrainingError(f"{path} holds no pair to evaluate. Give it at least one row.")
     return [_pair(number, row, folder, landmarks, path) for number, row in enumerate(rows)]
@@ -84,7 +84,7 @@ def read_landmarks(folder: Path) -> dict[str, np.ndarray]:
     """Photo file name -> landmarks [5, 2], from photos.csv. Raises TrainingError."""
     path = folder / PHOTOS_FILE
     landmarks = {}
-    for line, row in enumerate(_read_table(path, ["file", *LANDMARK_COLUMNS]), start=2):
+    for line, row in enumerate(read_table(path, ["file", *LANDMARK_COLUMNS]), start=2):
         try:
             points = np.array([float(row[column]) for column in LANDMARK_COLUMNS]).reshape(5, 2)
         except (TypeError, ValueError) as error:  # None where a line is too short
@@ -101,7 +101,8 @@ def read_landmarks(folder: Path) -> dict[str, np.ndarray]:
     return landmarks
 
 
-def _read_table(path: Path, columns: list[str]) -> list[dict[str, str]]:
+def read_table(path: Path, columns: list[str]) -> list[dict[str, str]]:
+    """The rows of a CSV. Raises TrainingError if it cannot be read, or lacks one of `columns`."""
     try:
         with path.open(newline="", encoding="utf-8") as file:
             reader = csv.DictReader(file)

@@ -45,5 +45,5 @@ def test_the_command_says_what_lacks(tmp_path):
 
 def test_a_folder_that_holds_something_is_left_alone(tmp_path):
     (tmp_path / "mine.txt").touch()
-    with pytest.raises(TrainingError, match="is not empty"):
+    with pytest.raises(TrainingError, match="is there already"):
         make_folder(ROWS, tmp_path, 3)

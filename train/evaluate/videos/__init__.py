@@ -1,0 +1,1 @@
+"""Judges swapped videos, whoever swapped them, in the style of FaceForensics++ evaluations."""
