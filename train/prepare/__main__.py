@@ -25,7 +25,7 @@ from train.errors import TrainingError
 from train.prepare.dataset import logger, prepare, table
 from train.prepare.photos import PhotoSettings
 from train.prepare.publishing import push, write_card
-from train.prepare.shards import PrepareSettings
+from train.prepare.shards import SAME_PERSON, UNCHECKED, PrepareSettings
 from train.prepare.tasks import Place
 from train.publish.repository import Repository
 
@@ -70,6 +70,10 @@ def read_settings(chosen: argparse.Namespace) -> tuple[PrepareSettings, Path, Pl
         photos,
         chosen.rows_per_shard,
         chosen.parts,
+        chosen.same_person,
+        chosen.hold_out and str(chosen.hold_out.expanduser().resolve()),
+        chosen.hold_out_share,
+        chosen.hold_out_pairs,
     )
     place = Place(chosen.workers, chosen.cluster, chosen.gpus_per_task)
     return settings, Path(chosen.output).expanduser().resolve(), place
@@ -117,6 +121,13 @@ def make_parser() -> argparse.ArgumentParser:
     add("--min-score", type=float, default=0.7, help="detector's confidence, 0 to 1")
     add("--redetect", action="store_true", help="find faces also where landmarks are given")
     add("--one-face", action="store_true", help="drop photos with several faces found in them")
+    hint = "photos that look like another person than most under their name: count or drop them"
+    add("--same-person", choices=SAME_PERSON, default=UNCHECKED, help=hint)
+    hint = "make an evaluation folder of some people, whom training then never sees"
+    add("--hold-out", type=Path, metavar="FOLDER", help=hint)
+    hint = "of the people, chosen by their names; default: 0.02"
+    add("--hold-out-share", type=float, default=PrepareSettings.hold_out_share, help=hint)
+    add("--hold-out-pairs", type=int, default=PrepareSettings.hold_out_pairs, help="default: 300")
     add("--rows-per-shard", type=int, default=2000, help="about; a person is never split")
     add("--parts", type=int, help="tasks for each input shard; default: as the source suggests")
     add("--workers", type=int, default=1, help="processes on this machine")

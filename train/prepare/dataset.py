@@ -6,7 +6,7 @@ import json
 import logging
 import math
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
 
@@ -14,21 +14,30 @@ from simswap.files import is_temporary
 from train.data.shards import open_photos
 from train.data.sources import find_files
 from train.errors import TrainingError
+from train.evaluate.folder import check_is_new
+from train.prepare.output import (
+    HELD_OUT,
+    ShardReport,
+    hold_out,
+    output_shards,
+    write_output_shard,
+)
 from train.prepare.shards import (
+    DROP,
+    UNCHECKED,
     WORK_FOLDER,
-    OutputShard,
     PrepareSettings,
     Unit,
     UnitReport,
     prepare_unit,
     read_unit_report,
-    write_output_shard,
     written_whole,
 )
 from train.prepare.tasks import Place, open_place
 
 logger = logging.getLogger(__name__)
 REPORT_FILE, SETTINGS_FILE = "report.json", "settings.json"
+ODD = "looks like another person than the name's"
 
 # Local shards are cut into parts until there are so many tasks: they are what a resumed run skips
 # and what workers share. Shards from afar are not, since each part would download all of its shard.
@@ -41,7 +50,7 @@ def prepare(settings: PrepareSettings, folder: Path, place: Place) -> dict[str, 
 
     settings.num_parts None: as many parts as the source suggests.
     Raises TrainingError: the source is faulty, the folder holds other work or cannot be written
-        to, or no photo is left.
+        to, no photo is left, or too few people are held out.
     """
     photos = open_photos(
         settings.data, settings.columns, split=settings.split, revision=settings.revision
@@ -54,6 +63,8 @@ def prepare(settings: PrepareSettings, folder: Path, place: Place) -> dict[str, 
         logger.info("%s is complete already.", folder)
         _clean(folder)
         return finished
+    if settings.hold_out:
+        check_is_new(Path(settings.hold_out))
     units = [
         Unit(settings, folder, shard, part)
         for shard in range(photos.num_shards)
@@ -68,10 +79,9 @@ def prepare(settings: PrepareSettings, folder: Path, place: Place) -> dict[str, 
             total.add(read_unit_report(unit))
         if not total.written:
             raise TrainingError(f"No photo of {settings.data} is left. {_reasons(total)}")
-        count = math.ceil(total.written / settings.rows_per_shard)
-        shards = [OutputShard(folder, tuple(total.runs), index, count) for index in range(count)]
-        num_identities = sum(run(write_output_shard, shards))
-    return _finish(folder, settings, total, shards, num_identities)
+        shards = output_shards(settings, folder, total.runs, total.written)
+        reports = sorted(run(write_output_shard, shards), key=lambda report: report.name)
+    return _finish(folder, settings, total, reports)
 
 
 def table(report: dict[str, object]) -> str:
@@ -84,6 +94,10 @@ def table(report: dict[str, object]) -> str:
         ("of these with several faces, largest taken", report["several_faces"]),
         ("without identity", report["unlabelled"]),
     ]
+    if report["settings"]["same_person"] != UNCHECKED:
+        lines.append(("look like another than their name's", report["odd"]))
+    if report["settings"]["hold_out"]:
+        lines.append((f"held out, of {report['held_out_people']:,} people", report["held_out"]))
     text = [f"{name:<44}{count:>9,}{count / max(rows, 1):>8.1%}" for name, count in lines]
     text.append(f"{'identities':<44}{report['identities']:>9,}")
     text.append(f"{'shards':<44}{len(report['shards']):>9,}{report['bytes'] / 1e6:>8.1f} MB")
@@ -145,17 +159,27 @@ def _finish(
     folder: Path,
     settings: PrepareSettings,
     total: UnitReport,
-    shards: Iterable[OutputShard],
-    num_identities: int,
+    reports: Sequence[ShardReport],
 ) -> dict[str, object]:
-    """Write the report of work that is complete."""
-    paths = [shard.path for shard in shards if shard.path.is_file()]
+    """Make the evaluation folder, and write the report of work that is complete."""
+    training = [one for one in reports if one.name != HELD_OUT and one.rows]
+    if not training:
+        raise TrainingError(f"No photo of {settings.data} is left to train on. {_reasons(total)}")
     report = asdict(total) | {
-        "identities": num_identities,
-        "shards": [path.name for path in paths],
-        "bytes": sum(path.stat().st_size for path in paths),
+        "written": sum(one.rows for one in training),
+        "identities": sum(one.identities for one in training),
+        "odd": sum(one.odd for one in reports),
+        "odd_examples": [name for one in reports for name in one.odd_examples],
+        "shards": [one.name for one in training],
+        "bytes": sum((folder / one.name).stat().st_size for one in training),
         "settings": asdict(settings),
     }
+    if settings.same_person == DROP:
+        report["dropped"] = report["dropped"] | {ODD: report["odd"]}
+    if settings.hold_out:
+        held = next(one for one in reports if one.name == HELD_OUT)
+        hold_out(settings, folder, held)
+        report |= {"held_out": held.rows, "held_out_people": held.identities}
     del report["runs"]
     with written_whole(folder / REPORT_FILE) as part:
         part.write_text(json.dumps(report, indent=2), encoding="utf-8")
@@ -164,10 +188,10 @@ def _finish(
 
 
 def _clean(folder: Path) -> None:
-    """Remove the runs, which nothing needs any more, and what killed tasks left."""
+    """Remove the runs and what was held out, which nothing needs any more, and what was left."""
     work = folder / WORK_FOLDER
     left = [path for place in (folder, work) for path in place.iterdir() if is_temporary(path.name)]
-    for path in (*work.glob("unit-*.parquet"), *left):
+    for path in (*work.glob("*.parquet"), *left):
         path.unlink(missing_ok=True)
 
 

@@ -3,8 +3,8 @@
 Two rounds of independent tasks, which any machine that sees the folder can take:
 1. A unit (an input shard, or a part of one) is read and its photos prepared. They are written in
    order of a hash of their identity, to files ("runs") of bounded size.
-2. An output shard is a range of hashes. It takes its rows from all runs; their statistics tell
-   which few rows of a run to read.
+2. An output shard (output.py) is a range of hashes. It takes its rows from all runs; their
+   statistics tell which few rows of a run to read.
 A task writes under a temporary name and renames, so that what has its name is whole.
 """
 
@@ -26,15 +26,14 @@ import torch
 from simswap import FaceSwapper
 from simswap.files import replaced
 from simswap.types import Face
-from train.data.rows import NUM_HASHES
 from train.data.shards import DEFAULT_COLUMNS, Columns, PhotoRow, PhotoShards, open_photos
 from train.errors import TrainingError
 from train.prepare.photos import Detect, PhotoSettings, Prepared, Reason, prepare_photo
 
+UNCHECKED, COUNT, DROP = SAME_PERSON = ("unchecked", "count", "drop")
 WORK_FOLDER = ".prepare"  # hidden: readers of the folder do not take runs for shards
 RUN_BYTES = 64_000_000  # of encoded photos that a task holds
 _RUN_GROUP_ROWS = 64  # the least that is read of a run
-_GROUP_ROWS = 256  # of an output shard
 _NUM_EXAMPLES = 3  # rows named for each reason, in each unit
 
 
@@ -50,9 +49,15 @@ class PrepareSettings:
     photos: PhotoSettings = field(default_factory=PhotoSettings)
     rows_per_shard: int = 2000  # about
     num_parts: int | None = None  # tasks for each input shard; None: to be chosen
+    same_person: str = UNCHECKED  # of SAME_PERSON: photos under a name that show somebody else
+    hold_out: str | None = None  # folder for the evaluation set; None: nobody is held out
+    hold_out_share: float = 0.02  # of the people
+    hold_out_pairs: int = 300  # of the evaluation set
 
     def __post_init__(self) -> None:
-        for name in ("rows_per_shard", "num_parts"):
+        if not 0 < self.hold_out_share < 1:
+            raise TrainingError(f"hold_out_share={self.hold_out_share} must lie between 0 and 1.")
+        for name in ("rows_per_shard", "num_parts", "hold_out_pairs"):
             value = getattr(self, name)
             if value is not None and value < 1:
                 raise TrainingError(f"{name}={value} must be at least 1.")
@@ -117,21 +122,6 @@ class UnitReport:
         self.runs += other.runs
 
 
-@dataclass(frozen=True)
-class OutputShard:
-    """A task of the second round: shard `index` of `count`, from the rows of all runs."""
-
-    folder: Path
-    runs: tuple[str, ...]
-    index: int
-    count: int
-
-    @property
-    def path(self) -> Path:
-        """The finished shard."""
-        return self.folder / f"train-{self.index:05}-of-{self.count:05}.parquet"
-
-
 def prepare_unit(unit: Unit) -> UnitReport:
     """First round: prepare a unit's photos and write its runs, unless that is done.
 
@@ -169,29 +159,6 @@ def read_unit_report(unit: Unit) -> UnitReport | None:
     return report if there else None
 
 
-def write_output_shard(shard: OutputShard) -> int:
-    """Second round: write one output shard, unless it is there; the number of its identities.
-
-    Persons follow each other in the order of their hashes, a person's photos in that of the input.
-    A shard that no person falls into is not written. Raises TrainingError if it cannot be.
-    """
-    if not shard.path.is_file():
-        low = shard.index * NUM_HASHES // shard.count
-        high = (shard.index + 1) * NUM_HASHES // shard.count
-        limits = [("hash", ">=", low), ("hash", "<=", high - 1)]
-        paths = [shard.folder / WORK_FOLDER / run for run in shard.runs]
-        rows = pa.concat_tables([pq.read_table(path, filters=limits) for path in paths])
-        if not len(rows):
-            return 0
-        keys = zip(rows["hash"].to_pylist(), rows["identity"].to_pylist(), strict=True)
-        order = [(key, identity or "", number) for number, (key, identity) in enumerate(keys)]
-        rows = rows.take([number for _, _, number in sorted(order)]).drop_columns("hash")
-        with written_whole(shard.path) as path:
-            pq.write_table(rows.cast(_schema()), path, row_group_size=_GROUP_ROWS)
-    names = pq.read_table(shard.path, columns=["identity"])["identity"]
-    return len(names.drop_null().unique())
-
-
 def _record(row: PhotoRow, result: Prepared) -> dict[str, object]:
     return {
         "image": {"bytes": result.image, "path": None},
@@ -205,13 +172,13 @@ def _record(row: PhotoRow, result: Prepared) -> dict[str, object]:
 def _write_run(unit: Unit, number: int, records: list[dict[str, object]]) -> str:
     name = f"{unit.name}-{number:03}.parquet"
     records.sort(key=lambda record: record["hash"])
-    table = pa.Table.from_pylist(records, _schema().append(pa.field("hash", pa.int64())))
+    table = pa.Table.from_pylist(records, schema().append(pa.field("hash", pa.int64())))
     with written_whole(unit.folder / WORK_FOLDER / name) as path:
         pq.write_table(table, path, row_group_size=_RUN_GROUP_ROWS)
     return name
 
 
-def _schema() -> pa.Schema:
+def schema() -> pa.Schema:
     """Columns of the output, with what tells `datasets` that `image` holds images."""
     from datasets import Features, Image, List, Value
 
@@ -247,15 +214,17 @@ def _photos(settings: PrepareSettings) -> PhotoShards:
 
 
 @lru_cache(maxsize=1)
+def swapper_of(model: str | None) -> FaceSwapper:
+    """Loaded once in a process."""
+    if multiprocessing.parent_process() is not None:
+        torch.set_num_threads(1)  # the tasks share out the cores among themselves
+    return FaceSwapper.from_pretrained(model)
+
+
 def _detector(model: str | None, min_score: float) -> Detect:
-    """Loaded once in a process, on its first row without landmarks."""
-    swappers: list[FaceSwapper] = []
+    """Loaded on the first row without landmarks."""
 
     def detect(photo: np.ndarray) -> list[Face]:
-        if not swappers:
-            if multiprocessing.parent_process() is not None:
-                torch.set_num_threads(1)  # the tasks share out the cores among themselves
-            swappers.append(FaceSwapper.from_pretrained(model))
-        return swappers[0].detect(photo, min_score)
+        return swapper_of(model).detect(photo, min_score)
 
     return detect
