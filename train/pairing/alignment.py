@@ -10,6 +10,7 @@ from simswap.geometry import (
     compose,
     frame_to_crop_transform,
     invert,
+    scale_of,
     similarity_transform,
     warp_to_crop,
 )
@@ -55,6 +56,15 @@ def align_another_view(
     frame_to_crop = frame_to_crop_transform(landmarks, template, IDENTITY_CROP)
     frame_to_crop = compose(frame_to_crop, _jittered(IDENTITY_CROP, random, augmentation))
     return _jitter_colour(warp_to_crop(photo, frame_to_crop, IDENTITY_CROP), random, augmentation)
+
+
+def enlargement(landmarks: np.ndarray, template: str, size: int, identity_template: str) -> float:
+    """Pixels of a photo's crops for one of the photo: of the generator's and the identity crop.
+
+    Of the two that which needs more; size: of the generator's, 0: it is not needed.
+    """
+    wanted = [(identity_template, IDENTITY_CROP), *([(template, size)] if size else [])]
+    return max(scale_of(frame_to_crop_transform(landmarks, *one)) for one in wanted)
 
 
 def between_templates(of: str, to: str, of_size: float, to_size: float) -> np.ndarray:

@@ -15,9 +15,10 @@ from torch.utils.data import DataLoader, IterableDataset, get_worker_info
 from simswap.errors import SimSwapError
 from simswap.geometry import frame_to_crop_transform, warp_to_crop
 from train.config import PairSettings
-from train.data.shards import PhotoRow, PhotoShards, decode_photo
+from train.data.reduced import decode_to_fit
+from train.data.shards import PhotoRow, PhotoShards
 from train.errors import CorruptPhotoError, TrainingError
-from train.pairing.alignment import IDENTITY_CROP, align_source, coverage
+from train.pairing.alignment import IDENTITY_CROP, align_source, coverage, enlargement
 from train.pairing.pairs import landmarks_advice, reasons_for, say_corrupt
 
 logger = logging.getLogger(__name__)
@@ -159,18 +160,19 @@ def _aligned(rows: Sequence[PhotoRow], settings: PairSettings) -> _Chunk:
         if row.landmarks is None:
             skipped["without landmarks"] += 1
             continue
+        template = settings.crop_template
+        crops_of_photo = template, size - 2 * margin, settings.identity_template
         try:
-            photo = decode_photo(row)
+            photo, landmarks = decode_to_fit(row, enlargement(row.landmarks, *crops_of_photo))
         except CorruptPhotoError as error:
             skipped["corrupt"] += 1
             notice = notice or str(error)
             continue
-        template = settings.crop_template
-        frame_to_held = frame_to_crop_transform(row.landmarks, template, size - 2 * margin)
+        frame_to_held = frame_to_crop_transform(landmarks, template, size - 2 * margin)
         frame_to_held[:, 2] += margin
         crops[len(used)] = warp_to_crop(photo, frame_to_held, size)
-        identity_crops[len(used)] = align_source(photo, row.landmarks, settings.identity_template)
-        is_whole = coverage(photo.shape, row.landmarks, template) >= settings.min_coverage
+        identity_crops[len(used)] = align_source(photo, landmarks, settings.identity_template)
+        is_whole = coverage(photo.shape, landmarks, template) >= settings.min_coverage
         if not is_whole:
             skipped["cut off by the photo's border"] += 1
         used.append(row)

@@ -18,9 +18,16 @@ import torch
 from torch import Tensor
 
 from train.config import PairSettings
+from train.data.reduced import decode_to_fit
 from train.data.shards import PhotoRow, PhotoShards, decode_photo
 from train.errors import CorruptPhotoError, TrainingError
-from train.pairing.alignment import align_another_view, align_source, align_target, coverage
+from train.pairing.alignment import (
+    align_another_view,
+    align_source,
+    align_target,
+    coverage,
+    enlargement,
+)
 from train.pairing.augmentation import vary_picture
 from train.pairing.blocks import Block, Draw, Position
 from train.pairing.pasting import CANDIDATES, beard_of, fits, paste_lower_face
@@ -161,16 +168,17 @@ class PairStream:
         if not draw.has_others:
             skipped["only one person in the block"] += 1
             return None
-        photo = decode_photo(row)
-        if coverage(photo.shape, row.landmarks, settings.crop_template) < settings.min_coverage:
+        whole = (decode_photo(row), row.landmarks) if pasted else None
+        photo, landmarks = whole or self._decoded(row, settings.crop_size)
+        if coverage(photo.shape, landmarks, settings.crop_template) < settings.min_coverage:
             skipped["cut off by the photo's border"] += 1
             return None
         random, augmentation = draw.block.random_for(draw.index), settings.augmentation
         given = _with_anothers_lower_face(draw, photo, settings) if pasted else photo
-        target = self._target(draw, photo, random)
+        target = self._target(draw, photo, landmarks, random)
         if same and draw.block.other_photo(draw.index, random) is None:
             source = align_another_view(
-                photo, row.landmarks, settings.identity_template, random, augmentation
+                photo, landmarks, settings.identity_template, random, augmentation
             )
         else:
             source = self._source(draw, same, random)
@@ -183,11 +191,21 @@ class PairStream:
             source = vary_picture(source, chance, augmentation, augmentation.sources)
         if given is photo:
             return target, source, target
-        return target, source, self._target(draw, given, draw.block.random_for(draw.index))
+        random = draw.block.random_for(draw.index)
+        return target, source, self._target(draw, given, landmarks, random)
 
-    def _target(self, draw: Draw, photo: np.ndarray, random: np.random.Generator) -> np.ndarray:
+    def _decoded(self, row: PhotoRow, crop_size: int) -> tuple[np.ndarray, np.ndarray]:
+        """Photo and landmarks, as large as crops need; crop_size 0: an identity crop alone."""
+        settings = self.settings
+        templates = settings.crop_template, crop_size, settings.identity_template
+        jittered = 1 + settings.augmentation.scale
+        return decode_to_fit(row, jittered * enlargement(row.landmarks, *templates))
+
+    def _target(
+        self, draw: Draw, photo: np.ndarray, landmarks: np.ndarray, random: np.random.Generator
+    ) -> np.ndarray:
         """The generator's crop: the same of two photos if chance is at the same point."""
-        settings, landmarks = self.settings, draw.block.rows[draw.index].landmarks
+        settings = self.settings
         crop = align_target(
             photo,
             landmarks,
@@ -212,7 +230,7 @@ class PairStream:
                 continue
             try:
                 template = self.settings.identity_template
-                return align_source(decode_photo(row), row.landmarks, template)
+                return align_source(*self._decoded(row, 0), template)
             except CorruptPhotoError:
                 continue  # it is counted when it is a target itself
         return None
