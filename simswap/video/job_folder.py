@@ -3,7 +3,8 @@
 It holds the swapped segments and a manifest of what they were made with: hashes and numbers, never
 a face, an embedding or a file's name. A segment counts only once its own small record stands
 beside it, which is written last; so power may fail at any moment. Where people are told apart, it
-also holds where faces are in each segment, and, written when all have been looked at, who is who.
+also holds where faces are in each segment, as far as that has been looked at, and, when all has
+been, who is who.
 """
 
 from __future__ import annotations
@@ -32,6 +33,7 @@ _MANIFEST = "simswap-job.json"
 _LOCK = "simswap-job.lock"
 _OWN = "This folder was made by a video job, which removes it at its end.\n"  # in the lock's file
 _SEGMENT = re.compile(r"segment-[0-9]{5,}\.(nut|json)|faces-[0-9]{5,}\.npy")
+_FACES = "faces-*.npy"
 _PEOPLE = "simswap-people.json"
 _MAX_PEOPLE = 4_000_000  # bytes
 _FORMAT = "simswap-job-1"
@@ -105,6 +107,10 @@ class JobFolder:
         with _writing(self._faces_path(number)) as part, part.open("wb") as stream:
             np.save(stream, rows, allow_pickle=False)
 
+    def has_faces(self, number: int) -> bool:
+        """Whether keep_faces was called for a segment."""
+        return self._faces_path(number).is_file()
+
     def faces(self, number: int) -> np.ndarray:
         """What keep_faces wrote. Raises MediaError if it is damaged."""
         try:
@@ -114,6 +120,11 @@ class JobFolder:
                 f"A part of the job folder {printable(str(self.path))} is damaged. Restart to "
                 "begin anew."
             ) from error
+
+    def forget_faces(self) -> None:
+        """Let all segments count as not looked at."""
+        for path in self.path.glob(_FACES):
+            path.unlink()
 
     def keep_people(self, people: Mapping[str, object]) -> None:
         """Declare all segments looked at: who is who, as values for JSON."""
@@ -142,7 +153,8 @@ class JobFolder:
             try:
                 yield
             finally:
-                is_begun = any(self.path.glob("segment-*.json")) or self.people() is not None
+                kept = ("segment-*.json", _FACES)
+                is_begun = any(any(self.path.glob(name)) for name in kept)
                 if self.path.is_dir() and not is_begun:
                     self.remove()
 

@@ -1,14 +1,14 @@
 """The first pass over a video: where its faces are, and which of them are one person.
 
 Faces are found as the swap would find them, once for both; of each frame the job's folder keeps
-their boxes and landmarks, of a video who is who. A pass that is interrupted begins anew, as what
-tells people apart is kept in memory only: their embeddings.
+their boxes and landmarks, of a video who is who. What tells people apart is kept in memory only:
+their embeddings. So a pass that was interrupted takes these anew, and the faces from the folder.
 """
 
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Callable, Generator, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import asdict, dataclass, replace
 from functools import partial
@@ -17,6 +17,7 @@ from pathlib import Path
 
 import numpy as np
 
+from simswap.errors import OptionError
 from simswap.faces.people import FilmPeople
 from simswap.faces.runs import RunTracker
 from simswap.swap.casting import cast_of, film_roles
@@ -84,7 +85,7 @@ class FirstPass:
         rows = []
         with (
             made_ahead(self.read(segment.first, segment.end), QUEUE_DEPTH) as frames,
-            closing(pipeline.find_faces(frames, self.options, stream)) as found,
+            closing(self._found(pipeline, frames, segment, stream)) as found,
         ):
             for index, (frame, faces) in enumerate(found, start=segment.first):
                 runs = people.tracker.update(index, frame, faces, pipeline.embed)
@@ -103,7 +104,11 @@ class FirstPass:
         """
         people.film.add(people.tracker.finish())
         persons = people.film.finish()
-        roles, notices = film_roles(persons, self.source, self.options.faces)
+        try:
+            roles, notices = film_roles(persons, self.source, self.options.faces)
+        except OptionError:  # nothing can go on from here, with these options
+            self.folder.forget_faces()
+            raise
         if people.tracker.num_left_out:
             notices = (
                 *notices,
@@ -142,13 +147,31 @@ class FirstPass:
         """The faces of each frame from `start` on, largest first, with their track numbers."""
         track_of = dict(self.folder.people()["track of run"])
         for segment in self.segments:
-            if segment.end <= start:
-                continue
-            rows = self.folder.faces(segment.number)
-            first = max(segment.first, start)
-            ends = np.searchsorted(rows["frame"], np.arange(first, segment.end + 1))
-            for begin, end in pairwise(ends):
-                yield [_face(row, track_of) for row in rows[begin:end]]
+            if segment.end > start:
+                yield from self._stored(segment, max(segment.first, start), track_of)
+
+    def _found(
+        self,
+        pipeline: Pipeline,
+        frames: Iterator[np.ndarray],
+        segment: Segment,
+        stream: StreamOptions,
+    ) -> Generator[tuple[np.ndarray, list[Face]], None, None]:
+        """Each frame of a segment with its faces, looked for where an interrupted pass has not."""
+        if self.folder.has_faces(segment.number):
+            yield from zip(frames, self._stored(segment, segment.first, {}), strict=True)
+            return
+        with closing(pipeline.find_faces(frames, self.options, stream)) as found:
+            yield from found
+
+    def _stored(
+        self, segment: Segment, first: int, track_of: Mapping[int, int]
+    ) -> Iterator[list[Face]]:
+        """The faces of each frame of a segment from `first` on; track_of: by run."""
+        rows = self.folder.faces(segment.number)
+        ends = np.searchsorted(rows["frame"], np.arange(first, segment.end + 1))
+        for begin, end in pairwise(ends):
+            yield [_face(row, track_of) for row in rows[begin:end]]
 
 
 def swap_known(
@@ -223,6 +246,6 @@ def _counted(
         yield before + count
 
 
-def _face(row: np.void, track_of: dict[int, int]) -> Face:
+def _face(row: np.void, track_of: Mapping[int, int]) -> Face:
     track = track_of.get(int(row["run"]))
     return Face(row["box"], row["landmarks"], float(row["score"]), track)

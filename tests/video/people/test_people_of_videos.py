@@ -1,6 +1,8 @@
 """Videos in which people are told apart: chosen, assigned, resumed."""
 
 from dataclasses import replace
+from functools import partial
+from itertools import islice
 from pathlib import Path
 
 import numpy as np
@@ -11,6 +13,7 @@ from simswap import Assignment, OptionError, SwapOptions
 from simswap.media.frames import FrameFolder
 from simswap.video.frame_folder import swap_folder
 from simswap.video.job import VideoJob
+from simswap.video.people import looks
 from tests.support.media.face_videos import SHORT_SEGMENTS
 from tests.support.media.people_videos import NUM_FRAMES, WIDTH, cuts, make_scene, picture, sizes
 from tests.support.media.video_files import decoded, same_but_for_the_signature
@@ -72,14 +75,14 @@ def test_an_interrupted_job_with_tracks_ends_in_the_same_bytes(
             clip, output, identity, LARGEST, video=VIDEO, on_progress=on_progress
         )
 
-    with pytest.raises(KeyboardInterrupt):  # in the first pass, of which nothing is kept
+    with pytest.raises(KeyboardInterrupt):  # in the second half of the first pass
         swap(stop_at(7, 99))
-    assert list(tmp_path.iterdir()) == []
+    (folder,) = tmp_path.glob(".*.job")
+    assert [path.name for path in folder.glob("faces-*")] == ["faces-00000.npy"]
     with pytest.raises(KeyboardInterrupt):  # right behind it
         swap(stop_at(99, 1))
     with pytest.raises(KeyboardInterrupt):
         swap(stop_at(99, 8))
-    (folder,) = tmp_path.glob(".*.job")
     assert not any(b"embedding" in path.read_bytes() for path in folder.iterdir())
     looked_at.clear()
     report = swap(stop_at(99, 99))
@@ -87,6 +90,28 @@ def test_an_interrupted_job_with_tracks_ends_in_the_same_bytes(
     assert (report.resumed_frames, report.first_pass_seconds) == (6, 0)
     assert same_but_for_the_signature(output, whole[0])
     assert [path.name for path in tmp_path.iterdir()] == ["out.mp4"]
+
+
+def test_a_first_pass_goes_on_without_looking_for_the_same_faces_again(
+    swapper, clip, identity, tmp_path, monkeypatch
+):
+    job = VideoJob.plan(swapper, clip, tmp_path / "out.mp4", identity, LARGEST, VIDEO)
+    looked_at = []
+    detect = swapper.detect_batch
+
+    def counting(frames, options):
+        looked_at.extend(frames)
+        return detect(frames, options)
+
+    monkeypatch.setattr(swapper, "detect_batch", counting)
+    with job.opened():
+        counts = looks(job.first_pass, partial(job.first_pass.look, swapper))
+        list(islice(counts, 7))
+        counts.close()
+        looked_at.clear()
+        assert list(looks(job.first_pass, partial(job.first_pass.look, swapper))) == [*range(1, 13)]
+        assert len(looked_at) == 2
+        job.cancel()
 
 
 def test_faces_of_the_first_pass_are_those_that_the_swap_would_find(
