@@ -140,6 +140,8 @@ JOB = '[[job]]\ntarget = "a.jpg"\noutput = "{}"\nsource = "s.jpg"\n'
     ("jobs", "message"),
     [
         ("[[job]", "cannot be read as TOML"),
+        (".".join("a" * 30) + " = 1", "has a key of very many parts"),
+        ("[" + '"a" . ' * 30 + "b]", "has a key of very many parts"),
         ("", "holds 0 jobs"),
         ("speed = 3", "something else than"),
         ('[[job]]\ntarget = "a.jpg"', "Job 1: it needs a target and an output"),

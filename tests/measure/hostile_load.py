@@ -48,7 +48,7 @@ LARGE_VIDEOS = {
     "HEVC, 10 bits": ("libx265", "yuv420p10le", {"preset": "ultrafast"}),
     "H.264, 16 frames to refer to": ("libx264", "yuv420p", {"x264-params": "ref=16"}),
 }
-SIZES = ((2560, 1440), (3840, 2160))
+SIZES = ((1920, 1200), (2560, 1440))
 OTHER = "192.0.2.1"  # the visitor whose ordinary swap comes a moment after an attack
 DISK_GB = "100"  # one after the other, all attacks' files are more than one address may store
 Attack = Callable[[str], str]

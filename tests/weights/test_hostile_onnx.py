@@ -200,7 +200,7 @@ def test_a_file_with_changed_bytes_is_read_or_refused(network, tmp_path, seed, m
 
 def test_a_run_that_takes_too_long_is_ended(network, monkeypatch):
     monkeypatch.setattr(running, "MAX_SECONDS", 0.01)
-    with pytest.raises(ModelError, match="ran for more than"):
+    with pytest.raises(ModelError, match="takes too much time when it is run: it is refused"):
         run_onnx(network, np.zeros((1, 3, 112, 112), np.float32))
 
 
@@ -211,5 +211,18 @@ def test_a_run_that_takes_too_much_memory_is_an_error(tmp_path):
         helper.make_node("Add", ["x", "large"], ["y"]),
     ]
     path = save(tmp_path / "large.onnx", *nodes, weights=(shape,))
-    with pytest.raises(ModelError, match="does not run"):
+    with pytest.raises(ModelError, match=r"does not run|too much memory"):
+        run_onnx(path, np.zeros((1, 3, 112, 112), np.float32))
+
+
+def test_shapes_joined_to_shapes_hold_no_more_memory_than_a_run_may(tmp_path, monkeypatch):
+    monkeypatch.setattr(running, "MAX_MEMORY", 400_000_000)
+    nodes, shape = [helper.make_node("Shape", ["x"], ["shape0"])], "shape0"
+    for step, copies in enumerate((64, 64, 64, 64, 3)):  # of 4 numbers at first: 1.6 GB
+        joined = f"shape{step + 1}"
+        nodes.append(helper.make_node("Concat", [shape] * copies, [joined], axis=0))
+        shape = joined
+    nodes.append(helper.make_node("ReduceSum", [shape], ["y"]))
+    path = save(tmp_path / "shapes.onnx", *nodes)
+    with pytest.raises(ModelError, match="takes too much memory when it is run: it is refused"):
         run_onnx(path, np.zeros((1, 3, 112, 112), np.float32))

@@ -11,10 +11,12 @@ import numpy as np
 
 from simswap.errors import MediaError
 from simswap.media.decoding import decode_photo as decode_bytes
+from simswap.media.photos import MAX_FILE_BYTES
 from train.errors import CorruptPhotoError, TrainingError
 
 LANDMARKS_SHAPE = (5, 2)
 NUM_HASHES = 2**63
+ARCHIVES = ("zip://", "tar://", "gzip://", "bz2://", "xz://", "zstd://", "lz4://")
 MIN_EXTENT = 2  # px between the outermost landmarks; many sets write zeros where they found no face
 
 
@@ -96,7 +98,7 @@ def _value_at(record: Mapping[str, object], path: str) -> object:
         if isinstance(value, str | bytes):  # json that came as text
             try:
                 value = json.loads(value)
-            except ValueError:
+            except (ValueError, RecursionError):
                 return None
         value = value.get(key) if isinstance(value, Mapping) else None
     return value
@@ -109,13 +111,18 @@ def _image_bytes(value: object) -> bytes:
         value, path = value.get("bytes"), value.get("path")
     if isinstance(value, bytes):
         return value
-    # Only a photo beside its data set is fetched: a row must not make us read a local file.
-    if isinstance(path, str) and path.split("::")[-1].startswith("hf://"):
+    if isinstance(path, str) and _is_beside_its_data_set(path):
         from datasets.utils.file_utils import xopen
 
         with xopen(path, "rb") as file:
-            return file.read()
+            return file.read(MAX_FILE_BYTES)
     return b""
+
+
+def _is_beside_its_data_set(path: str) -> bool:
+    """Whether a row's path names a file of the Hub, or one in an archive there: nothing local."""
+    *inner, outer = path.split("::")
+    return outer.startswith("hf://") and all(place.startswith(ARCHIVES) for place in inner)
 
 
 def _identity_text(value: object, feature: object) -> str | None:
@@ -130,15 +137,17 @@ def _identity_text(value: object, feature: object) -> str | None:
 
 def _landmarks(value: object, name: str) -> np.ndarray | None:
     """[5, 2] float32; None where there are none: nothing, NaN, or one place for all of them."""
-    if value is None or len(value) == 0:
+    if value is None:
         return None
     try:
         landmarks = np.asarray(value, np.float32)
-    except (TypeError, ValueError):
-        landmarks = np.empty(0)
+    except (TypeError, ValueError) as error:
+        raise TrainingError(f"{name}: the landmarks are no numbers, 5 x (x, y).") from error
+    if landmarks.size == 0:
+        return None
     if landmarks.shape != LANDMARKS_SHAPE:
         raise TrainingError(
-            f"{name}: the landmarks have the shape {np.shape(value)}, expected 5 x (x, y): left "
+            f"{name}: the landmarks have the shape {landmarks.shape}, expected 5 x (x, y): left "
             "eye, right eye, nose, left and right mouth corner in pixels of the photo."
         )
     is_face = np.isfinite(landmarks).all() and np.ptp(landmarks, axis=0).max() >= MIN_EXTENT

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import re
 import tomllib
 from argparse import ArgumentParser, Namespace
 from collections.abc import Iterator, Mapping
@@ -19,6 +20,8 @@ from simswap.video.options import FORMAT_OF_SUFFIX
 
 MAX_JOBS = 10_000
 MAX_BYTES = 4_000_000  # of a file of jobs
+_QUOTED = re.compile(r""" "(?:\\.|[^"\\\n])*" | '[^'\n]*' """, re.VERBOSE)
+_DEEP_KEY = re.compile(r"(?<![\w-])(?:[\w-]+[ \t]*\.[ \t]*){20}")
 # An output's ending says whether it is a photo: of those that may be either, .webp is, .gif is not.
 VIDEO_SUFFIXES = {*FORMAT_OF_SUFFIX, ".avi", ".m4v", ".mpg", ".mpeg", ".ts", ".mts", ".wmv", ".flv"}
 PATHS = ("source", "target", "output", "job-folder")  # options that are of the file's own folder
@@ -116,7 +119,10 @@ def _of_file(path: Path) -> Iterator[Values]:
             raise MediaError(f"{name} is neither a file of jobs nor a folder.")
         if path.stat().st_size > MAX_BYTES:
             raise MediaError(f"{name} is larger than {MAX_BYTES} bytes. Cut it into several.")
-        held = tomllib.loads(path.read_text(encoding="utf-8"))
+        text = path.read_text(encoding="utf-8")
+        if _DEEP_KEY.search(_QUOTED.sub("q", text)):  # whose reading takes the square of its depth
+            raise MediaError(f"{name} has a key of very many parts, and so holds no jobs.")
+        held = tomllib.loads(text)
     except (OSError, ValueError, RecursionError) as error:
         raise MediaError(f"{name} cannot be read as TOML: {error}.") from error
     jobs, defaults = held.pop("job", []), held.pop("defaults", {})

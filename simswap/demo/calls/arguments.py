@@ -22,6 +22,7 @@ from simswap.demo.services.uploads import OneOrMoreFiles, uploaded_file
 
 MAX_TEXT = 2000  # characters
 MAX_NUMBERS = 1000  # of one list
+MAX_FILES = 64  # of one argument; Gradio leaves a file behind for each, whatever the call says
 MAX_FACE = 9999  # the number of a face, as `parse_faces` has it
 UPLOADED = {"_type": "gradio.FileData"}  # how Gradio marks a file among other objects
 HOW_TO_UPLOAD = (
@@ -170,7 +171,7 @@ class Files(Argument):
 
     def _read(self, name: str, value: object) -> list[dict[str, object]]:
         files = value if isinstance(value, list) else [value]
-        return [checked_upload(name, file) for file in files]
+        return [checked_upload(name, file) for file in _few(name, files)]
 
 
 class Pictures(Argument):
@@ -182,7 +183,9 @@ class Pictures(Argument):
     def _read(self, name: str, value: object) -> list[dict[str, object]]:
         if not isinstance(value, list):
             raise OptionError(f"{name} is {kind(value)}. Give a list of pictures.")
-        pictures = [item.get("image") if isinstance(item, dict) else item for item in value]
+        pictures = [
+            item.get("image") if isinstance(item, dict) else item for item in _few(name, value)
+        ]
         return [{"image": checked_upload(name, picture)} for picture in pictures]
 
 
@@ -241,6 +244,12 @@ def kind(value: object) -> str:
         return {True: "true", False: "false", None: "null"}[value]
     words = {str: "a text", list: "a list", dict: "an object", int: "a number", float: "a number"}
     return words.get(type(value), "of an unknown kind")
+
+
+def _few(name: str, files: list[object]) -> list[object]:
+    if len(files) > MAX_FILES:
+        raise OptionError(f"{name} has {len(files)} files; give at most {MAX_FILES}.")
+    return files
 
 
 def checked_upload(name: str, value: object) -> dict[str, object]:

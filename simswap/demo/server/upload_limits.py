@@ -36,6 +36,7 @@ MAX_ADDRESSES = 10_000  # remembered at once
 KEPT_FREE = 1_000_000_000  # bytes of the disk, or that share of it if that is less
 KEPT_SHARE = 0.05
 LOOK_EVERY = 1.0  # seconds between two looks at the folder and the disk
+FIELD = b"files"  # the only one that Gradio reads; it keeps the others, too
 NO_FORM = "An upload is a form of files: multipart/form-data with a boundary and nothing else."
 TOO_MUCH = (
     "{gigabytes:g} GB an hour are taken from one address, results included; yours has had as much. "
@@ -225,8 +226,9 @@ class _Upload(_Stored):
         if self._num_dispositions != 1:
             raise refused(self._scope, 400, "A file of an upload takes one Content-Disposition.")
         _, options = parse_options_header(self._disposition)
-        if b"filename" not in options:
-            raise refused(self._scope, 400, "An upload takes files only; a field has no file name.")
+        if b"filename" not in options or options.get(b"name") != FIELD:
+            said = "An upload takes files only, each with a file name, in the field 'files'."
+            raise refused(self._scope, 400, said)
 
 
 def _boundary_of(scope: Scope) -> bytes:

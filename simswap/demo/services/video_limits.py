@@ -7,6 +7,7 @@ from dataclasses import replace
 
 from simswap.errors import OptionError
 from simswap.media.photos import MAX_FILE_BYTES
+from simswap.video.output.writing import ANIMATIONS as ANIMATION_FORMATS
 from simswap.video.source import limits
 from simswap.video.source.info import VideoInfo, trim
 
@@ -14,7 +15,9 @@ SETTING = "SIMSWAP_VIDEO_SECONDS"
 DEFAULT_SECONDS = 120.0
 FRAMES_PER_SECOND = 60  # that many of a second are swapped at most
 HELD_BYTES = 100_000_000  # of frames in which faces are followed from one look to the next
-LARGEST = 2560, 1440  # frame, or as many pixels; 4K takes over 700 MB, missing to others
+# Frames, or as many pixels: larger ones would take over 600 MB, missing to others, if their decoder
+# refers to 16 frames, and an animation of them as much in any case.
+LARGEST, LARGEST_ANIMATION = (1920, 1200), (1280, 720)
 
 # Of the file as it is sent; app.py lets nothing larger in.
 LIMITS = limits.VideoLimits(
@@ -69,6 +72,16 @@ def check_length(info: VideoInfo, start: float | None, end: float | None) -> Non
         raise OptionError(
             f"{stop - first} frames are too many for this server, which swaps up to "
             f"{allowed * FRAMES_PER_SECOND:.0f} at a time. {advice}"
+        )
+
+
+def check_format(info: VideoInfo, format: str) -> None:
+    """Raise OptionError if an animation would have larger pictures than are written here."""
+    width, height = LARGEST_ANIMATION
+    if format in ANIMATION_FORMATS and info.width * info.height > width * height:
+        raise OptionError(
+            f"format={format!r} takes too much memory here for pictures of {info.width}x"
+            f"{info.height}; at most {width}x{height}. Choose mp4, or scale the video down."
         )
 
 

@@ -132,6 +132,7 @@ def _swap_uploads(
     info = look_at(target)
     video_limits.check_length(info, video.start, video.end)
     video_limits.check_held(info, video.detect_every)
+    video_limits.check_format(info, choices.format)
     first, end = trim(info, video.start, video.end)
     samples = [_frame(info, number) for number in _sample(first, end)]
     for sample in samples:

@@ -29,6 +29,7 @@ ANIMATIONS = ("webp", "apng")  # as VideoInfo.codec names them
 TIME_BASE = Fraction(1, 90_000)  # s; exact for milliseconds and for usual frame rates
 # Browsers show what is to last no longer than the first for the second, in seconds.
 _NO_TIME, _INSTEAD = Fraction(1, 100), Fraction(1, 10)
+_SLOWER = 4  # times: so much longer a picture takes than a film's; and it needs all before it
 # A GIF's block of how often it is repeated, which stands at its beginning.
 _GIF_REPEATS = re.compile(rb"!\xff\x0b(?:NETSCAPE2\.0|ANIMEXTS1\.0)\x03\x01(..)\0", re.DOTALL)
 _GIF_BEGINNING = 100_000  # bytes
@@ -62,8 +63,13 @@ def look_at_animation(path: Path, limits: VideoLimits) -> Animation:
             raise ValueError("The animation has no pictures.")
     check_count(len(delays), limits, name)
     num_pixels = size[0] * size[1]
-    most = limits.max_decoded
-    if num_pixels > limits.max_pixels or (most and num_pixels * len(delays) > most):
+    whole = num_pixels * len(delays)
+    costs = (
+        (num_pixels, limits.max_pixels),
+        (whole, limits.max_decoded),
+        (whole * _SLOWER, limits.max_reach),
+    )
+    if any(most is not None and pixels > most for pixels, most in costs):
         raise MediaError(
             f"{name} has {len(delays)} pictures of {size[0]}x{size[1]} pixels, which are too many "
             "or too large. Make it smaller, cut it, or convert it to an MP4."

@@ -11,7 +11,7 @@ from pathlib import Path
 import httpx
 import pytest
 
-from simswap.demo.calls.arguments import FaceNumbers
+from simswap.demo.calls.arguments import FaceNumbers, Files, Pictures
 from simswap.errors import OptionError
 from tests.support.examples import EXAMPLES, ROOT
 
@@ -208,3 +208,9 @@ def test_what_no_page_sends_is_refused_in_a_sentence_too(tmp_path):
     assert [each for each in answers if each[1] is not None and not each[1].endswith(".")] == []
     assert [each for each in answers if SECRET in str(each[1])] == []
     assert said.stderr == ""
+
+
+@pytest.mark.parametrize("argument", [Files(), Pictures()])
+def test_more_files_than_anything_takes_are_refused_before_gradio_reads_them(argument):
+    with pytest.raises(OptionError, match="source has 65 files; give at most 64"):
+        argument.checked("source", [{"path": "a.jpg", "meta": UPLOADED}] * 65)

@@ -162,6 +162,16 @@ def test_the_number_of_frames_is_limited_too(tmp_path: Path, monkeypatch):
         video_limits.check_length(fast, None, None)
 
 
+@pytest.mark.parametrize("format", ["gif", "webp"])
+def test_an_animation_of_large_pictures_is_refused(tmp_path: Path, format):
+    info = probe_video(make_video(tmp_path / "in.mp4"))
+    video_limits.check_format(replace(info, width=1280, height=720), format)
+    large = replace(info, width=1920, height=1080)
+    video_limits.check_format(large, "mp4")
+    with pytest.raises(OptionError, match=r"1920x1080; at most 1280x720\. Choose mp4"):
+        video_limits.check_format(large, format)
+
+
 @pytest.mark.parametrize("text", ["soon", "0", "-3", "nan"])
 def test_a_wrong_limit_is_told(monkeypatch, text: str):
     monkeypatch.setenv(video_limits.SETTING, text)

@@ -1,7 +1,6 @@
 """Reading photos from any source: every row once, from any position, and what is refused."""
 
 import collections
-import io
 import pickle
 
 import numpy as np
@@ -9,9 +8,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 import torch
-from PIL import Image
 
-from tests.support.media.png import png
 from tests.support.training.shard_sources import (
     encoded,
     make_records,
@@ -20,8 +17,8 @@ from tests.support.training.shard_sources import (
     write_parquet,
     write_tar,
 )
-from train.data.shards import Columns, PhotoRow, decode_photo, open_photos
-from train.errors import CorruptPhotoError, TrainingError
+from train.data.shards import Columns, open_photos
+from train.errors import TrainingError
 
 IN_TAR = Columns("png", "json.identity", "json.landmarks")
 SIZES = (7, 5, 9)  # rows of the shards
@@ -60,10 +57,6 @@ def contents(rows):
         (row.image, row.identity, None if row.landmarks is None else row.landmarks.tobytes())
         for row in rows
     )
-
-
-def row_of(image):
-    return PhotoRow(image, None, None, "here")
 
 
 @pytest.mark.parametrize("num_parts", [2, 3, 8])
@@ -192,34 +185,6 @@ class _Names(torch.utils.data.IterableDataset):
 def test_the_workers_of_a_data_loader_read_every_row_once(photos):
     names = list(torch.utils.data.DataLoader(_Names(photos), batch_size=None, num_workers=2))
     assert sorted(names) == sorted(row.name for row in everything(photos))
-
-
-def test_a_photo_is_decoded_upright_as_rgb():
-    exif = Image.Exif()
-    exif[0x0112] = 6  # stored lying on its side
-    stream = io.BytesIO()
-    Image.new("RGB", (20, 40), (250, 0, 0)).save(stream, "JPEG", exif=exif)
-    photo = decode_photo(row_of(stream.getvalue()))
-    assert photo.shape == (20, 40, 3)
-    assert photo[..., 0].min() > 200
-    assert photo[..., 2].max() < 50
-
-
-@pytest.mark.parametrize(
-    "image",
-    [b"", b"not a photo", encoded(0, 64)[:300], png(20_000, 20_000), png(4, 4), b"%!PS-Adobe-3.0"],
-    ids=["nothing", "text", "cut off", "pixel bomb", "tiny", "PostScript"],
-)
-def test_a_corrupt_photo_says_where_it_stands(image):
-    with pytest.raises(CorruptPhotoError, match=r"^here: "):
-        decode_photo(row_of(image))
-
-
-def test_a_row_never_makes_us_read_a_local_file(tmp_path):
-    (tmp_path / "secret.png").write_bytes(encoded(1))
-    image = {"bytes": None, "path": str(tmp_path / "secret.png")}
-    write_parquet(tmp_path / "a.parquet", [{"image": image, "identity": "anna"}] * 2)
-    assert next(open_photos(str(tmp_path / "a.parquet")).rows(0)).image == b""
 
 
 def _cut_off(folder):

@@ -53,8 +53,12 @@ def test_the_still_picture_of_an_apng_is_not_part_of_it(tmp_path):
 @pytest.mark.parametrize("name", KINDS)
 @pytest.mark.parametrize(
     "limits",
-    [VideoLimits(max_decoded=8 * 96 * 64 - 1), VideoLimits(max_pixels=96 * 64 - 1)],
-    ids=["all", "one"],
+    [
+        VideoLimits(max_decoded=8 * 96 * 64 - 1),
+        VideoLimits(max_reach=4 * 8 * 96 * 64 - 1),
+        VideoLimits(max_pixels=96 * 64 - 1),
+    ],
+    ids=["all", "those before the last", "one"],
 )
 def test_too_many_pixels_are_refused_before_any_is_decoded(tmp_path, monkeypatch, name, limits):
     path = make_animation(tmp_path / name)
