@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from simswap import FaceSwapper, SwapOptions
-from train.evaluate.figures import SwapFigures, figures_of, table
+from train.evaluate.figures import SwapFigures, figures_of, format_number, table
 from train.evaluate.judges import FEATURE_SPACE, Judges
 from train.evaluate.measurements import Measurements, OnProgress, measure_methods
 from train.evaluate.methods import OPTIONS, Method, anchor_methods, swap_method
@@ -37,7 +37,8 @@ class Evaluation:
         lines = [
             f"{swapped.num_pairs} pairs. Targets without a face found count as they are.",
             "Fréchet: distance from results to real crops of other photos, in the space of "
-            f"{FEATURE_SPACE}; two halves of the real crops are {swapped.frechet_real:.2f} apart.",
+            f"{FEATURE_SPACE}; two halves of the real crops are "
+            f"{format_number(swapped.frechet_real, 2)} apart (–: too few pairs).",
             "Self-swap: source = target, inside the paste-back mask, RGB in [0, 1].",
         ]
         return lines + list(self.notes)

@@ -37,7 +37,7 @@ from train.prepare.tasks import Place, open_place
 
 logger = logging.getLogger(__name__)
 REPORT_FILE, SETTINGS_FILE = "report.json", "settings.json"
-ODD = "looks like another person than the name's"
+ODD = "shows another person"
 
 # Local shards are cut into parts until there are so many tasks: they are what a resumed run skips
 # and what workers share. Shards from afar are not, since each part would download all of its shard.
