@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import partial
 
 import av
@@ -35,20 +35,25 @@ def cropped(photo: np.ndarray, share: float) -> list[np.ndarray]:
     return [photo[rows:-rows, columns:-columns].copy()]
 
 
-def filmed(photo: np.ndarray, crf: int) -> list[np.ndarray]:
-    """The photo as a short H.264 clip at x264's default preset, all of whose frames are read."""
-    height, width = (side // 2 * 2 for side in photo.shape[:2])
-    frame = np.ascontiguousarray(photo[:height, :width])
+def filmed(photos: Sequence[np.ndarray], crf: int) -> list[np.ndarray]:
+    """Photos of one size as frames of an H.264 clip, at x264's default preset."""
+    height, width = (side // 2 * 2 for side in photos[0].shape[:2])
     file = io.BytesIO()
     with av.open(file, "w", format="mp4") as container:
         stream = container.add_stream("libx264", rate=25, options={"crf": str(crf)})
         stream.width, stream.height, stream.pix_fmt = width, height, "yuv420p"
-        for _ in range(CLIP_FRAMES):
+        for photo in photos:
+            frame = np.ascontiguousarray(photo[:height, :width])
             container.mux(stream.encode(av.VideoFrame.from_ndarray(frame, format="rgb24")))
         container.mux(stream.encode())
     file.seek(0)
     with av.open(file) as container:
         return [picture.to_ndarray(format="rgb24") for picture in container.decode(video=0)]
+
+
+def filmed_still(photo: np.ndarray, crf: int) -> list[np.ndarray]:
+    """The photo as a short clip."""
+    return filmed([photo] * CLIP_FRAMES, crf)
 
 
 CHANNELS: dict[str, Channel] = {
@@ -57,6 +62,6 @@ CHANNELS: dict[str, Channel] = {
     "JPEG, quality 70": partial(stored, kind="JPEG", quality=70),
     "resize to 50 %": partial(resized, factor=0.5),
     "resize to 200 %": partial(resized, factor=2.0),
-    "H.264, CRF 23, any of 6 frames": partial(filmed, crf=23),
+    "H.264, CRF 23, any of 6 frames": partial(filmed_still, crf=23),
     "crop of 10 % on each side": partial(cropped, share=0.1),
 }

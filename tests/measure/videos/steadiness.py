@@ -1,13 +1,13 @@
 """How steady a swapped video is, against the video itself.
 
-    python tests/measure/steadiness.py --source face.jpg clip.mp4 other.mp4 --frames 120
+    python tests/measure/videos/steadiness.py --source face.jpg clip.mp4 other.mp4 --frames 120
 
 Prints, for each clip, as ratios to the target's own: how much the landmarks of swapped faces jump
 from frame to frame; how much the faces' mean colour flickers; and how much of the picture changes
 once the face's motion is taken out (train/evaluate/videos/steadiness.py). Pixels are judged before
 they are encoded; `python -m train.evaluate.videos` judges files. `--no-watermark` leaves out the
-watermark, of which the detector sees more than the eye; `--sheets FOLDER` writes pictures to look
-at.
+watermark; `--read` says in how many of some frames it is read after H.264; `--sheets FOLDER` writes
+pictures to look at.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-sys.path.insert(0, str(Path(__file__).parents[2]))
+sys.path.insert(0, str(Path(__file__).parents[3]))
 
 from simswap import FaceSwapper, SwapOptions
 from simswap.media.photos import read_photo, write_photo
@@ -29,24 +29,27 @@ from simswap.swap.stream import StreamOptions
 from simswap.types import Face
 from simswap.video.source.info import probe_video
 from simswap.video.source.reading import read_frames
+from train.checks.watermark_channels import filmed
 from train.evaluate.videos.steadiness import LEAST_FRAMES, SteadinessMeter, Track, Unsteadiness
 
 TILE = 224  # px, of a sheet
 TILES_A_ROW = 8
+CRF, READ_EVERY = 23, 6  # of x264; frames, of which the watermark is read
 
 
 def told(name: str, tracks: Sequence[Track]) -> str:
     """A clip's figures, one line."""
     if not tracks:
         return f"{name}: no face stays for {LEAST_FRAMES} frames"
-    found = Unsteadiness.of(tracks)
+    found, side = Unsteadiness.of(tracks), np.concatenate([one.sides for one in tracks]).mean()
     jumps, flicker, change = (
         f"{found.ratio(of):.2f} of {getattr(found, of)['target']:.2f}"
         for of in ("jumps", "flicker", "change")
     )
     return (
-        f"{name}: {len(tracks)} tracks; landmarks {jumps} %; colour {flicker}; picture {change}; "
-        f"aligned by {found.ratio('jumps', 'used'):.2f}"
+        f"{name}: {len(tracks)} tracks; landmarks {jumps} % "
+        f"({found.jumps['swapped'] * side / 100:.2f} px of {side:.0f}); colour {flicker}; "
+        f"picture {change}; aligned by {found.ratio('jumps', 'used'):.2f}"
     )
 
 
@@ -84,6 +87,7 @@ def main() -> None:
     parser.add_argument("--live", action="store_true", help="as the webcam is swapped")
     parser.add_argument("--no-steady", action="store_true")
     parser.add_argument("--no-watermark", action="store_true", help="without the watermark")
+    parser.add_argument("--read", action="store_true", help="read the watermark")
     parser.add_argument("--sheets", type=Path, metavar="FOLDER", help="of pictures, made if needed")
     given = parser.parse_args()
     swapper = FaceSwapper.from_pretrained()
@@ -94,7 +98,7 @@ def main() -> None:
         info = probe_video(clip)
         end = min(given.start + given.frames, info.num_frames)
         frames = list(read_frames(info, given.start, end))
-        measured, tiles = SteadinessMeter(swapper), []
+        measured, tiles, images = SteadinessMeter(swapper), [], []
         if given.live:
             results = swapper.swap_live(iter(frames), identity, options)
         else:
@@ -102,11 +106,16 @@ def main() -> None:
         for frame, result in zip(frames, results, strict=True):
             used = [result.faces[i] for i in result.swapped]
             measured.add(frame, result.image, swapper.detect(frame), used)
+            if given.read:
+                images.append(result.image)
             tiles += [
                 (tile(frame, result.faces[i]), tile(result.image, result.faces[i]))
                 for i in islice(result.swapped, 1)
             ]
         print(told(clip.stem, measured.tracks()), flush=True)
+        if given.read:
+            read = [bool(swapper.read_watermarks(one)) for one in filmed(images, CRF)[::READ_EVERY]]
+            print(f"  watermark read in {sum(read)} of {len(read)} frames at CRF {CRF}", flush=True)
         if given.sheets is not None and tiles:
             given.sheets.mkdir(parents=True, exist_ok=True)
             write_sheet(given.sheets / f"{clip.stem}.png", tiles)

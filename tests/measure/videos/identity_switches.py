@@ -1,6 +1,6 @@
 """Whether the people of a video keep their numbers: each switch, to be looked at and counted.
 
-    python tests/measure/identity_switches.py clip.mp4 other.mp4 --sheets FOLDER
+    python tests/measure/videos/identity_switches.py clip.mp4 other.mp4 --sheets FOLDER
 
 Numbers people as the first pass over a video does. Then it embeds each face anew in every third
 frame, and prints those that resemble somebody else clearly more than the person whose number they
@@ -19,7 +19,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-sys.path.insert(0, str(Path(__file__).parents[2]))
+sys.path.insert(0, str(Path(__file__).parents[3]))
 
 from simswap import FaceSwapper, SwapOptions
 from simswap.faces.people import FilmPeople

@@ -1,11 +1,12 @@
 """A long video, by hand: is memory flat, and is what was killed and resumed the same to the end?
 
-    python tests/measure/long_video.py --source face.jpg --clip clip.mp4 --folder /tmp/long
+    python tests/measure/videos/long_video.py --source face.jpg --clip clip.mp4 --folder /tmp/long
 
-Loops the clip to a long video and swaps it twice with the shell's defaults: once in one go, once
-killed (SIGKILL) at random moments and started again. Prints the memory's curve and whether the two
-results are the same, frame by frame and to the byte. Takes an hour or so on two cores; `pytest`
-runs a small version of the same in test_video_shell.py.
+Loops the clip to a long video and swaps it twice: once in one go, once killed (SIGKILL) at random
+moments and started again. Prints the memory's curve and whether the two results are the same, frame
+by frame and to the byte. `--faces largest` adds the first pass, which tells people apart. Takes an
+hour or so on two cores, a tenth of that with `--width 320 --kills 0`, which leaves out the second;
+`pytest` runs a small version of the same in test_video_shell.py.
 """
 
 from __future__ import annotations
@@ -17,33 +18,39 @@ import subprocess
 import sys
 import time
 from fractions import Fraction
+from functools import partial
 from itertools import zip_longest
 from pathlib import Path
 
 import av
 import numpy as np
 
-sys.path.insert(0, str(Path(__file__).parents[2]))
+sys.path.insert(0, str(Path(__file__).parents[3]))
 
 from simswap.video.source.info import probe_video
 from simswap.video.source.reading import read_frames
 from tests.support.media.video_files import same_but_for_the_signature, sound_packets
 
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[3]
 
 SECONDS_BETWEEN = 2.0  # two looks at a process
 PARTS = 10  # of the curve
 ENCODER = {"crf": "14", "preset": "veryfast", "bf": "0"}  # packets in order: easy to repeat
 
 
-def loop(clip: Path, output: Path, minutes: float, rate: int) -> None:
-    """Write a clip over and over, at `rate` frames per second, encoded once, with its sound."""
+def loop(clip: Path, output: Path, minutes: float, rate: int, width: int | None) -> None:
+    """Write a clip over and over, at `rate` frames per second, encoded once, with its sound.
+
+    width: px, to which it is shrunk; None: it stays as large as it is.
+    """
     info = probe_video(clip)
     step = max(round(info.frame_rate / rate), 1)
     with av.open(str(clip)) as source, av.open(str(output), "w") as container:
         sound = source.streams.audio[0]
         stream = container.add_stream("libx264", rate=rate, options=ENCODER)
-        stream.width, stream.height, stream.pix_fmt = info.width, info.height, "yuv420p"
+        stream.width = width or info.width
+        stream.height = round(info.height * stream.width / info.width / 2) * 2
+        stream.pix_fmt = "yuv420p"
         copy = container.add_stream_from_template(sound)
         pictures = []
         for number, image in enumerate(read_frames(info, 0, info.num_frames)):
@@ -73,11 +80,11 @@ def _packet(data: bytes, stream, when: int, time_base: Fraction, is_key: bool) -
 class Run:
     """One process that swaps the video."""
 
-    def __init__(self, source: Path, video: Path, output: Path) -> None:
+    def __init__(self, source: Path, video: Path, output: Path, faces: str) -> None:
         self.folder = output.with_name(f".{output.name}.job")
         files = ("--source", source, "--target", video, "--output", output)
         self.process = subprocess.Popen(
-            [sys.executable, "-m", "simswap", "video", *map(str, files)],
+            [sys.executable, "-m", "simswap", "video", *map(str, files), "--faces", faces],
             cwd=ROOT,
             env=os.environ | {"SIMSWAP_HOME": str(output.parent)},
         )
@@ -85,6 +92,10 @@ class Run:
     def num_segments(self) -> int:
         """Finished ones."""
         return len(list(self.folder.glob("segment-*.json")))
+
+    def num_looked_at(self) -> int:
+        """Segments that the first pass has done."""
+        return len(list(self.folder.glob("faces-*.npy")))
 
     def memory(self) -> dict[str, float]:
         """Resident memory now and at its peak, in MB; empty when the process has ended."""
@@ -98,20 +109,22 @@ class Run:
 
 
 def uninterrupted(run: Run, num_segments: int) -> None:
-    """Print how much memory each tenth of the work took."""
-    curve: list[list[float]] = [[] for _ in range(PARTS)]
+    """Print how much memory each tenth of the first pass, if there is one, and of the swap took."""
+    curve: dict[str, list[float]] = {}
     peak, started = 0.0, time.monotonic()
     while run.process.poll() is None:
         if memory := run.memory():
-            part = min(run.num_segments() * PARTS // num_segments, PARTS - 1)
-            curve[part].append(memory["now"])
+            is_first = run.num_looked_at() and not run.num_segments()
+            done = run.num_looked_at() if is_first else run.num_segments()
+            part = min(done * PARTS // num_segments, PARTS - 1) + 1
+            named = f"first pass, part {part}" if is_first else f"part {part}"
+            curve.setdefault(named, []).append(memory["now"])
             peak = memory["peak"]
         time.sleep(SECONDS_BETWEEN)
     assert run.process.returncode == 0
     print(f"In one go: {time.monotonic() - started:.0f} s, peak {peak:.0f} MB")
-    for part, values in enumerate(curve):
-        if values:
-            print(f"  part {part + 1}: mean {np.mean(values):.0f} MB, most {max(values):.0f} MB")
+    for named, values in curve.items():
+        print(f"  {named}: mean {np.mean(values):.0f} MB, most {max(values):.0f} MB")
 
 
 def killed(start, num_segments: int, num_kills: int, seed: int) -> None:
@@ -149,18 +162,22 @@ def main() -> None:
     parser.add_argument("--folder", type=Path, required=True, help="for all files; made if needed")
     parser.add_argument("--minutes", type=float, default=20)
     parser.add_argument("--rate", type=int, default=3, help="frames per second of the long video")
-    parser.add_argument("--kills", type=int, default=5)
+    parser.add_argument("--width", type=int, help="px of the long video (default: the clip's)")
+    parser.add_argument("--faces", default="all", help="see `python -m simswap video --help`")
+    parser.add_argument("--kills", type=int, default=5, help="0: swap it once only")
     parser.add_argument("--seed", type=int, default=5)
     given = parser.parse_args()
     given.folder.mkdir(parents=True, exist_ok=True)
     video, whole, cut = (given.folder / f"{name}.mp4" for name in ("long", "whole", "cut"))
-    loop(given.clip, video, given.minutes, given.rate)
+    loop(given.clip, video, given.minutes, given.rate, given.width)
     info = probe_video(video)
     print(f"{info.num_frames} frames, {info.duration / 60:.1f} min, {info.width}x{info.height}")
     num_segments = -(-info.num_frames // (4 * given.rate))
-    uninterrupted(Run(given.source, video, whole), num_segments)
-    killed(lambda: Run(given.source, video, cut), num_segments, given.kills, given.seed)
-    compare(whole, cut)
+    uninterrupted(Run(given.source, video, whole, given.faces), num_segments)
+    if given.kills:
+        start = partial(Run, given.source, video, cut, given.faces)
+        killed(start, num_segments, given.kills, given.seed)
+        compare(whole, cut)
 
 
 if __name__ == "__main__":
