@@ -1,5 +1,7 @@
 """Official weights to bundle: variants, parity, round trips, mistakes, alignment."""
 
+from collections.abc import Callable
+from functools import cache
 from pathlib import Path
 
 import numpy as np
@@ -16,10 +18,10 @@ from simswap.weights.bundle import load_bundle, read_config
 from simswap.weights.convert import convert
 from simswap.weights.official import VARIANTS, recognise_generator, recognise_identity
 from simswap.weights.onnx.identity import read_onnx_identity
-from tests.models.test_generator import DATA
 from tests.support.weights.arcface_onnx import save_iresnet
 from tests.support.weights.official_weights import (
     BASES,
+    DATA,
     NARROW_VARIANTS,
     know_narrow_networks,
     official_state,
@@ -40,24 +42,33 @@ def meta_state(config: GeneratorConfig) -> dict[str, torch.Tensor]:
         return Generator(config).state_dict()
 
 
-def small_identity(path: Path) -> Path:
+@pytest.fixture(scope="module")
+def identity_file(tmp_path_factory) -> Path:
+    """A whole pickled module whose class is gone, as the published file is."""
+    path = tmp_path_factory.mktemp("identity") / "arcface_checkpoint.tar"
     save_whole_module(official_state("arcface_ir_se_18"), path)
     return path
 
 
 @pytest.fixture(scope="module")
-def identity_file(tmp_path_factory) -> Path:
-    """A whole pickled module whose class is gone, as the published file is."""
-    return small_identity(tmp_path_factory.mktemp("identity") / "arcface_checkpoint.tar")
+def converted(tmp_path_factory, identity_file) -> Callable[[str], Path]:
+    """Gives the bundle made of a variant's stand-in; each is made once."""
+
+    @cache
+    def bundle_of(variant: str) -> Path:
+        options, _, _ = CASES[variant]
+        folder = tmp_path_factory.mktemp("converted")
+        torch.save(official_state(variant), folder / "a.file")
+        convert(folder / "a.file", identity_file, folder / "model", **options)
+        return folder / "model"
+
+    return bundle_of
 
 
 @pytest.fixture(scope="module")
-def converted_224(tmp_path_factory, identity_file) -> Path:
-    """A bundle made of the 224 stand-in."""
-    folder = tmp_path_factory.mktemp("converted")
-    torch.save(official_state("official_224"), folder / "latest_net_G.pth")
-    convert(folder / "latest_net_G.pth", identity_file, folder / "model")
-    return folder / "model"
+def swapper_224(converted) -> FaceSwapper:
+    """By torch: to compile what two photos pass through costs more than they do."""
+    return FaceSwapper.from_pretrained(converted("official_224"), device="cpu", runtime="torch")
 
 
 def fixture_inputs(variant: str, size: int) -> tuple[torch.Tensor, torch.Tensor]:
@@ -69,17 +80,13 @@ def fixture_inputs(variant: str, size: int) -> tuple[torch.Tensor, torch.Tensor]
 
 @pytest.mark.slow
 @pytest.mark.parametrize("variant", CASES)
-def test_a_converted_network_keeps_every_bit_and_the_official_output(
-    tmp_path, identity_file, variant
-):
-    options, size, template = CASES[variant]
-    state = official_state(variant)
-    torch.save(state, tmp_path / "a.file")
-    convert(tmp_path / "a.file", identity_file, tmp_path / "model", **options)
-    stored = load_file(tmp_path / "model" / "generator.safetensors")
+def test_a_converted_network_keeps_every_bit_and_the_official_output(converted, variant):
+    _, size, template = CASES[variant]
+    folder, state = converted(variant), official_state(variant)
+    stored = load_file(folder / "generator.safetensors")
     assert stored.keys() == state.keys()
     assert all(torch.equal(stored[key], state[key]) for key in state)
-    bundle = load_bundle(tmp_path / "model")
+    bundle = load_bundle(folder)
     alignment = bundle.config.alignment
     assert (alignment.crop_size, alignment.crop_template) == (size, template)
     assert alignment.identity_template == template
@@ -99,29 +106,28 @@ IMAGENET = ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225))
 
 
 @pytest.mark.slow
-def test_a_converted_identity_network_keeps_every_bit_and_the_official_output(converted_224):
-    state = official_state("arcface_ir_se_18")
-    stored = load_file(converted_224 / "identity.safetensors")
+def test_a_converted_identity_network_keeps_every_bit_and_the_official_output(converted):
+    folder, state = converted("official_224"), official_state("arcface_ir_se_18")
+    stored = load_file(folder / "identity.safetensors")
     assert all(torch.equal(stored[key], state[key]) for key in state)
     assert stored.keys() == state.keys()
     random = np.random.RandomState(BASES["arcface_ir_se_18"] + 9000)
     crops = torch.from_numpy(random.standard_normal((2, 3, 112, 112)).astype(np.float32))
     mean, std = (torch.tensor(values).view(3, 1, 1) for values in IMAGENET)
     with torch.inference_mode():
-        output = load_bundle(converted_224).identity_network(crops * std + mean)
+        output = load_bundle(folder).identity_network(crops * std + mean)
     expected = torch.from_numpy(np.load(DATA / "expected.npz")["arcface_ir_se_18"])
     torch.testing.assert_close(output, expected, atol=1e-4, rtol=0)
 
 
 @pytest.mark.slow
-def test_a_frame_reaches_the_network_as_rgb_in_unit_range(converted_224):
+def test_a_frame_reaches_the_network_as_rgb_in_unit_range(swapper_224):
     """The fixtures' input as uint8 crops gives the fixtures' output, up to the bytes' rounding."""
-    images, embeddings = fixture_inputs("official_224", 224)
+    images, embeddings = (values[:1] for values in fixture_inputs("official_224", 224))
     crops = (images * 255).round().byte().permute(0, 2, 3, 1).numpy()
-    swapper = FaceSwapper.from_pretrained(converted_224, device="cpu")
     aligned = [AlignedFace(crop, np.eye(2, 3), np.zeros((5, 2))) for crop in crops]
-    swapped = generate(swapper.running.generator, aligned, embeddings.numpy())
-    expected = np.load(DATA / "expected.npz")["official_224"].transpose(0, 2, 3, 1)
+    swapped = generate(swapper_224.running.generator, aligned, embeddings.numpy())
+    expected = np.load(DATA / "expected.npz")["official_224"][:1].transpose(0, 2, 3, 1)
     difference = np.abs(swapped[:, ::8, ::8] - expected)
     assert difference.mean() < 2e-3
     assert np.abs(swapped[:, ::8, ::8, ::-1] - expected).mean() > 10 * difference.mean()
@@ -208,14 +214,15 @@ def test_counters_of_old_torch_versions_may_be_missing():
     ],
 )
 def test_a_wrong_file_gets_one_sentence_and_no_folder(
-    tmp_path, identity_file, capfd, generator, identity, said
+    tmp_path, identity_file, monkeypatch, capfd, generator, identity, said
 ):
+    know_narrow_networks(monkeypatch)
     files = {name: tmp_path / name for name in ("photo", "page", "cut", "other", "missing")}
     files |= {"arcface": identity_file, "generator": tmp_path / "generator.safetensors"}
     files["nan"] = tmp_path / "nan.safetensors"
     state = {
         key: torch.zeros(value.shape, dtype=value.dtype)
-        for key, value in meta_state(GeneratorConfig()).items()
+        for key, value in meta_state(NARROW_VARIANTS[0].generator).items()
     }
     if "generator" in (generator, identity):
         save_file(state, files["generator"])
@@ -236,10 +243,13 @@ def test_a_wrong_file_gets_one_sentence_and_no_folder(
 
 
 @pytest.mark.slow
-def test_an_arcface_of_onnx_is_taken_for_a_generator_that_was_trained_with_it(tmp_path):
+def test_an_arcface_of_onnx_is_taken_for_a_generator_that_was_trained_with_it(
+    tmp_path, monkeypatch
+):
     pytest.importorskip("onnx", reason="onnx is not installed")
     pytest.importorskip("onnxruntime", reason="onnxruntime is not installed")
-    torch.save(official_state("trainer_224"), tmp_path / "my_net_G.pth")
+    know_narrow_networks(monkeypatch)
+    torch.save(Generator(NARROW_VARIANTS[0].generator).state_dict(), tmp_path / "my_net_G.pth")
     arcface = save_iresnet(tmp_path / "w600k_r50.onnx")
     done = convert(tmp_path / "my_net_G.pth", arcface, tmp_path / "model", maker="trainer")
     assert "trained with this very network" in done.notices[0]
@@ -277,9 +287,8 @@ def test_the_command_converts_and_the_bundle_swaps(tmp_path, identity_file, monk
 
 
 @pytest.mark.slow
-def test_a_network_of_the_published_size_swaps_the_face_and_nothing_else(converted_224, astronaut):
-    swapper = FaceSwapper.from_pretrained(converted_224, device="cpu")
-    result = swapper.swap_image(astronaut, swapper.identity_of(astronaut))
+def test_a_network_of_the_published_size_swaps_the_face_and_nothing_else(swapper_224, astronaut):
+    result = swapper_224.swap_image(astronaut, swapper_224.identity_of(astronaut))
     changed = (result.image != astronaut).any(axis=2)
     x0, y0, x1, y1 = result.faces[0].box
     rows, columns = np.nonzero(changed)

@@ -8,14 +8,16 @@ from dataclasses import replace
 from functools import lru_cache
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 from torch import nn
 
 from simswap.weights import official
 from simswap.weights.onnx import generator
-from tests.models.test_generator import DATA, seeded_state
+from tests.support.examples import ROOT
 
+DATA = ROOT / "tests" / "data"
 BASES = {
     "official_224": 1000,
     "official_512": 101000,
@@ -43,6 +45,27 @@ def know_narrow_networks(monkeypatch: pytest.MonkeyPatch) -> None:
     """Have `convert` take narrow networks for official ones."""
     monkeypatch.setattr(official, "VARIANTS", NARROW_VARIANTS)
     monkeypatch.setattr(generator, "VARIANTS", NARROW_VARIANTS)
+
+
+def seeded_state(shapes: dict[str, list[int]], base: int) -> dict[str, torch.Tensor]:
+    """The fixtures' weights: made from seeds, by the recipe under which they were computed."""
+    state = {}
+    for number, key in enumerate(sorted(shapes)):
+        shape = shapes[key]
+        noise = np.random.RandomState(base + number).standard_normal(shape)
+        noise = np.asarray(noise, np.float32)
+        if key.endswith("num_batches_tracked"):
+            noise = np.zeros(shape, np.int64)
+        elif len(shape) >= 2:
+            noise = noise / np.sqrt(np.prod(shape[1:])).astype(np.float32)
+        elif key.endswith(".running_var"):
+            noise = 1 + 0.1 * np.abs(noise)
+        elif key.endswith(".weight"):
+            noise = 1 + 0.1 * noise
+        else:
+            noise = 0.05 * noise
+        state[key] = torch.from_numpy(np.asarray(noise))
+    return state
 
 
 def official_state(variant: str) -> dict[str, torch.Tensor]:
