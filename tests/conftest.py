@@ -2,6 +2,7 @@
 
 import os
 import signal
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -21,7 +22,8 @@ from simswap.weights.bundle import Bundle, load_bundle, save_bundle
 from tests.support.demo.demo_server import running_demo
 from tests.support.examples import SHARED_DATA, read_example
 from tests.support.media.face_videos import make_face_video
-from tests.support.weights.tiny_bundle import make_bundle
+from tests.support.warm_trials import STARTERS, start_cold_trial, start_trial
+from tests.support.weights.tiny_bundle import make_bundle, make_quick_bundle
 
 # Of the whole suite, at most. Half of a test's time is waiting (for pages, servers, limits), so
 # four keep two cores busy.
@@ -62,6 +64,23 @@ def signing_home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
         yield folder
 
 
+@pytest.fixture(scope="session", autouse=True)
+def warm_trials() -> Iterator[None]:
+    """Files are tried by processes as always, which begin warm."""
+    with pytest.MonkeyPatch.context() as patched:
+        if sys.platform == "linux":
+            for module in STARTERS:
+                patched.setattr(f"{module}.start", start_trial)
+        yield
+
+
+@pytest.fixture
+def cold_trials(monkeypatch: pytest.MonkeyPatch) -> None:
+    """For limits so low that a warm process has done its work before they are looked at."""
+    for module in STARTERS:
+        monkeypatch.setattr(f"{module}.start", start_cold_trial)
+
+
 @pytest.fixture(scope="session")
 def shared_data() -> Path:
     """The development data folder, which a user's clone does not have."""
@@ -87,6 +106,20 @@ def tiny_folder(tiny_bundle: Bundle, tmp_path: Path) -> Path:
 def tiny_swapper() -> FaceSwapper:
     """Everything works except that its detector has learnt nothing."""
     return FaceSwapper(make_bundle(), device="cpu")
+
+
+@pytest.fixture(scope="session")
+def quick_swapper() -> FaceSwapper:
+    """It finds faces, and what it puts in their place is noise: for tests of all that is around."""
+    return FaceSwapper(make_quick_bundle(), device="cpu")
+
+
+@pytest.fixture(scope="session")
+def quick_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Its bundle on disk; read only."""
+    folder = tmp_path_factory.mktemp("quick") / "quick"
+    save_bundle(make_quick_bundle(), folder, "# Quick\n", half=False)
+    return folder
 
 
 @pytest.fixture(scope="session")

@@ -5,7 +5,7 @@ from pathlib import Path
 from simswap import trial_run
 
 
-def test_a_trial_run_gets_no_keys(tmp_path, monkeypatch):
+def test_a_trial_run_gets_no_keys(cold_trials, tmp_path, monkeypatch):
     monkeypatch.setenv("SIMSWAP_SIGN_KEY", "secret")
     child = trial_run.start("simswap.video.source.trial", [str(tmp_path / "absent.mp4"), "{}"])
     environment = Path(f"/proc/{child.pid}/environ")

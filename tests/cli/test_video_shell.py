@@ -5,6 +5,7 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -26,6 +27,7 @@ from tests.support.media.face_videos import (
     make_face_video,
 )
 from tests.support.media.video_files import decoded, same_but_for_the_signature
+from tests.support.warm_python import WarmProcess, start_warm
 
 pytestmark = pytest.mark.slow
 
@@ -44,17 +46,18 @@ def command(target: object, output: object, *options: str) -> list[str]:
     return ["video", "--source", HOPPER, "--target", str(target), "--output", str(output), *options]
 
 
-def start(*arguments: str) -> subprocess.Popen:
-    return subprocess.Popen(
-        [sys.executable, "-X", "faulthandler", "-m", "simswap", *arguments],
-        cwd=ROOT,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-    )
+@pytest.fixture
+def start(tmp_path_factory) -> Callable[..., WarmProcess]:
+    """The command in a process of its own, which has just begun."""
+
+    def begin(*arguments: str) -> WarmProcess:
+        said = tmp_path_factory.mktemp("said")
+        return start_warm(["-m", "simswap", *arguments], said / "out.txt", said / "err.txt")
+
+    return begin
 
 
-def finish(process: subprocess.Popen) -> tuple[str, str]:
+def finish(process: WarmProcess) -> tuple[str, str]:
     """What a command printed and said until its end; where it hangs, each thread's stack."""
     try:
         return process.communicate(timeout=120)
@@ -152,30 +155,31 @@ def test_bad_files_are_told_before_torch_is_imported():
     assert done.stdout == "False\n"
 
 
-def test_killed_at_random_moments_it_resumes_and_ends_in_the_same_bytes(long_clip, tmp_path):
+def test_killed_at_random_moments_it_resumes_and_ends_in_the_same_bytes(
+    start, long_clip, quick_folder, tmp_path
+):
+    quick = ("--model", str(quick_folder))
     whole, cut = tmp_path / "whole.mp4", tmp_path / "cut" / "out.mp4"
-    process = start(*command(long_clip, whole))  # in this process the bytes came out different
+    # In this process the bytes came out different.
+    process = start(*command(long_clip, whole, *quick))
     finish(process)
     assert process.returncode == 0
     cut.parent.mkdir()
     moments = random.Random(5)
-    for num_kills in range(3):
-        process = start(*command(long_clip, cut))
-        if num_kills == 0:
-            wait_for_segment(cut.parent)
-        else:
-            time.sleep(moments.uniform(1, 5))
+    for moment in (0, *(moments.uniform(0.5, 3) for _ in range(2))):
+        process = start(*command(long_clip, cut, *quick))
+        time.sleep(moment) if moment else wait_for_segment(cut.parent)
         process.kill()
         finish(process)
         assert not cut.exists() or same_but_for_the_signature(cut, whole)
-    process = start(*command(long_clip, cut))
+    process = start(*command(long_clip, cut, *quick))
     _, said = finish(process)
     assert process.returncode == 0, said
     assert same_but_for_the_signature(cut, whole)
     assert [path.name for path in cut.parent.iterdir()] == ["out.mp4"]
 
 
-def test_an_interrupt_says_how_to_go_on_and_the_same_command_does(long_clip, tmp_path):
+def test_an_interrupt_says_how_to_go_on_and_the_same_command_does(start, long_clip, tmp_path):
     output = tmp_path / "out.mp4"
     process = start(*command(long_clip, output))
     wait_for_segment(tmp_path)

@@ -96,7 +96,9 @@ def test_a_size_that_is_only_claimed_costs_nothing(kind):
 
 @pytest.mark.parametrize("kind", ["AVIF", "HEIC"])
 @pytest.mark.parametrize(("limit", "value"), [("MEMORY", 10_000_000), ("WORK_SECONDS", 0.01)])
-def test_a_photo_that_takes_more_than_is_allowed_is_refused(monkeypatch, kind, limit, value):
+def test_a_photo_that_takes_more_than_is_allowed_is_refused(
+    cold_trials, monkeypatch, kind, limit, value
+):
     data = encoded(kind)
     monkeypatch.setattr(heif_files, limit, value)
     with pytest.raises(MediaError, match="takes too much"):

@@ -34,6 +34,11 @@ OPTIONS = SwapOptions()
 
 
 @pytest.fixture(scope="module")
+def swapper(quick_swapper):
+    return quick_swapper
+
+
+@pytest.fixture(scope="module")
 def whole(swapper, face_clip, identity, tmp_path_factory):
     """The face_clip swapped without interruption: output, report, all reports of progress."""
     output = tmp_path_factory.mktemp("whole") / "out.mp4"
@@ -150,12 +155,8 @@ def test_an_interrupted_job_goes_on_and_ends_in_the_same_bytes(
     report = swapper.swap_video(
         face_clip, output, identity, video=SHORT_SEGMENTS, on_progress=steps.append
     )
-    resumed = [step.frames_done for step in steps]
-    assert (report.resumed_frames, resumed[0], resumed[-1]) == (
-        2 * SEGMENT,
-        2 * SEGMENT,
-        NUM_FRAMES,
-    )
+    resumed = steps[0].frames_done, steps[-1].frames_done
+    assert (report.resumed_frames, *resumed) == (2 * SEGMENT, 2 * SEGMENT, NUM_FRAMES)
     assert same_but_for_the_signature(output, whole[0])
     assert replace(report, seconds=0, frames_per_second=0, resumed_frames=0) == replace(
         whole[1], seconds=0, frames_per_second=0

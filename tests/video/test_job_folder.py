@@ -15,6 +15,12 @@ pytestmark = pytest.mark.slow
 
 
 @pytest.fixture(scope="module")
+def swapper(quick_swapper):
+    """What becomes of frames before and after their swap is alike for all networks."""
+    return quick_swapper
+
+
+@pytest.fixture(scope="module")
 def whole(swapper, face_clip, identity, tmp_path_factory) -> Path:
     """The clip swapped without interruption."""
     output = tmp_path_factory.mktemp("whole") / "out.mp4"

@@ -23,12 +23,12 @@ SOUND_RATE = 48000
 
 def numbered_frame(number: int, width: int = 96, height: int = 64) -> np.ndarray:
     """uint8 [H, W, 3] RGB: the number in black and white bars above a moving colour gradient."""
-    rows, columns = np.mgrid[0:height, 0:width]
+    rows, columns = np.arange(height)[:, None], np.arange(width)
     image = np.empty((height, width, 3), np.uint8)
     image[..., 0] = 60 + columns * 120 // width
     image[..., 1] = 60 + rows * 120 // height
     image[..., 2] = 90 + (number * 3) % 90
-    bars = (number >> (columns[0] * NUM_BITS // width)) & 1
+    bars = (number >> (columns * NUM_BITS // width)) & 1
     image[: height // 2] = np.where(bars == 1, 235, 16)[None, :, None]
     return image
 

@@ -1,11 +1,13 @@
-"""A bundle of real networks of the smallest sizes."""
+"""Bundles of real networks of the smallest sizes."""
+
+from dataclasses import replace
 
 import torch
 
 from simswap.models.detector import DetectorConfig, FaceDetector
 from simswap.models.generator import Generator, GeneratorConfig
 from simswap.models.identity import IdentityConfig, build_identity_network
-from simswap.weights.bundle import Alignment, Bundle, BundleConfig
+from simswap.weights.bundle import Alignment, Bundle, BundleConfig, load_bundle
 
 
 def make_bundle(seed: int = 0) -> Bundle:
@@ -24,3 +26,10 @@ def make_bundle(seed: int = 0) -> Bundle:
     for network in (bundle.generator, bundle.identity_network, bundle.detector):
         network.eval()
     return bundle
+
+
+def make_quick_bundle() -> Bundle:
+    """The same with the bundled detector, which finds faces: a frame takes a fourth of the time."""
+    tiny, bundled = make_bundle(), load_bundle()
+    config = replace(tiny.config, detector=bundled.config.detector)
+    return replace(tiny, config=config, detector=bundled.detector)

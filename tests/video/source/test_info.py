@@ -202,12 +202,8 @@ def test_a_stretch_without_frames_is_refused(tmp_path: Path, start, end, message
 
 
 @pytest.mark.slow
-def test_8k_is_taken_and_more_is_refused_before_decoding(tmp_path: Path):
+def test_more_than_8k_is_refused_before_decoding(tmp_path: Path):
     quick = {"preset": "ultrafast"}
-    path = make_video(
-        tmp_path / "8k.mp4", size=(8192, 4608), num_frames=1, sound=None, options=quick
-    )
-    assert probe_video(path).width == 8192
     path = make_video(
         tmp_path / "more.mp4", size=(8192, 4640), num_frames=1, sound=None, options=quick
     )
