@@ -46,6 +46,11 @@ def add_options(parser: ArgumentParser) -> None:
         help="of the encoder, speed against size: ultrafast to veryslow (default veryfast)",
     )
     add(
+        "--sdr",
+        action="store_true",
+        help="write an HDR video in standard range; without it .mp4, .mov and .mkv stay HDR (HEVC)",
+    )
+    add(
         "--no-steady",
         action="store_true",
         help="do not hold faces steady against the frames before and after",
@@ -103,7 +108,8 @@ def video_options(arguments: Namespace) -> VideoOptions:
             )
     given = options.given(arguments, "start", "end", "crf", "preset", "detect_every")
     try:
-        return VideoOptions(**given, steady=not arguments.no_steady)
+        steady, keep_hdr = not arguments.no_steady, not arguments.sdr
+        return VideoOptions(**given, steady=steady, keep_hdr=keep_hdr)
     except OptionError as error:
         arguments.parser.error(str(error))
 

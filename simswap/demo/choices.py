@@ -70,6 +70,7 @@ class VideoChoices(Choices):
             end=self.end,
             format=self.format,
             crf=None if self.crf is None else int(self.crf),
+            keep_hdr=False,  # which few browsers play
             detect_every=int(self.detect_every),
             limits=video_limits.LIMITS,
         )

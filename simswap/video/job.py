@@ -33,7 +33,7 @@ from simswap.video.label import video_metadata
 from simswap.video.options import VideoOptions
 from simswap.video.output.animation import check_result
 from simswap.video.output.joining import join_segments
-from simswap.video.output.writing import SegmentWriter
+from simswap.video.output.writing import Encoding, SegmentWriter
 from simswap.video.people import FirstPass, queue_depth, swap_known
 from simswap.video.source.info import VideoInfo, probe_video, trim
 from simswap.video.source.reading import read_frames
@@ -85,8 +85,9 @@ class VideoJob:
         OptionError for a trim outside the video, or an animation that would be too large.
         """
         output = Path(output)
-        encoding = video.encoding(output)
+        video.encoding(output)  # may raise, before the file is looked through
         info = probe_video(target, video.limits)
+        encoding = video.encoding(output, info.colour)
         check_writable(output)
         if output.exists() and output.samefile(target):
             raise MediaError("The output would overwrite the video itself. Choose another name.")
@@ -114,6 +115,11 @@ class VideoJob:
     def num_frames(self) -> int:
         """Frames of the result."""
         return self.end - self.first
+
+    @property
+    def encoding(self) -> Encoding:
+        """How it is encoded."""
+        return self.video.encoding(self.output, self.info.colour)
 
     @property
     def segments(self) -> tuple[Segment, ...]:
@@ -173,14 +179,13 @@ class VideoJob:
 
     def finish(self) -> tuple[str, ...]:
         """Join the segments under the output's name and remove the job folder; returns notices."""
-        encoding = self.video.encoding(self.output)
         told = {"metadata": {}}  # of a video in which no face was swapped
         if any(record.faces_swapped for record in self.finished().values()):
             sign = partial(sign_video, model=self.model, target=self.info.path)
-            told = {"metadata": video_metadata(self.model, encoding.format), "seal": sign}
+            told = {"metadata": video_metadata(self.model, self.encoding.format), "seal": sign}
         segments = [self.folder.segment(segment.number) for segment in self.segments]
         span = self.first, self.end
-        notices = join_segments(segments, self.info, *span, encoding, self.output, **told)
+        notices = join_segments(segments, self.info, *span, self.encoding, self.output, **told)
         self.folder.remove()
         return notices
 
@@ -214,7 +219,7 @@ class VideoJob:
             SegmentWriter(
                 self.folder.segment(segment.number),
                 self.info,
-                self.video.encoding(self.output),
+                self.encoding,
                 segment.first,
             ) as writer,
             taken_away(writer.write, depth) as write,

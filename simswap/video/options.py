@@ -10,8 +10,9 @@ import numpy as np
 
 from simswap.errors import OptionError
 from simswap.files import printable
-from simswap.video.output.writing import FORMATS, Encoding
+from simswap.video.output.writing import FORMATS, HIGH_RANGE_FORMATS, Encoding
 from simswap.video.source.info import VideoLimits
+from simswap.video.source.picture.colour import Colour
 
 SEGMENT_SECONDS = 4.0  # what an interruption costs at most, and what one GPU call does
 FORMAT_OF_SUFFIX = {f".{name}": name for name in FORMATS}
@@ -29,6 +30,7 @@ class VideoOptions:
     format: str | None = None  # one of writing.FORMATS; None: what the output's ending says
     crf: int | None = None  # quality, lower is better; None: 18 for mp4, 28 for webm
     preset: str = "veryfast"  # of x264, speed against size
+    keep_hdr: bool = True  # where the format can; False: what a display of standard range shows
     # Frames from one detection to the next, faces are followed by optical flow between. Measured
     # against detection of every frame on four clips, in % of a face's side: medians up to 0.4 (3)
     # and 1.2 (5), 95th percentiles up to 4.7 and 6.3; who turns up between is seen frames late.
@@ -44,8 +46,11 @@ class VideoOptions:
             raise OptionError(f"segment_frames={self.segment_frames} is outside 1 to 100000.")
         Encoding(self.format or "mp4", None if self.format is None else self.crf, self.preset)
 
-    def encoding(self, output: Path) -> Encoding:
-        """How `output` is encoded. Raises OptionError if its ending is unknown or fits not."""
+    def encoding(self, output: Path, colour: Colour | None = None) -> Encoding:
+        """How `output` is encoded. Raises OptionError if its ending is unknown or fits not.
+
+        colour: of the video, once it is known.
+        """
         by_name = FORMAT_OF_SUFFIX.get(output.suffix.lower())
         if by_name is None:
             raise OptionError(
@@ -57,7 +62,9 @@ class VideoOptions:
                 f"format={self.format!r} does not go with the output's ending "
                 f"{output.suffix.lower()}. Leave one of them out, or let them agree."
             )
-        return Encoding(by_name, self.crf, self.preset)
+        is_high_range = colour is not None and colour.is_high_range
+        is_kept = is_high_range and self.keep_hdr and by_name in HIGH_RANGE_FORMATS
+        return Encoding(by_name, self.crf, self.preset, is_kept)
 
     def frames_per_segment(self, frame_rate: float) -> int:
         """Length of a segment: whole groups of `detect_every` frames."""

@@ -11,6 +11,7 @@ import pytest
 from simswap.provenance.signing import sign_video
 from simswap.verify.report import verify
 from simswap.video.label import video_metadata
+from simswap.video.options import VideoOptions
 from simswap.video.output.writing import Encoding
 from simswap.video.source.info import VideoInfo, look_through
 from simswap.video.source.limits import VideoLimits
@@ -36,6 +37,7 @@ X265 = {"codec": "libx265"}
 HEVC = {**SHORT, **X265}
 DEEP = {**EVEN, **X265, "pix_fmt": "yuv420p10le"}
 PQ, HLG = {**DEEP, "colour": (9, 1, 9, 16)}, {**DEEP, "colour": (9, 1, 9, 18)}
+X444 = {"pix_fmt": "yuv444p10le"}
 ODD = {**EVEN, "size": (97, 65), "pix_fmt": "yuv444p"}
 GIF = {"num_frames": 12, "codec": "gif", "pix_fmt": "rgb8", "sound": None}
 GIF |= {"time_base": Fraction(1, 20)}
@@ -43,6 +45,7 @@ FILM = {"num_frames": 30, "sound": 1.0}
 OPUS, AAC = "encoded anew as Opus", "encoded anew as AAC"
 EVEN_SIZES, TEN_BITS = "takes even sizes only", "10-bit colour becomes 8-bit."
 BRIGHT, COLOURS = "HDR becomes standard", "A picture of a GIF has 256 colours."
+HDR_KEPT = "HDR is kept, as HEVC"
 MUTE = "has no sound: the sound (aac) is left out."
 
 
@@ -100,8 +103,10 @@ KINDS = [
     ("odd.mp4", "out.mp4", {**ODD}, (EVEN_SIZES,)),
     ("odd.mp4", "out.webm", {**ODD}, (OPUS,)),
     ("10-bit.mp4", "out.mp4", DEEP, (TEN_BITS,)),
-    ("pq.mp4", "out.mp4", PQ, (BRIGHT, TEN_BITS)),
-    ("hlg.mov", "out.mkv", HLG, (BRIGHT, TEN_BITS)),
+    ("pq.mp4", "out.mp4", PQ, (HDR_KEPT,)),
+    ("hlg.mov", "out.mkv", HLG, (HDR_KEPT,)),
+    ("hlg.mp4", "out.mov", {**HLG, "size": (97, 65), **X444}, (HDR_KEPT, EVEN_SIZES)),
+    ("pq.mp4", "out.webm", PQ, (BRIGHT, TEN_BITS, OPUS)),
     ("old.avi", "out.mp4", {**EVEN, "codec": "mpeg4", "sound_codec": "mp3"}, ()),
     ("flash.flv", "out.mp4", {**EVEN}, ()),
     ("broadcast.ts", "out.mp4", {**EVEN}, ()),
@@ -130,7 +135,7 @@ def test_a_video_of_any_kind_keeps_times_and_sound(tmp_path, name, output, recip
     path, output = tmp_path / name, tmp_path / output
     source = recipe(path) if callable(recipe) else make_video(path, **recipe)
     info = look_through(source, VideoLimits())
-    encoding = Encoding(output.suffix[1:], preset="ultrafast")
+    encoding = VideoOptions(preset="ultrafast").encoding(output, info.colour)
     notices = (*info.notices, *rewrite(info, output, encoding, cut=7))
     assert len(notices) == len(told), notices
     assert all(part in notice for part, notice in zip(told, notices, strict=True)), notices

@@ -12,7 +12,7 @@ from simswap.demo.look import pictures, theme
 from simswap.demo.services import video_limits
 from simswap.demo.services.videos import Outcome, Preview
 from simswap.media.photos import MAX_FILE_BYTES
-from simswap.video.output.writing import ANIMATIONS
+from simswap.video.output.writing import ANIMATION_FORMATS
 from simswap.video.source.info import VideoInfo
 from simswap.video.words import clock, told
 
@@ -78,7 +78,7 @@ def progress(step: VideoProgress) -> dict[str, object]:
 def result(outcome: Outcome) -> dict[str, object]:
     """The stage with a finished video, and what came of it."""
     said = theme.message(told(outcome.report), *outcome.report.notices)
-    is_picture = Path(outcome.path).suffix[1:] in ANIMATIONS
+    is_picture = Path(outcome.path).suffix[1:] in ANIMATION_FORMATS
     return {
         "film": {"path": outcome.path, "meta": UPLOADED},
         "is_picture": is_picture,

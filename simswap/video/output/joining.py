@@ -18,6 +18,7 @@ from simswap.errors import MediaError
 from simswap.files import replaced
 from simswap.video.output.animation import write_animation
 from simswap.video.output.audio import TREATMENTS, add_audio
+from simswap.video.output.losses import picture_losses
 from simswap.video.output.texts import add_texts
 from simswap.video.output.writing import Encoding
 from simswap.video.source.container import naming_failures, opened
@@ -47,12 +48,13 @@ def join_segments(
     cannot be written.
     """
     delay = _check(segments, end - first)
+    notices = tuple(picture_losses(info, encoding))
     with naming_failures(output), replaced(output, durable=True) as part:
         if encoding.is_animation:
-            notices = write_animation(segments, info, (first, end), encoding.format, part, metadata)
-            return notices + seal(part)
+            write = partial(write_animation, segments, info, (first, end), encoding.format)
+            return notices + write(part, metadata) + seal(part)
         mux = partial(_mux, segments, info, (first, end), encoding, part, delay, metadata)
-        return _mux_somehow(mux, info) + seal(part)
+        return notices + _mux_somehow(mux, info) + seal(part)
 
 
 def _check(segments: Sequence[Path], num_frames: int) -> int:
@@ -118,6 +120,8 @@ def _mux(
         template = stack.enter_context(opened(segments[0])).streams.video[0]
         stream = container.add_stream_from_template(template)
         stream.time_base = info.time_base
+        if encoding.is_high_range and encoding.format != "mkv":
+            stream.codec_context.codec_tag = "hvc1"  # QuickTime plays no other
         shift = _shift(info, span[0])
         video = _video_packets(segments, info, span, delay, stream, shift)
         audio, notices = add_audio(container, info, span, shift, treatment, stack)
@@ -139,17 +143,7 @@ def _mux(
                 num_lost += 1  # a damaged packet of the source's sound or subtitles
     if num_lost:
         notices += (f"{num_lost} damaged pieces of the sound or the subtitles are left out.",)
-    return _size_notices(info, encoding) + notices
-
-
-def _size_notices(info: VideoInfo, encoding: Encoding) -> tuple[str, ...]:
-    width, height = encoding.size(info.width, info.height)
-    if (width, height) == (info.width, info.height):
-        return ()
-    return (
-        f"{info.width}x{info.height} is written as {width}x{height}, as H.264 takes even sizes "
-        "only: the last row or column is repeated.",
-    )
+    return notices
 
 
 def _shift(info: VideoInfo, first: int) -> Fraction:

@@ -19,9 +19,13 @@ from simswap.files import JOB, replaced
 from simswap.video.source.container import naming_failures
 from simswap.video.source.info import VideoInfo
 from simswap.video.source.picture.colour import ColourConverter
+from simswap.video.source.picture.side_data import Mastering
+from simswap.video.source.picture.tone_mapping import bring_back
+from simswap.video.source.reading import FrameReader, read_deep_frames
 
-ANIMATIONS = ("gif", "webp")
-FORMATS = ("mp4", "mov", "mkv", "webm", *ANIMATIONS)
+ANIMATION_FORMATS = ("gif", "webp")
+FORMATS = ("mp4", "mov", "mkv", "webm", *ANIMATION_FORMATS)
+HIGH_RANGE_FORMATS = ("mp4", "mov", "mkv")
 PRESETS = (
     "ultrafast",
     "superfast",
@@ -33,8 +37,8 @@ PRESETS = (
     "slower",
     "veryslow",
 )
-_DEFAULT_CRF = {"libx264": 18, "libvpx-vp9": 28}
-_MAX_CRF = {"libx264": 51, "libvpx-vp9": 63}
+_DEFAULT_CRF = {"libx264": 18, "libx265": 18, "libvpx-vp9": 28}
+_MAX_CRF = {"libx264": 51, "libx265": 51, "libvpx-vp9": 63}
 _LOSSLESS = "bgr0"  # pixels of an animation's segments
 # The number of threads shapes the bits: fixed, so that every machine writes the same file.
 _THREADS = 4
@@ -53,12 +57,14 @@ class Encoding:
     format: "mp4", "mov" or "mkv" (H.264), "webm" (VP9), "gif" or "webp" (an animation). crf:
     quality, lower is better and larger (H.264: 0 to 51, 18 is hard to tell from the original; VP9:
     0 to 63; an animation has none); None: 18 and 28. preset: speed against size, one of x264's
-    names, fast to slow; for webm they choose the nearest speed of VP9.
+    names, fast to slow; for webm they choose the nearest speed of VP9. is_high_range: HDR stays
+    HDR, as HEVC of 10 bits, whose crf and presets are H.264's; of HIGH_RANGE_FORMATS only.
     """
 
     format: str = "mp4"
     crf: int | None = None
     preset: str = "veryfast"
+    is_high_range: bool = False
 
     def __post_init__(self) -> None:
         if self.format not in FORMATS:
@@ -76,7 +82,7 @@ class Encoding:
     @property
     def is_animation(self) -> bool:
         """Whether the result has pictures only, which Pillow writes."""
-        return self.format in ANIMATIONS
+        return self.format in ANIMATION_FORMATS
 
     @property
     def quality(self) -> int | None:
@@ -88,15 +94,29 @@ class Encoding:
         """The encoder's name; a segment of an animation keeps every pixel."""
         if self.is_animation:
             return "ffv1"
-        return "libvpx-vp9" if self.format == "webm" else "libx264"
+        if self.format == "webm":
+            return "libvpx-vp9"
+        return "libx265" if self.is_high_range else "libx264"
+
+    @property
+    def pixels(self) -> str:
+        """The library's name of how pixels are stored."""
+        if self.is_animation:
+            return _LOSSLESS
+        return "yuv420p10le" if self.is_high_range else "yuv420p"
 
     @property
     def container(self) -> str:
         """The library's name of the container."""
         return "matroska" if self.format == "mkv" else self.format
 
-    def options(self, width: int, height: int) -> dict[str, str]:
-        """The encoder's own options for frames of a size; it holds few large ones."""
+    def options(
+        self, width: int, height: int, mastering: Mastering | None = None
+    ) -> dict[str, str]:
+        """The encoder's own options for frames of a size; it holds few large ones.
+
+        mastering: of HDR, to be told.
+        """
         if self.is_animation:
             return {}
         is_large = width * height > _LARGE
@@ -106,6 +126,12 @@ class Encoding:
             if is_large:
                 more += [f"rc-lookahead={ahead}", "sync-lookahead=0", "bframes=0"]
             own = {"x264-params": ":".join(more)} if more else {}
+            return {"crf": str(self.quality), "preset": self.preset} | own
+        if self.codec == "libx265":
+            more = ["log-level=none", "info=0", "open-gop=0", *_told(mastering or Mastering())]
+            if is_large:  # in 10 bits, of two bytes each
+                more += [f"rc-lookahead={max(ahead // 2, 1)}", "bframes=0", "frame-threads=1"]
+            own = {"x265-params": ":".join(more)}
             return {"crf": str(self.quality), "preset": self.preset} | own
         speed = max(0, 8 - PRESETS.index(self.preset))
         return {
@@ -117,10 +143,25 @@ class Encoding:
         } | ({"lag-in-frames": str(ahead)} if is_large else {})
 
     def size(self, width: int, height: int) -> tuple[int, int]:
-        """Width and height as stored: H.264 in 4:2:0 takes even numbers only."""
-        if self.codec == "libx264":
+        """Width and height as stored: H.264 and HEVC in 4:2:0 take even numbers only."""
+        if self.codec in ("libx264", "libx265"):
             return width + width % 2, height + height % 2
         return width, height
+
+
+def _told(mastering: Mastering) -> list[str]:
+    """What x265 is to write of it."""
+    parameters = []
+    if mastering.display is not None:
+        *points, least, most = mastering.display
+        red, green, blue, white = (
+            f"({x},{y})" for x, y in zip(points[::2], points[1::2], strict=True)
+        )
+        display = f"G{green}B{blue}R{red}WP{white}L({most},{least})"
+        parameters.append(f"master-display={display}")
+    if mastering.content is not None:
+        parameters.append("max-cll={},{}".format(*mastering.content))
+    return parameters
 
 
 class SegmentWriter:
@@ -129,7 +170,8 @@ class SegmentWriter:
     The file appears under its name only when `close` has finished it; leaving the `with` block by
     an exception leaves nothing behind. Its frames have the times of the video's frames from
     number `first` on. An odd width or height is made even, where the format needs it, by
-    repeating the last column or row.
+    repeating the last column or row. HDR that stays so is read once more beside them: only what
+    was changed of its frames in standard range is changed in those.
     """
 
     def __init__(self, path: Path, info: VideoInfo, encoding: Encoding, first: int):
@@ -137,6 +179,9 @@ class SegmentWriter:
         self._info, self._encoding, self._first = info, encoding, first
         self._num_written = 0
         self._converter = ColourConverter(info.colour, *info.stored_size)
+        self._originals: FrameReader | None = None
+        if encoding.is_high_range:
+            self._originals = read_deep_frames(info, first)
         with naming_failures(path), ExitStack() as stack:
             part = stack.enter_context(replaced(path, durable=True, owner=JOB))
             # NUT, because it keeps any time base exactly.
@@ -157,16 +202,21 @@ class SegmentWriter:
         if kind is None:
             self.close()
             return
+        self._let_go()
         with suppress(FFmpegError, OSError):  # it is thrown away in any case
             self._container.close()
         self._file.__exit__(kind, error, trace)
 
     def write(self, image: np.ndarray) -> None:
-        """Append an upright frame, uint8 [H, W, 3] RGB of the video's size."""
+        """Append an upright frame, uint8 [H, W, 3] RGB of the video's size, in standard range."""
         info = self._info
         if image.shape != (info.height, info.width, 3) or image.dtype != np.uint8:
             raise ValueError(f"a frame is uint8 {(info.height, info.width, 3)}, not {image.shape}")
         number = self._first + self._num_written
+        if self._originals is not None:
+            original = next(self._originals)
+            bring_back(original, image, info.colour.transfer)
+            image = original
         size = self._encoding.size(info.width, info.height)
         frame = self._frame(_padded(image, *size))
         frame.pts = int(info.frame_times[number] - info.frame_times[self._first])
@@ -177,11 +227,16 @@ class SegmentWriter:
 
     def close(self) -> None:
         """Finish the file and give it its name."""
+        self._let_go()
         with naming_failures(self._path), self._file:
             try:
                 self._container.mux(self._stream.encode())
             finally:
                 self._container.close()
+
+    def _let_go(self) -> None:
+        if self._originals is not None:
+            self._originals.close()
 
     def _frame(self, image: np.ndarray) -> VideoFrame:
         if self._encoding.is_animation:
@@ -190,19 +245,18 @@ class SegmentWriter:
 
     def _add_stream(self) -> VideoStream:
         info, encoding = self._info, self._encoding
+        colour = info.colour if encoding.is_high_range else info.colour.in_standard_range
         size = encoding.size(info.width, info.height)
-        stream = self._container.add_stream(
-            encoding.codec, rate=info.frame_rate, options=encoding.options(*size)
-        )
+        options = encoding.options(*size, colour.mastering)
+        stream = self._container.add_stream(encoding.codec, rate=info.frame_rate, options=options)
         stream.width, stream.height = size
-        stream.pix_fmt = _LOSSLESS if encoding.is_animation else "yuv420p"
+        stream.pix_fmt = encoding.pixels
         stream.time_base = stream.codec_context.time_base = info.time_base
         context = stream.codec_context
         context.sample_aspect_ratio = info.sample_aspect
         context.thread_count = _THREADS
         if encoding.is_animation:
             return stream
-        colour = info.colour.as_written
         context.color_range = colour.range
         context.colorspace = colour.space
         context.color_primaries = colour.primaries

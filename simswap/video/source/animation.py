@@ -25,7 +25,7 @@ from simswap.video.source.frame_lists import FrameList, check_count
 from simswap.video.source.limits import VideoLimits
 from simswap.video.source.losses import TRANSPARENCY
 
-ANIMATIONS = ("webp", "apng")  # as VideoInfo.codec names them
+READ_BY_PILLOW = ("webp", "apng")  # as VideoInfo.codec names them
 TIME_BASE = Fraction(1, 90_000)  # s; exact for milliseconds and for usual frame rates
 # Browsers show what is to last no longer than the first for the second, in seconds.
 _NO_TIME, _INSTEAD = Fraction(1, 100), Fraction(1, 10)
@@ -39,7 +39,7 @@ _GIF_BEGINNING = 100_000  # bytes
 class Animation:
     """What an animated WebP or PNG holds.
 
-    codec: one of ANIMATIONS. size: width and height. frames: their times, in TIME_BASE.
+    codec: one of READ_BY_PILLOW. size: width and height. frames: their times, in TIME_BASE.
     num_plays: how often it is shown, 0 without end. notices: what is dropped.
     """
 

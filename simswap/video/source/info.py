@@ -288,7 +288,7 @@ def _describe(
         sample_aspect=aspect,
         has_audio=has_audio,
         audio_codec=audio.codec_context.codec.canonical_name if has_audio else None,
-        notices=losses_of(container, frame, frames, depth, stream),
+        notices=losses_of(container, frame, frames, stream),
         num_plays=plays_of_gif(path) if container.format.name == "gif" else None,
         num_subtitles=len(container.streams.subtitles),
         num_chapters=len(container.chapters()),

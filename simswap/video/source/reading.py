@@ -16,7 +16,7 @@ from av.video.stream import VideoStream
 
 from simswap.errors import MediaError
 from simswap.files import printable
-from simswap.video.source.animation import ANIMATIONS, pictures_of
+from simswap.video.source.animation import READ_BY_PILLOW, pictures_of
 from simswap.video.source.container import (
     holds_too_much,
     is_too_large,
@@ -54,16 +54,18 @@ class FrameReader(Iterator[np.ndarray]):
         end: int,
         chosen: frozenset[int] | None = None,
         is_over: Callable[[], bool] | None = None,
+        is_deep: bool = False,
     ) -> None:
         """Begin at `first`; chosen: the only frames to give, None for all.
 
-        is_over: asked before each packet; raises _TimeUpError once it says so.
+        is_deep: see read_deep_frames. is_over: asked before each packet; raises _TimeUpError once
+        it says so.
         """
         if not 0 <= first < end <= info.num_frames:
             raise ValueError(f"no frames {first} to {end} in a video of {info.num_frames}")
         self.num_repeated = 0
         self._info, self._first, self._end, self._chosen = info, first, end, chosen
-        self._is_over = is_over
+        self._is_over, self._is_deep = is_over, is_deep
         self._frames = self._read()
 
     def __next__(self) -> np.ndarray:
@@ -80,6 +82,7 @@ class FrameReader(Iterator[np.ndarray]):
     def _read_on(self) -> Iterator[np.ndarray]:
         info = self._info
         converter = ColourConverter(info.colour, *info.stored_size)
+        convert = converter.to_deep_rgb if self._is_deep else converter.to_rgb
         # What a frame shows until its successor comes: also where that one cannot be decoded.
         shown: VideoFrame | None = None
         position, num_decoded = self._first, 0
@@ -92,12 +95,12 @@ class FrameReader(Iterator[np.ndarray]):
                 self.num_repeated += 1
                 if missing in chosen:
                     picture = shown if shown is not None else frame
-                    yield _upright(converter.to_rgb(picture), info)
+                    yield _upright(convert(picture), info)
                 position = missing + 1
             shown = frame
             if position == number < self._end:
                 if number in chosen:
-                    yield _upright(converter.to_rgb(frame), info)
+                    yield _upright(convert(frame), info)
                 position += 1
             if position >= self._end:
                 break
@@ -110,7 +113,7 @@ class FrameReader(Iterator[np.ndarray]):
         for missing in range(position, self._end):
             self.num_repeated += 1
             if missing in chosen:
-                yield _upright(converter.to_rgb(shown), info)
+                yield _upright(convert(shown), info)
         if self.num_repeated:
             logger.warning(
                 "%d frames from %.2f s on could not be decoded; the frames before them are shown",
@@ -121,7 +124,7 @@ class FrameReader(Iterator[np.ndarray]):
     def _decoded(self) -> Iterator[tuple[int, VideoFrame]]:
         """Decoded frames with their numbers, from some frame at or before the first on."""
         info = self._info
-        if info.codec in ANIMATIONS:
+        if info.codec in READ_BY_PILLOW:
             pictures = pictures_of(info.path)
             yield from ((n, VideoFrame.from_ndarray(p)) for n, p in enumerate(pictures))
             return
@@ -156,6 +159,11 @@ def read_frames(info: VideoInfo, first: int, end: int) -> FrameReader:
     video has no such frames.
     """
     return FrameReader(info, first, end)
+
+
+def read_deep_frames(info: VideoInfo, first: int) -> FrameReader:
+    """As read_frames, to the end: uint16 [H, W, 3] RGB in the video's own transfer and colours."""
+    return FrameReader(info, first, info.num_frames, is_deep=True)
 
 
 def read_chosen(

@@ -21,7 +21,7 @@ from simswap.demo.tabs.shared import Shared
 from simswap.demo.tabs.video import cast, job
 from simswap.demo.tabs.video.cast import Seen
 from simswap.demo.tabs.video.part import NO_PART, VideoPart
-from simswap.video.output.writing import ANIMATIONS, Encoding
+from simswap.video.output.writing import ANIMATION_FORMATS, Encoding
 
 DEFAULTS = VideoChoices()
 FORMATS = [("MP4", "mp4"), ("WebM", "webm"), ("GIF", "gif"), ("Animated WebP", "webp")]
@@ -157,7 +157,7 @@ def _steps(
 def _choices(model: str, settings: Sequence[object]) -> VideoChoices:
     """settings: of SETTINGS, in its order."""
     given = dict(zip(SETTINGS, settings, strict=True))
-    if given["format"] in ANIMATIONS:
+    if given["format"] in ANIMATION_FORMATS:
         given["crf"] = None  # its slider is hidden, and still sends a number
     return VideoChoices(model=model, **given)
 

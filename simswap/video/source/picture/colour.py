@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
-import av
 import numpy as np
 from av.video.frame import VideoFrame
 from av.video.reformatter import ColorRange, Colorspace, Interpolation, VideoReformatter
 
+from simswap.video.source.picture.side_data import Mastering, mastering_of
 from simswap.video.source.picture.tone_mapping import HLG, PQ, to_standard_range
 
 # Codes of ITU-T H.273, as the container and the codec write them.
@@ -34,12 +34,14 @@ class Colour:
 
     space (matrix), primaries, transfer: codes of ITU-T H.273, 2 where the file does not say.
     range: 1 limited (16 to 235), 2 full (0 to 255), 0 where the file does not say (limited).
+    mastering: of HDR.
     """
 
     space: int = UNSPECIFIED
     range: int = 0
     primaries: int = UNSPECIFIED
     transfer: int = UNSPECIFIED
+    mastering: Mastering | None = None
 
     def __post_init__(self) -> None:
         if self.range not in (0, 1, 2):
@@ -51,8 +53,8 @@ class Colour:
         return self.transfer in (PQ, HLG)
 
     @property
-    def as_written(self) -> Colour:
-        """What the result has: its own, but for HDR, which becomes BT.709."""
+    def in_standard_range(self) -> Colour:
+        """The same, but for HDR, which becomes BT.709."""
         return STANDARD if self.is_high_range else self
 
     def matrix(self, height: int) -> Colorspace:
@@ -74,7 +76,8 @@ def colour_of(frame: VideoFrame) -> Colour:
     is_full = frame.format.name.startswith("yuvj") or frame.color_range == ColorRange.JPEG
     value = int(ColorRange.JPEG) if is_full else int(frame.color_range)
     space = UNSPECIFIED if int(frame.colorspace) == _RGB else int(frame.colorspace)
-    return Colour(space, value, int(frame.color_primaries), int(frame.color_trc))
+    colour = Colour(space, value, int(frame.color_primaries), int(frame.color_trc))
+    return replace(colour, mastering=mastering_of(frame)) if colour.is_high_range else colour
 
 
 STANDARD = Colour(_BT709, int(ColorRange.MPEG), _BT709, _BT709)
@@ -83,7 +86,7 @@ STANDARD = Colour(_BT709, int(ColorRange.MPEG), _BT709, _BT709)
 class ColourConverter:
     """Turns decoded frames into RGB arrays and back, always with the same matrix and range.
 
-    HDR is read as a display of standard range shows it, and written so.
+    HDR is read as a display of standard range shows it, or as it is.
 
     Not for several threads at once. width, height: of the stored pictures, in pixels; a frame of
     another size, as some streams change to on their way, is scaled to it.
@@ -91,17 +94,25 @@ class ColourConverter:
 
     def __init__(self, colour: Colour, width: int, height: int):
         self._width, self._height = width, height
-        written = colour.as_written
-        self._read = colour.matrix(height), colour.range_used
-        self._written = written.matrix(height), written.range_used
+        standard = colour.in_standard_range
+        self._own = colour.matrix(height), colour.range_used
+        self._standard = standard.matrix(height), standard.range_used
         self._transfer = colour.transfer if colour.is_high_range else None
         self._reformatter = VideoReformatter()
 
     def to_rgb(self, frame: VideoFrame) -> np.ndarray:
-        """uint8 [H, W, 3] RGB of a decoded frame."""
+        """uint8 [H, W, 3] RGB of a decoded frame, in standard range."""
+        if self._transfer is None:
+            return self._read(frame, "rgb24")
+        return to_standard_range(self.to_deep_rgb(frame), self._transfer)
+
+    def to_deep_rgb(self, frame: VideoFrame) -> np.ndarray:
+        """uint16 [H, W, 3] RGB of a decoded frame, in its own transfer and primaries."""
+        return self._read(frame, "gbrp16le")  # rgb48le comes out wrong
+
+    def _read(self, frame: VideoFrame, depth: str) -> np.ndarray:
         is_rgb = frame.format.is_rgb or frame.format.name == "pal8"
-        matrix, value = self._read
-        depth = "rgb24" if self._transfer is None else "gbrp16le"  # rgb48le comes out wrong
+        matrix, value = self._own
         rgb = self._reformatter.reformat(
             frame,
             width=self._width,
@@ -114,17 +125,20 @@ class ColourConverter:
             interpolation=_FLAGS,
             threads=1,
         )
-        if self._transfer is None:
-            return rgb.to_ndarray()
-        return to_standard_range(rgb.to_ndarray(), self._transfer)
+        return rgb.to_ndarray()
 
     def to_yuv(self, image: np.ndarray) -> VideoFrame:
-        """yuv420p frame of a uint8 [H, W, 3] RGB array."""
-        matrix, value = self._written
-        frame = av.VideoFrame.from_numpy_buffer(np.ascontiguousarray(image), format="rgb24")
+        """yuv420p frame of what to_rgb gave; of what to_deep_rgb gave, yuv420p10le."""
+        if image.dtype == np.uint16:
+            frame, format = VideoFrame.from_ndarray(image, format="gbrp16le"), "yuv420p10le"
+            matrix, value = self._own
+        else:
+            pixels = np.ascontiguousarray(image)
+            frame, format = VideoFrame.from_numpy_buffer(pixels, format="rgb24"), "yuv420p"
+            matrix, value = self._standard
         return self._reformatter.reformat(
             frame,
-            format="yuv420p",
+            format=format,
             src_colorspace=matrix,
             dst_colorspace=matrix,
             src_color_range=ColorRange.JPEG,

@@ -2,7 +2,8 @@
 
 PQ and HLG pictures (ITU-R BT.2100, primaries of BT.2020) become BT.709: each channel's light is
 compressed by the curve of BT.2390 (section 5.4.1), from a display of 1000 cd/m2 to diffuse white of
-203 cd/m2 (BT.2408), then the primaries are changed.
+203 cd/m2 (BT.2408), then the primaries are changed. What is changed in such a picture is brought
+back by the inverse.
 """
 
 from __future__ import annotations
@@ -17,6 +18,10 @@ _PEAK, _WHITE = 1000.0, 203.0  # cd/m2, of the display that it was made for, and
 _LEVELS = 4096  # of a channel that the tables tell apart
 _STRIP = 64  # rows
 _SHIFT = 4  # bits, from 16 to those levels
+_FINE = 65_535  # steps of light: with fewer, dark tones would be few
+# Of the signal's range, from one of 255 levels to the next: the curve's inverse rises without end
+# towards white, and would show each small error there.
+_STEEPEST = 0.02
 # Linear BT.2020 to BT.709 (BT.2087).
 _TO_709 = np.array(
     [
@@ -26,6 +31,7 @@ _TO_709 = np.array(
     ],
     np.float32,
 )
+_TO_2020 = np.linalg.inv(_TO_709)
 
 
 def to_standard_range(image: np.ndarray, transfer: int) -> np.ndarray:
@@ -36,9 +42,33 @@ def to_standard_range(image: np.ndarray, transfer: int) -> np.ndarray:
     standard = np.empty(image.shape, np.uint8)
     for top in range(0, len(image), _STRIP):  # so that little memory is needed
         light = cv2.transform(_light_of(transfer)[image[top : top + _STRIP] >> _SHIFT], _TO_709)
-        levels = (light.clip(0, 1) * (_LEVELS - 1) + 0.5).astype(np.uint16)
+        levels = (light.clip(0, 1) * _FINE + 0.5).astype(np.uint16)
         standard[top : top + _STRIP] = _codes()[levels]
     return standard
+
+
+def bring_back(image: np.ndarray, changed: np.ndarray, transfer: int) -> None:
+    """Change a picture of high range as its standard one was changed, and nowhere else.
+
+    image: what to_standard_range was given, [H, W, 3] uint16; changed: what became of its result,
+    [H, W, 3] uint8. Signals move by as much as those of the two standard pictures differ, so that
+    detail and brightness beyond them stay.
+    """
+    for top in range(0, len(image), _STRIP):
+        strip, new = image[top : top + _STRIP], changed[top : top + _STRIP]
+        old = to_standard_range(strip, transfer)
+        columns = np.flatnonzero((old != new).any(axis=(0, 2)))
+        if not len(columns):
+            continue
+        part = np.s_[:, columns[0] : columns[-1] + 1]
+        moved = strip[part] + (_signal(new[part], transfer) - _signal(old[part], transfer))
+        strip[part] = np.rint(moved).clip(0, 65_535)
+
+
+def _signal(standard: np.ndarray, transfer: int) -> np.ndarray:
+    """PQ's or HLG's signal, in 65535ths, of [H, W, 3] uint8 RGB; [H, W, 3] float64."""
+    light = cv2.transform(_light_of_codes()[standard], _TO_2020)
+    return np.interp(light, _light_of_codes(), _signals(transfer))
 
 
 @cache
@@ -51,8 +81,24 @@ def _light_of(transfer: int) -> np.ndarray:
 
 @cache
 def _codes() -> np.ndarray:
-    """Pixels for light in _LEVELS steps, by the inverse of BT.1886's 2.4, [_LEVELS] uint8."""
-    return np.rint(255 * np.linspace(0, 1, _LEVELS) ** (1 / 2.4)).astype(np.uint8)
+    """Pixels for light in _FINE steps, by the inverse of BT.1886's 2.4, [_FINE + 1] uint8."""
+    return np.rint(255 * np.linspace(0, 1, _FINE + 1) ** (1 / 2.4)).astype(np.uint8)
+
+
+@cache
+def _light_of_codes() -> np.ndarray:
+    """Light of each of a pixel's 256 values, [256] float32."""
+    return (np.linspace(0, 1, 256) ** 2.4).astype(np.float32)
+
+
+@cache
+def _signals(transfer: int) -> np.ndarray:
+    """The signal, in 65535ths, that becomes each of a grey pixel's 256 values, [256] float64."""
+    light = _light_of(transfer)
+    rising = np.flatnonzero(np.diff(light, prepend=-1) > 0)
+    signals = np.interp(_light_of_codes(), light[rising], rising / (_LEVELS - 1))
+    steps = np.diff(signals, prepend=0).clip(max=_STEEPEST)
+    return 65_535 * np.cumsum(steps)
 
 
 def _hlg_light(signal: np.ndarray) -> np.ndarray:
