@@ -3,10 +3,12 @@
 The pass finds faces, heads rolled by any angle among them, in the frame shrunk to a working size.
 Faces that it saw rolled, shrunk, or at an unfavourable size are looked at again (rolled.py). A
 frame in which no face was found is searched once more from further away: its face may fill it.
+A panorama is also searched piece by piece: shrunk as a whole, its faces would be too small.
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 
 import cv2
@@ -24,6 +26,10 @@ from simswap.types import Face
 WORKING_SIZE = 640  # px, long side of the pass; smaller frames are taken as they are
 FINE_SIZE = 1280  # px, long side of one more pass over frames larger than this
 FINE_FACE = 100.0  # px; that pass adds no larger faces: it takes their parts for faces
+# A frame so many times as long as wide is a panorama; length and overlap of its pieces are told in
+# its shorter sides. There are at most MAX_PIECES of them, which are longer then.
+PANORAMA, PIECE, OVERLAP = 3.0, 2.0, 0.5
+MAX_PIECES = 12
 ROLLED_SCORE = 0.6  # enough for a rolled head to be looked at again, which decides
 CLEAR_FACE = (60.0, 170.0)  # px, long side of faces that need no second look...
 # A frame without a face is seen once more at so many px of its long side, with so many px of black
@@ -92,7 +98,52 @@ def _settled(
 def _search(
     detector: DetectorNetworks, frames: Sequence[np.ndarray], min_score: float
 ) -> list[Candidates]:
-    """The pass over frames of one size; rolled heads are not settled yet."""
+    """The pass over frames of one size, and pieces of them; rolled heads are not settled yet."""
+    found = [_search_whole(detector, frames, min_score)]
+    for piece in pieces(*frames[0].shape[:2]):
+        found.append(_search_piece(detector, frames, piece, min_score))
+    if len(found) == 1:
+        return found[0]
+    return [suppress_doubles(concatenate(list(parts))) for parts in zip(*found, strict=True)]
+
+
+def _search_piece(
+    detector: DetectorNetworks,
+    frames: Sequence[np.ndarray],
+    piece: tuple[int, int],
+    min_score: float,
+) -> list[Candidates]:
+    """A piece of panoramas, less the faces at its cuts, which its neighbours have whole."""
+    (start, end), (height, width) = piece, frames[0].shape[:2]
+    along = int(height > width)
+    part = np.s_[start:end] if along else np.s_[:, start:end]
+    seen = _search_whole(detector, [frame[part] for frame in frames], min_score)
+    margin = OVERLAP * min(height, width) / 10
+    low = start + margin if start else -np.inf
+    high = end - margin if end < max(height, width) else np.inf
+    to_frame = np.column_stack([np.eye(2), [0, start] if along else [start, 0]])
+    moved = [faces.moved(to_frame) for faces in seen]
+    return [
+        faces.select((faces.boxes[:, along] > low) & (faces.boxes[:, along + 2] < high))
+        for faces in moved
+    ]
+
+
+def pieces(height: int, width: int) -> list[tuple[int, int]]:
+    """Start and end of the pieces of a panorama, along its longer side; of others, none."""
+    short, long = sorted((height, width))
+    if long < PANORAMA * short or long <= FINE_SIZE:
+        return []
+    overlap = OVERLAP * short
+    number = math.ceil((long - overlap) / ((PIECE - OVERLAP) * short))
+    step = (long - overlap) / min(number, MAX_PIECES)
+    starts = [round(step * i) for i in range(min(number, MAX_PIECES))]
+    return [(start, min(math.ceil(start + step + overlap), long)) for start in starts]
+
+
+def _search_whole(
+    detector: DetectorNetworks, frames: Sequence[np.ndarray], min_score: float
+) -> list[Candidates]:
     long_side = max(frames[0].shape[:2])
     # Working size of each pass, and the largest face in its pixels that it may add.
     sizes = [(min(long_side, WORKING_SIZE), np.inf)]

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from safetensors.torch import load_file
 
-from simswap.faces.detection import detect_faces, letterbox
+from simswap.faces.detection import detect_faces, letterbox, pieces
 from simswap.faces.nms import Candidates, overlaps, suppress_doubles
 from simswap.faces.rolled import roll_of
 from simswap.geometry import TEMPLATES, apply
@@ -135,6 +135,34 @@ def filling(portrait: np.ndarray, face: Face) -> tuple[np.ndarray, np.ndarray]:
     scale = 640 / max(x1 - x0, y1 - y0)
     tight = cv2.resize(portrait[y0:y1, x0:x1], None, fx=scale, fy=scale)
     return tight, (face.landmarks - [x0, y0] + 0.5) * scale - 0.5
+
+
+@pytest.mark.parametrize("is_tall", [False, True])
+def test_small_faces_of_a_panorama_are_found_once_each(detector, portrait, is_tall):
+    small = cv2.resize(portrait, (180, 180), interpolation=cv2.INTER_AREA)  # its face: 60 px
+    long, short = 9000, 1000
+    panorama = np.full((long, short, 3) if is_tall else (short, long, 3), 120, np.uint8)
+    places = [(0, 0), (1380, 300), (4000, 700), (5700, 820), (8820, 500)]
+    for along, across in places:
+        row, column = (along, across) if is_tall else (across, along)
+        panorama[row : row + 180, column : column + 180] = small
+    (faces,) = detect_faces(detector, [panorama])
+    middles = sorted(float(face.box[[int(is_tall), 2 + int(is_tall)]].mean()) for face in faces)
+    assert len(faces) == len(places)
+    assert np.abs(np.array(middles) - [along + 90 for along, _ in places]).max() < 30
+
+
+@pytest.mark.parametrize("shape", [(720, 1280), (1000, 2390), (3000, 4000), (400, 1280)])
+def test_what_is_no_panorama_is_searched_as_a_whole(shape):
+    assert pieces(*shape) == []
+
+
+@pytest.mark.parametrize("shape", [(3000, 16_000), (65_500, 900), (1000, 3000)])
+def test_pieces_cover_a_panorama_and_overlap(shape):
+    starts, ends = np.array(pieces(*shape)).T
+    assert (starts[0], ends[-1]) == (0, max(shape))
+    assert (ends[:-1] - starts[1:] >= 0.49 * min(shape)).all()
+    assert 2 <= len(starts) <= 12
 
 
 def test_a_face_that_fills_its_photo_and_more_is_found(detector, portrait):
