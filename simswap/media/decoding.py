@@ -25,12 +25,20 @@ from PIL.WebPImagePlugin import WebPImageFile
 
 from simswap.errors import MediaError
 from simswap.media import allowance
-from simswap.media.colour_profile import bounded_profile
-from simswap.media.heif_files import decode_apart, kind_of, open_avif, open_heic
+from simswap.media.colours.high_range import HLG, PQ, bring_to_standard_range
+from simswap.media.colours.profile import bounded_profile
+from simswap.media.heif_files import (
+    decode_apart,
+    kind_of,
+    open_avif,
+    open_heic,
+    transfer_in,
+)
 from simswap.media.photo_files import MAX_PROFILE_BYTES, Pictures, pictures_in
 from simswap.media.pixels import DECODE_ERRORS, Photo, to_rgb
 
 MAX_PIXELS = 50_000_000
+MAX_PLAIN_PIXELS = 65_000_000  # without transparency, of the kinds that need least memory
 MAX_OWN_PIXELS = 65_000_000  # of a user's own photo: phones take 64 million
 MAX_SERIES_PIXELS = 100_000_000  # of a file's pictures up to the last that is looked at
 MAX_CANVAS_PIXELS = 12_000_000  # of an animation, of whose pictures decoders hold several
@@ -50,7 +58,9 @@ _DECODERS: dict[str, Callable[[BinaryIO], ImageFile]] = {
     "HEIC": open_heic,
 }
 
+_PLAIN = {"JPEG", "PNG", "TIFF"}
 _ORIENTATION = 0x0112  # of EXIF
+Check = Callable[[tuple[int, int], str], None]
 _JPEG_START = re.compile(rb"\xff\xd8\xff[\xc0-\xc4\xdb\xdd\xe0-\xef\xfe]")
 
 
@@ -85,26 +95,22 @@ def _check_kind(size: tuple[int, int], first: Pictures, name: str) -> None:
         )
 
 
-def decode_photo(
-    data: bytes, name: str, check: Callable[[tuple[int, int], str], None] = check_size
-) -> Photo:
+def decode_photo(data: bytes, name: str, check: Check | None = None) -> Photo:
     """The first picture of a file's bytes, upright; all photos, whoever sends them, pass here.
 
     name: of the file, for messages. check: raises for a size (width, height) that is not taken,
-    before any pixel is decoded.
+    before any pixel is decoded; None: for one over the limit of its kind.
     Raises MediaError (no photo, damaged, larger than the limits, more than memory holds).
     """
     with readable_damage(name):
         return decode_first(pictures_in(data, name), name, check)
 
 
-def decode_first(
-    first: Pictures, name: str, check: Callable[[tuple[int, int], str], None] = check_size
-) -> Photo:
+def decode_first(first: Pictures, name: str, check: Check | None = None) -> Photo:
     """As decode_photo, once the file's own bytes may be given up: they need much memory, too."""
     if kind_of(first.data) is not None:
         photo, _ = next(decode_apart(first.data, name, 1))
-        check(photo.image.shape[1::-1], name)
+        (check or check_size)(photo.image.shape[1::-1], name)
         return photo
     with readable_damage(name):
         decoded = _opened(first, name, check)
@@ -112,12 +118,14 @@ def decode_first(
         return _to_photo(decoded, first, name)
 
 
-def _opened(
-    held: Pictures, name: str, check: Callable[[tuple[int, int], str], None] = check_size
-) -> ImageFile:
+def _opened(held: Pictures, name: str, check: Check | None = None) -> ImageFile:
     """A picture whose size is taken, and whose turn to be decoded has come."""
     decoded = _DECODERS[held.kind](io.BytesIO(held.data))
-    check(decoded.size, name)
+    if check is None:
+        is_plain = held.kind in _PLAIN and not decoded.has_transparency_data
+        check_size(decoded.size, name, MAX_PLAIN_PIXELS if is_plain else MAX_PIXELS)
+    else:
+        check(decoded.size, name)
     _check_kind(decoded.size, held, name)
     allowance.begin(decoded.width * decoded.height, name)
     return decoded
@@ -188,7 +196,7 @@ def _decode_jpegs(data: bytes, name: str, most: int) -> Iterator[tuple[np.ndarra
 
     def check(size: tuple[int, int], name: str) -> None:
         nonlocal left
-        check_size(size, name)
+        check_size(size, name, MAX_PLAIN_PIXELS)
         left -= size[0] * size[1]
         if left < 0:
             raise MediaError(f"{name} has too many pixels in all. Save its pictures one by one.")
@@ -274,4 +282,10 @@ def _to_photo(decoded: ImageFile, first: Pictures, name: str) -> Photo:
     orientation = first.orientation
     if first.kind == "AVIF":  # Pillow puts what the file's boxes say into the EXIF
         orientation = decoded.getexif().get(_ORIENTATION, 1)
-    return Photo(*to_rgb(decoded, profile, orientation), tuple(notices))
+    image, alpha, profile = to_rgb(decoded, profile, orientation)
+    if profile is None and kind_of(first.data) is not None:
+        transfer = transfer_in(first.data)
+        if transfer in (PQ, HLG):
+            bring_to_standard_range(image, transfer)
+            notices.append("HDR becomes standard dynamic range: bright parts lose contrast.")
+    return Photo(image, alpha, profile, tuple(notices))

@@ -32,6 +32,7 @@ _HEIC = {b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"mif1", b"msf1"}
 SERIES = {b"avis", b"msf1", b"hevc", b"hevx"}  # of these, files of several pictures
 _MAX_CLAIM = 50_000_000  # pixels; a file of more is refused by who decodes it
 _MAX_BRANDS = 256  # bytes of the first box that name what a file is
+_COLOURS = re.compile(rb"colrnclx..(..)", re.DOTALL)  # primaries, then the transfer
 _SIZE = re.compile(rb"\x00\x00\x00\x14ispe\x00{4}(.{4})(.{4})", re.DOTALL)
 
 
@@ -77,6 +78,12 @@ def _claimed_pixels(data: bytes) -> int:
     """Of the largest picture that the boxes of a file tell of, up to as many as any may have."""
     sizes = (int.from_bytes(w, "big") * int.from_bytes(h, "big") for w, h in _SIZE.findall(data))
     return min(max(sizes, default=0), _MAX_CLAIM)
+
+
+def transfer_in(data: bytes) -> int | None:
+    """Of the first picture, as ITU-T H.273 numbers them; None where the boxes do not tell."""
+    found = _COLOURS.search(data)
+    return int.from_bytes(found[1], "big") if found else None
 
 
 def open_avif(stream: io.BytesIO) -> ImageFile:

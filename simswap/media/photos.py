@@ -23,7 +23,6 @@ from PIL.PngImagePlugin import PngInfo
 from simswap.errors import MediaError, OptionError
 from simswap.files import printable, replaced, temporary_beside
 from simswap.media.decoding import (
-    MAX_PIXELS,
     Photo,
     check_size,
     decode_first,
@@ -31,10 +30,15 @@ from simswap.media.decoding import (
     readable_damage,
 )
 from simswap.media.photo_files import pictures_in
+from simswap.media.tiff_files import has_further_views
 from simswap.provenance.metadata import synthetic_xmp
 from simswap.provenance.signing import sign_photo
 
 MAX_FILE_BYTES = 100_000_000
+# Names of the gain maps of Google and Adobe, of Apple, and of ISO 21496-1.
+_GAIN_MAPS = (b"hdrgm:Version", b"aux:hdrgainmap", b"urn:iso:std:iso:ts:21496:-1")
+_MPF = b"MPF\0"  # begins a JPEG's list of its pictures
+_MAX_BEFORE_MPF, _MAX_SEGMENT = 500_000, 65_535  # bytes
 
 # Longest side each format can hold, by suffix.
 OUTPUT_SUFFIXES = {
@@ -47,21 +51,24 @@ OUTPUT_SUFFIXES = {
 _TRANSPARENT = (".png", ".webp", ".avif")
 
 
-def read_photo(path: str | os.PathLike[str], max_pixels: int = MAX_PIXELS) -> Photo:
+def read_photo(path: str | os.PathLike[str], max_pixels: int | None = None) -> Photo:
     """Read a JPEG, PNG, WebP, AVIF, HEIC, GIF, BMP or TIFF file of any of their pixel kinds.
 
     EXIF orientation is applied; of an animation or a file of several pages the first picture is
     taken, with a notice. 16-bit pixels are brought to 8; colours other than RGB become sRGB.
-    max_pixels: of kinds that have no lower limit; a swap takes some 12 bytes of memory for each.
+    max_pixels: of kinds that have no lower limit, None: 65 million without transparency in a JPEG,
+    PNG or TIFF, else 50 million; a swap takes some 12 bytes of memory for each.
     Raises MediaError (missing, not a photo, damaged, larger than the limits, tiny).
     """
     path = Path(path)
     data, name = content_of(path)
     with readable_damage(name):
         first = pictures_in(data, name)
+    left_out = tuple(_left_out(data, name))
     del data
-    check = partial(check_size, max_pixels=max_pixels)
-    return replace(decode_first(first, name, check), path=path)
+    check = None if max_pixels is None else partial(check_size, max_pixels=max_pixels)
+    photo = decode_first(first, name, check)
+    return replace(photo, path=path, notices=(*photo.notices, *left_out))
 
 
 def read_pictures(path: str | os.PathLike[str], most: int) -> Iterator[tuple[np.ndarray, int]]:
@@ -173,6 +180,16 @@ def content_of(path: Path) -> tuple[bytes, str]:
         raise MediaError(
             f"{name} cannot be read ({error.strerror}). Check the disk it lies on."
         ) from error
+
+
+def _left_out(data: bytes, name: str) -> Iterator[str]:
+    """What of a file is not a part of its first picture, in sentences."""
+    if any(word in data for word in _GAIN_MAPS):
+        yield f"The gain map in {name}, which brightens it on HDR displays, is left out."
+    elif data.startswith(b"\xff\xd8\xff"):
+        start = data.find(_MPF, 0, _MAX_BEFORE_MPF) + len(_MPF)
+        if start >= len(_MPF) and has_further_views(data[start : start + _MAX_SEGMENT]):
+            yield f"{name} holds several views: only the first is used."
 
 
 @contextmanager

@@ -13,7 +13,7 @@ import numpy as np
 from PIL import Image, ImageCms
 
 from simswap.errors import MediaError
-from simswap.media.colour_profile import plain_profile
+from simswap.media.colours.profile import plain_profile
 
 # What Pillow's decoders raise for bytes that are not what they should be.
 DECODE_ERRORS = (
@@ -66,9 +66,9 @@ def to_rgb(
 ) -> tuple[np.ndarray, np.ndarray | None, bytes | None]:
     """Pixels [H, W, 3] uint8 RGB, alpha [H, W] uint8 or None, and the profile the pixels are in.
 
-    icc_profile: one of bounded cost; see colour_profile.bounded_profile. orientation: as EXIF
+    icc_profile: one of bounded cost; see colours.profile. orientation: as EXIF
     counts them, 1 to 8; the result is upright.
-    An RGB profile is written anew, so that nothing but its colours is kept; see colour_profile.
+    An RGB profile is written anew, so that nothing but its colours is kept; see there.
     Where that cannot be, and for grey and print colours, pixels are converted to sRGB, whose
     profile is None, by their own profile where the file has a sound one. 16-bit pixels become 8.
     Raises MediaError for 32-bit pixels, ValueError for a kind Pillow cannot convert.

@@ -19,6 +19,9 @@ MAX_PIECE_BYTES = 290_000_000  # of a tile or strip, decoded
 _BYTES_OF_TYPE = (0, 1, 1, 2, 4, 8, 1, 1, 2, 4, 8, 4, 8)
 _TEXT_TYPES = (1, 2, 6, 7)  # of which a library makes no list of numbers
 _ORIENTATION = 0x0112
+_PICTURES = 0xB002  # of a JPEG with several, 16 bytes for each (CIPA DC-007, 5.2.3.3)
+_MAX_PICTURES = 1000
+_VIEWS = {0x020001, 0x020002, 0x020003}  # panorama, stereo, angles; the others are made of one
 _WIDTH, _HEIGHT, _BITS, _COMPRESSION, _SAMPLES = 256, 257, 258, 259, 277
 _ROWS_PER_STRIP, _TILE_WIDTH, _TILE_HEIGHT, _PLANAR = 278, 322, 323, 284
 _BYTE_COUNTS = (279, 325)  # of strips, of tiles
@@ -61,6 +64,21 @@ def orientation_in(exif: bytes) -> int | None:
     found = [entry for entry in entries if entry.tag == _ORIENTATION and entry.count == 1]
     value = _numbers(exif, order, found[0]) if found else ()
     return int(value[0]) if len(value) and 1 <= value[0] <= 8 else None
+
+
+def has_further_views(directory: bytes) -> bool:
+    """Whether a JPEG's list of its pictures (MPF) tells of several views."""
+    try:
+        order, entries, _ = _directory(directory)
+        for entry in entries:
+            if entry.tag == _PICTURES:
+                (start,) = struct.unpack(order + "I", entry.field)
+                places = range(start + 16, start + min(entry.count, 16 * _MAX_PICTURES), 16)
+                kinds = (struct.unpack_from(order + "I", directory, place) for place in places)
+                return any(kind & 0xFFFFFF in _VIEWS for (kind,) in kinds)
+    except (ValueError, struct.error):
+        pass
+    return False
 
 
 def first_page(data: bytes, name: str) -> tuple[bytes, int | None, bool]:

@@ -11,6 +11,7 @@ or the server was gone. The server is started anew after each such case.
 from __future__ import annotations
 
 import argparse
+import io
 import re
 import resource
 import sys
@@ -49,6 +50,7 @@ LARGE_VIDEOS = {
     "H.264, 16 frames to refer to": ("libx264", "yuv420p", {"x264-params": "ref=16"}),
 }
 SIZES = ((1920, 1200), (2560, 1440))
+PHONE = 9248, 6936  # a photo of the largest that phones take
 OTHER = "192.0.2.1"  # the visitor whose ordinary swap comes a moment after an attack
 DISK_GB = "100"  # one after the other, all attacks' files are more than one address may store
 Attack = Callable[[str], str]
@@ -163,11 +165,27 @@ def attacks() -> dict[str, Attack]:
         if "JPEG" in name and "65,000" not in name:
             found[f"camera: {name}"] = partial(_filmed, HOSTILE_PHOTOS[name])
     found["camera: 40,000 scans"] = partial(_filmed, partial(jpeg_of_scans, 1280, 720, 40_000))
+    for kind in ("JPEG", "PNG"):
+        make = partial(_phone_photo, kind)
+        found[f"target: {kind} of {PHONE[0]} x {PHONE[1]}"] = as_file(make, "photo", swap_image)
+        found[f"verify: {kind} of {PHONE[0]} x {PHONE[1]}"] = as_file(make, "photo", verify)
     for (kind, how), size in product(LARGE_VIDEOS.items(), SIZES):
         make = partial(_large_video, *how, size)
         swap_whole = partial(_swap_whole, make)
         found[f"video: 30 frames of {size[0]} x {size[1]}, {kind}"] = swap_whole
     return found | {f"request: {name}": attack for name, attack in HOSTILE_REQUESTS.items()}
+
+
+def _phone_photo(kind: str) -> bytes:
+    """A face, and noise, as a sensor has it."""
+    noise = np.random.default_rng(0).normal(128, 6, (PHONE[1], 1024)).astype(np.uint8)
+    grain = Image.fromarray(np.tile(noise, (1, -(-PHONE[0] // 1024)))[:, : PHONE[0]])
+    with Image.open(EXAMPLES / "astronaut.jpg") as photo:
+        large = photo.convert("RGB").resize(PHONE)
+    stream = io.BytesIO()
+    options = {"quality": 90} if kind == "JPEG" else {"compress_level": 1}
+    Image.blend(large, Image.merge("RGB", [grain] * 3), 0.3).save(stream, kind, **options)
+    return stream.getvalue()
 
 
 def _large_video(codec: str, pix_fmt: str, options: dict[str, str], size: tuple[int, int]) -> bytes:

@@ -12,6 +12,7 @@ from PIL import Image
 
 from simswap.errors import MediaError
 from simswap.media import decoding, heif_files
+from simswap.media.colours.high_range import HLG, PQ, bring_to_standard_range
 from simswap.media.decoding import decode_photo, decode_series
 from simswap.media.photos import read_photo, write_photo
 from simswap.provenance.metadata import read_label
@@ -23,13 +24,17 @@ PICTURE[:48, :80], PICTURE[48:, 80:] = (220, 40, 30), (30, 60, 200)
 
 
 def encoded(
-    kind: str, picture: np.ndarray = PICTURE, orientation: int = 1, tile_size: int = 64
+    kind: str,
+    picture: np.ndarray = PICTURE,
+    orientation: int = 1,
+    tile_size: int = 64,
+    **colours: int,
 ) -> bytes:
     stream, exif = io.BytesIO(), Image.Exif()
     exif[0x0112] = orientation
     if kind == "HEIC":
         # In tiles, as phones write it. What EXIF says of turning is written as boxes, too.
-        told = {"exif": exif.tobytes(), "tile_size": tile_size}
+        told = {"exif": exif.tobytes(), "tile_size": tile_size, **colours}
         pillow_heif.encode("RGB", picture.shape[1::-1], picture.tobytes(), stream, **told)
     else:
         Image.fromarray(picture).save(stream, kind, exif=exif)
@@ -77,6 +82,18 @@ def test_of_an_animation_the_first_picture_is_used():
     assert photo.notices[0].startswith("photo holds an animation")
     pictures = list(decode_series(stream.getvalue(), "photo", 2))
     assert [count for _, count in pictures] == [2, 2]
+
+
+@pytest.mark.parametrize("transfer", [PQ, HLG])
+def test_an_hdr_photo_is_read_as_an_ordinary_display_shows_it(transfer):
+    colours = {"color_primaries": 9, "matrix_coefficients": 9, "full_range_flag": 1}
+    data = encoded("HEIC", **colours, transfer_characteristics=transfer, save_nclx_profile=True)
+    shown = PICTURE.copy()
+    bring_to_standard_range(shown, transfer)
+    photo = decode_photo(data, "photo")
+    assert is_like(photo.image, shown)
+    assert not is_like(photo.image, PICTURE)
+    assert "HDR becomes standard dynamic range" in photo.notices[0]
 
 
 # What a file may cost

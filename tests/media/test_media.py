@@ -8,7 +8,7 @@ from PIL import Image, ImageCms
 
 from simswap.errors import MediaError, OptionError
 from simswap.media import photos
-from simswap.media.colour_profile import plain_profile
+from simswap.media.colours.profile import plain_profile
 from simswap.media.decoding import MAX_OWN_PIXELS
 from simswap.media.photos import Photo, check_output, read_photo, write_photo
 from tests.support.media.png import png
@@ -116,13 +116,19 @@ def test_a_pixel_bomb_is_refused_from_its_header_without_a_warning(tmp_path):
         warnings.simplefilter("error")
         message = refusal(tmp_path / "bomb.png")
     assert "30000x30000" in message
-    assert "50 million" in message
+    assert "65 million" in message
 
 
-def test_a_photo_as_large_as_phones_take_is_read_where_that_is_allowed(tmp_path):
+def test_a_photo_as_large_as_phones_take_is_read(tmp_path):
     (tmp_path / "phone.png").write_bytes(png(9248, 6936))
-    assert "more than the 50 million" in refusal(tmp_path / "phone.png")
     with pytest.raises(MediaError, match="damaged"):  # of which there is a header only
+        read_photo(tmp_path / "phone.png")
+
+
+def test_one_as_large_with_transparency_is_read_where_that_is_allowed(tmp_path):
+    (tmp_path / "phone.png").write_bytes(png(9248, 6936, colours=6))
+    assert "more than the 50 million" in refusal(tmp_path / "phone.png")
+    with pytest.raises(MediaError, match="damaged"):
         read_photo(tmp_path / "phone.png", MAX_OWN_PIXELS)
 
 
@@ -260,3 +266,21 @@ def test_a_side_longer_than_the_format_holds_is_told_before_the_work(tmp_path):
 def test_checking_an_output_leaves_nothing_behind(tmp_path):
     check_output(tmp_path / "out.png")
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_gain_map_is_told(tmp_path):
+    Image.new("RGB", (40, 40)).save(tmp_path / "phone.jpg", xmp=b'<x hdrgm:Version="1.0"/>')
+    assert "The gain map in phone.jpg" in read_photo(tmp_path / "phone.jpg").notices[0]
+
+
+@pytest.mark.parametrize(("kind", "is_told"), [(0, False), (0x020002, True), (0x010001, False)])
+def test_further_views_in_a_jpeg_are_told_but_no_previews(tmp_path, kind, is_told):
+    stream = io.BytesIO()
+    picture = Image.new("RGB", (40, 40))
+    picture.save(stream, "MPO", save_all=True, append_images=[picture])
+    data = bytearray(stream.getvalue())
+    second = data.index(b"MPF\0") + 4 + 50 + 16  # after its header and directory
+    data[second : second + 4] = kind.to_bytes(4, "little")
+    (tmp_path / "stereo.jpg").write_bytes(data)
+    told = "stereo.jpg holds several views: only the first is used."
+    assert read_photo(tmp_path / "stereo.jpg").notices == (told,) * is_told

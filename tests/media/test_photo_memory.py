@@ -41,7 +41,10 @@ LARGEST = {
     "print JPEG of several scans": ("CMYK", 6324, "JPEG", {"progressive": True}),
     "JPEG of several scans": ("RGB", 6782, "JPEG", {"progressive": True, "subsampling": 0}),
     "JPEG": ("RGB", 8060, "JPEG", {}),
-    "PNG of 16 bits": ("I;16", 7071, "PNG", {"compress_level": 1}),
+    "PNG": ("RGB", 8060, "PNG", {"compress_level": 1}),
+    "PNG of 16 bits": ("I;16", 8060, "PNG", {"compress_level": 1}),
+    "TIFF": ("RGB", 8060, "TIFF", {"compression": "tiff_lzw"}),
+    "print TIFF": ("CMYK", 8060, "TIFF", {}),
     "PNG with alpha": ("RGBA", 7071, "PNG", {"compress_level": 1}),
 }
 

@@ -9,7 +9,7 @@ import pytest
 from PIL import Image, ImageCms
 
 from simswap.media import pixels
-from simswap.media.colour_profile import plain_profile
+from simswap.media.colours.profile import plain_profile
 from simswap.media.photos import read_photo
 from tests.support.media.png import png
 

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from PIL import Image, ImageCms
 
-from simswap.media.colour_profile import bounded_profile
+from simswap.media.colours.profile import bounded_profile
 from simswap.media.decoding import decode_photo
 
 SIDE = 32

@@ -45,6 +45,7 @@ FILM = {"num_frames": 30, "sound": 1.0}
 OPUS, AAC = "encoded anew as Opus", "encoded anew as AAC"
 EVEN_SIZES, TEN_BITS = "takes even sizes only", "10-bit colour becomes 8-bit."
 BRIGHT, COLOURS = "HDR becomes standard", "A picture of a GIF has 256 colours."
+FINE = "4:4:4 colour becomes 4:2:0"
 HDR_KEPT = "HDR is kept, as HEVC"
 MUTE = "has no sound: the sound (aac) is left out."
 
@@ -100,12 +101,12 @@ KINDS = [
     ("late.mkv", "out.mp4", {**EVEN, "times": range(15, 27)}, ()),
     ("wide.mp4", "out.mp4", {**EVEN, "aspect": Fraction(4, 3)}, ()),
     ("interlaced.mp4", "out.mp4", {**EVEN, "interlaced": True}, ("becomes progressive",)),
-    ("odd.mp4", "out.mp4", {**ODD}, (EVEN_SIZES,)),
-    ("odd.mp4", "out.webm", {**ODD}, (OPUS,)),
+    ("odd.mp4", "out.mp4", {**ODD}, (FINE, EVEN_SIZES)),
+    ("odd.mp4", "out.webm", {**ODD}, (FINE, OPUS)),
     ("10-bit.mp4", "out.mp4", DEEP, (TEN_BITS,)),
     ("pq.mp4", "out.mp4", PQ, (HDR_KEPT,)),
     ("hlg.mov", "out.mkv", HLG, (HDR_KEPT,)),
-    ("hlg.mp4", "out.mov", {**HLG, "size": (97, 65), **X444}, (HDR_KEPT, EVEN_SIZES)),
+    ("hlg.mp4", "out.mov", {**HLG, "size": (97, 65), **X444}, (FINE, HDR_KEPT, EVEN_SIZES)),
     ("pq.mp4", "out.webm", PQ, (BRIGHT, TEN_BITS, OPUS)),
     ("old.avi", "out.mp4", {**EVEN, "codec": "mpeg4", "sound_codec": "mp3"}, ()),
     ("flash.flv", "out.mp4", {**EVEN}, ()),

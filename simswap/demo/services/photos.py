@@ -10,7 +10,6 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-import cv2
 import numpy as np
 import spaces  # before torch, which it prepares for such a GPU
 
@@ -28,13 +27,14 @@ from simswap.demo.calls.failures import readable_errors, thrifty
 from simswap.demo.choices import Choices
 from simswap.demo.services import nsfw
 from simswap.demo.services.cancelling import stop_if_cancelled
-from simswap.demo.services.uploads import new_folder, read_upload, result_name
+from simswap.demo.services.uploads import new_folder, read_upload, result_name, shrunk
 from simswap.media.photos import Photo, write_photo
 from simswap.swap.selection import choose_faces
 from simswap.types import Source
 
 MAX_SOURCES = 8  # photos, all of them in memory at once, each of up to:
 SOURCE_PIXELS = 6_000_000  # an identity is read from far fewer
+TARGET_PIXELS = 50_000_000  # a result of more would take too much memory to be written
 SUFFIXES = {"png": ".png", "jpeg": ".jpg"}
 
 Who = dict[int, int] | None
@@ -174,7 +174,7 @@ def swap_and_locate(
     read = read_people(people, model)
     if target is None:
         raise OptionError("There is no target photo yet. Add the photo to put the face into.")
-    target_photo = read_upload(target)
+    target_photo = _read_target(target)
     nsfw.check(target_photo.image, "The target photo")
     photos = [photo for of_one in read for photo in of_one]
     images = images_of(read)
@@ -187,6 +187,16 @@ def swap_and_locate(
     path, written = write_result(result.image, target_photo, suffix, model)
     summary["notices"] = [*read_notices, *summary["notices"], *written]
     return path, summary, _shares(result)
+
+
+def _read_target(path: str) -> Photo:
+    photo = read_upload(path)
+    smaller = shrunk(photo, TARGET_PIXELS)
+    if smaller is photo:
+        return photo
+    old, new = ("{1}x{0}".format(*one.image.shape) for one in (photo, smaller))
+    notice = f"The target photo, {old} pixels, was made smaller for this server: {new}."
+    return replace(smaller, notices=(*photo.notices, notice))
 
 
 def _without_others(image: np.ndarray, number: int, model: str) -> np.ndarray:
@@ -248,7 +258,7 @@ def read_sources(paths: list[str]) -> list[Photo]:
     read: dict[str, Photo] = {}
     for number, path in enumerate(paths, start=1):
         if path not in read:
-            read[path] = _read_source(path)
+            read[path] = shrunk(read_upload(path), SOURCE_PIXELS)
             name = f"Source photo {number}" if paths[1:] else "The source photo"
             nsfw.check(read[path].image, name)
     return [read[path] for path in paths]
@@ -258,17 +268,6 @@ def check_number(paths: list[str]) -> None:
     """Raise OptionError for more source photos than are read at once, of however many people."""
     if len(paths) > MAX_SOURCES:
         raise OptionError(f"{len(paths)} source photos are too many. Use up to {MAX_SOURCES}.")
-
-
-def _read_source(path: str) -> Photo:
-    photo = read_upload(path)
-    height, width = photo.image.shape[:2]
-    scale = (SOURCE_PIXELS / (height * width)) ** 0.5
-    if scale >= 1:
-        return photo
-    size = (round(width * scale), round(height * scale))
-    image = cv2.resize(photo.image, size, interpolation=cv2.INTER_AREA)
-    return Photo(image, notices=photo.notices, path=photo.path)
 
 
 @thrifty()

@@ -7,9 +7,11 @@ import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import cv2
 import gradio as gr
 from gradio.data_classes import ListFiles
 
@@ -104,3 +106,17 @@ def read_upload(path: str | None) -> Photo:
     """
     stop_if_cancelled()
     return read_photo(uploaded_file(path))
+
+
+def shrunk(photo: Photo, most_pixels: int) -> Photo:
+    """The photo, made smaller if it has more pixels."""
+    height, width = photo.image.shape[:2]
+    scale = (most_pixels / (height * width)) ** 0.5
+    if scale >= 1:
+        return photo
+    size = int(width * scale), int(height * scale)
+    image = cv2.resize(photo.image, size, interpolation=cv2.INTER_AREA)
+    alpha = photo.alpha
+    if alpha is not None:
+        alpha = cv2.resize(alpha, size, interpolation=cv2.INTER_AREA)
+    return replace(photo, image=image, alpha=alpha)

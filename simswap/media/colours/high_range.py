@@ -47,6 +47,13 @@ def to_standard_range(image: np.ndarray, transfer: int) -> np.ndarray:
     return standard
 
 
+def bring_to_standard_range(image: np.ndarray, transfer: int) -> None:
+    """The same for a picture of 8 bits, [H, W, 3] uint8, itself."""
+    for top in range(0, len(image), _STRIP):
+        strip = image[top : top + _STRIP]
+        strip[:] = to_standard_range(strip.astype(np.uint16) * 257, transfer)
+
+
 def bring_back(image: np.ndarray, changed: np.ndarray, transfer: int) -> None:
     """Change a picture of high range as its standard one was changed, and nowhere else.
 

@@ -16,11 +16,11 @@ from av.video.stream import VideoStream
 
 from simswap.errors import OptionError
 from simswap.files import JOB, replaced
+from simswap.media.colours.high_range import bring_back
 from simswap.video.source.container import naming_failures
 from simswap.video.source.info import VideoInfo
 from simswap.video.source.picture.colour import ColourConverter
 from simswap.video.source.picture.side_data import Mastering
-from simswap.video.source.picture.tone_mapping import bring_back
 from simswap.video.source.reading import FrameReader, read_deep_frames
 
 ANIMATION_FORMATS = ("gif", "webp")

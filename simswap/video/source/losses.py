@@ -6,11 +6,14 @@ from collections import Counter
 from collections.abc import Iterator
 
 from av.container import InputContainer
+from av.video.format import VideoFormat
 from av.video.frame import VideoFrame
 from av.video.stream import VideoStream
 
 from simswap.video.source.frame_lists import FrameList
 
+_BLOCK = 16  # pixels of brightness a side, and how many of colour they have
+_FINER_COLOURS = {(16, 16): "4:4:4", (8, 16): "4:2:2", (16, 8): "4:4:0", (4, 16): "4:1:1"}
 TRANSPARENCY = "Transparency is dropped."
 
 
@@ -30,6 +33,8 @@ def losses_of(
         found.append(f"The file is damaged or cut off; the {seconds:.1f} s in it are used.")
     if frame.interlaced_frame:
         found.append("The video is interlaced; it becomes progressive, at the same frame rate.")
+    if kind := _finer_colours(frame.format):
+        found.append(f"{kind} colour becomes 4:2:0, which players expect.")
     # VP9 has its transparency in a stream of its own, which is not decoded here.
     tags = stream.metadata.get("alpha_mode"), stream.metadata.get("ALPHA_MODE")
     if "1" in tags or _is_transparent(frame):
@@ -51,6 +56,13 @@ def _lost_tracks(container: InputContainer) -> Iterator[str]:
             some = noun if number == 1 else f"{noun}s"
             verb = "is" if number == 1 else "are"
             yield f"{number} {what.format(some)} {verb} left out."
+
+
+def _finer_colours(pixels: VideoFormat) -> str | None:
+    """Where colours are stored in finer steps than in the result, how; None for RGB."""
+    if pixels.is_rgb or pixels.has_palette or len(pixels.components) < 3:
+        return None
+    return _FINER_COLOURS.get((pixels.chroma_width(_BLOCK), pixels.chroma_height(_BLOCK)))
 
 
 def _is_transparent(frame: VideoFrame) -> bool:

@@ -9,7 +9,9 @@ import pytest
 from PIL import Image
 
 from simswap.demo.calls import failures
+from simswap.demo.choices import Choices
 from simswap.demo.services import photos
+from simswap.media.photos import read_photo
 from simswap.memory import resident_bytes
 
 pytestmark = pytest.mark.usefixtures("uploads")
@@ -39,6 +41,15 @@ def test_each_source_is_shrunk_before_the_next_is_read(astronaut, tmp_path, monk
     assert events == ["read", "shrunk"] * 3
 
 
+def test_a_target_is_shrunk_to_what_can_be_written_and_it_is_told(astronaut, tmp_path, monkeypatch):
+    monkeypatch.setattr(photos, "TARGET_PIXELS", 90_000)
+    path = enlarged(astronaut, 400, tmp_path / "large.jpg")
+    people, choices = [photos.Person([path])], Choices()
+    result, summary, _ = photos.swap_and_locate(people, path, choices)
+    assert read_photo(result).image.shape == (300, 300, 3)
+    assert "400x400 pixels, was made smaller for this server: 300x300." in summary["notices"][0]
+
+
 def test_a_source_of_ordinary_size_is_taken_as_it_is(astronaut, tmp_path):
     Image.fromarray(astronaut).save(tmp_path / "small.png")
     assert np.array_equal(photos.read_sources([str(tmp_path / "small.png")])[0].image, astronaut)
@@ -56,6 +67,7 @@ def test_memory_goes_back_after_a_call_that_took_much_only(monkeypatch, size, ti
 FREES = """
 import numpy as np
 from simswap.demo.process.freed_memory import keep_large_blocks_apart
+from simswap.media.photos import read_photo
 from simswap.memory import resident_bytes
 keep_large_blocks_apart()
 def frames():  # each followed by something small that stays

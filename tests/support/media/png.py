@@ -11,8 +11,11 @@ def chunk(kind: bytes, data: bytes) -> bytes:
     return struct.pack(">I", len(data)) + body + struct.pack(">I", zlib.crc32(body))
 
 
-def png(width: int, height: int, rows: bytes = b"", depth: int = 8) -> bytes:
-    """An RGB file that claims a size; rows: unfiltered scan lines, each after a zero byte."""
-    header = struct.pack(">IIBBBBB", width, height, depth, 2, 0, 0, 0)
+def png(width: int, height: int, rows: bytes = b"", depth: int = 8, colours: int = 2) -> bytes:
+    """A file that claims a size; rows: unfiltered scan lines, each after a zero byte.
+
+    colours: 2 for RGB, 6 for RGB with transparency.
+    """
+    header = struct.pack(">IIBBBBB", width, height, depth, colours, 0, 0, 0)
     parts = chunk(b"IHDR", header), chunk(b"IDAT", zlib.compress(rows)), chunk(b"IEND", b"")
     return SIGNATURE + b"".join(parts)

@@ -8,11 +8,11 @@ import numpy as np
 import pytest
 
 from simswap import FaceSwapper, VideoOptions
+from simswap.media.colours.high_range import HLG, PQ
 from simswap.verify.report import look_for_watermark, verify
 from simswap.video.output.writing import Encoding
 from simswap.video.source.info import probe_video
 from simswap.video.source.picture.side_data import Mastering
-from simswap.video.source.picture.tone_mapping import HLG, PQ
 from simswap.video.source.reading import read_deep_frames
 from tests.support.media.video_files import decoded, make_video, rewrite
 
@@ -24,7 +24,7 @@ KEPT = Encoding(preset="ultrafast", is_high_range=True)
 
 
 def high_range_video(path: Path, transfer: int = PQ, **changes: object) -> Path:
-    return make_video(path, **DEEP, colour=(9, 1, 9, transfer), **changes)
+    return make_video(path, **DEEP | {"colour": (9, 1, 9, transfer)} | changes)
 
 
 def deep_frames(path: Path) -> list[np.ndarray]:
@@ -50,6 +50,13 @@ def test_what_is_not_swapped_keeps_its_light(tmp_path, transfer, rotation):
     off = np.abs(before.astype(int) - after) / 65535
     assert before.shape == after.shape
     assert (off.mean(), np.quantile(off, 0.9)) < (0.004, 0.01)
+
+
+def test_the_same_frames_give_the_same_bytes(tmp_path):
+    source = high_range_video(tmp_path / "in.mp4", size=(320, 240), num_frames=8)
+    for name in ("one.mp4", "two.mp4"):
+        rewrite(source, tmp_path / name, KEPT, cut=5)
+    assert (tmp_path / "one.mp4").read_bytes() == (tmp_path / "two.mp4").read_bytes()
 
 
 def test_quicktime_is_given_the_tag_that_it_plays(tmp_path):

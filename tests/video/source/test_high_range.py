@@ -6,7 +6,7 @@ import av
 import numpy as np
 import pytest
 
-from simswap.video.source.picture.tone_mapping import HLG, PQ, bring_back, to_standard_range
+from simswap.media.colours.high_range import HLG, PQ, bring_back, to_standard_range
 from tests.support.media.video_files import decoded, make_video, rewrite
 
 # Signals (0 to 1) of light in cd/m2 by BT.2100's formulas, computed elsewhere.

@@ -8,8 +8,8 @@ import numpy as np
 from av.video.frame import VideoFrame
 from av.video.reformatter import ColorRange, Colorspace, Interpolation, VideoReformatter
 
+from simswap.media.colours.high_range import HLG, PQ, to_standard_range
 from simswap.video.source.picture.side_data import Mastering, mastering_of
-from simswap.video.source.picture.tone_mapping import HLG, PQ, to_standard_range
 
 # Codes of ITU-T H.273, as the container and the codec write them.
 UNSPECIFIED = 2

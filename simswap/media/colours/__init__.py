@@ -1,0 +1,1 @@
+"""What the numbers of pixels stand for: colour profiles, high dynamic range."""
