@@ -87,7 +87,7 @@ class VideoJob:
         output = Path(output)
         video.encoding(output)  # may raise, before the file is looked through
         info = probe_video(target, video.limits)
-        encoding = video.encoding(output, info.colour)
+        encoding = video.encoding(output, info)
         check_writable(output)
         if output.exists() and output.samefile(target):
             raise MediaError("The output would overwrite the video itself. Choose another name.")
@@ -119,7 +119,7 @@ class VideoJob:
     @property
     def encoding(self) -> Encoding:
         """How it is encoded."""
-        return self.video.encoding(self.output, self.info.colour)
+        return self.video.encoding(self.output, self.info)
 
     @property
     def segments(self) -> tuple[Segment, ...]:

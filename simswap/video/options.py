@@ -10,9 +10,13 @@ import numpy as np
 
 from simswap.errors import OptionError
 from simswap.files import printable
-from simswap.video.output.writing import FORMATS, HIGH_RANGE_FORMATS, Encoding
-from simswap.video.source.info import VideoLimits
-from simswap.video.source.picture.colour import Colour
+from simswap.video.output.writing import (
+    FORMATS,
+    HIGH_RANGE_FORMATS,
+    MIN_HIGH_RANGE_SIDE,
+    Encoding,
+)
+from simswap.video.source.info import VideoInfo, VideoLimits
 
 SEGMENT_SECONDS = 4.0  # what an interruption costs at most, and what one GPU call does
 FORMAT_OF_SUFFIX = {f".{name}": name for name in FORMATS}
@@ -46,10 +50,10 @@ class VideoOptions:
             raise OptionError(f"segment_frames={self.segment_frames} is outside 1 to 100000.")
         Encoding(self.format or "mp4", None if self.format is None else self.crf, self.preset)
 
-    def encoding(self, output: Path, colour: Colour | None = None) -> Encoding:
+    def encoding(self, output: Path, info: VideoInfo | None = None) -> Encoding:
         """How `output` is encoded. Raises OptionError if its ending is unknown or fits not.
 
-        colour: of the video, once it is known.
+        info: of the video, once it is known.
         """
         by_name = FORMAT_OF_SUFFIX.get(output.suffix.lower())
         if by_name is None:
@@ -62,8 +66,10 @@ class VideoOptions:
                 f"format={self.format!r} does not go with the output's ending "
                 f"{output.suffix.lower()}. Leave one of them out, or let them agree."
             )
-        is_high_range = colour is not None and colour.is_high_range
-        is_kept = is_high_range and self.keep_hdr and by_name in HIGH_RANGE_FORMATS
+        is_kept = False
+        if info is not None and self.keep_hdr and by_name in HIGH_RANGE_FORMATS:
+            is_large = min(info.width, info.height) >= MIN_HIGH_RANGE_SIDE
+            is_kept = info.colour.is_high_range and is_large
         return Encoding(by_name, self.crf, self.preset, is_kept)
 
     def frames_per_segment(self, frame_rate: float) -> int:

@@ -136,7 +136,7 @@ def test_a_video_of_any_kind_keeps_times_and_sound(tmp_path, name, output, recip
     path, output = tmp_path / name, tmp_path / output
     source = recipe(path) if callable(recipe) else make_video(path, **recipe)
     info = look_through(source, VideoLimits())
-    encoding = VideoOptions(preset="ultrafast").encoding(output, info.colour)
+    encoding = VideoOptions(preset="ultrafast").encoding(output, info)
     notices = (*info.notices, *rewrite(info, output, encoding, cut=7))
     assert len(notices) == len(told), notices
     assert all(part in notice for part, notice in zip(told, notices, strict=True)), notices

@@ -26,6 +26,8 @@ from simswap.video.source.reading import FrameReader, read_deep_frames
 ANIMATION_FORMATS = ("gif", "webp")
 FORMATS = ("mp4", "mov", "mkv", "webm", *ANIMATION_FORMATS)
 HIGH_RANGE_FORMATS = ("mp4", "mov", "mkv")
+# px; x265, as PyAV 18.1 has it, writes beyond its memory for narrower frames (seen at 16 to 48).
+MIN_HIGH_RANGE_SIDE = 64
 PRESETS = (
     "ultrafast",
     "superfast",

@@ -76,13 +76,20 @@ def test_quicktime_is_given_the_tag_that_it_plays(tmp_path):
     ],
 )
 def test_hdr_stays_where_the_format_can_and_it_is_wanted(tmp_path, output, options, is_kept):
-    colour = probe_video(high_range_video(tmp_path / "in.mp4")).colour
-    assert options.encoding(Path(output), colour).is_high_range == is_kept
+    info = probe_video(high_range_video(tmp_path / "in.mp4"))
+    assert options.encoding(Path(output), info).is_high_range == is_kept
+
+
+def test_hdr_is_not_kept_in_frames_that_its_encoder_cannot_take(tmp_path):
+    info = probe_video(high_range_video(tmp_path / "in.mp4"))
+    for size, is_kept in (((64, 64), True), ((62, 96), False), ((96, 62), False)):
+        small = replace(info, width=size[0], height=size[1])
+        assert VideoOptions().encoding(Path("out.mp4"), small).is_high_range == is_kept
 
 
 def test_a_standard_video_is_written_as_ever(tmp_path):
-    colour = probe_video(make_video(tmp_path / "in.mp4")).colour
-    assert VideoOptions().encoding(Path("out.mp4"), colour) == Encoding()
+    info = probe_video(make_video(tmp_path / "in.mp4"))
+    assert VideoOptions().encoding(Path("out.mp4"), info) == Encoding()
 
 
 def test_mastering_that_cannot_be_is_not_passed_on(tmp_path):
