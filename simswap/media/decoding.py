@@ -58,7 +58,7 @@ _DECODERS: dict[str, Callable[[BinaryIO], ImageFile]] = {
     "HEIC": open_heic,
 }
 
-_PLAIN = {"JPEG", "PNG", "TIFF"}
+_PLAIN = {"JPEG", "PNG"}
 _ORIENTATION = 0x0112  # of EXIF
 Check = Callable[[tuple[int, int], str], None]
 _JPEG_START = re.compile(rb"\xff\xd8\xff[\xc0-\xc4\xdb\xdd\xe0-\xef\xfe]")
@@ -139,7 +139,9 @@ def decode_series(data: bytes, name: str, most: int) -> Iterator[tuple[np.ndarra
     Raises MediaError as decode_photo does.
     """
     if data.startswith(b"\xff\xd8\xff"):
-        yield from _decode_jpegs(data, name, most)
+        jpegs = _decode_jpegs(data, name, most)
+        del data
+        yield from jpegs
         return
     decode = decode_here if kind_of(data) is None else decode_apart
     series = decode(data, name, most)
@@ -193,10 +195,12 @@ def decode_animation(data: bytes, name: str) -> Iterator[Photo]:
 def _decode_jpegs(data: bytes, name: str, most: int) -> Iterator[tuple[np.ndarray, int]]:
     starts = _jpeg_starts(data)
     left = MAX_SERIES_PIXELS
+    # Of a file with one picture the bytes are given up before it is decoded.
+    most_pixels = MAX_PLAIN_PIXELS if len(starts) == 1 else MAX_PIXELS
 
     def check(size: tuple[int, int], name: str) -> None:
         nonlocal left
-        check_size(size, name, MAX_PLAIN_PIXELS)
+        check_size(size, name, most_pixels)
         left -= size[0] * size[1]
         if left < 0:
             raise MediaError(f"{name} has too many pixels in all. Save its pictures one by one.")
@@ -205,6 +209,8 @@ def _decode_jpegs(data: bytes, name: str, most: int) -> Iterator[tuple[np.ndarra
         try:
             with readable_damage(name):
                 first = pictures_in(data[starts[number] :], name)
+            if len(starts) == 1:
+                data = b""
             image = decode_first(first, name, check).image
         except MediaError:
             if not number:

@@ -56,8 +56,8 @@ def read_photo(path: str | os.PathLike[str], max_pixels: int | None = None) -> P
 
     EXIF orientation is applied; of an animation or a file of several pages the first picture is
     taken, with a notice. 16-bit pixels are brought to 8; colours other than RGB become sRGB.
-    max_pixels: of kinds that have no lower limit, None: 65 million without transparency in a JPEG,
-    PNG or TIFF, else 50 million; a swap takes some 12 bytes of memory for each.
+    max_pixels: of kinds that have no lower limit, None: 65 million without transparency in a JPEG
+    or PNG, else 50 million; a swap takes some 12 bytes of memory for each.
     Raises MediaError (missing, not a photo, damaged, larger than the limits, tiny).
     """
     path = Path(path)

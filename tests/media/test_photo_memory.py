@@ -43,8 +43,6 @@ LARGEST = {
     "JPEG": ("RGB", 8060, "JPEG", {}),
     "PNG": ("RGB", 8060, "PNG", {"compress_level": 1}),
     "PNG of 16 bits": ("I;16", 8060, "PNG", {"compress_level": 1}),
-    "TIFF": ("RGB", 8060, "TIFF", {"compression": "tiff_lzw"}),
-    "print TIFF": ("CMYK", 8060, "TIFF", {}),
     "PNG with alpha": ("RGBA", 7071, "PNG", {"compress_level": 1}),
 }
 
