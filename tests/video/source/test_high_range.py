@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from simswap.media.colours.high_range import HLG, PQ, bring_back, to_standard_range
+from simswap.video.source.picture.colour import Colour
 from tests.support.media.video_files import decoded, make_video, rewrite
 
 # Signals (0 to 1) of light in cd/m2 by BT.2100's formulas, computed elsewhere.
@@ -101,3 +102,7 @@ def test_a_video_is_told_read_and_written_in_standard_range(tmp_path, transfer):
         frame = next(container.decode(video=0))
     assert (frame.color_trc, frame.color_primaries, frame.colorspace) == (1, 1, 1)
     assert np.abs(decoded(tmp_path / "out.mp4")[0].mean((0, 1)) - wanted).max() < 4
+
+
+def test_hdr_that_does_not_tell_its_matrix_is_of_bt_2020():
+    assert Colour(transfer=PQ).matrix(240) == Colour(space=9).matrix(240) != Colour().matrix(240)

@@ -60,6 +60,8 @@ class Colour:
     def matrix(self, height: int) -> Colorspace:
         """The matrix between RGB and the stored numbers; `height` decides where none is told."""
         guess = Colorspace.ITU709 if height >= _HD_HEIGHT else Colorspace.ITU601
+        if self.is_high_range:
+            guess = Colorspace.BT2020
         return _MATRICES.get(self.space, guess)
 
     @property
