@@ -21,6 +21,10 @@ def test_choices_of_a_video_say_how_it_is_written():
     assert chosen == (1.5, 2.5, "webm", 30, 2)
 
 
+def test_a_visitor_gets_no_hdr_which_few_browsers_play():
+    assert not VideoChoices().video_options().keep_hdr
+
+
 @pytest.mark.parametrize("name", ["crf", "detect_every"])
 def test_a_count_that_is_no_whole_number_is_refused(name):
     with pytest.raises(OptionError, match=f"{name} is 2.5"):

@@ -15,7 +15,10 @@ def picture_losses(info: VideoInfo, encoding: Encoding) -> Iterator[str]:
         if info.colour.mastering.has_scenes:
             yield "What Dolby Vision or HDR10+ tell of each scene is left out."
     elif info.colour.is_high_range:
-        yield "HDR becomes standard dynamic range: bright parts lose contrast."
+        yield (
+            "HDR becomes standard dynamic range: bright parts lose contrast. The shell can keep "
+            "it, in .mp4, .mov and .mkv."
+        )
     bits = 10 if encoding.is_high_range else 8
     if info.bit_depth > bits:
         yield f"{info.bit_depth}-bit colour becomes {bits}-bit."
