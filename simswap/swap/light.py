@@ -64,14 +64,14 @@ def match_light(swapped_crop: np.ndarray, target_crop: np.ndarray, mask: np.ndar
 def _with_contrast(luma: np.ndarray, target: np.ndarray, kept: np.ndarray) -> np.ndarray:
     """[S, S] luma of mean 0 whose bands vary as much as the target's, give or take."""
     fitted = np.zeros_like(luma)
-    for band, theirs in zip(_bands(luma), _bands(target), strict=True):
+    for band, theirs in zip(contrast_bands(luma), contrast_bands(target), strict=True):
         own, others = float(band[kept].std()), float(theirs[kept].std())
         wanted = min(max(own, LEAST_CONTRAST * others), MOST_CONTRAST * others)
         fitted += band * min(wanted / max(own, 1e-6), MOST_GAIN)
     return fitted
 
 
-def _bands(luma: np.ndarray) -> list[np.ndarray]:
+def contrast_bands(luma: np.ndarray) -> list[np.ndarray]:
     """Parts of [S, S] luma, from fine to coarse, that add up to it."""
     size, small = len(luma), max(len(luma) // SHRINK, 1)
     fine, coarse = (band * size for band in BANDS)
