@@ -1,9 +1,12 @@
 """Consent: asked for on the page, and of callers where a Space is public."""
 
+from pathlib import Path
+
 import pytest
 
 from simswap import OptionError
 from simswap.demo import consent
+from simswap.demo.services import shipped
 from tests.support.examples import EXAMPLES
 
 
@@ -28,6 +31,12 @@ def photo_of(monkeypatch, tmp_path):
 
 def test_shipped_photos_need_no_agreement(photo_of):
     assert consent.is_given(False, [photo_of((EXAMPLES / "astronaut.jpg").read_bytes())])
+
+
+def test_the_example_film_needs_no_agreement_and_another_does(photo_of):
+    film = Path(shipped.copied_clip()).read_bytes()
+    assert consent.is_given(False, [photo_of(film, "my.mp4")])
+    assert not consent.is_given(False, [photo_of(film[:-1] + b"x", "astronaut.mp4")])
 
 
 def test_another_photo_of_a_shipped_ones_name_and_size_needs_one(photo_of):

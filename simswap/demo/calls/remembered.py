@@ -34,12 +34,14 @@ class Job:
         address: of the visitor.
         newest: how far it is, what came of it, or a sentence that says why nothing did; None before
             its turn.
+        is_begun: whether it has had its turn.
         asked: when a page last asked for it. waited: when it was last known to be in line.
     """
 
     def __init__(self, session: str | None, address: str) -> None:
         self.session, self.address = session, address
         self.newest: VideoProgress | Outcome | str | None = None
+        self.is_begun = False
         self.asked = self.waited = clock()
 
     @property

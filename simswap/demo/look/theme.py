@@ -11,9 +11,12 @@ from urllib.parse import quote
 
 import gradio as gr
 
-FOLDER = Path(__file__).parent
-PAGE_CSS = FOLDER / "page.css"
+from simswap.media.photos import MAX_FILE_BYTES
 
+FOLDER = Path(__file__).parent
+PAGE_CSS = [FOLDER / "page.css", FOLDER / "video.css"]
+
+MOST_MEGABYTES = MAX_FILE_BYTES // 1_000_000  # of a file; page.css says it, too
 SYSTEM_FONTS = ("system-ui", "-apple-system", "Segoe UI", "Roboto", "sans-serif")
 SYSTEM_MONO_FONTS = ("ui-monospace", "SFMono-Regular", "Menlo", "Consolas", "monospace")
 
@@ -97,6 +100,18 @@ PAGE_JS = """
     const how = { bubbles: true, cancelable: true, dataTransfer: plain(event.dataTransfer.files) };
     event.target.dispatchEvent(new DragEvent("drop", how));
   }, true);
+  // What no drop zone takes would be opened in place of the page; source photos take another one.
+  for (const name of ["dragover", "drop"]) {
+    addEventListener(name, (event) => {
+      const { target, dataTransfer } = event;
+      if (event.defaultPrevented || !dataTransfer?.types.includes("Files")) return;
+      event.preventDefault();
+      const input = target.closest?.("#source")?.querySelector("input[type=file]");
+      if (name === "dragover" || !input) return;
+      input.files = dataTransfer.files;
+      input.dispatchEvent(new Event("change", { bubbles: true }));
+    });
+  }
 }
 """
 

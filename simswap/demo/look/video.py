@@ -11,7 +11,6 @@ from simswap.demo.calls.arguments import UPLOADED
 from simswap.demo.look import pictures, theme
 from simswap.demo.services import video_limits
 from simswap.demo.services.videos import Outcome, Preview
-from simswap.media.photos import MAX_FILE_BYTES
 from simswap.video.output.writing import ANIMATION_FORMATS
 from simswap.video.source.info import VideoInfo
 from simswap.video.words import clock, told
@@ -25,12 +24,9 @@ FILM_HTML = """${value.film && value.is_picture ? `
 
 def allowed() -> str:
     """What is taken, for who has given no video yet."""
-    seconds, megabytes = video_limits.allowed_seconds(), MAX_FILE_BYTES // 1_000_000
-    width, height = video_limits.LARGEST
-    return theme.message(
-        f"Up to {megabytes} MB and {width} x {height} pixels, of which {seconds:g} s are swapped "
-        "at a time."
-    )
+    seconds, (width, height) = video_limits.allowed_seconds(), video_limits.LARGEST
+    size = f"{theme.MOST_MEGABYTES} MB and {width} x {height} pixels"
+    return theme.message(f"Up to {size}, of which {seconds:g} s are swapped at a time.")
 
 
 def film(info: VideoInfo, path: str, poster: str | None) -> dict[str, object]:
@@ -40,20 +36,16 @@ def film(info: VideoInfo, path: str, poster: str | None) -> dict[str, object]:
     return shown | {"is_picture": info.num_plays is not None}  # browsers show animations as such
 
 
-def part(info: VideoInfo, first: int, stop: int) -> str:
-    """Which frames will be swapped: from `first` up to `stop`, which is not."""
-    number, seconds = stop - first, (info.seconds(first), info.seconds(stop))
-    if number == info.num_frames:
-        return theme.message("The whole video will be swapped.")
-    frames = f"{number} of {info.num_frames} frames will be swapped"
-    return theme.message(f"{frames}: from {seconds[0]:.2f} to {seconds[1]:.2f} s.")
-
-
 def waiting(num_before: int = 0) -> dict[str, object]:
     """The stage from the click until work begins; num_before: videos that come first."""
     videos = "1 video is" if num_before == 1 else f"{num_before} videos are"
     line = f"Waiting: {videos} before yours." if num_before else "Waiting for its turn..."
     return {"line": line, "done": 0, "total": 1}
+
+
+def beginning() -> dict[str, object]:
+    """The stage once work has begun, before its first frame."""
+    return {"line": "Looking at the video...", "done": 0, "total": 1}
 
 
 def progress(step: VideoProgress) -> dict[str, object]:
@@ -91,10 +83,7 @@ def found(info: VideoInfo) -> str:
     kind = f"{info.width}x{info.height}, {float(info.frame_rate):.4g} frames/s"
     frames = "1 frame" if info.num_frames == 1 else f"{info.num_frames} frames"
     length = f"{info.duration:.3g} s" if info.duration < 60 else f"{clock(info.duration)} min"
-    allowed = video_limits.allowed_seconds()
-    part = f"Up to {allowed:g} s are swapped at a time: choose the part below."
-    notices = [*info.notices, *([part] if info.duration > allowed else [])]
-    return theme.message(f"{length}, {kind}, {frames}.", *notices)
+    return theme.message(f"{length}, {kind}, {frames}.", *info.notices)
 
 
 def previewed(frame: Preview) -> str:

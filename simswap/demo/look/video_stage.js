@@ -2,7 +2,7 @@
 //
 // props.value: {} before, { line, done, total, picture } at work, { film, is_picture, said } at its end.
 
-const kind = () => (props.value?.film ? "film" : props.value?.line ? "work" : "");
+const kind = () => ["film", "picture", "line"].find((name) => props.value?.[name]) ?? "";
 const column = document.getElementById("video-stage-column");
 let before = "";
 let film = null; // the last one, of which others were told
@@ -15,6 +15,7 @@ show();
 
 function show() {
   const now = kind();
+  if (now === "line" && before === "picture") return; // one step that brings none
   if (now && now !== before) {
     column.classList.remove("previews");
     requestAnimationFrame(() => element.scrollIntoView({ block: "nearest" }));

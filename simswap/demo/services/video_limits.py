@@ -7,7 +7,7 @@ from dataclasses import replace
 
 from simswap.errors import OptionError
 from simswap.media.photos import MAX_FILE_BYTES
-from simswap.video.output.writing import ANIMATIONS as ANIMATION_FORMATS
+from simswap.video.output.writing import ANIMATION_FORMATS
 from simswap.video.source import limits
 from simswap.video.source.info import VideoInfo, trim
 

@@ -1,7 +1,10 @@
-"""The examples, as cards that show what comes of a tap: two photos and the swap."""
+"""The examples, as cards that show what comes of a tap."""
 
 from __future__ import annotations
 
+from functools import cache
+
+import gradio as gr
 import numpy as np
 from PIL import Image
 from spaces.config import Config
@@ -9,9 +12,7 @@ from spaces.config import Config
 from simswap import SimSwapError
 from simswap.demo import models
 from simswap.demo.look.pictures import data_uri
-from simswap.demo.services.shipped import FOLDER, PAIRS, copies
-
-__all__ = ["HTML", "JS", "copies", "show"]
+from simswap.demo.services.shipped import FOLDER, PAIRS
 
 # What is shown of a photo: left, top, right, bottom, in pixels.
 CROPS = {
@@ -19,21 +20,23 @@ CROPS = {
     "astronaut.jpg": (90, 0, 360, 270),
     "two_portraits.jpg": (90, 0, 960, 435),
 }
-NAMES = (
-    ("Grace Hopper", "Eileen Collins", "Grace Hopper's face in a portrait of Eileen Collins"),
-    ("Grace Hopper", "Two people", "Grace Hopper's face in a picture of two people"),
+PERSON = "Grace Hopper"
+TARGETS = (  # below a picture, and in a sentence
+    ("Eileen Collins", "a portrait of Eileen Collins"),
+    ("Two people", "a picture of two people"),
 )
 SIDE = 240  # px of a card's pictures, twice what the page shows
 
+# Of each: { name, parts, outcome }, the latter two of { picture, word }.
 HTML = """
 <div class="examples">
 ${value.map((example, number) => `
   <button type="button" data-example="${number}" aria-label="Try: ${example.name}">
-    <span><img src="${example.source}" alt=""><small>${example.source_name}</small></span>
-    <b aria-hidden="true">+</b>
-    <span><img src="${example.target}" alt=""><small>${example.target_name}</small></span>
-    <b aria-hidden="true">=</b>
-    <span class="outcome"><img src="${example.result}" alt=""><small>${example.word}</small></span>
+    ${example.parts.map(({ picture, word }, place) => `
+    <span><img src="${picture}" alt=""><small>${word}</small></span>
+    <b aria-hidden="true">${place + 1 < example.parts.length ? "+" : "="}</b>`).join("")}
+    <span class="outcome"><img src="${example.outcome.picture}" alt=""><small>${
+      example.outcome.word}</small></span>
   </button>
 `).join("")}
 </div>
@@ -47,25 +50,51 @@ element.addEventListener("click", (event) => {
 """
 
 
-def show() -> list[dict[str, str]]:
-    """What the cards show."""
-    return [_card(*pair, *names) for pair, names in zip(PAIRS, NAMES, strict=True)]
+def build(cards: list[dict[str, object]]) -> gr.HTML:
+    """The cards, which say "select" with the number of the one that is tapped."""
+    return gr.HTML(cards, html_template=HTML, js_on_load=JS)
 
 
-def _card(
-    source: str, target: str, source_name: str, target_name: str, name: str
-) -> dict[str, str]:
-    photos = {part: _read(part) for part in (source, target)}
-    result = _swapped(photos[source], photos[target])
-    return {
-        "source": _picture(source, photos[source]),
-        "target": _picture(target, photos[target]),
-        "result": _picture(target, photos[target] if result is None else result),
-        "word": "Try it" if result is None else "Swapped: try it",
-        "source_name": source_name,
-        "target_name": target_name,
-        "name": name,
-    }
+def photos() -> list[dict[str, object]]:
+    """A card for each pair of photos."""
+    return [
+        _card(f"{PERSON}'s face in {words}", number, word)
+        for number, (word, words) in enumerate(TARGETS)
+    ]
+
+
+def film() -> list[dict[str, object]]:
+    """The example video's card."""
+    return [_card(f"{PERSON}'s face in a film of two seconds", 0, "A film of 2 s")]
+
+
+def person() -> list[dict[str, object]]:
+    """Who can be put in at once."""
+    face = _shown(PAIRS[0][0], _read(PAIRS[0][0]), f"Try {PERSON}'s face")
+    return [{"name": f"{PERSON}'s face", "parts": [], "outcome": face}]
+
+
+def marked() -> list[dict[str, object]]:
+    """What can be verified at once."""
+    result = _outcome(*PAIRS[0], "A swapped photo: verify it")
+    return [{"name": "a photo that is swapped here", "parts": [], "outcome": result}]
+
+
+def _card(name: str, number: int, word: str) -> dict[str, object]:
+    source, target = PAIRS[number]
+    parts = [_shown(source, _read(source), PERSON), _shown(target, _read(target), word)]
+    return {"name": name, "parts": parts, "outcome": _outcome(source, target, "Swapped: try it")}
+
+
+def _outcome(source: str, target: str, word: str) -> dict[str, str]:
+    result = _swapped(source, target)
+    if result is None:
+        return _shown(target, _read(target), "Try it")
+    return _shown(target, result, word)
+
+
+def _shown(name: str, photo: np.ndarray, word: str) -> dict[str, str]:
+    return {"picture": data_uri(Image.fromarray(photo).crop(CROPS[name]), SIDE), "word": word}
 
 
 def _read(name: str) -> np.ndarray:
@@ -73,16 +102,13 @@ def _read(name: str) -> np.ndarray:
         return np.array(photo.convert("RGB"))
 
 
-def _swapped(source: np.ndarray, target: np.ndarray) -> np.ndarray | None:
+@cache
+def _swapped(source: str, target: str) -> np.ndarray | None:
     """The swap, made when the page is built: none is shipped. None where it cannot be made."""
     if Config.zero_gpu:  # lent to visitors' calls only
         return None
     swapper = models.by_name(None)
     try:
-        return swapper.swap_image(target, swapper.identity_of(source)).image
+        return swapper.swap_image(_read(target), swapper.identity_of(_read(source))).image
     except SimSwapError:  # a model that finds no face, or an operator who denies this one
         return None
-
-
-def _picture(name: str, photo: np.ndarray) -> str:
-    return data_uri(Image.fromarray(photo).crop(CROPS[name]), SIDE)

@@ -35,7 +35,7 @@ ${words.single && value.faces.length < 2 ? "" : value.faces.map((uri, place) => 
   const isPicked = value.picked.includes(value.numbers[place]);
   const people = value.people?.length > 1 ? value.people : [];
   const person = isPicked && people.find((one) => one.id === value.who[place]);
-  const becomes = !people.length ? "" : person ? `: person ${person.place}` : ": stays as it is";
+  const becomes = !people.length ? "" : person ? `: Person ${person.place}` : ": stays as it is";
   return `
   <button type="button" data-face="${value.numbers[place]}" aria-pressed="${isPicked}"
     aria-label="Face ${place + 1}${becomes}"

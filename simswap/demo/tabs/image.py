@@ -17,7 +17,7 @@ from simswap.demo.calls.arguments import File, Number, Parts, Text, declare
 from simswap.demo.calls.failures import readable_errors, thrifty
 from simswap.demo.choices import DEFAULTS, Choices
 from simswap.demo.look import theme
-from simswap.demo.services import photos
+from simswap.demo.services import photos, shipped
 from simswap.demo.services.uploads import read_upload
 from simswap.demo.tabs import examples, face_strip, looks, people
 from simswap.demo.tabs.shared import Shared
@@ -51,7 +51,7 @@ REFUSED_JS = f"""(shown) => [
 def load_example(event: gr.EventData) -> tuple[dict, list[str], str]:
     """Fill in one person, their photos, and the target."""
     data = event._data
-    source, target = examples.copies(data.get("example") if isinstance(data, dict) else None)
+    source, target = shipped.copies(data.get("example") if isinstance(data, dict) else None)
     return people.of_photos(source), source, target
 
 
@@ -127,7 +127,7 @@ def offer(result: tuple[str, str] | None, format: str) -> gr.DownloadButton:
 
 def build(above: Shared) -> None:
     """The tab's components and events; call it inside of its gr.Tab."""
-    example = gr.HTML(examples.show(), html_template=examples.HTML, js_on_load=examples.JS)
+    example = examples.build(examples.photos())
     with gr.Row(equal_height=False):
         with gr.Column(scale=5, elem_classes="half"):
             target = build_photo_inputs(above)
@@ -199,7 +199,7 @@ def build_photo_inputs(above: Shared) -> gr.Image:
                 sources=["upload"],  # what else stands on a filled one deletes the photo
                 height=230,
                 buttons=[],
-                placeholder="Drop a photo\nor tap to choose",
+                placeholder=f"Drop a photo\nor tap to choose\nup to {theme.MOST_MEGABYTES} MB",
                 elem_id="target",
             )
             declare(target, "target", File())

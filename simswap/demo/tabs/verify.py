@@ -8,9 +8,11 @@ import gradio as gr
 
 from simswap.demo.calls.arguments import File, declare
 from simswap.demo.calls.failures import readable_errors
+from simswap.demo.choices import Choices
 from simswap.demo.look import report as report_card
 from simswap.demo.look import theme
-from simswap.demo.services import verifying
+from simswap.demo.services import photos, shipped, verifying
+from simswap.demo.tabs import examples
 from simswap.demo.tabs.shared import Shared
 
 
@@ -26,8 +28,15 @@ def show(file: dict | None) -> str:
     return report_card.show(report, file["path"])
 
 
+def load_example() -> str:
+    """A photo to verify: swapped now, on the way that all take."""
+    path, _ = photos.swap_uploads(*shipped.copies(0), Choices())
+    return path
+
+
 def build(above: Shared) -> None:
     """The tab's components and events; call it inside of its gr.Tab. It needs nothing above."""
+    example = examples.build(examples.marked())
     with gr.Row(equal_height=False):
         with gr.Column(scale=5, elem_classes="half"):
             gr.HTML(theme.heading("Verify", "Was a photo or video changed by a model?"))
@@ -42,6 +51,13 @@ def build(above: Shared) -> None:
         with gr.Column(scale=6, elem_classes="half"):
             gr.HTML(theme.heading("Report", "What its signature and its marks say."))
             report = gr.HTML(elem_id="report", js_on_load=theme.LIVE_REGION_JS)
+    example.select(
+        load_example,
+        outputs=file,
+        api_visibility="private",
+        concurrency_id="swap",
+        show_progress="hidden",
+    )
     # A new file's name does not stand beside the verdict on another.
     working = json.dumps(report_card.WORKING)
     file.change(

@@ -21,9 +21,9 @@ from simswap.demo.choices import Choices
 from simswap.demo.look import theme
 from simswap.demo.server import webcam_socket
 from simswap.demo.server.visitors import visitor_of
-from simswap.demo.services import live, photos
+from simswap.demo.services import live, photos, shipped
 from simswap.demo.services.live_sessions import MAX_SESSIONS
-from simswap.demo.tabs import people
+from simswap.demo.tabs import examples, people
 from simswap.demo.tabs.shared import Shared
 from simswap.media.photos import Photo
 
@@ -33,8 +33,23 @@ STREAM_SECONDS = 300  # of one run of `.stream`; the page then begins another
 DATA_URI = "data:image/jpeg;base64,"
 MAX_URI = 1_000_000  # characters of a frame
 
+# The snapshot is seen, and joins the visit's results.
+TELL_JS = """
+(snapshot) => {
+  const detail = { url: snapshot.url, kind: "photo" };
+  document.dispatchEvent(new CustomEvent("simswap-result", { detail }));
+  document.getElementById("snapshot").scrollIntoView({ block: "nearest" });
+}
+"""
+
 
 # Callbacks of the page. What the view's value holds is said in webcam_view.js.
+
+
+def load_example() -> tuple[dict[str, object], list[str]]:
+    """Fill in one person and their photos."""
+    source = shipped.copied_source()
+    return people.of_photos(source), source
 
 
 def begin(
@@ -119,6 +134,7 @@ def end(view: object) -> None:
 
 def build(above: Shared) -> None:
     """The tab's components and events; call it inside of its gr.Tab."""
+    example = examples.build(examples.person())
     with gr.Row(equal_height=False):
         with gr.Column(scale=4, elem_classes="half"):
             above.people.build_place()
@@ -128,19 +144,10 @@ def build(above: Shared) -> None:
             gr.HTML(theme.message(*theme.WEBCAM_HINTS), elem_classes="message")
         with gr.Column(scale=6, elem_classes="half"):
             gr.HTML(theme.heading("Camera", "You, live, with the new face."))
-            view = gr.HTML({}, html_template=VIEW_HTML, js_on_load=VIEW_JS, elem_id="webcam")
-            sent = {"token": Text(), "number": Number(), "frame": Text(max_length=MAX_URI)}
-            declare(view, "view", Parts(parts=sent))
-            snapshot = gr.Image(
-                label="Snapshot",
-                type="filepath",
-                interactive=False,
-                visible=False,
-                buttons=["download", "fullscreen"],
-                elem_id="snapshot",
-            )
+            view, snapshot = _build_view()
     private = {"api_visibility": "private", "show_progress": "hidden"}
     tray = above.people.tray
+    example.select(load_example, outputs=[tray, above.people.photos], **private)
     asked = [agreed, tray, faces, above.model, view]
     # In turn. A change during the beginning does not know the session's token yet.
     opening = {"preprocess": False, "concurrency_id": "camera", "concurrency_limit": 1}
@@ -164,8 +171,25 @@ def build(above: Shared) -> None:
         concurrency_limit=MAX_SESSIONS,
         **private,
     )
-    view.snapshot(take_snapshot, view, snapshot, **private)
+    taken = view.snapshot(take_snapshot, view, snapshot, **private)
+    taken.success(js=TELL_JS, inputs=snapshot, fn=None, api_visibility="private")
     view.end(end, view, queue=False, **private)
+
+
+def _build_view() -> tuple[gr.HTML, gr.Image]:
+    """The camera's picture, and the newest snapshot below it."""
+    view = gr.HTML({}, html_template=VIEW_HTML, js_on_load=VIEW_JS, elem_id="webcam")
+    sent = {"token": Text(), "number": Number(), "frame": Text(max_length=MAX_URI)}
+    declare(view, "view", Parts(parts=sent))
+    snapshot = gr.Image(
+        label="Snapshot",
+        type="filepath",
+        interactive=False,
+        visible=False,
+        buttons=["download", "fullscreen"],
+        elem_id="snapshot",
+    )
+    return view, snapshot
 
 
 def _token(view: object) -> object:

@@ -117,3 +117,16 @@ def test_the_work_ends_when_no_page_has_asked_for_long(jobs, now, monkeypatch):
 
     tab_job.run(TOKEN, steps())
     assert (job.newest, closed) == (tab_job.NOBODY_ASKED, [True])
+
+
+def test_work_whose_first_frame_takes_long_is_not_called_lost(jobs, now, monkeypatch):
+    monkeypatch.setattr(tab_job.waiting_line, "is_connected", lambda session: True)
+    begun(jobs)
+
+    def steps():
+        now[0] += tab_job.LOST_SECONDS + 1
+        assert tab_job.follow(TOKEN)[0]["line"] == "Looking at the video..."
+        yield VideoProgress(1, 9, 1.0, 8.0, None)
+
+    tab_job.run(TOKEN, steps())
+    assert jobs.of(TOKEN).newest.frames_done == 1

@@ -101,10 +101,10 @@ def test_an_example_is_a_copy_of_which_the_photo_is_independent(hurried, checkou
 @pytest.mark.parametrize("number", [-1, 3, "0", None, {"path": "/etc/passwd"}])
 def test_an_example_that_is_not_there_is_refused(number):
     from simswap import OptionError
-    from simswap.demo.tabs import examples
+    from simswap.demo.services import shipped
 
     with pytest.raises(OptionError, match="no such example"):
-        examples.copies(number)
+        shipped.copies(number)
 
 
 def test_arguments_that_are_nested_too_deeply_are_refused():

@@ -45,10 +45,10 @@ def test_a_tapped_face_gets_the_other_person_and_then_none(browser, demo_url):
     faces = page.get_by_role("group", name="Faces in the target photo").get_by_role("button")
     people = page.get_by_role("group", name="People to put in").locator("img")
     expect(people).to_have_count(2, timeout=PATIENCE)
-    expect(faces.nth(1)).to_have_accessible_name("Face 2: person 2", timeout=PATIENCE)
+    expect(faces.nth(1)).to_have_accessible_name("Face 2: Person 2", timeout=PATIENCE)
     page.get_by_role("button", name="Swap", exact=True).click()
     for place, name, told in (
-        (0, "Face 1: person 2", "Swapped 2 faces"),
+        (0, "Face 1: Person 2", "Swapped 2 faces"),
         (1, "Face 2: stays as it is", "Swapped 1 of 2 faces"),
     ):
         expect(page.locator("#result .compare.compared:not(.stale)")).to_be_visible(

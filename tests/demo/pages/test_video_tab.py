@@ -11,7 +11,13 @@ from simswap.provenance.metadata import read_label
 from simswap.verify.report import verify
 from simswap.video.label import read_video_label
 from simswap.video.source.info import probe_video
-from tests.support.demo.chromium import PATIENCE, consent_box, open_page, upload
+from tests.support.demo.chromium import (
+    PATIENCE,
+    consent_box,
+    open_page,
+    open_video_tab,
+    upload,
+)
 from tests.support.examples import EXAMPLES
 from tests.support.media.face_videos import NUM_FRAMES, NUM_WITHOUT_FACE, WIDTH
 from tests.support.media.people_videos import cuts, make_scene
@@ -36,16 +42,9 @@ IS_PLAYED = """async () => {
 }"""
 
 
-def open_tab(browser, url: str, width: int = 1280, scheme: str = "light"):
-    page = open_page(browser, url, width, scheme)
-    page.get_by_role("tab", name="Video").click()
-    swap_button(page).wait_for()
-    return page
-
-
 @pytest.fixture
 def page(browser, demo_url: str):
-    page = open_tab(browser, demo_url)
+    page = open_video_tab(browser, demo_url)
     yield page
     page.close()
 
@@ -84,9 +83,7 @@ def test_a_visitor_previews_swaps_plays_and_saves(page, face_clip, tmp_path, dem
     fill_in(page, face_clip)
     expect(page.locator("#video-preview img")).to_have_count(2, timeout=PATIENCE)
     expect(page.get_by_text(f"{NUM_FRAMES} frames.")).to_be_visible(timeout=PATIENCE)
-    frame = page.locator("#video-frame input[type=range]")
-    frame.focus()
-    frame.press("End")
+    page.get_by_role("slider", name="Frame").press("End")
     expect(page.get_by_text("no face; such frames stay as they are")).to_be_visible(
         timeout=PATIENCE
     )
@@ -158,37 +155,16 @@ def test_an_animation_has_no_quality_to_choose_and_is_shown_as_a_picture(
     saved = tmp_path / "result.gif"
     saved.write_bytes(page.request.get(shown.get_attribute("src")).body())
     assert verify(saved).is_marked
-    another = open_tab(browser, demo_url)
+    another = open_video_tab(browser, demo_url)
     upload(another, "video-target", saved)
     expect(another.get_by_alt_text("The target")).to_be_visible(timeout=PATIENCE)
     expect(another.get_by_text("3 frames.")).to_be_visible(timeout=PATIENCE)
     another.close()
 
 
-def test_the_film_is_shown_and_cut_where_the_slider_stands(page, face_clip):
-    upload(page, "video-target", face_clip)
-    slider = page.locator("#video-frame input[type=range]")
-    slider.wait_for()
-    film = page.locator("#video-film video")
-    expect(film).to_be_in_viewport()
-    page.wait_for_function("document.querySelector('#video-film video').videoWidth > 0")
-    expect(page.get_by_text("The whole video will be swapped.")).to_be_visible(timeout=PATIENCE)
-    for frame, button, told in (
-        (12, "Start here", f"{NUM_FRAMES - 12} of {NUM_FRAMES} frames will be swapped: from 0.50"),
-        (17, "End here", f"6 of {NUM_FRAMES} frames will be swapped: from 0.50 to 0.75 s."),
-    ):
-        slider.fill(str(frame))
-        expect(page.get_by_text(f"At {frame / 24:.2f} s:")).to_be_visible(timeout=PATIENCE)
-        page.get_by_role("button", name=button).click()
-        expect(page.get_by_text(told)).to_be_visible(timeout=PATIENCE)
-    page.get_by_label("Start, in seconds").fill("0.8")
-    told = page.get_by_text("end (0.75 s) is not after start (0.8 s)")
-    expect(told).to_be_visible(timeout=PATIENCE)
-
-
 def test_a_tapped_person_is_left_out_of_preview_and_video(page, tmp_path):
     fill_in(page, make_scene(tmp_path / "cuts.mp4", cuts))
-    page.locator("#video-frame input[type=range]").fill("10")
+    page.get_by_role("slider", name="Frame").fill("10")
     expect(page.get_by_text("2 of 2 faces swapped.")).to_be_visible(timeout=PATIENCE)
     seen = page.get_by_role("group", name="People seen in the video").get_by_role("button")
     expect(seen).to_have_count(2, timeout=PATIENCE)
@@ -196,14 +172,6 @@ def test_a_tapped_person_is_left_out_of_preview_and_video(page, tmp_path):
     expect(page.get_by_text("1 of 2 faces swapped.")).to_be_visible(timeout=PATIENCE)
     swap_button(page).click()
     expect(page.get_by_text("Swapped 10 faces in 15 frames")).to_be_visible(timeout=PATIENCE)
-
-
-def test_an_end_that_is_not_filled_in_yet_is_the_videos(page, face_clip):
-    fill_in(page, face_clip)
-    page.get_by_label("End, in seconds").fill("0")
-    swap_button(page).click()
-    told = re.compile(rf"^Swapped {NUM_SWAPPED} faces in {NUM_FRAMES} frames")
-    expect(page.get_by_text(told)).to_be_visible(timeout=PATIENCE)
 
 
 def test_cancelling_stops_the_work_and_leaves_nothing(page, long_face_clip, demo_folder):
@@ -225,7 +193,7 @@ def test_who_waits_is_told_how_many_come_before(page, browser, demo_url, long_fa
     upload(page, "video-target", face_clip)
     upload(page, "source", EXAMPLES / "grace_hopper.jpg")
     page.get_by_text("At 0.00 s: 1 of 1 face swapped.").wait_for()
-    other = open_tab(browser, demo_url)
+    other = open_video_tab(browser, demo_url)
     fill_in(other, long_face_clip)
     swap_button(other).click()
     other.locator(".video-progress img").wait_for()
@@ -289,7 +257,7 @@ def test_a_file_that_is_no_video_is_told_at_once(page, tmp_path):
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 @pytest.mark.parametrize("width", [1280, 390])
 def test_the_tab_fits_its_width(browser, demo_url, face_clip, tmp_path, width: int, scheme: str):
-    page = open_tab(browser, demo_url, width, scheme)
+    page = open_video_tab(browser, demo_url, width, scheme)
     fill_in(page, face_clip)
     page.screenshot(path=tmp_path / f"video-{width}-{scheme}.png", full_page=True)
     assert page.evaluate("document.documentElement.scrollWidth") == width

@@ -73,6 +73,8 @@ def test_a_visitor_sees_swapped_pictures_and_saves_a_marked_one(browser, demo_ur
     download.value.save_as(tmp_path / "snapshot.png")
     assert read_label(tmp_path / "snapshot.png") is not None
     assert is_swapped(tmp_path / "snapshot.png")
+    results = page.get_by_role("region", name="Results of this visit")
+    expect(results.get_by_role("link")).to_have_count(1)
     button(page, "Stop").click()
     expect(button(page, "Start camera")).to_be_enabled()
     expect(page.locator(".camera-on")).to_have_count(0)

@@ -78,6 +78,20 @@ def open_page(
     return page
 
 
+def open_video_tab(
+    browser: "playwright.sync_api.Browser",  # noqa: F821
+    url: str,
+    width: int = 1280,
+    scheme: str = "light",
+    agrees: bool = True,
+):
+    """The demo's Video tab, as `open_page` opens the page."""
+    page = open_page(browser, url, width, scheme, agrees)
+    page.get_by_role("tab", name="Video").click()
+    page.get_by_role("button", name="Swap the video").wait_for()
+    return page
+
+
 def upload(page: "playwright.sync_api.Page", where: str, *files: Path) -> None:  # noqa: F821
     """Hand files to the input with this id."""
     page.locator(f"#{where} input[type=file]").first.set_input_files(list(files))

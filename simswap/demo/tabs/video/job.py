@@ -7,10 +7,11 @@ The job goes on by itself, and the page asks now and then how far it is: by the 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Generator, Sequence
 from contextlib import closing
 
 import gradio as gr
+from gradio.events import EventListener
 
 from simswap import VideoProgress
 from simswap.demo.calls import remembered, waiting_line
@@ -65,6 +66,7 @@ def run(visit: str, steps: Steps) -> None:
     job = remembered.jobs.of(visit)
     if job is None or job.newest is not None:  # cancelled before its turn
         return
+    job.is_begun = True
 
     def is_needless() -> bool:
         is_wanted = job.is_asked_for or waiting_line.is_connected(job.session)
@@ -87,6 +89,8 @@ def follow(visit: str) -> tuple[object, ...]:
     if job is None:
         return _page({})
     if job.newest is None:
+        if job.is_begun:
+            return _page(video.beginning(), at_work=True)
         num_before = waiting_line.place(job.session)
         if num_before is None and remembered.clock() - job.waited > LOST_SECONDS:
             job.end(waiting_line.BUSY)
@@ -134,6 +138,7 @@ def build_clock() -> gr.Timer:
 
 
 def join(
+    asked: Sequence[EventListener],
     swap: gr.Button,
     stop: gr.Button,
     clock: gr.Timer,
@@ -143,25 +148,22 @@ def join(
 ) -> None:
     """The events of a job, from its start to its end.
 
-    work: given the visit's token and what `given` holds, calls `run`. shown: the stage, the
-    download, and a message.
+    asked: what begins one. swap: the button that rests meanwhile. work: given the visit's token and
+    what `given` holds, calls `run`. shown: the stage, the download, and a message.
     """
     private = {"api_visibility": "private", "preprocess": False}
     at_once = {"api_visibility": "private", "queue": False, "show_progress": "hidden"}
     visit = gr.Textbox(visible=False)  # filled by the scripts, at each call
     declare(visit, "visit", Text(default=""))
     outputs = [*shown, swap, stop, clock]
-    begun = swap.click(begin, visit, outputs, js=BEGIN_JS, **at_once)
-    job = begun.then(
-        work,
-        [visit, *given],
-        js=VISIT_JS,
-        concurrency_id=waiting_line.VIDEO,
-        concurrency_limit=1,
-        show_progress="hidden",
-        **private,
-    )
-    for asked in (clock.tick, job.then):
-        asked(follow, visit, outputs, js=VISIT_JS, **at_once)
-    stop.click(cancel, visit, outputs, js=VISIT_JS, cancels=[job], **at_once)
+    line = {"concurrency_id": waiting_line.VIDEO, "concurrency_limit": 1}
+    jobs = [
+        event(begin, visit, outputs, js=BEGIN_JS, **at_once).then(
+            work, [visit, *given], js=VISIT_JS, show_progress="hidden", **line, **private
+        )
+        for event in asked
+    ]
+    for event in (clock.tick, *(job.then for job in jobs)):
+        event(follow, visit, outputs, js=VISIT_JS, **at_once)
+    stop.click(cancel, visit, outputs, js=VISIT_JS, cancels=jobs, **at_once)
     gr.on(fn=None, js=FIND_JS, outputs=clock, api_visibility="private")

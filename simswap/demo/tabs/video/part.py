@@ -1,73 +1,55 @@
-"""Which part of a video is swapped: by its seconds, or from where the preview's slider stands."""
+"""Which frame of a video is shown, and which part of it is swapped: one bar says both."""
 
 from __future__ import annotations
 
 import gradio as gr
 
-from simswap.demo.calls.failures import readable_errors
-from simswap.demo.look import theme, video
-from simswap.demo.services import video_limits, videos
-from simswap.video.source.info import trim
+from simswap.demo.calls.arguments import Number, Parts, Text, declare
+from simswap.demo.look import theme
+from simswap.demo.services import video_limits
+from simswap.video.source.info import VideoInfo
 
-# What is typed before the video's own are filled in would be lost.
-NO_PART = gr.Number(0, interactive=False), gr.Number(0, interactive=False)
-
-
-def start_here(target: dict | None, number: int) -> float:
-    """When a frame begins, in seconds."""
-    return _second(target, number)
+MOST_TIMES = 500  # of frames, which the page is told
 
 
-def end_here(target: dict | None, number: int) -> float:
-    """When the frame after it begins, so that it is the last one."""
-    return _second(target, number + 1)
+def build() -> gr.HTML:
+    """The bar, which is shown where there is a choice; video_bar.js says what its value holds."""
+    bar = gr.HTML(
+        {},
+        html_template=theme.read("video_bar.html"),
+        js_on_load=theme.read("video_bar.js"),
+        elem_id="video-bar",
+    )
+    number = Number()
+    parts = {"of": Text(), "frame": number, "start": number, "end": number}
+    declare(bar, "bar", Parts(parts=parts))
+    return bar
 
 
-def _second(target: dict | None, number: int) -> float:
-    info = videos.look_at(target and target["path"])
-    return round(info.seconds(max(int(number), 0)), 3)
+def show(info: VideoInfo, path: str) -> dict[str, object]:
+    """The bar's value for a video."""
+    number = min(info.num_frames, MOST_TIMES)
+    frames = [place * info.num_frames // number for place in range(number + 1)]
+    allowed = video_limits.allowed_seconds()
+    return {
+        "of": path,
+        "frames": info.num_frames,
+        "times": [round(info.seconds(frame), 5) for frame in frames],
+        "mostSeconds": allowed,
+        "mostFrames": int(allowed * video_limits.FRAMES_PER_SECOND),
+    }
 
 
-def show_part(target: dict | None, start: float | None, end: float | None) -> str:
-    """How many frames lie between start and end, or why they cannot be swapped."""
-    if target is None:
-        return ""
-    end = end or None  # the field shows 0 until it is filled in
-    try:
-        with readable_errors():
-            info = videos.look_at(target["path"])
-            video_limits.check_length(info, start, end)
-            return video.part(info, *trim(info, start, end))
-    except gr.Error as error:
-        return theme.message(error.message)
+def frame_of(bar: object, path: str) -> int:
+    """Number of the frame to be shown; the first one as long as the bar is another video's."""
+    return int(_values(bar, path).get("frame") or 0)
 
 
-class VideoPart:
-    """Start and end of the part, in seconds, and buttons that set them.
+def part_of(bar: object, path: str | None) -> dict[str, float | None]:
+    """`start` and `end` of VideoChoices; the whole as long as the bar is another video's."""
+    values = _values(bar, path)
+    return {"start": values.get("start") or 0.0, "end": values.get("end")}
 
-    cut: the buttons' row, which is shown where there is a choice.
-    """
 
-    def build_fields(self) -> tuple[gr.Number, gr.Number]:
-        """Start and end, until there is a video. Gradio shows a number that is not given as 0."""
-        with gr.Row():
-            no_part = {"value": 0, "minimum": 0, "interactive": False}
-            self._start = gr.Number(label="Start, in seconds", **no_part)
-            self._end = gr.Number(label="End, in seconds", **no_part)
-        self._said = theme.build_message()
-        return self._start, self._end
-
-    def build_buttons(self) -> None:
-        """Where the slider stands, the part begins or ends."""
-        with gr.Row(visible=False) as self.cut:
-            self._from = gr.Button("Start here", min_width=90)
-            self._to = gr.Button("End here", min_width=90)
-
-    def join(self, target: gr.File, slider: gr.Slider) -> None:
-        """Let the buttons set the fields, and say what comes of that."""
-        private = {"api_visibility": "private", "preprocess": False, "show_progress": "hidden"}
-        lane = {"concurrency_id": "preview", "trigger_mode": "always_last"}
-        self._from.click(start_here, [target, slider], self._start, **private, **lane)
-        self._to.click(end_here, [target, slider], self._end, **private, **lane)
-        for changed in (self._start.change, self._end.change, target.change):
-            changed(show_part, [target, self._start, self._end], self._said, **private, **lane)
+def _values(bar: object, path: str | None) -> dict[str, float | None]:
+    return bar if isinstance(bar, dict) and bar.get("of") == path else {}

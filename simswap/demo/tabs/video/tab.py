@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import replace
 
 import gradio as gr
 
@@ -13,23 +12,20 @@ from simswap.demo.calls.arguments import File, Number, Text, declare
 from simswap.demo.calls.failures import readable_errors
 from simswap.demo.choices import VideoChoices
 from simswap.demo.look import theme, video
-from simswap.demo.services import video_limits, videos
+from simswap.demo.services import shipped, videos
 from simswap.demo.services.videos import Outcome
-from simswap.demo.tabs import face_strip, looks
+from simswap.demo.tabs import examples, face_strip, looks, people
 from simswap.demo.tabs.looks import Looks
 from simswap.demo.tabs.shared import Shared
-from simswap.demo.tabs.video import cast, job
+from simswap.demo.tabs.video import cast, job, part
 from simswap.demo.tabs.video.cast import Seen
-from simswap.demo.tabs.video.part import NO_PART, VideoPart
 from simswap.video.output.writing import ANIMATION_FORMATS, Encoding
 
 DEFAULTS = VideoChoices()
 FORMATS = [("MP4", "mp4"), ("WebM", "webm"), ("GIF", "gif"), ("Animated WebP", "webp")]
 KEEP = gr.skip()
-# Of VideoChoices: what the tab's own components give. An emptied field comes as null.
+# Of VideoChoices: what the tab's own components give.
 SETTINGS = {
-    "start": Number(),
-    "end": Number(),
     "format": Text(default=DEFAULTS.format),
     "crf": Number(),
     "detect_every": Number(default=DEFAULTS.detect_every),
@@ -50,6 +46,12 @@ PREVIEW_JS = """
 # Gradio's own reading of a video may convert it.
 
 
+def load_example() -> tuple[dict[str, object], list[str], str]:
+    """Fill in one person, their photos, and the target."""
+    source = shipped.copied_source()
+    return people.of_photos(source), source, shipped.copied_clip()
+
+
 def show_video(
     is_agreed: bool,
     tray: dict,
@@ -57,28 +59,23 @@ def show_video(
     model: str,
     *settings: object,
 ) -> tuple[object, ...]:
-    """What the video holds, the film itself, its start and end, the slider, its first frame.
+    """What the video holds, the film itself, its bar, and its first frame.
 
     And who is seen in that, see `_look_at_frame`.
     """
-    no_slider = gr.Slider(value=0, visible=False), gr.Row(visible=False)
-    nothing = ({}, *NO_PART, *no_slider, None, "", face_strip.EMPTY, None)
+    nothing = {}, {}, None, "", face_strip.EMPTY, None
     if target is None:
         return video.allowed(), *nothing
+    path = target["path"]
     try:
         with readable_errors():
-            info = videos.look_at(target["path"])
+            info = videos.look_at(path)
     except gr.Error as error:
         return theme.message(error.message), *nothing
-    has_many = info.num_frames > 1
-    slider = gr.Slider(value=0, maximum=max(info.num_frames - 1, 1), visible=has_many)
-    seconds = round(min(info.duration, video_limits.allowed_seconds()), 3)
-    given = is_agreed, tray, target, 0, face_strip.EMPTY, None, model, *settings
+    given = is_agreed, tray, target, None, face_strip.EMPTY, None, model, *settings
     frame, said, strip, seen = _look_at_frame(*given)
-    film = video.film(info, target["path"], frame and frame["before"])
-    whole = gr.Number(0, interactive=True), gr.Number(seconds, interactive=True)
-    shown = slider, gr.Row(visible=has_many), frame, said
-    return video.found(info), film, *whole, *shown, strip or face_strip.EMPTY, seen
+    film, bar = video.film(info, path, frame and frame["before"]), part.show(info, path)
+    return video.found(info), film, bar, frame, said, strip or face_strip.EMPTY, seen
 
 
 def show_quality(format: str) -> dict[str, object]:
@@ -91,7 +88,7 @@ def _look_at_frame(
     is_agreed: bool,
     tray: dict,
     target: dict | None,
-    number: int,
+    bar: dict | None,
     strip: dict,
     seen: Seen | None,
     model: str,
@@ -115,6 +112,7 @@ def _look_at_frame(
             photos = [photo for person in given for photo in person.photos]
             is_given = photos and consent.is_given(is_agreed, [*photos, path])
             shown, choices = given if is_given else [], _choices(model, settings)
+            number = part.frame_of(bar, path)
             preview = videos.preview(shown, path, number, choices, roles)
     except gr.Error as error:
         return None, theme.message(error.message), None, seen
@@ -138,6 +136,7 @@ def _steps(
     is_agreed: bool,
     tray: dict,
     target: dict | None,
+    bar: dict | None,
     strip: dict,
     seen: Seen | None,
     model: str,
@@ -146,67 +145,68 @@ def _steps(
     path = target and target["path"]
     given, roles = cast.put_in(tray, strip, seen, path, model)
     photos = [photo for person in given for photo in person.photos]
-    choices = _choices(model, settings)
-    # The field shows 0 until the page has filled in the video's end, and a click may come before.
-    choices = replace(choices, end=choices.end or None)
+    choices = _choices(model, settings, **part.part_of(bar, path))
     if photos and path:  # what else is missing comes first
         consent.check_ticked(is_agreed, [*photos, path])
     yield from videos.swap_uploads(given, path, choices, roles)
 
 
-def _choices(model: str, settings: Sequence[object]) -> VideoChoices:
-    """settings: of SETTINGS, in its order."""
+def _choices(model: str, settings: Sequence[object], **more: float | None) -> VideoChoices:
+    """settings: of SETTINGS, in its order; more: what else is known of VideoChoices."""
     given = dict(zip(SETTINGS, settings, strict=True))
     if given["format"] in ANIMATION_FORMATS:
         given["crf"] = None  # its slider is hidden, and still sends a number
-    return VideoChoices(model=model, **given)
+    return VideoChoices(model=model, **given, **more)
 
 
 def build(above: Shared) -> None:
     """The tab's components and events; call it inside of its gr.Tab."""
+    example = examples.build(examples.film())
     with gr.Row(equal_height=False):
         with gr.Column(scale=5, elem_classes="half"):
             target, film, found = _build_inputs(above)
-            agreed = above.build_consent("video-consent")
-            swap = gr.Button("Swap the video", variant="primary", size="lg")
+            with gr.Group(elem_classes="action"):
+                agreed = above.build_consent("video-consent")
+                swap = gr.Button("Swap the video", variant="primary", size="lg")
             said = theme.build_message()
-            part = VideoPart()
-            settings, look = _build_settings(part)
+            settings, look = _build_settings()
         with gr.Column(scale=6, elem_classes="half", elem_id="video-stage-column"):
             gr.HTML(theme.heading("Video", "Any frame, swapped at once; then the whole film."))
             stage, cancel, download = _build_stage()
             with gr.Column(elem_id="video-previewing"):
-                slider, frame, said_of_frame, strip = _build_preview(part)
+                bar, frame, said_of_frame, strip = _build_preview()
     seen = gr.State()
     private = {"api_visibility": "private", "preprocess": False}
     at_once = {"api_visibility": "private", "queue": False, "show_progress": "hidden"}
     shown = {**private, "concurrency_id": "preview", "trigger_mode": "always_last"}
-    start, stop, format, crf, *_ = settings
+    format, crf, *_ = settings
     tray = above.people.tray
     previewed = [frame, said_of_frame, strip, seen]
     looked = target.change(
         show_video,
         [agreed, tray, target, above.model, *settings],
-        [found, film, start, stop, slider, part.cut, *previewed],
+        [found, film, bar, *previewed],
         **shown,
     )
-    part.join(target, slider)
     format.input(show_quality, format, crf, **at_once)
-    chosen = [strip, seen, above.model, *settings]
-    framed = [agreed, tray, target, slider, *chosen]
+    given = [agreed, tray, target, bar, strip, seen, above.model, *settings]
     naming = {"js": face_strip.THE_OPEN_ONE_JS, "inputs": [tray, strip], "outputs": strip}
     in_browser = {"fn": None, "api_visibility": "private"}
-    for changed in (tray.chosen, slider.change, agreed.change, above.model.input):
-        framed_again = changed(show_frame, framed, previewed, **shown)
+    for changed in (tray.chosen, bar.look, agreed.change, above.model.input):
+        framed_again = changed(show_frame, given, previewed, **shown)
         framed_again.then(**naming, **in_browser)
     for changed in (strip.input, *look.changes):
-        changed(show_frame, framed, previewed, **shown)
+        changed(show_frame, given, previewed, **shown)
     for changed in (looked.then, tray.change):
         changed(**naming, **in_browser)
     for wanted in (target.change, tray.chosen, strip.input, *look.changes):
         wanted(js=PREVIEW_JS, inputs=target, **in_browser)
-    given = [agreed, tray, target, *chosen]
-    job.join(swap, cancel, above.clock, swap_on_page, given, [stage, download, said])
+    filling = [tray, above.people.photos, target]
+    filled = example.select(
+        load_example, outputs=filling, api_visibility="private", show_progress="hidden"
+    )
+    asked = swap.click, filled.success
+    job.join(asked, swap, cancel, above.clock, swap_on_page, given, [stage, download, said])
 
 
 def _build_inputs(above: Shared) -> tuple[gr.File, gr.HTML, gr.HTML]:
@@ -228,9 +228,8 @@ def _build_inputs(above: Shared) -> tuple[gr.File, gr.HTML, gr.HTML]:
     return target, film, found
 
 
-def _build_settings(part: VideoPart) -> tuple[tuple[gr.components.Component, ...], Looks]:
+def _build_settings() -> tuple[tuple[gr.components.Component, ...], Looks]:
     """In the order of SETTINGS; and those of them that a preview shows."""
-    start, end = part.build_fields()
     with gr.Accordion("Settings", open=False):
         format = gr.Radio(FORMATS, value=DEFAULTS.format, label="File format")
         crf = gr.Slider(
@@ -248,20 +247,18 @@ def _build_settings(part: VideoPart) -> tuple[tuple[gr.components.Component, ...
             label="Look for faces in each n-th frame",
         )
         look = looks.build("video")
-    settings = (start, end, format, crf, every, *look.components)
+    settings = (format, crf, every, *look.components)
     for component, (name, argument) in zip(settings, SETTINGS.items(), strict=True):
         declare(component, name, argument)
     return settings, look
 
 
-def _build_preview(part: VideoPart) -> tuple[gr.Slider, gr.HTML, gr.HTML, gr.HTML]:
-    """The slider over the frames, what cuts there, the frame, what is in it, and who."""
+def _build_preview() -> tuple[gr.HTML, gr.HTML, gr.HTML, gr.HTML]:
+    """The bar, the frame above it, what is in that, and who."""
     frame = theme.build_comparison("video-preview", "A frame of the video appears here.")
-    slider = gr.Slider(0, 1, 0, step=1, label="Frame", visible=False, elem_id="video-frame")
-    declare(slider, "frame", Number(default=0))
+    bar = part.build()
     seen = theme.build_message()
-    part.build_buttons()
-    return slider, frame, seen, face_strip.build("video-faces", face_strip.OF_VIDEO)
+    return bar, frame, seen, face_strip.build("video-faces", face_strip.OF_VIDEO)
 
 
 def _build_stage() -> tuple[gr.HTML, gr.Button, gr.DownloadButton]:
