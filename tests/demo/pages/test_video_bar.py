@@ -49,7 +49,7 @@ def bar(browser):
 
 
 def handle(page, name: str):
-    return page.get_by_role("slider", name=name)
+    return page.get_by_role("slider", name=name, exact=True)
 
 
 def field(page, name: str):
@@ -174,6 +174,8 @@ def drag_by_touch(page, start: tuple[float, float], end: tuple[float, float]) ->
 def test_the_part_is_dragged_and_its_frames_are_shown(page, face_clip, drag):
     upload(page, "video-target", face_clip)
     track = page.locator(".bar-track")
+    track.wait_for()
+    page.wait_for_function("document.querySelector('#video-preview .compare-after').naturalHeight")
     track.scroll_into_view_if_needed()
     box = track.bounding_box()
     grip, y = 26, box["y"] + box["height"] - 15

@@ -83,7 +83,7 @@ def test_a_visitor_previews_swaps_plays_and_saves(page, face_clip, tmp_path, dem
     fill_in(page, face_clip)
     expect(page.locator("#video-preview img")).to_have_count(2, timeout=PATIENCE)
     expect(page.get_by_text(f"{NUM_FRAMES} frames.")).to_be_visible(timeout=PATIENCE)
-    page.get_by_role("slider", name="Frame").press("End")
+    page.get_by_role("slider", name="Frame", exact=True).press("End")
     expect(page.get_by_text("no face; such frames stay as they are")).to_be_visible(
         timeout=PATIENCE
     )
@@ -164,7 +164,7 @@ def test_an_animation_has_no_quality_to_choose_and_is_shown_as_a_picture(
 
 def test_a_tapped_person_is_left_out_of_preview_and_video(page, tmp_path):
     fill_in(page, make_scene(tmp_path / "cuts.mp4", cuts))
-    page.get_by_role("slider", name="Frame").fill("10")
+    page.get_by_role("slider", name="Frame", exact=True).fill("10")
     expect(page.get_by_text("2 of 2 faces swapped.")).to_be_visible(timeout=PATIENCE)
     seen = page.get_by_role("group", name="People seen in the video").get_by_role("button")
     expect(seen).to_have_count(2, timeout=PATIENCE)
