@@ -25,6 +25,10 @@ class OptionError(SimSwapError):
     """An option has a value outside its range, or options contradict each other."""
 
 
+class ClusterError(SimSwapError):
+    """A Ray cluster is missing, does not answer, or has lost a task."""
+
+
 class JobCancelledError(SimSwapError):
     """The caller's `on_progress` raised it to give a video up; nothing is left behind."""
 

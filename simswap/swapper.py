@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
@@ -32,6 +33,9 @@ from simswap.types import (
 )
 from simswap.video.options import OnProgress, VideoOptions, VideoReport
 from simswap.weights.bundle import Bundle, load_bundle
+
+if TYPE_CHECKING:
+    from simswap.video.on_cluster import Cluster
 
 DEFAULT_VIDEO = VideoOptions()
 
@@ -182,6 +186,7 @@ class FaceSwapper(Pipeline):
         on_progress: OnProgress | None = None,
         job_folder: str | os.PathLike[str] | None = None,
         resume: bool = True,
+        cluster: Cluster | None = None,
     ) -> VideoReport:
         """Swap a video file of any length into a new one, its sound kept.
 
@@ -195,6 +200,7 @@ class FaceSwapper(Pipeline):
             on_progress: called some times a second; raise JobCancelledError in it to give up.
             job_folder: keeps finished parts until the end; None is a hidden one beside the output.
             resume: go on where the same job was interrupted; False begins anew.
+            cluster: makes the parts; None: this process does, one after the other.
 
         Raises:
             MediaError: the video cannot be read, or the output not be written.
@@ -202,11 +208,13 @@ class FaceSwapper(Pipeline):
         """
         # Here, because a photo needs no video library, which takes long to load.
         from simswap.video.job import VideoJob
+        from simswap.video.on_cluster import SegmentsOnCluster
         from simswap.video.progress import run_here
 
         source = self._checked(source)
         job = VideoJob.plan(self, target, output, source, options, video, job_folder)
-        return run_here(job, self, on_progress, resume)
+        make_segment = SegmentsOnCluster(job, cluster).make if cluster is not None else None
+        return run_here(job, self, on_progress, resume, make_segment)
 
     def people_of(
         self,

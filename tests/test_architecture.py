@@ -19,7 +19,7 @@ MODULES = sorted(PACKAGE.rglob("*.py"))
 # From the ground up: a package imports from lower lines only, and from itself.
 LAYERS = (
     {"simswap", "errors"},
-    {"geometry", "memory", "models", "files"},
+    {"geometry", "memory", "models", "files", "cluster"},
     {"runtime", "types", "trial_run"},
     {"faces", "watermark", "provenance", "weights"},
     {"swap", "media"},

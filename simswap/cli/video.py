@@ -8,7 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from simswap.cli import options
+from simswap.cli import cluster, options
 from simswap.cli.messages import give_path, say, say_notes
 from simswap.errors import OptionError, SimSwapError
 from simswap.types import Source, SwapOptions
@@ -16,10 +16,12 @@ from simswap.types import Source, SwapOptions
 if TYPE_CHECKING:
     from tqdm import tqdm
 
+    from simswap.cluster import Run
     from simswap.swapper import FaceSwapper
+    from simswap.video.on_cluster import Cluster
     from simswap.video.options import OnProgress, VideoOptions, VideoProgress, VideoReport
 
-    Swap = Callable[[FaceSwapper, Source, SwapOptions, OnProgress], VideoReport]
+    Swap = Callable[[FaceSwapper, Source, SwapOptions, OnProgress, Cluster | None], VideoReport]
 
 LINE_SECONDS = 10.0  # between two lines of progress where there is no terminal
 
@@ -63,11 +65,17 @@ def add_options(parser: ArgumentParser) -> None:
         help="go on where the same command was interrupted (for a video the default)",
     )
     again.add_argument("--restart", action="store_true", help="begin the video anew instead")
+    cluster.add_cluster(parser)
     options.add_swap(parser)
 
 
-def run(arguments: Namespace, load: options.Load = options.load_swapper) -> int:
-    """Swap, and show how far it is; the model is loaded once all files have been found sound."""
+def run(
+    arguments: Namespace, load: options.Load = options.load_swapper, tasks: Run | None = None
+) -> int:
+    """Swap, and show how far it is; the model is loaded once all files have been found sound.
+
+    tasks: what runs tasks on a cluster that is open already.
+    """
     from simswap.video import words
 
     how, video = options.swap_options(arguments), video_options(arguments)
@@ -77,7 +85,8 @@ def run(arguments: Namespace, load: options.Load = options.load_swapper) -> int:
     source = options.identify(swapper, arguments, sources)
     bar = ProgressBar()
     try:
-        report = swap(swapper, source, how, bar.show)
+        with cluster.opened_cluster(arguments, tasks) as where:
+            report = swap(swapper, source, how, bar.show, where)
     except KeyboardInterrupt:
         bar.end()
         say(how_to_go_on(arguments, bar.newest))
@@ -97,7 +106,7 @@ def video_options(arguments: Namespace) -> VideoOptions:
     from simswap.video.options import VideoOptions
 
     if arguments.frames:
-        for name in ("start", "end", "crf", "job_folder"):
+        for name in ("start", "end", "crf", "job_folder", "cluster"):
             if getattr(arguments, name) is not None:
                 flag = f"--{name.replace('_', '-')}"
                 arguments.parser.error(f"{flag} is for videos and cannot go with --frames")
@@ -121,7 +130,11 @@ def _plan_pictures(arguments: Namespace, video: VideoOptions) -> Swap:
     folder = FrameFolder.plan(arguments.target, arguments.output, arguments.resume)
 
     def swap(
-        swapper: FaceSwapper, source: Source, how: SwapOptions, on_progress: OnProgress
+        swapper: FaceSwapper,
+        source: Source,
+        how: SwapOptions,
+        on_progress: OnProgress,
+        _: Cluster | None,
     ) -> VideoReport:
         from simswap.video.frame_folder import swap_folder
 
@@ -143,7 +156,11 @@ def _plan_video(arguments: Namespace, video: VideoOptions) -> Swap:
     check_writable(output)
 
     def swap(
-        swapper: FaceSwapper, source: Source, how: SwapOptions, on_progress: OnProgress
+        swapper: FaceSwapper,
+        source: Source,
+        how: SwapOptions,
+        on_progress: OnProgress,
+        where: Cluster | None,
     ) -> VideoReport:
         return swapper.swap_video(
             arguments.target,
@@ -154,6 +171,7 @@ def _plan_video(arguments: Namespace, video: VideoOptions) -> Swap:
             on_progress=on_progress,
             job_folder=arguments.job_folder,
             resume=not arguments.restart,
+            cluster=where,
         )
 
     return swap

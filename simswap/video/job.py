@@ -19,7 +19,7 @@ from pathlib import Path
 
 import torch
 
-from simswap.errors import MediaError, SimSwapError
+from simswap.errors import MediaError, ModelError, SimSwapError
 from simswap.files import lasting_beside, sha256_of
 from simswap.media.photos import check_writable
 from simswap.provenance.signing import sign_video
@@ -141,6 +141,14 @@ class VideoJob:
         """Hold the job folder while segments are run; see JobFolder.opened."""
         with self.folder.opened(self.settings, resume):
             yield self
+
+    def check_model(self, pipeline: Pipeline) -> None:
+        """Raise ModelError if this is not the model that the job was planned with."""
+        if self.settings["model"] != _hash_of_networks(pipeline):
+            raise ModelError(
+                f"A machine of the cluster has another model than {self.model} in this place. "
+                "Put the same files there."
+            )
 
     def finished(self) -> dict[int, SegmentRecord]:
         """Records of the segments that need not be run any more, by number."""

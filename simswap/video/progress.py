@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable, Generator, Iterable, Iterator
 from contextlib import closing
 from dataclasses import replace
+from functools import partial
 
 import cv2
 import numpy as np
@@ -21,8 +22,8 @@ from simswap.video.people import LookAtSegment, looks
 REPORT_SECONDS = 0.2  # between two reports of progress
 THUMBNAIL_SIDE = 320  # px
 
-# Of frames in a row: how many are done, and the newest as a thumbnail.
-Steps = Iterator[tuple[int, np.ndarray]]
+# Of frames in a row: how many are done, and the newest as a thumbnail, if it is here.
+Steps = Iterator[tuple[int, np.ndarray | None]]
 MakeSegment = Callable[[int], Steps]
 
 
@@ -119,12 +120,19 @@ def segment_steps(job: VideoJob, pipeline: Pipeline, number: int) -> Steps:
 
 
 def run_here(
-    job: VideoJob, pipeline: Pipeline, on_progress: OnProgress | None, resume: bool
+    job: VideoJob,
+    pipeline: Pipeline,
+    on_progress: OnProgress | None,
+    resume: bool,
+    make_segment: MakeSegment | None = None,
 ) -> VideoReport:
-    """Run a job in this process; what on_progress raises ends it, see `run`."""
+    """Run a job from this process; what on_progress raises ends it, see `run`.
+
+    make_segment: None: segments are made in this process, too.
+    """
     steps = run(
         job,
-        lambda number: segment_steps(job, pipeline, number),
+        make_segment or partial(segment_steps, job, pipeline),
         lambda number, people: job.first_pass.look(pipeline, number, people),
         resume=resume,
     )

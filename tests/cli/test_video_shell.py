@@ -106,6 +106,7 @@ def test_video_takes_a_stretch_and_encoder_settings(face_clip, tmp_path):
         (["--resume", "--restart"], "not allowed with"),
         (["--detect-evry", "3"], "did you mean --detect-every"),
         (["--frames", "--start", "3"], "cannot go with --frames"),
+        (["--frames", "--cluster"], "cannot go with --frames"),
         (["--frames", "--restart"], "cannot go with --frames"),
     ],
 )

@@ -8,7 +8,7 @@ from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from simswap.cli import options
+from simswap.cli import cluster, options
 from simswap.cli.messages import say
 from simswap.errors import SimSwapError
 from simswap.files import printable
@@ -17,6 +17,7 @@ from simswap.types import parse_faces
 if TYPE_CHECKING:
     from simswap.cli.batch.jobs import Job
     from simswap.cli.batch.report import Report
+    from simswap.cluster import Run
     from simswap.swapper import FaceSwapper
 
 INTERRUPTED = 130
@@ -45,6 +46,7 @@ def add_options(parser: ArgumentParser) -> None:
         help=".json: what came of each job (default: beside the .toml file, or in the output "
         "folder); the same command goes on with those that are not done",
     )
+    cluster.add_cluster(parser)
     options.add_model(parser)
 
 
@@ -56,24 +58,28 @@ def run(arguments: Namespace) -> int:
     jobs, place = read_jobs(arguments)
     report = Report.opened(Path(arguments.report or place), jobs)
     load = _loading()
-    for number, job in enumerate(jobs, start=1):
-        if report.is_done(job):
-            continue
-        say(f"[{number}/{len(jobs)}] {job.target}")
-        if _do(job, report, load) == INTERRUPTED:
-            return INTERRUPTED
+    with cluster.opened_tasks(arguments) as tasks:
+        for number, job in enumerate(jobs, start=1):
+            if report.is_done(job):
+                continue
+            say(f"[{number}/{len(jobs)}] {job.target}")
+            if _do(job, report, load, tasks) == INTERRUPTED:
+                return INTERRUPTED
     counts = [f"{report.count(state)} {state}" for state in ("done", "failed")]
     say(f"{', '.join(counts)} of {len(jobs)}. {printable(str(report.path))} tells of each.")
     return 1 if report.count("failed") else 0
 
 
-def _do(job: Job, report: Report, load: options.Load) -> int:
+def _do(job: Job, report: Report, load: options.Load, tasks: Run | None) -> int:
     """One job; what it cannot do is told, and kept in the report."""
     from simswap.cli import image, video
 
     started, message = time.perf_counter(), None
     try:
-        code = (image if job.is_photo else video).run(job.arguments, load)
+        if job.is_photo:
+            code = image.run(job.arguments, load)
+        else:
+            code = video.run(job.arguments, load, tasks)
     except (SimSwapError, OSError) as error:
         code, message = 1, str(error)
         say(f"Error: {message}")

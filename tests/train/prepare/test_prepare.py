@@ -13,6 +13,7 @@ import numpy as np
 import pyarrow.parquet as pq
 import pytest
 
+from simswap.errors import ClusterError
 from simswap.geometry import TEMPLATES
 from tests.support.examples import EXAMPLES, ROOT
 from tests.support.training.shard_sources import encoded, write_parquet
@@ -258,13 +259,13 @@ def test_an_error_in_a_ray_task_arrives_as_it_was(tmp_path):
 
 def test_without_ray_a_cluster_says_what_to_install(settings, tmp_path, monkeypatch):
     monkeypatch.setitem(sys.modules, "ray", None)
-    with pytest.raises(TrainingError, match=r'pip install -e "\.\[cluster\]"'):
+    with pytest.raises(ClusterError, match=r'pip install -e "\.\[cluster\]"'):
         prepare(settings, tmp_path, Place(cluster=""))
 
 
 def test_a_cluster_that_does_not_answer_is_an_error_within_seconds(settings, tmp_path):
     pytest.importorskip("ray", reason='needs Ray: pip install -e ".[cluster]"')
-    with pytest.raises(TrainingError, match=r"The Ray cluster 127\.0\.0\.1:9 does not answer"):
+    with pytest.raises(ClusterError, match=r"The Ray cluster 127\.0\.0\.1:9 does not answer"):
         prepare(settings, tmp_path, Place(cluster="127.0.0.1:9"))
 
 
