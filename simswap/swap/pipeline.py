@@ -27,7 +27,6 @@ from simswap.runtime.torch_networks import TorchNetwork
 from simswap.swap import selection
 from simswap.swap.casting import StreamCast
 from simswap.swap.covering import find_covers
-from simswap.swap.label import with_label
 from simswap.swap.rendering import (
     AlignedFace,
     align_face,
@@ -39,6 +38,7 @@ from simswap.swap.rendering import (
 )
 from simswap.swap.selection import Cast, SwapPlan
 from simswap.swap.stream import FrameStream, StreamOptions, check_range
+from simswap.swap.visible_label import with_label
 from simswap.types import Face, Identity, Source, SwapOptions, SwapResult
 from simswap.watermark.code import symbols_of, watermark_id
 from simswap.watermark.embedding import too_small

@@ -26,7 +26,7 @@ from simswap.provenance.metadata import (
 from simswap.provenance.signer import Signer, find_signer
 from simswap.verify.credential_words import about_credentials, with_model
 from simswap.verify.watermark import FoundWatermark, find_watermark, never
-from simswap.video.label import read_video_label
+from simswap.video.metadata_label import read_video_label
 from simswap.video.source.limits import VERIFY_LIMITS, VideoLimits, check_cost
 
 TRIAL = "simswap.verify.trial"  # reads the credentials first, in a process of its own

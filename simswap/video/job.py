@@ -29,7 +29,7 @@ from simswap.swap.stream import StreamOptions, frames_around, workers_for
 from simswap.swap.threads import made_ahead, taken_away
 from simswap.types import Identity, Source, SwapOptions, SwapResult
 from simswap.video.job_folder import JobFolder, Segment, SegmentRecord, Setting, cut
-from simswap.video.label import video_metadata
+from simswap.video.metadata_label import video_metadata
 from simswap.video.options import VideoOptions
 from simswap.video.output.animation import check_result
 from simswap.video.output.joining import join_segments

@@ -12,7 +12,7 @@ from gradio_client.client import Job
 from gradio_client.exceptions import AppError
 from PIL import Image
 
-from simswap.video.label import read_video_label
+from simswap.video.metadata_label import read_video_label
 from simswap.video.source.info import probe_video
 from tests.support.examples import EXAMPLES
 from tests.support.media.face_videos import NUM_FRAMES, NUM_WITHOUT_FACE, RATE

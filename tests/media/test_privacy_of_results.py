@@ -14,7 +14,7 @@ from PIL import Image, ImageCms
 
 from simswap.media.photos import read_photo, write_photo
 from simswap.provenance.signing import sign_video
-from simswap.video.label import video_metadata
+from simswap.video.metadata_label import video_metadata
 from simswap.video.output.writing import Encoding
 from tests.support.credentials.certificates import CAPTURE, make_certificate
 from tests.support.media.png import chunk

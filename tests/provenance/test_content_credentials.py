@@ -19,7 +19,7 @@ from simswap.provenance.credentials import read_credentials
 from simswap.provenance.metadata import COMPOSITE_WITH_MODEL, read_label
 from simswap.provenance.signer import CERTIFICATE, KEY, TIMESTAMP_URL
 from simswap.provenance.signing import default_signer, sign_video
-from simswap.video.label import read_video_label, video_metadata
+from simswap.video.metadata_label import read_video_label, video_metadata
 from simswap.video.output.writing import Encoding
 from tests.support.credentials.certificates import (
     actions_of,

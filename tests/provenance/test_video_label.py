@@ -7,7 +7,7 @@ import pytest
 from simswap import __version__
 from simswap.errors import MediaError
 from simswap.provenance.metadata import COMPOSITE_WITH_MODEL
-from simswap.video.label import read_video_label, video_metadata
+from simswap.video.metadata_label import read_video_label, video_metadata
 from simswap.video.output.writing import Encoding
 from tests.support.media.video_files import make_video, rewrite
 

@@ -4,7 +4,7 @@ import pytest
 from simswap import SwapOptions
 from simswap.__main__ import parse
 from simswap.cli.options import swap_options
-from simswap.swap import label as visible_label
+from simswap.swap import visible_label
 
 
 @pytest.mark.parametrize("shade", [0, 128, 255])

@@ -16,7 +16,7 @@ from simswap.provenance.signer import KEY, OWN_NAME, find_signer
 from simswap.provenance.signing import sign_video
 from simswap.verify import report as report_of_files
 from simswap.verify.report import details, headline, verify
-from simswap.video.label import video_metadata
+from simswap.video.metadata_label import video_metadata
 from simswap.video.output.writing import Encoding
 from tests.support.credentials.certificates import (
     change_a_pixel_byte,

@@ -10,7 +10,7 @@ import pytest
 from simswap import trial_run
 from simswap.errors import MediaError
 from simswap.verify.watermark import find_watermark
-from simswap.video.label import read_video_label
+from simswap.video.metadata_label import read_video_label
 from simswap.video.source import limits as video_guard
 from simswap.video.source import structure
 from simswap.video.source.container import naming_damage, opened

@@ -10,7 +10,7 @@ import pytest
 from simswap import FaceSwapper, Identity, JobCancelledError, MediaError, OptionError, SwapOptions
 from simswap.swap.stream import StreamOptions
 from simswap.video.job import VideoJob
-from simswap.video.label import read_video_label
+from simswap.video.metadata_label import read_video_label
 from simswap.video.source.reading import read_frames
 from tests.support.media.face_videos import (
     HEIGHT,

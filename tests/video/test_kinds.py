@@ -10,7 +10,7 @@ import pytest
 
 from simswap.provenance.signing import sign_video
 from simswap.verify.report import verify
-from simswap.video.label import video_metadata
+from simswap.video.metadata_label import video_metadata
 from simswap.video.options import VideoOptions
 from simswap.video.output.writing import Encoding
 from simswap.video.source.info import VideoInfo, look_through

@@ -8,7 +8,7 @@ from PIL import Image
 from simswap import trial_run
 from simswap.errors import MediaError
 from simswap.trial_run import MAX_TAGS
-from simswap.video.label import read_video_label
+from simswap.video.metadata_label import read_video_label
 from simswap.video.source.info import probe_video
 from simswap.video.source.limits import VideoLimits, check_cost
 from tests.support.media.video_files import make_video

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import cv2
 import numpy as np
 
-from simswap.swap.label import FONT
+from simswap.swap.visible_label import FONT
 from simswap.types import FaceTrack
 from simswap.video.source.info import VideoInfo
 from simswap.video.source.reading import read_chosen

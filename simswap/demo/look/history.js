@@ -26,7 +26,8 @@ async function keep({ url, kind }) {
   const suffix = new URL(url, location.href).pathname.split(".").pop();
   link.href = kept.url;
   link.download = `simswap-${count}.${suffix}`;
-  link.firstChild.src = kept.url;
+  // Without a time, a phone shows nothing of a video before it is played.
+  link.firstChild.src = kind === "video" ? `${kept.url}#t=0.01` : kept.url;
   list.prepend(kept.entry);
   results.unshift(kept);
   let total = 0;

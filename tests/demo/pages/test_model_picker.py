@@ -11,7 +11,7 @@ from gradio_client.exceptions import AppError
 from PIL import Image
 
 from simswap.provenance.metadata import read_label
-from simswap.video.label import read_video_label
+from simswap.video.metadata_label import read_video_label
 from tests.support.demo.chromium import PATIENCE, consent_box, new_page, open_page, upload
 from tests.support.demo.two_models import BUNDLED, SECOND, demo_of_two_models
 from tests.support.examples import EXAMPLES

@@ -9,7 +9,7 @@ import pytest
 from simswap.demo.calls.waiting_line import BUSY
 from simswap.provenance.metadata import read_label
 from simswap.verify.report import verify
-from simswap.video.label import read_video_label
+from simswap.video.metadata_label import read_video_label
 from simswap.video.source.info import probe_video
 from tests.support.demo.chromium import (
     PATIENCE,

@@ -14,7 +14,7 @@ from PIL import Image, ImageCms
 
 from simswap.media.photos import Photo, write_photo
 from simswap.provenance.signing import sign_video
-from simswap.video.label import video_metadata
+from simswap.video.metadata_label import video_metadata
 from tests.support.hostile.hostile_photos import PORTRAIT
 from tests.support.media.face_videos import make_face_video
 from tests.support.media.video_files import make_video, rewrite
