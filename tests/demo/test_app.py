@@ -1,9 +1,6 @@
 """The demo's endpoints, called by the real client, and what its helpers promise."""
 
 import json
-import os
-import subprocess
-import sys
 import urllib.request
 from pathlib import Path
 
@@ -16,6 +13,7 @@ from PIL import Image
 from simswap import Face, SwapOptions
 from simswap.errors import MediaError
 from simswap.provenance.metadata import COMPOSITE_WITH_MODEL, read_label
+from tests.support.warm_python import run_warm
 
 EXAMPLES = Path(__file__).parents[2] / "assets" / "examples"
 ASTRONAUT, ADMIRAL = EXAMPLES / "astronaut.jpg", EXAMPLES / "grace_hopper.jpg"
@@ -227,16 +225,8 @@ def test_a_request_cannot_make_the_server_read_its_own_files(demo_url: str):
 
 @pytest.mark.slow
 def test_an_unknown_model_ends_the_start_in_one_sentence():
-    environment = {**os.environ, "SIMSWAP_MODEL": "no-such-folder", "HF_HUB_OFFLINE": "1"}
-    start = subprocess.run(
-        [sys.executable, "app.py"],
-        cwd=EXAMPLES.parents[1],
-        env=environment,
-        capture_output=True,
-        text=True,
-        timeout=120,
-        check=False,
-    )
+    variables = {"SIMSWAP_MODEL": "no-such-folder", "HF_HUB_OFFLINE": "1"}
+    start = run_warm("app.py", variables=variables)
     assert start.returncode == 1
     assert start.stderr.strip().splitlines()[-1].startswith("app.py: no-such-folder is neither")
     assert "Traceback" not in start.stderr

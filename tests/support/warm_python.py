@@ -9,6 +9,7 @@ import atexit
 import faulthandler
 import multiprocessing
 import os
+import resource
 import runpy
 import signal
 import subprocess
@@ -96,10 +97,16 @@ def server_of(modules: Sequence[str]) -> forkserver.ForkServer:
 
 @cache
 def _begin(server: forkserver.ForkServer) -> None:
-    with chdir(ROOT), pytest.MonkeyPatch.context() as patched:
-        for name, value in SETTINGS.items():
-            patched.setenv(name, value)
-        server.ensure_running()
+    """Start it outside of what limits the test that happens to be the first."""
+    limit = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (limit[1], limit[1]))
+    try:
+        with chdir(ROOT), pytest.MonkeyPatch.context() as patched:
+            for name, value in SETTINGS.items():
+                patched.setenv(name, value)
+            server.ensure_running()
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limit)
 
 
 _lock = threading.Lock()

@@ -1,16 +1,14 @@
 """Who waits for whom: what looks at one visitor's video holds up no other visitor's photo."""
 
 import json
-import subprocess
-import sys
 from dataclasses import replace
 
 import pytest
 
 from simswap import MediaError
 from simswap.demo.services import verifying, video_limits
-from tests.support.examples import ROOT
 from tests.support.media.video_files import make_video
+from tests.support.warm_python import run_warm
 
 pytestmark = pytest.mark.slow
 PHOTO_LANE = "swap"
@@ -30,8 +28,7 @@ print(json.dumps({
 @pytest.fixture(scope="module")
 def lanes() -> dict[str, list[int | str]]:
     """Of each function of the page by its module and name: its lane, and how many run in that."""
-    command = [sys.executable, "-c", TELL_LANES]
-    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True)
+    done = run_warm("-c", TELL_LANES)
     return json.loads(done.stdout.splitlines()[-1])
 
 

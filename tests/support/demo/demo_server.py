@@ -1,9 +1,6 @@
 """app.py as a visitor meets it: a process of its own on this machine's loopback address."""
 
-import os
 import socket
-import subprocess
-import sys
 import time
 import urllib.error
 import urllib.request
@@ -11,7 +8,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-ROOT = Path(__file__).parents[3]
+from tests.support.examples import ROOT
+from tests.support.warm_python import WarmProcess, start_warm
+
 START_SECONDS = 240
 
 
@@ -34,15 +33,9 @@ def running_demo(folder: Path, script: Path = ROOT / "app.py", **more: str) -> I
         "SIMSWAP_JOBS_PER_ADDRESS": "1000",
         "NO_PROXY": "127.0.0.1",
     }
-    environment = {**os.environ, **settings}
-    environment.pop("SIMSWAP_MODEL", None)
-    environment |= more
+    variables = {"SIMSWAP_MODEL": "", **settings, **more}  # none is named
     log = folder / "demo.log"
-    with log.open("w") as output:
-        command = [sys.executable, str(script)]
-        process = subprocess.Popen(
-            command, cwd=script.parent, env=environment, stdout=output, stderr=subprocess.STDOUT
-        )
+    process = start_warm([script], log, folder=script.parent, variables=variables)
     try:
         url = f"http://127.0.0.1:{port}"
         _wait(url, process, log)
@@ -52,7 +45,7 @@ def running_demo(folder: Path, script: Path = ROOT / "app.py", **more: str) -> I
         process.wait(20)
 
 
-def _wait(url: str, process: subprocess.Popen, log: Path) -> None:
+def _wait(url: str, process: WarmProcess, log: Path) -> None:
     deadline = time.monotonic() + START_SECONDS
     while process.poll() is None and time.monotonic() < deadline:
         try:
