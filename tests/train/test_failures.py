@@ -3,7 +3,6 @@
 import logging
 import resource
 import shutil
-import subprocess
 from pathlib import Path
 
 import numpy as np
@@ -15,7 +14,16 @@ pytest.importorskip("datasets", reason="needs the train extra")
 from tests.support.media.memory_photos import LANDMARKS, photo_row
 from tests.support.training.shard_sources import write_parquet
 from tests.support.training.training_here import train_here
-from tests.support.training.training_runs import finish, metrics, start, write_config
+from tests.support.training.training_runs import (
+    finish,
+    finish_all,
+    metrics,
+    our_launcher,
+    start,
+    start_each,
+    write_config,
+)
+from tests.support.warm_python import WarmProcess
 from tests.train.evaluate.test_judges import save_judge
 
 pytestmark = pytest.mark.slow
@@ -50,10 +58,7 @@ def checkpoint_of_two(checkpoint, data, tmp_path_factory):
     """The same run, which two processes took over and brought to step 10; and what they said."""
     folder = copy_of(checkpoint, tmp_path_factory.mktemp("two") / "copy")
     config = write_config(folder, data)
-    process = start(config, "--resume", "--num-steps", "10", num_processes=2)
-    output = finish(process)
-    assert process.returncode == 0, output
-    return folder, output
+    return folder, finish_all(start_each(config, "--resume", "--num-steps", "10", num_processes=2))
 
 
 def copy_of(run: Path, folder: Path) -> Path:
@@ -203,7 +208,7 @@ def test_a_data_set_that_the_hub_does_not_have_is_told(tmp_path):
     assert "Traceback" not in output
 
 
-def on_a_full_disk(process: subprocess.Popen) -> subprocess.Popen:
+def on_a_full_disk(process: WarmProcess) -> WarmProcess:
     """Let no file grow beyond 8 kB: what a checkpoint needs, logs and settings do not."""
     resource.prlimit(process.pid, resource.RLIMIT_FSIZE, (8192, 8192))  # children inherit it
     return process
@@ -214,12 +219,12 @@ def test_a_full_disk_leaves_the_previous_checkpoint(checkpoint_of_two, data, tmp
     (folder / "run" / "metrics.jsonl").unlink()
     config = write_config(folder, data)
     flags = ("--resume", "--sample-every", "100")
-    process = on_a_full_disk(start(config, *flags, num_processes=2))
-    output = finish(process)
-    assert process.returncode == 1
+    processes = start_each(config, *flags, num_processes=2)
+    output = "".join(finish(on_a_full_disk(process)) for process in processes)
+    assert [process.returncode for process in processes] == [1, 1]
     assert "The checkpoint of step 15 could not be written" in output
     assert "step 10 is whole" in output
-    assert 'train/train.py", line' not in output  # torchrun has tracebacks of its own
+    assert 'train/train.py", line' not in output
     assert steps_kept(folder) == ["step_00000005", "step_00000010"]
 
 
@@ -261,7 +266,7 @@ def test_weights_that_broke_are_not_saved(checkpoint, data, tmp_path, train):
 def test_a_disk_too_full_for_logs_stops_all_processes(data, tmp_path):
     (tmp_path / "run").mkdir()
     (tmp_path / "run" / "metrics.jsonl").symlink_to("/dev/full")  # the first process's alone
-    process = start(write_config(tmp_path, data), num_processes=2)
+    process = start(write_config(tmp_path, data), launcher=our_launcher(2))
     output = finish(process)
     assert process.returncode == 1
     assert "train: The disk of " in output

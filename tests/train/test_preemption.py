@@ -5,13 +5,16 @@ import re
 import signal
 import subprocess
 import sys
+import time
 
 import psutil
 import pytest
 
 pytest.importorskip("datasets", reason="needs the train extra")
 
+from tests.support.examples import ROOT
 from tests.support.training.training_runs import (
+    SETTINGS,
     finish,
     metrics,
     our_launcher,
@@ -19,13 +22,14 @@ from tests.support.training.training_runs import (
     wait_for_step,
     write_config,
 )
+from tests.support.warm_python import WarmProcess
 from train.loop.stopping import STOPPED
 
 pytestmark = pytest.mark.slow
 FLAGS = ("--num-steps", "100000", "--save-every", "1000")
 
 
-def trainers(process: subprocess.Popen) -> list[psutil.Process]:
+def trainers(process: WarmProcess) -> list[psutil.Process]:
     """The processes that train, of a launcher."""
     return [
         child
@@ -71,7 +75,7 @@ def test_a_signal_to_our_launcher_is_passed_on_and_told_by_its_exit_code(tmp_pat
 
 
 def test_a_signal_to_one_of_two_processes_ends_both_with_a_checkpoint(data, tmp_path):
-    process = start(write_config(tmp_path, data), *FLAGS, num_processes=2)
+    process = start(write_config(tmp_path, data), *FLAGS, launcher=our_launcher(2))
     wait_for_step(process, tmp_path, 1)
     trainers(process)[-1].send_signal(signal.SIGINT)
     output = finish(process)
@@ -81,17 +85,25 @@ def test_a_signal_to_one_of_two_processes_ends_both_with_a_checkpoint(data, tmp_
 
 def test_a_run_survives_the_end_of_accelerate_launch_for_a_checkpoint(data, tmp_path):
     launcher = ("-m", "accelerate.commands.accelerate_cli", "launch", "--cpu")
-    process = start(write_config(tmp_path, data), *FLAGS, launcher=launcher)
-    wait_for_step(process, tmp_path, 1)
-    process.send_signal(signal.SIGTERM)  # it dies of it, and says nothing to the trainer
-    assert_saved(tmp_path, finish(process))
+    config = str(write_config(tmp_path, data))
+    with subprocess.Popen(  # the trainer knows it by its command line
+        [sys.executable, *launcher, "train/train.py", "--config", config, *FLAGS],
+        cwd=ROOT,
+        env={**os.environ, **SETTINGS},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    ) as process:
+        wait_for_step(process, tmp_path, 1)
+        process.send_signal(signal.SIGTERM)  # it dies of it, and says nothing to the trainer
+        assert_saved(tmp_path, process.communicate(timeout=240)[0])
 
 
 def test_a_signal_before_the_first_step_ends_a_run_at_once(data, tmp_path):
     process = start(write_config(tmp_path, data), *FLAGS)
-    for line in process.stdout:
-        if "Mixed precision" in line:
-            break
+    while "Mixed precision" not in process.said():
+        assert process.poll() is None, process.said()
+        time.sleep(0.01)
     process.send_signal(signal.SIGTERM)
     assert "Traceback" not in finish(process)
     assert process.returncode == STOPPED

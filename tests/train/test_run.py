@@ -13,11 +13,10 @@ from simswap import FaceSwapper
 from simswap.media.photos import read_photo
 from tests.support.training.training_here import train_here
 from tests.support.training.training_runs import (
-    finish,
+    finish_all,
     interrupted,
-    kill,
     metrics,
-    start,
+    start_each,
     wait_for_step,
     write_config,
 )
@@ -36,10 +35,7 @@ def whole_run(request, data, tmp_path_factory):
 
 def run(config: Path, *flags: str, num_processes: int) -> str:
     """Train to the end; what the training said."""
-    process = start(config, *flags, num_processes=num_processes)
-    output = finish(process)
-    assert process.returncode == 0, output
-    return output
+    return finish_all(start_each(config, *flags, num_processes=num_processes))
 
 
 def assert_equal_losses(found: dict, expected: dict) -> None:
@@ -51,9 +47,13 @@ def assert_equal_losses(found: dict, expected: dict) -> None:
 def test_a_run_killed_after_step_12_resumes_exactly(whole_run, data, tmp_path):
     expected, num_processes = whole_run
     config = write_config(tmp_path, data)
-    process = start(config, num_processes=num_processes)
-    wait_for_step(process, tmp_path, 12)
-    kill(process)
+    processes = start_each(config, num_processes=num_processes)
+    try:
+        wait_for_step(processes[0], tmp_path, 12)
+    finally:
+        for process in processes:
+            process.kill()
+            process.wait()
     assert max(metrics(tmp_path)) < 20  # it really was cut off
     assert "from step 10" in run(config, "--resume", num_processes=num_processes)
     assert_equal_losses(metrics(tmp_path), metrics(expected))

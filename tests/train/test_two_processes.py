@@ -1,15 +1,12 @@
 """Two processes that talk through gloo take the step that one takes on the joint batch."""
 
-import os
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 import torch
 from safetensors.torch import load_file
 
-from tests.support.examples import ROOT
+from tests.support.training.training_runs import finish_all, start_together
 
 pytest.importorskip("accelerate", reason="needs the train extra")
 
@@ -20,19 +17,13 @@ TOLERANCE = {"atol": 1e-5, "rtol": 1e-5}
 VARIANTS = ("spectral norm", "gradient penalty", "accumulation")
 
 
-def take_steps(folder: Path, *launcher: str) -> dict[str, dict[str, torch.Tensor]]:
+def take_steps(folder: Path, num_processes: int) -> dict[str, dict[str, torch.Tensor]]:
     """Gradients (G., D.), running statistics and mean losses of one step, by variant."""
     from tests.support.training.two_process_step import small_identity_network
 
     torch.jit.save(torch.jit.script(small_identity_network(16)), folder / "teacher.pt")
-    environment = {"OMP_NUM_THREADS": "1", "GLOO_SOCKET_IFNAME": "lo", "HF_HUB_OFFLINE": "1"}
-    subprocess.run(
-        [sys.executable, *launcher, "tests/support/training/two_process_step.py", folder],
-        cwd=ROOT,
-        env=os.environ | environment,
-        check=True,
-        timeout=120,
-    )
+    command = ["tests/support/training/two_process_step.py", folder]
+    finish_all(start_together(command, folder, num_processes))
     return {name: load_file(folder / f"{name}.safetensors") for name in VARIANTS}
 
 
@@ -45,8 +36,7 @@ def folders(tmp_path_factory):
 @pytest.fixture(scope="module")
 def found(folders):
     """What one process found, and what two found."""
-    torchrun = ("-m", "torch.distributed.run", "--standalone", "--local_addr=127.0.0.1")
-    return take_steps(folders[0]), take_steps(folders[1], *torchrun, "--nproc_per_node=2")
+    return take_steps(folders[0], 1), take_steps(folders[1], 2)
 
 
 @pytest.fixture(params=VARIANTS)

@@ -1,8 +1,6 @@
 """Bundles by Hub repo id: fetched once, then offline; in processes that use a local server."""
 
-import os
 import subprocess
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -10,6 +8,7 @@ import pytest
 
 from simswap.weights.bundle import save_bundle
 from tests.support.demo.hub_server import Hub, Repo, running_hub
+from tests.support.warm_python import run_warm
 from tests.support.weights.tiny_bundle import make_bundle
 
 ROOT = Path(__file__).parents[2]
@@ -28,16 +27,7 @@ pytestmark = pytest.mark.slow
 
 
 def load(environment: dict[str, str], *arguments: str) -> subprocess.CompletedProcess:
-    settings = {key: value for key, value in os.environ.items() if key != "HF_TOKEN"}
-    return subprocess.run(
-        [sys.executable, "-c", LOAD, *arguments],
-        cwd=ROOT,
-        env=settings | environment,
-        capture_output=True,
-        text=True,
-        timeout=120,
-        check=False,
-    )
+    return run_warm("-c", LOAD, *arguments, variables={"HF_TOKEN": "", **environment})
 
 
 @pytest.fixture

@@ -1,7 +1,5 @@
 """ArcFace networks of insightface's layout as identity networks: in bundles, teachers, training."""
 
-import subprocess
-import sys
 from dataclasses import replace
 from pathlib import Path
 
@@ -14,7 +12,8 @@ from simswap import FaceSwapper, ModelError, SwapOptions
 from simswap.models.identity import build_identity_network, embed_identity
 from simswap.weights.bundle import Alignment, Bundle, load_bundle, save_bundle
 from simswap.weights.onnx.identity import read_onnx_identity
-from tests.support.examples import EXAMPLES, ROOT
+from tests.support.examples import EXAMPLES
+from tests.support.warm_python import run_warm
 from tests.support.weights.arcface_onnx import (
     save_iresnet,
     save_mobilefacenet,
@@ -127,7 +126,7 @@ def test_a_bundle_that_was_trained_with_it_swaps_where_onnx_is_not_installed(tra
     photo, output = EXAMPLES / "astronaut.jpg", trained / "out.png"
     command = ["image", "--source", photo, "--target", photo, "--output", output]
     command += ["--model", trained]
-    subprocess.run([sys.executable, "-c", blocked + script, *command], cwd=ROOT, check=True)
+    run_warm("-c", blocked + script, *command).check_returncode()
     swapper = FaceSwapper.from_pretrained(trained, device="cpu", runtime="torch")  # as `image`
     expected = swapper.swap_image(astronaut, swapper.identity_of(astronaut)).image
     assert np.array_equal(np.array(Image.open(output).convert("RGB")), expected)

@@ -1,14 +1,15 @@
 """Real trainings in processes of their own, small enough for a test."""
 
+import atexit
 import json
-import os
 import shutil
 import socket
 import subprocess
-import sys
+import tempfile
 import time
 from collections.abc import Sequence
 from dataclasses import replace
+from functools import cache
 from pathlib import Path
 
 import psutil
@@ -17,8 +18,8 @@ import torch
 from simswap.models.graph import INPUT, Layer
 from simswap.models.identity import IdentityConfig, build_identity_network
 from simswap.weights.bundle import load_bundle, save_bundle
+from tests.support.warm_python import WarmProcess, start_warm
 
-ROOT = Path(__file__).parents[3]
 TINY = """
 data = "{data}"
 output = "{output}"
@@ -46,13 +47,28 @@ embedding_scale = 22.6
 width = 4
 """
 
+SETTINGS = {
+    "HF_HUB_OFFLINE": "1",
+    "HF_DATASETS_OFFLINE": "1",
+    "TQDM_DISABLE": "1",
+    "GLOO_SOCKET_IFNAME": "lo",  # the host's name need not resolve
+}
+
 
 def write_config(folder: Path, data: Path | str, extra: str = "") -> Path:
     """A config file for a run in `folder`/run; `extra` lines come first."""
     path = folder / "tiny.toml"
-    small = save_small_bundle(folder / "small")
+    small = small_bundle()
     path.write_text(extra + TINY.format(data=data, output=folder / "run", small=small))
     return path
+
+
+@cache
+def small_bundle() -> Path:
+    """A small bundle for all runs of this process to read."""
+    folder = tempfile.mkdtemp()
+    atexit.register(shutil.rmtree, folder)
+    return save_small_bundle(Path(folder, "small"))
 
 
 def save_small_bundle(folder: Path) -> Path:
@@ -71,33 +87,36 @@ def save_small_bundle(folder: Path) -> Path:
     return folder
 
 
-def start(
-    config: Path, *flags: str, num_processes: int = 1, launcher: Sequence[str] = ()
-) -> subprocess.Popen:
+def start(config: Path, *flags: str, launcher: Sequence[str] = ()) -> WarmProcess:
     """A training that has just begun; its output is kept for a failing test to show.
 
-    launcher: Python's arguments before the script; none: ours, for more than one process.
+    launcher: Python's arguments before the script.
     """
-    if num_processes > 1:
-        launcher = our_launcher(num_processes)
-    command = [sys.executable, *launcher, "train/train.py", "--config", str(config), *flags]
-    environment = {
-        **os.environ,
-        "OMP_NUM_THREADS": "1",
-        "HF_HUB_OFFLINE": "1",
-        "HF_DATASETS_OFFLINE": "1",
-        "TQDM_DISABLE": "1",
-        "GLOO_SOCKET_IFNAME": "lo",  # the host's name need not resolve
-    }
-    return subprocess.Popen(
-        command,
-        cwd=ROOT,
-        env=environment,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-        start_new_session=True,
-    )
+    command = [*launcher, "train/train.py", "--config", str(config), *flags]
+    return start_warm(command, config.with_name("output.txt"), variables=SETTINGS)
+
+
+def start_each(config: Path, *flags: str, num_processes: int) -> list[WarmProcess]:
+    """One training's processes, as by start_together."""
+    command = ["train/train.py", "--config", str(config), *flags]
+    return start_together(command, config.parent, num_processes)
+
+
+def start_together(
+    arguments: Sequence[str | Path], folder: Path, num_processes: int
+) -> list[WarmProcess]:
+    """Processes that know of each other, as a launcher starts them; none ends with another.
+
+    arguments: Python's; folder: where their output is kept.
+    """
+    together = {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(_free_port())}
+    together |= dict.fromkeys(("WORLD_SIZE", "LOCAL_WORLD_SIZE"), str(num_processes))
+    processes = []
+    for rank in map(str, range(num_processes)):
+        own = {"RANK": rank, "LOCAL_RANK": rank} | together if num_processes > 1 else {}
+        output = folder / f"output_{rank}.txt"
+        processes.append(start_warm(arguments, output, variables=SETTINGS | own))
+    return processes
 
 
 def our_launcher(num_processes: int) -> list[str]:
@@ -119,7 +138,7 @@ def _free_port() -> int:
         return listener.getsockname()[1]
 
 
-def finish(process: subprocess.Popen, timeout: float = 240) -> str:
+def finish(process: WarmProcess, timeout: float = 240) -> str:
     """Wait for a training's end; what it said."""
     try:
         return process.communicate(timeout=timeout)[0]
@@ -128,7 +147,18 @@ def finish(process: subprocess.Popen, timeout: float = 240) -> str:
         raise
 
 
-def kill(process: subprocess.Popen) -> None:
+def finish_all(processes: Sequence[WarmProcess]) -> str:
+    """Wait for the end of one training's processes; what they said. All have to end well."""
+    try:
+        outputs = [finish(process) for process in processes]
+    finally:
+        for process in processes:
+            process.kill()
+    assert {process.returncode for process in processes} == {0}, "\n".join(outputs)
+    return "\n".join(outputs)
+
+
+def kill(process: WarmProcess) -> None:
     """SIGKILL to a training and all its processes: torchrun's are in sessions of their own."""
     family = [psutil.Process(process.pid), *psutil.Process(process.pid).children(recursive=True)]
     for member in family:
@@ -147,7 +177,7 @@ def metrics(folder: Path) -> dict[int, dict[str, float]]:
     }
 
 
-def wait_for_step(process: subprocess.Popen, folder: Path, step: int, timeout: float = 180) -> None:
+def wait_for_step(process: WarmProcess, folder: Path, step: int, timeout: float = 180) -> None:
     """Return as soon as `step` is logged."""
     deadline = time.monotonic() + timeout
     while max(metrics(folder), default=0) < step:

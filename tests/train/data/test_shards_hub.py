@@ -1,16 +1,13 @@
 """Data sets of a Hub: a loopback server answers, and refuses, as the Hub does."""
 
 import json
-import os
 import re
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 
-from tests.support.examples import ROOT
 from tests.support.training.shard_sources import RangeHandler, make_records, serving, write_parquet
+from tests.support.warm_python import run_warm
 
 pytestmark = pytest.mark.slow  # a Hub's address is read at import: each test starts a process
 
@@ -118,13 +115,9 @@ def opened(tmp_path, hub_folder, handler, source, **arguments):
     )
     with serving(hub_folder, handler) as address:
         hub = {"HF_ENDPOINT": address, "HF_HOME": str(tmp_path / "home")}
-        done = subprocess.run(
-            [sys.executable, "-c", script, json.dumps([source, arguments])],
-            env=os.environ | hub | {"HF_HUB_DISABLE_XET": "1", "HF_HUB_OFFLINE": "0"},
-            cwd=ROOT,
-            stdout=subprocess.PIPE,
-            check=True,
-        )
+        hub |= {"HF_HUB_DISABLE_XET": "1", "HF_HUB_OFFLINE": "0"}
+        done = run_warm("-c", script, json.dumps([source, arguments]), variables=hub)
+    done.check_returncode()
     return json.loads(done.stdout)
 
 

@@ -13,7 +13,7 @@ pytest.importorskip("tensorboard", reason="needs the train extra")
 
 from tests.support.examples import read_example
 from tests.support.training.training_here import train_here
-from tests.support.training.training_runs import finish, start, write_config
+from tests.support.training.training_runs import finish_all, start_each, write_config
 from tests.train.evaluate.test_evaluate import COLUMNS, PHOTOS, write_table
 from tests.train.evaluate.test_judges import save_judge
 
@@ -94,9 +94,7 @@ def test_the_tracker_gets_losses_figures_and_samples(run):
 
 def test_two_processes_measure_the_same(run, data, evaluation, tmp_path):
     config = write_config(tmp_path, data)
-    process = start(config, *evaluation, "--num-steps", "2", num_processes=2)
-    output = finish(process)
-    assert process.returncode == 0, output
+    finish_all(start_each(config, *evaluation, "--num-steps", "2", num_processes=2))
     # Not to the last bit: the number of threads decides how sums are rounded, then pixels.
     expected = pytest.approx(figures(run)[0], rel=1e-3, abs=1e-3, nan_ok=True)
     assert figures(tmp_path / "run")[0] == expected

@@ -3,7 +3,6 @@
 import json
 import os
 import signal
-import subprocess
 import sys
 import time
 from collections import Counter, defaultdict
@@ -15,8 +14,9 @@ import pytest
 
 from simswap.errors import ClusterError
 from simswap.geometry import TEMPLATES
-from tests.support.examples import EXAMPLES, ROOT
+from tests.support.examples import EXAMPLES
 from tests.support.training.shard_sources import encoded, write_parquet
+from tests.support.warm_python import start_warm
 from train.data.shards import PhotoRow, decode_photo, open_photos
 from train.errors import TrainingError
 from train.prepare import __main__ as command
@@ -226,7 +226,7 @@ def test_a_killed_run_goes_on_to_the_same_shards(settings, source, output, tmp_p
     arguments = ["--data", str(source), "--output", str(tmp_path), "--min-crop", "32"]
     arguments += ["--rows-per-shard", "15", "--parts", "2"]
     assert read_settings(make_parser().parse_args(arguments))[0] == settings
-    process = subprocess.Popen([sys.executable, "-m", "train.prepare", *arguments], cwd=ROOT)
+    process = start_warm(["-m", "train.prepare", *arguments], tmp_path / "output.txt")
     while not list(tmp_path.glob(".prepare/unit-*.json")):
         assert process.poll() is None
         time.sleep(0.001)

@@ -1,17 +1,14 @@
 """A prepared data set's card, and its way to the Hub and back into a training."""
 
 import json
-import os
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 
 from simswap.geometry import TEMPLATES
 from tests.support.demo.hub_server import READER_TOKEN, Hub, running_hub
-from tests.support.examples import ROOT
 from tests.support.training.shard_sources import encoded, write_parquet
+from tests.support.warm_python import run_warm
 
 NAME = "user/faces"
 POINTS = (TEMPLATES["simswap_frontal"] * 64 + 16).tolist()
@@ -43,16 +40,8 @@ def photos(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def run(hub: Hub, home: Path, *arguments: str, token: str | None = "hf_owner"):
-    environment = os.environ | hub.environment(home / "hub", token)
-    if token is None:
-        environment.pop("HF_TOKEN", None)
-    return subprocess.run(
-        [sys.executable, *arguments],
-        cwd=ROOT,
-        env=environment,
-        capture_output=True,
-        text=True,
-    )
+    variables = {"HF_TOKEN": "", **hub.environment(home / "hub", token)}
+    return run_warm(*arguments, variables=variables)
 
 
 def prepare(hub: Hub, home: Path, photos: Path, *more: str, **options: str | None):

@@ -1,9 +1,6 @@
 """Trainings that push to a local server, which they take for the Hub: it works, fails, refuses."""
 
-import os
 import signal
-import subprocess
-import sys
 import time
 from pathlib import Path
 
@@ -13,8 +10,9 @@ import pytest
 pytest.importorskip("datasets", reason="needs the train extra")
 
 from tests.support.demo.hub_server import OWNER_TOKEN, READER_TOKEN, Hub, Repo, running_hub
-from tests.support.examples import EXAMPLES, ROOT
+from tests.support.examples import EXAMPLES
 from tests.support.training.training_runs import finish, kill, metrics, wait_for_step, write_config
+from tests.support.warm_python import WarmProcess, run_warm, start_warm
 from train.data.examples import make_example_data
 
 pytestmark = pytest.mark.slow
@@ -45,19 +43,13 @@ def hub():
         yield running
 
 
-def start(
-    hub: Hub, folder: Path, data: Path, *flags: str, token: str = OWNER_TOKEN
-) -> subprocess.Popen:
+def start(hub: Hub, folder: Path, data: Path, *flags: str, token: str = OWNER_TOKEN) -> WarmProcess:
     """A training in `folder`/run that has just begun."""
-    settings = {"OMP_NUM_THREADS": "1", "TQDM_DISABLE": "1", "HF_DATASETS_OFFLINE": "1"}
-    return subprocess.Popen(
-        [sys.executable, "train/train.py", "--config", write_config(folder, data), *PUSH, *flags],
-        cwd=ROOT,
-        env=os.environ | settings | hub.environment(folder / "home", token),
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-        start_new_session=True,
+    settings = {"TQDM_DISABLE": "1", "HF_DATASETS_OFFLINE": "1"}
+    return start_warm(
+        ["train/train.py", "--config", write_config(folder, data), *PUSH, *flags],
+        folder / "output.txt",
+        variables=settings | hub.environment(folder / "home", token),
     )
 
 
@@ -94,13 +86,7 @@ def test_what_a_run_pushed_loads_from_the_hub_and_swaps(pushed, tmp_path):
     output = tmp_path / "swapped.npy"
     photos = EXAMPLES / "grace_hopper.jpg", EXAMPLES / "astronaut.jpg"
     visitor = pushed[0].environment(tmp_path / "home", token=None)
-    subprocess.run(
-        [sys.executable, "-c", SWAP, REPO, *photos, output],
-        cwd=ROOT,
-        env=os.environ | visitor,
-        check=True,
-        timeout=120,
-    )
+    run_warm("-c", SWAP, REPO, *photos, output, variables=visitor).check_returncode()
     assert np.load(output).shape == (512, 512, 3)
 
 
