@@ -23,8 +23,7 @@ def test_a_link_to_the_demo_is_shown_with_its_own_title_and_picture(demo_url):
         assert answer.headers["content-type"] == "image/jpeg"
 
 
-@pytest.mark.parametrize("scheme", ["light", "dark"])
-@pytest.mark.parametrize("width", [1280, 390])
+@pytest.mark.parametrize(("width", "scheme"), [(1280, "light"), (390, "dark")])
 def test_every_tab_fits_and_has_no_serious_fault_of_accessibility(browser, demo_url, width, scheme):
     page = new_page(browser, demo_url, width, scheme)
     page.goto(demo_url)
