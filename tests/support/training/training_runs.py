@@ -93,7 +93,8 @@ def start(config: Path, *flags: str, launcher: Sequence[str] = ()) -> WarmProces
     launcher: Python's arguments before the script.
     """
     command = [*launcher, "train/train.py", "--config", str(config), *flags]
-    return start_warm(command, config.with_name("output.txt"), variables=SETTINGS)
+    output = config.with_name(f"output_{time.monotonic_ns()}.txt")  # several may train together
+    return start_warm(command, output, variables=SETTINGS)
 
 
 def start_each(config: Path, *flags: str, num_processes: int) -> list[WarmProcess]:
