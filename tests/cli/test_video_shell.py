@@ -228,8 +228,7 @@ def test_frames_can_go_on_where_they_were_interrupted(pictures, tmp_path, capsys
     for number in (10, 11):
         (output / f"frame_{number}.png").unlink()
     kept = (output / "frame_8.png").stat().st_mtime_ns
-    again = command(pictures, output, "--frames", "--detect-every", "1", "--resume")
-    assert main(again) == 0
+    assert main(command(pictures, output, "--frames", "--detect-every", "1", "--resume")) == 0
     assert "2 frames were done before." in capsys.readouterr().err
     pictures = {path.name: read_photo(path).image.tobytes() for path in output.iterdir()}
     assert pictures == whole
