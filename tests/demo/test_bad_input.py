@@ -1,8 +1,6 @@
 """Whatever is given to the shell: one clear sentence, the right exit code, nothing half-written."""
 
 import shutil
-import subprocess
-import sys
 from pathlib import Path
 
 import numpy as np
@@ -10,8 +8,9 @@ import pytest
 from PIL import Image
 
 from simswap.__main__ import main
-from tests.support.examples import EXAMPLES, ROOT
+from tests.support.examples import EXAMPLES
 from tests.support.media.png import png
+from tests.support.warm_python import run_warm
 
 
 @pytest.fixture(scope="module")
@@ -162,9 +161,7 @@ def test_a_damaged_model_file_is_named(part, damage, inputs, tiny_folder, tmp_pa
 def test_a_process_of_its_own_says_no_more_than_that(case, inputs, tmp_path):
     command, code, fact = REFUSED[case]
     words = [word.format(i=inputs, out=tmp_path / "out.png") for word in command.split()]
-    done = subprocess.run(
-        [sys.executable, "-m", "simswap", *words], cwd=ROOT, capture_output=True, text=True
-    )
+    done = run_warm("-m", "simswap", *words)
     assert (done.returncode, done.stdout) == (code, "")
     assert fact in done.stderr
     assert done.stderr.count("\n") == 1

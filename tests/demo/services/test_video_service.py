@@ -28,6 +28,12 @@ CHOICES = choices.VideoChoices()
 GPU_TIME_IS_UP = gr.Error("GPU task aborted", title=video_service.GPU_ERROR)
 
 
+@pytest.fixture(autouse=True)
+def quick_model(quick_swapper, monkeypatch) -> None:
+    """What this demo offers: whoever swaps the frames, they go through the same."""
+    monkeypatch.setattr("simswap.demo.models._swappers", {quick_swapper.name: quick_swapper})
+
+
 @pytest.fixture
 def source(uploads: Path) -> str:
     return str(shutil.copy(EXAMPLES / "grace_hopper.jpg", uploads))
