@@ -1,10 +1,6 @@
 """From the trainer's push to a swapped photo, by processes that take a local server for the Hub."""
 
 import json
-import os
-import socket
-import subprocess
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -15,13 +11,13 @@ from PIL import Image
 
 from simswap import FaceSwapper
 from simswap.weights.bundle import DEFAULT_BUNDLE, load_bundle
-from tests.support.demo.demo_server import _wait
+from tests.support.demo.demo_server import running_demo
 from tests.support.demo.hub_server import Hub, running_hub
+from tests.support.examples import EXAMPLES
+from tests.support.warm_python import run_warm
 from train.publish.bundle import write_bundle
 
 pytestmark = pytest.mark.slow
-ROOT = Path(__file__).parents[2]
-EXAMPLES = ROOT / "assets" / "examples"
 SOURCE, TARGET = EXAMPLES / "grace_hopper.jpg", EXAMPLES / "astronaut.jpg"
 REPO = "user/my-model"
 PUSH = """
@@ -32,11 +28,6 @@ pusher = HubPusher(sys.argv[1])
 pusher.push(Path(sys.argv[2]), "Step 12")
 sys.exit(not pusher.close(60))
 """
-
-
-def run(script: str, *arguments: object, environment: dict[str, str]) -> None:
-    command = [sys.executable, "-c", script, *map(str, arguments)]
-    subprocess.run(command, cwd=ROOT, env={**os.environ, **environment}, check=True, timeout=120)
 
 
 @pytest.fixture(scope="module")
@@ -62,7 +53,8 @@ def hub(bundle_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterat
     """A Hub that has received the bundle from another process."""
     with running_hub() as hub:
         home = tmp_path_factory.mktemp("trainer")
-        run(PUSH, REPO, bundle_folder, environment=hub.environment(home))
+        pushed = run_warm("-c", PUSH, REPO, bundle_folder, variables=hub.environment(home))
+        pushed.check_returncode()
         yield hub
 
 
@@ -77,29 +69,9 @@ def expected(bundle_folder: Path) -> np.ndarray:
 @pytest.fixture
 def demo_of_hub(hub: Hub, tmp_path: Path) -> Iterator[str]:
     """Address of the demo, started with a model that lies on the Hub only."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = str(probe.getsockname()[1])
-    settings = {
-        "SIMSWAP_MODEL": REPO,
-        "GRADIO_SERVER_NAME": "127.0.0.1",
-        "GRADIO_SERVER_PORT": port,
-        "GRADIO_TEMP_DIR": str(tmp_path / "uploads"),
-        **hub.environment(tmp_path / "visitor", token=None),
-    }
-    environment = {**os.environ, **settings}
-    environment.pop("HF_TOKEN", None)
-    log = tmp_path / "demo.log"
-    with log.open("w") as output:
-        process = subprocess.Popen(
-            [sys.executable, "app.py"], cwd=ROOT, env=environment, stdout=output, stderr=output
-        )
-    try:
-        _wait(f"http://127.0.0.1:{port}", process, log)
-        yield f"http://127.0.0.1:{port}"
-    finally:
-        process.terminate()
-        process.wait(20)
+    settings = {"HF_TOKEN": "", **hub.environment(tmp_path / "visitor", token=None)}
+    with running_demo(tmp_path, SIMSWAP_MODEL=REPO, **settings) as url:
+        yield url
 
 
 def test_what_another_process_pushed_is_the_bundle_byte_for_byte(hub, bundle_folder):

@@ -38,10 +38,11 @@ def checkout(tmp_path_factory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def hurried(checkout, tmp_path_factory):
+def hurried(checkout, quick_folder, tmp_path_factory):
     """The demo of that checkout."""
     folder = tmp_path_factory.mktemp("hurried")
-    with running_demo(folder, checkout / "hurried.py") as url:
+    script, model = checkout / "hurried.py", str(quick_folder)
+    with running_demo(folder, script, SIMSWAP_MODEL=model) as url:
         yield url, folder
 
 

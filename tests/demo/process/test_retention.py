@@ -31,7 +31,7 @@ def listed(folder: Path) -> list[str]:
 
 
 @pytest.fixture(scope="module")
-def session(tmp_path_factory) -> tuple[Path, list[str]]:
+def session(quick_folder, tmp_path_factory) -> tuple[Path, list[str]]:
     """A sandbox in which the demo ran and ended, and what lay in it while it ran.
 
     Home, temporary folder and uploads are all in there.
@@ -47,7 +47,8 @@ def session(tmp_path_factory) -> tuple[Path, list[str]]:
         photo.save(sent / f"{SECRET}-{name}.jpg", exif=exif)
     (sent / f"{SECRET}.jpg").write_text("no photo")
     places = {"HOME": str(box / "home"), "TMPDIR": str(box / "tmp"), "XDG_DATA_HOME": ""}
-    with running_demo(box, **places, SIMSWAP_HOME=str(box / "signing")) as url:
+    places |= {"SIMSWAP_HOME": str(box / "signing"), "SIMSWAP_MODEL": str(quick_folder)}
+    with running_demo(box, **places) as url:
         client = Client(url, verbose=False, download_files=tmp_path_factory.mktemp("downloads"))
         faces = [handle_file(sent / f"{SECRET}-{name}.jpg") for name in ("source", "target")]
         for format in ("png", "jpeg"):
@@ -204,18 +205,19 @@ def no_lock(folder: Path) -> None:
     pass
 
 
-@pytest.mark.parametrize("make", [fifo_as_lock, link_as_lock, folder_as_lock, empty_lock, no_lock])
-@pytest.mark.parametrize("name", ["x", "12345678"])
-def test_a_folder_that_no_demo_has_made_neither_stops_a_start_nor_is_removed(tmp_path, name, make):
-    made = tmp_path / f"{retention.PREFIX}{name}"
-    made.mkdir()
-    (made / "thesis.txt").write_text("words")
-    make(made)
-    before = sorted(made.iterdir())
+def test_folders_that_no_demo_has_made_neither_stop_a_start_nor_are_removed(tmp_path):
+    makers = (fifo_as_lock, link_as_lock, folder_as_lock, empty_lock, no_lock)
+    for number, make in enumerate(makers):
+        for name in ("x", "1234567"):  # shorter than a demo's, and as long
+            made = tmp_path / f"{retention.PREFIX}{name}{number}"
+            made.mkdir()
+            (made / "thesis.txt").write_text("words")
+            make(made)
+    before = sorted(tmp_path.rglob("*"))
     process, folder = start(tmp_path)
     process.communicate(timeout=60)
     assert not folder.exists()
-    assert sorted(made.iterdir()) == before
+    assert sorted(tmp_path.rglob("*")) == before
 
 
 @pytest.mark.skipif(not hasattr(os, "geteuid") or os.geteuid() != 0, reason="only root can do it")
@@ -257,9 +259,9 @@ def test_temporary_files_lie_in_the_folder_and_not_among_uploads(tmp_path):
 
 @pytest.mark.slow
 def test_a_demo_that_is_ended_while_it_works_logs_nothing_and_leaves_nothing(
-    tmp_path, long_face_clip
+    quick_folder, tmp_path, long_face_clip
 ):
-    with running_demo(tmp_path) as url:
+    with running_demo(tmp_path, SIMSWAP_MODEL=str(quick_folder)) as url:
         client = Client(url, verbose=False, download_files=tmp_path / "downloads")
         photo = handle_file(EXAMPLES / "astronaut.jpg")
         jobs = [client.submit(photo, handle_file(long_face_clip), api_name="/swap_video")]

@@ -1,10 +1,7 @@
 """How app.py starts: behind proxies, at a port that is taken, with a folder that is not its own."""
 
 import http.server
-import os
 import socket
-import subprocess
-import sys
 import threading
 import urllib.request
 from collections.abc import Iterator
@@ -16,7 +13,8 @@ from gradio_client import Client, handle_file
 from simswap import OptionError
 from simswap.demo.process import own_address
 from tests.support.demo.demo_server import running_demo
-from tests.support.examples import EXAMPLES, ROOT
+from tests.support.examples import EXAMPLES
+from tests.support.warm_python import run_warm
 
 PROXY_NAMES = ("http_proxy", "https_proxy", "all_proxy", "HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY")
 
@@ -88,15 +86,8 @@ def test_a_port_that_was_named_and_is_taken_ends_the_start_in_one_sentence(tmp_p
         other.bind(("127.0.0.1", 0))
         other.listen()
         port = str(other.getsockname()[1])
-        start = subprocess.run(
-            [sys.executable, "app.py"],
-            cwd=ROOT,
-            env={**os.environ, "GRADIO_SERVER_PORT": port, "GRADIO_TEMP_DIR": str(tmp_path)},
-            capture_output=True,
-            text=True,
-            timeout=120,
-            check=False,
-        )
+        variables = {"GRADIO_SERVER_PORT": port, "GRADIO_TEMP_DIR": str(tmp_path)}
+        start = run_warm("app.py", variables=variables)
     assert start.returncode == 1
     assert start.stderr.splitlines()[-1].startswith(f"app.py: Port {port} (GRADIO_SERVER_PORT)")
     assert "Traceback" not in start.stderr
