@@ -34,7 +34,7 @@ logger = logging.getLogger(__name__)
 _THREADS = 2  # of a decoder, each of which holds frames: so memory is the same on every machine
 _LARGE = 3_000_000  # pixels of a frame; one thread decodes such
 _LEAST = 50_000  # pixels of a frame; smaller ones take as long
-_PACKETS_A_FRAME = 2  # of interlaced pictures, each field may have its own
+_DELAY = 32  # frames that a decoder may take in before it gives the first
 
 
 class _TimeUpError(Exception):
@@ -248,13 +248,17 @@ def _in_reach(packets: Iterator[Packet], info: VideoInfo, first: int, end: int) 
     if info.max_reach is None:
         yield from packets
         return
-    reach = info.max_reach // max(info.width * info.height, _LEAST)
-    for number, packet in enumerate(packets):
-        if number > _PACKETS_A_FRAME * (reach + end - first):
+    frame_cost = max(info.width * info.height, _LEAST)
+    left = info.max_reach + (end - first + _DELAY) * frame_cost
+    left *= 1 + info.is_interlaced  # each field may have a packet of its own
+    for packet in packets:
+        context = packet.stream.codec_context  # frames may have grown since the first
+        left -= max(context.width * context.height, frame_cost)
+        if left < 0:
             raise MediaError(
-                f"{printable(info.path.name)} at {info.seconds(first):.2f} s: so many frames lie "
-                f"between the last key frame and this one that they take too long here; {reach} "
-                "may. Choose an earlier part, or write the video with more key frames first."
+                f"{printable(info.path.name)} at {info.seconds(first):.2f} s: too many frames lie "
+                f"behind the last key frame; {info.max_reach // frame_cost} may. Choose an earlier "
+                "part, or write the video with more key frames first."
             )
         yield packet
 

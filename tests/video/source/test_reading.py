@@ -1,5 +1,6 @@
 """Decoding: exactly the frames asked for, upright, in the right colours, from any file."""
 
+from contextlib import nullcontext
 from fractions import Fraction
 from pathlib import Path
 
@@ -249,8 +250,17 @@ def test_a_frame_far_behind_its_key_frame_is_refused_before_it_is_decoded(tmp_pa
     limits = VideoLimits(max_reach=10 * 50_000)  # ten small frames
     for path, number in ((far, 10), (near, 59)):
         assert len(list(read_frames(probe_video(path, limits), number, number + 1))) == 1
-    with pytest.raises(MediaError, match=r"far.mp4 at 1\.97 s: so many .*; 10 may\. Choose"):
+    with pytest.raises(MediaError, match=r"far.mp4 at 1\.97 s: too many .*; 10 may\. Choose"):
         list(read_frames(probe_video(far, limits), 59, 60))
+
+
+def test_frames_that_grow_count_as_large_as_they_are(tmp_path):
+    limits = VideoLimits(max_reach=10 * 50_000)
+    for side, is_near in ((64, True), (512, False)):
+        (tmp_path / "grow.webm").write_bytes(growing_frames("libvpx", "webm", side, side, 40))
+        info = probe_video(tmp_path / "grow.webm", limits)
+        with nullcontext() if is_near else pytest.raises(MediaError, match="too many frames"):
+            list(read_frames(info, 20, 21))
 
 
 def test_what_is_read_one_after_another_may_be_long(tmp_path):
