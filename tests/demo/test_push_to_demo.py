@@ -1,11 +1,8 @@
 """From a training to a Space that serves its model: README's three commands, on a local Hub."""
 
 import json
-import os
 import re
 import shlex
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
@@ -16,17 +13,18 @@ pytest.importorskip("datasets", reason="needs the train extra")
 from tests.support.demo.demo_server import running_demo
 from tests.support.demo.hub_server import Hub, running_hub
 from tests.support.examples import EXAMPLES, ROOT
+from tests.support.warm_python import run_warm
 
 pytestmark = pytest.mark.slow
 PROGRAMS = {
-    ".venv/bin/python": [sys.executable],
-    ".venv/bin/accelerate": [sys.executable, "-m", "accelerate.commands.accelerate_cli"],
+    ".venv/bin/python": [],
+    ".venv/bin/accelerate": ["-m", "accelerate.commands.accelerate_cli"],
 }
 FEWER_STEPS = ("--num-steps", "2", "--sample-every", "2", "--num-workers", "0")
 
 
 def commands_of_readme() -> list[tuple[dict[str, str], list[str]]]:
-    """The variables and the arguments of each command in the block that pushes."""
+    """The variables and the arguments of Python in each command in the block that pushes."""
     readme = (ROOT / "README.md").read_text(encoding="utf-8")
     [block] = [each for each in re.findall(r"```sh\n(.*?)```", readme, re.S) if "--push" in each]
     commands = []
@@ -40,11 +38,8 @@ def commands_of_readme() -> list[tuple[dict[str, str], list[str]]]:
 
 
 def run(command: list[str], hub: Hub, home: Path) -> None:
-    settings = {"OMP_NUM_THREADS": "1", "TQDM_DISABLE": "1", "HF_DATASETS_OFFLINE": "1"}
-    environment = os.environ | settings | hub.environment(home)
-    done = subprocess.run(
-        command, cwd=ROOT, env=environment, capture_output=True, text=True, timeout=280
-    )
+    settings = {"TQDM_DISABLE": "1", "HF_DATASETS_OFFLINE": "1"}
+    done = run_warm(*command, variables=settings | hub.environment(home))
     assert done.returncode == 0, done.stderr[-2000:]
 
 
@@ -72,7 +67,7 @@ def test_what_a_run_pushes_is_served_here_and_by_a_space_where_a_restart_takes_t
     with running_hub() as hub:
         run([*train, *FEWER_STEPS, "--output", str(tmp_path / "run")], hub, tmp_path / "trainer")
         pushed, visitor = hub.repos["user/name"], hub.environment(tmp_path / "visitor", None)
-        assert serve[1:] == ["app.py"]
+        assert serve == ["app.py"]
         assert (
             model_that_swaps(tmp_path, ROOT / "app.py", **variables, **visitor) == "simswap-smoke"
         )

@@ -21,12 +21,13 @@ META = {"meta": {"_type": "gradio.FileData"}}
 
 
 @pytest.fixture(scope="module")
-def small(tmp_path_factory):
+def small(quick_folder, tmp_path_factory):
     """The address of a demo with little room, which believes who it is told asks; its folder."""
     folder = tmp_path_factory.mktemp("small")
     settings = {
         "SIMSWAP_DISK_GB": str(LIMIT / 1e9),
         "SIMSWAP_TRUSTED_PROXIES": "127.0.0.1",
+        "SIMSWAP_MODEL": str(quick_folder),
     }
     with running_demo(folder, **settings) as url:
         (run,) = (folder / "uploads").iterdir()

@@ -22,11 +22,11 @@ META = {"meta": {"_type": "gradio.FileData"}}
 
 
 @pytest.fixture(scope="module")
-def proxied_url(tmp_path_factory):
+def proxied_url(quick_folder, tmp_path_factory):
     """A demo behind a proxy, with the usual share."""
     folder = tmp_path_factory.mktemp("proxied")
     settings = {"SIMSWAP_TRUSTED_PROXIES": "127.0.0.1", "SIMSWAP_JOBS_PER_ADDRESS": ""}
-    with running_demo(folder, **settings) as url:
+    with running_demo(folder, **settings, SIMSWAP_MODEL=str(quick_folder)) as url:
         yield url
 
 

@@ -28,12 +28,12 @@ LONG = {"Content-Length": "5000"}
 
 
 @pytest.fixture(scope="module")
-def impatient(tmp_path_factory):
+def impatient(quick_folder, tmp_path_factory):
     """Its address, and the folder that it keeps uploads in."""
     folder = tmp_path_factory.mktemp("impatient")
     script = folder / "impatient.py"
     script.write_text(IMPATIENT)
-    with running_demo(folder, script) as url:
+    with running_demo(folder, script, SIMSWAP_MODEL=str(quick_folder)) as url:
         yield url, folder
 
 
