@@ -1,5 +1,6 @@
 import gc
 import resource
+import sys
 import weakref
 from dataclasses import replace
 from pathlib import Path
@@ -223,8 +224,9 @@ def test_an_error_in_the_middle_names_the_time_and_leaves_the_rest_to_resume(
 
 
 def test_a_full_disk_is_told_with_the_time_and_leaves_no_output(
-    swapper, face_clip, identity, tmp_path
+    swapper, face_clip, identity, tmp_path, monkeypatch
 ):
+    monkeypatch.setattr(sys, "dont_write_bytecode", True)  # Python would cut it off unnoticed
     limits = resource.getrlimit(resource.RLIMIT_FSIZE)
     output = tmp_path / "out.mp4"
     resource.setrlimit(resource.RLIMIT_FSIZE, (4096, limits[1]))

@@ -52,6 +52,7 @@ SETTINGS = {
     "HF_DATASETS_OFFLINE": "1",
     "TQDM_DISABLE": "1",
     "GLOO_SOCKET_IFNAME": "lo",  # the host's name need not resolve
+    "PYTHONDONTWRITEBYTECODE": "1",  # on a full disk it would be cut off, unnoticed
 }
 
 
