@@ -227,8 +227,7 @@ def test_a_full_disk_is_told_with_the_time_and_leaves_no_output(
     swapper, face_clip, identity, tmp_path, monkeypatch
 ):
     monkeypatch.setattr(sys, "dont_write_bytecode", True)  # Python would cut it off unnoticed
-    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
-    output = tmp_path / "out.mp4"
+    output, limits = tmp_path / "out.mp4", resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (4096, limits[1]))
     try:
         with pytest.raises(

@@ -66,16 +66,21 @@ def decode_photo(row: PhotoRow) -> np.ndarray:
 
 
 def to_photo_row(
-    record: Mapping[str, object], columns: Columns, features: Mapping[str, object], name: str
+    record: Mapping[str, object],
+    columns: Columns,
+    features: Mapping[str, object],
+    name: str,
+    repository: str | None = None,
 ) -> PhotoRow:
     """What the columns of one record hold.
 
-    features: the data set's, of which ClassLabel turns numbers into names.
+    features: the data set's, of which ClassLabel turns numbers into names. repository: of the Hub,
+    "user/name", in which a row may name its photo.
     Raises TrainingError if the landmarks are not 5 x (x, y).
     """
     identity = _value_at(record, columns.identity)
     return PhotoRow(
-        _image_bytes(_value_at(record, columns.image)),
+        _image_bytes(_value_at(record, columns.image), repository),
         _identity_text(identity, features.get(columns.identity)),
         _landmarks(_value_at(record, columns.landmarks), name),
         name,
@@ -104,14 +109,14 @@ def _value_at(record: Mapping[str, object], path: str) -> object:
     return value
 
 
-def _image_bytes(value: object) -> bytes:
+def _image_bytes(value: object, repository: str | None) -> bytes:
     """The encoded file; b"" if there is none."""
     path = None
     if isinstance(value, Mapping):
         value, path = value.get("bytes"), value.get("path")
     if isinstance(value, bytes):
         return value
-    if isinstance(path, str) and _is_beside_its_data_set(path):
+    if isinstance(path, str) and _is_of(repository, path):
         from datasets.utils.file_utils import xopen
 
         with xopen(path, "rb") as file:
@@ -119,10 +124,15 @@ def _image_bytes(value: object) -> bytes:
     return b""
 
 
-def _is_beside_its_data_set(path: str) -> bool:
-    """Whether a row's path names a file of the Hub, or one in an archive there: nothing local."""
+def _is_of(repository: str | None, path: str) -> bool:
+    """Whether a row's path names a file of its own repository, or one in an archive there.
+
+    Nothing local, and no other repository, which the caller's token may open to nobody else.
+    """
     *inner, outer = path.split("::")
-    return outer.startswith("hf://") and all(place.startswith(ARCHIVES) for place in inner)
+    own = (f"hf://datasets/{repository}@", f"hf://datasets/{repository}/")
+    is_own = repository is not None and outer.startswith(own) and ".." not in outer.split("/")
+    return is_own and all(place.startswith(ARCHIVES) for place in inner)
 
 
 def _identity_text(value: object, feature: object) -> str | None:

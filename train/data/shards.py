@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
+import re
 import tarfile
 import zlib
 from collections.abc import Callable, Iterator
@@ -24,6 +25,7 @@ logger = logging.getLogger(__name__)
 
 DEFAULT_COLUMNS = Columns()
 _READ_ROWS = 64  # rows held at once
+_HUB_FILE = re.compile(r"hf://datasets/([^/@]+/[^/@]+)[@/]")
 RUN = 16  # neighbouring rows of one part, where it is not known how many there are
 
 
@@ -82,6 +84,7 @@ class TablePhotos(PhotoShards):
         self._dataset = dataset
         self._columns = columns
         self._source = source
+        self._repository = _repository_of(files)
         named = files.kind != "hub" and len(files.paths) == dataset.num_shards
         self._paths = files.paths if named else None
         self._has_counts = named and files.kind == "parquet" and "://" not in "".join(files.paths)
@@ -101,7 +104,8 @@ class TablePhotos(PhotoShards):
             for number, record in enumerate(_records(dataset)):
                 of, place = place_of(number)
                 if of == part and place >= start:
-                    yield to_photo_row(record, self._columns, features, f"{title}, row {number}")
+                    name = f"{title}, row {number}"
+                    yield to_photo_row(record, self._columns, features, name, self._repository)
         if number < 0:
             raise TrainingError(f"{title} of {self._source} is empty. Remove it or write it again.")
 
@@ -123,6 +127,15 @@ class TablePhotos(PhotoShards):
             return run % num_parts, run // num_parts * RUN + place
 
         return of_runs
+
+
+def _repository_of(files: Files) -> str | None:
+    """The Hub's data set ("user/name") that all the files are of."""
+    if files.kind == "hub":
+        return files.paths[0]
+    found = {_HUB_FILE.match(path) for path in files.paths}
+    names = {match and match[1] for match in found}
+    return names.pop() if len(names) == 1 else None
 
 
 def open_photos(

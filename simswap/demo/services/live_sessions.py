@@ -14,6 +14,7 @@ import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
+import cv2
 import numpy as np
 from PIL import Image
 
@@ -31,6 +32,8 @@ IDLE_SECONDS = 60.0  # without a frame, after which a session's place is free ag
 IDLE_WHERE_OTHERS_WAIT = 10.0  # after which it is, if somebody else wants it
 JPEG_QUALITY = 85
 CHECK_SECONDS = 1.0  # after which a frame is looked at again whether it is one to refuse
+LOOKED_AT = (32, 32)  # px; a frame is at once where it differs from the last so looked at
+MOST_CHANGE = 20  # of 255, on average
 
 ENDED = "The live session has ended. Press Start camera to begin a new one."
 
@@ -62,6 +65,7 @@ class LiveSession:
         self.made_of: object = None
         self.last_used = time.monotonic()
         self._checked = -math.inf  # when a frame was last looked at, and was none to refuse
+        self._looked_at: np.ndarray | None = None  # that frame, small
         self._frame = np.empty(0)
         self._busy = threading.Lock()
         self.change(swap, model)
@@ -85,9 +89,11 @@ class LiveSession:
         """
         frame = decode_frame(jpeg)
         with self._busy:
-            if time.monotonic() - self._checked >= CHECK_SECONDS:
+            small = cv2.resize(frame, LOOKED_AT, interpolation=cv2.INTER_AREA).astype(np.int16)
+            is_new = self._looked_at is None or np.abs(small - self._looked_at).mean() > MOST_CHANGE
+            if is_new or time.monotonic() - self._checked >= CHECK_SECONDS:
                 nsfw.check(frame, "The camera's picture")
-                self._checked = time.monotonic()
+                self._checked, self._looked_at = time.monotonic(), small
             self._frame, self.last_used = frame, time.monotonic()
             result = next(self._results)
             self.newest, self._is_swapped = result.image, bool(result.swapped)

@@ -156,17 +156,17 @@ def _swap_uploads(
             return people
 
         with closing(progress.run(job, make_segment, look)) as steps:
-            report = yield from _checked(steps, CHECK_SECONDS * float(info.frame_rate))
+            report = yield from _checked(steps, info, first)
     notices = (*read_notices, *told, *report.notices)
     yield Outcome(str(output), replace(report, notices=notices))
 
 
 def _checked(
-    steps: Generator[VideoProgress, None, VideoReport], every: float
+    steps: Generator[VideoProgress, None, VideoReport], info: VideoInfo, first: int
 ) -> Generator[VideoProgress, None, VideoReport]:
     """Pass on how far a video has come, unless a swapped frame is one to refuse.
 
-    every: how many frames lie between two that are looked at, at least.
+    first: number of the part's first frame. It is looked at again every second that is shown.
     """
     checked = -math.inf
     while True:
@@ -174,8 +174,9 @@ def _checked(
             step = next(steps)
         except StopIteration as end:
             return end.value
-        if step.thumbnail is not None and step.frames_done - checked >= every:
-            checked = step.frames_done
+        shown = info.seconds(first + step.frames_done)
+        if step.thumbnail is not None and shown - checked >= CHECK_SECONDS:
+            checked = shown
             nsfw.check(step.thumbnail, "The video")
         yield step
 

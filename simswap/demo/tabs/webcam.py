@@ -21,7 +21,7 @@ from simswap.demo.choices import Choices
 from simswap.demo.look import theme
 from simswap.demo.server import webcam_socket
 from simswap.demo.server.visitors import visitor_of
-from simswap.demo.services import live, photos, shipped
+from simswap.demo.services import live, nsfw, photos, shipped
 from simswap.demo.services.live_sessions import MAX_SESSIONS
 from simswap.demo.tabs import examples, people
 from simswap.demo.tabs.shared import Shared
@@ -122,6 +122,7 @@ def take_snapshot(view: object) -> gr.Image:
     """The newest swapped frame as a marked photo, unmirrored, as others see the visitor."""
     session = live.sessions.shown(_token(view))
     newest, model = session.snapshot()
+    nsfw.check(newest, "The snapshot")
     path, _ = photos.write_result(newest, Photo(newest), ".png", model)
     return gr.Image(path, visible=True)
 

@@ -27,14 +27,13 @@ from simswap.video.source.container import (
 )
 from simswap.video.source.deinterlacing import deinterlaced
 from simswap.video.source.info import VideoInfo
+from simswap.video.source.packets import in_reach
 from simswap.video.source.picture.colour import ColourConverter
 
 logger = logging.getLogger(__name__)
 
 _THREADS = 2  # of a decoder, each of which holds frames: so memory is the same on every machine
 _LARGE = 3_000_000  # pixels of a frame; one thread decodes such
-_LEAST = 50_000  # pixels of a frame; smaller ones take as long
-_DELAY = 32  # frames that a decoder may take in before it gives the first
 
 
 class _TimeUpError(Exception):
@@ -133,7 +132,7 @@ class FrameReader(Iterator[np.ndarray]):
         wanted = max(self._first - 1, 0) if info.is_interlaced else self._first
         with ExitStack() as stack:
             packets = _packets_from(info, wanted, stack)
-            packets = _in_reach(packets, info, wanted, self._end)
+            packets = in_reach(packets, info, wanted, self._end)
             if self._is_over is not None:
                 packets = _until(self._is_over, packets)
             frames = _decode(packets, info.max_pixels)
@@ -238,29 +237,6 @@ def _seek(
 def _from_key(key: Packet, packets: Iterator[Packet]) -> Iterator[Packet]:
     yield key
     yield from packets
-
-
-def _in_reach(packets: Iterator[Packet], info: VideoInfo, first: int, end: int) -> Iterator[Packet]:
-    """The packets of frames `first` to `end` - 1, and of no more before them than may be decoded.
-
-    Raises MediaError where a key frame lies too far back, or a seek does not get there.
-    """
-    if info.max_reach is None:
-        yield from packets
-        return
-    frame_cost = max(info.width * info.height, _LEAST)
-    left = info.max_reach + (end - first + _DELAY) * frame_cost
-    left *= 1 + info.is_interlaced  # each field may have a packet of its own
-    for packet in packets:
-        context = packet.stream.codec_context  # frames may have grown since the first
-        left -= max(context.width * context.height, frame_cost)
-        if left < 0:
-            raise MediaError(
-                f"{printable(info.path.name)} at {info.seconds(first):.2f} s: too many frames lie "
-                f"behind the last key frame; {info.max_reach // frame_cost} may. Choose an earlier "
-                "part, or write the video with more key frames first."
-            )
-        yield packet
 
 
 def _until(is_over: Callable[[], bool], packets: Iterator[Packet]) -> Iterator[Packet]:

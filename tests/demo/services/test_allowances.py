@@ -54,12 +54,14 @@ def test_after_avifs_that_took_all_the_time_of_a_call_none_is_read(folder):
             read_upload(paths[1])
 
 
+@pytest.mark.usefixtures("cold_trials")
 def test_one_avif_may_take_a_part_of_the_time(folder, monkeypatch):
     monkeypatch.setattr(allowances, "PHOTO_SECONDS", 0.01)
     with allowances.one_call(), pytest.raises(MediaError, match="takes too much time"):
         read_upload(written(folder, "one.avif"))
 
 
+@pytest.mark.usefixtures("cold_trials")
 def test_time_of_a_child_process_counts(folder):
     with allowances.one_call():
         read_upload(written(folder, "one.avif"))

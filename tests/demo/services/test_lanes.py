@@ -36,6 +36,7 @@ def test_only_swaps_of_photos_are_in_their_lane(lanes):
     assert {name for name, (lane, _) in lanes.items() if lane == PHOTO_LANE} == {
         "simswap.demo.tabs.image.swap_on_page",
         "simswap.demo.photo_endpoints.swap_image",
+        "simswap.demo.tabs.verify.load_example",  # which swaps what it shows
     }
 
 

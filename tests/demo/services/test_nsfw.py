@@ -19,6 +19,8 @@ from tests.support.media.video_files import Recipe, make_video
 photos = pytest.importorskip("simswap.demo.services.photos")
 videos = pytest.importorskip("simswap.demo.services.videos")
 choices = pytest.importorskip("simswap.demo.choices")
+live = pytest.importorskip("simswap.demo.services.live")
+webcam = pytest.importorskip("simswap.demo.tabs.webcam")
 
 FACE = EXAMPLES / "grace_hopper.jpg"
 
@@ -89,7 +91,7 @@ def test_a_video_is_refused_for_a_scene_between_its_first_and_last_frame(
     assert set(uploads.rglob("*")) == before
 
 
-def test_a_camera_is_looked_at_once_a_second_and_until_its_picture_is_another(monkeypatch):
+def test_a_camera_is_looked_at_once_a_second_and_when_its_picture_is_another(monkeypatch):
     now, looked = [100.0], []
     monkeypatch.setattr(live_sessions.time, "monotonic", lambda: now[0])
     monkeypatch.setattr(
@@ -101,7 +103,7 @@ def test_a_camera_is_looked_at_once_a_second_and_until_its_picture_is_another(mo
         now[0] = 100 + seconds
         session.swap(plain)
     assert len(looked) == 1
-    for seconds in (1.0, 1.1):
+    for seconds in (0.6, 1.1):
         now[0] = 100 + seconds
         with pytest.raises(RefusedPictureError, match=r"^The camera's picture looks sexual"):
             session.swap(refused)
@@ -113,3 +115,11 @@ def jpeg(image: np.ndarray) -> bytes:
     encoded = io.BytesIO()
     Image.fromarray(image).save(encoded, "JPEG", quality=95)
     return encoded.getvalue()
+
+
+def test_a_refused_picture_is_no_snapshot(monkeypatch):
+    session = LiveSession(lambda frames: (SwapResult(each, (), ()) for each in frames), "tiny")
+    session.newest = refused_picture()
+    monkeypatch.setattr(live.sessions, "shown", lambda token: session)
+    with pytest.raises(RefusedPictureError, match=r"^The snapshot looks sexual"):
+        webcam.take_snapshot({"token": session.token})

@@ -63,3 +63,19 @@ def test_landmarks_that_are_no_points_are_told_with_their_row(landmarks):
     record = {"image": {"bytes": encoded(1)}, "landmarks": landmarks}
     with pytest.raises(TrainingError, match=r"^row 3: the landmarks "):
         to_photo_row(record, Columns(), {}, "row 3")
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "hf://datasets/victim/private/me.jpg",
+        "hf://datasets/user/name2/me.jpg",
+        "hf://datasets/user/name/../../victim/private/me.jpg",
+        "hf://user/name/me.jpg",
+        "zip://a.png::hf://datasets/victim/private/a.zip",
+        "https://example.com/a.png::hf://datasets/user/name/a.zip",
+    ],
+)
+def test_a_row_never_makes_us_read_another_repository(path):
+    record = {"image": {"bytes": None, "path": path}}
+    assert to_photo_row(record, Columns(), {}, "here", "user/name").image == b""
