@@ -182,6 +182,16 @@ def warp_to_crop(
     )
 
 
+def cut_square(frame: np.ndarray, centre: np.ndarray, side: float, size: int) -> np.ndarray:
+    """The square of `side` px around `centre` ([2], (x, y)), as warp_to_crop cuts it.
+
+    frame: [H, W, 3] uint8 -> [size, size, 3] uint8. A side of any length takes no more memory.
+    """
+    factor = size / max(side, 1.0)
+    shift = (size - 1) / 2 - factor * np.asarray(centre, np.float64)
+    return warp_to_crop(frame, np.array([[factor, 0, shift[0]], [0, factor, shift[1]]]), size)
+
+
 def resize_transform(factor: float) -> np.ndarray:
     """From the pixels of a picture to those of the picture resized: centres keep their place."""
     offset = (factor - 1) / 2  # pixel p covers p to p + 1, its centre is p + 0.5

@@ -40,7 +40,10 @@ _OUTCOMES = {
 WATCH_SECONDS = 0.02  # between two looks at its memory
 WAITING_FACTOR = 4  # of its processor time: what it may take on the clock, where others work too
 # What a child needs of the environment; keys and tokens stay here.
-_ENVIRONMENT = ("PATH", "PYTHONPATH", "PYTHONHOME", "LD_LIBRARY_PATH", "SYSTEMROOT", "TMPDIR")
+_ENVIRONMENT = (
+    *("PATH", "LD_LIBRARY_PATH", "SYSTEMROOT", "TMPDIR"),
+    *("PYTHONPATH", "PYTHONHOME", "PYTHONDONTWRITEBYTECODE"),
+)
 
 
 def problem_of(module: str, arguments: list[str], memory: int, seconds: float) -> str:

@@ -117,3 +117,17 @@ def test_crop_region_holds_the_whole_crop_inside_the_frame(transform):
     inside = ((landed >= 0) & (landed <= size - 1)).all(axis=-1)
     inside[y0:y1, x0:x1] = False
     assert not inside.any()
+
+
+def test_a_square_of_whole_pixels_is_cut_as_it_is():
+    frame = np.random.default_rng(0).integers(0, 256, (60, 80, 3), np.uint8)
+    square = geometry.cut_square(frame, np.array([40 + 15.5, 20 + 15.5]), 32, 32)
+    np.testing.assert_array_equal(square, frame[20:52, 40:72])
+
+
+@pytest.mark.parametrize("side", [0.0, 1e4, 1e9, 1e30])
+def test_a_square_of_any_side_is_cut_without_being_made_first(side):
+    frame = np.full((60, 80, 3), 200, np.uint8)
+    square = geometry.cut_square(frame, np.array([40.0, 30.0]), side, 16)
+    assert square.shape == (16, 16, 3)
+    assert np.ptp(square) == 0

@@ -79,7 +79,7 @@ def detect_faces(
             filling = _settled(detector, without, filling, rolled, min_score)
             seen = [filling.pop(0) if n in lost else faces for n, faces in enumerate(seen)]
         for i, faces in zip(indices, seen, strict=True):
-            found[i] = to_faces(faces.select(faces.sides.min(axis=1) >= min_face))
+            found[i] = to_faces(faces.select(faces.sides.min(axis=1) >= min_face), shape)
     return found
 
 

@@ -59,9 +59,15 @@ def concatenate(parts: list[Candidates]) -> Candidates:
     return Candidates(*(np.concatenate(values) for values in zip(*parts, strict=True)))
 
 
-def to_faces(seen: Candidates) -> list[Face]:
-    """The MAX_FOUND largest, largest first."""
-    boxes, landmarks = seen.boxes.astype(np.float32), seen.landmarks.astype(np.float32)
+def to_faces(seen: Candidates, shape: tuple[int, ...]) -> list[Face]:
+    """The MAX_FOUND largest, largest first.
+
+    shape: of the frame, [H, W, ...]. Boxes end a frame's side beyond it: what the detector says of
+    a picture that is made for it is bounded by nothing.
+    """
+    size = np.array([shape[1], shape[0]] * 2)
+    boxes = seen.boxes.clip(-size, 2 * size).astype(np.float32)
+    landmarks = seen.landmarks.astype(np.float32)
     areas = (boxes[:, 2:] - boxes[:, :2]).clip(min=0).prod(axis=1)
     largest = np.argsort(-areas, kind="stable")[:MAX_FOUND]
     return [Face(boxes[i], landmarks[i], float(seen.scores[i])) for i in largest]

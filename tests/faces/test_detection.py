@@ -8,7 +8,7 @@ import pytest
 from safetensors.torch import load_file
 
 from simswap.faces.detection import detect_faces, letterbox, pieces
-from simswap.faces.nms import Candidates, overlaps, suppress_doubles
+from simswap.faces.nms import Candidates, overlaps, suppress_doubles, to_faces
 from simswap.faces.rolled import roll_of
 from simswap.geometry import TEMPLATES, apply
 from simswap.models.detector import DetectorConfig, FaceDetector
@@ -280,3 +280,10 @@ def test_roll_is_that_by_which_the_landmarks_are_turned(roll: int):
     turn = cv2.getRotationMatrix2D((0, 0), -roll, 50)
     landmarks = apply(turn, TEMPLATES["arcface"])
     assert abs((roll_of(landmarks) - roll + 180) % 360 - 180) < 1e-6
+
+
+def test_a_box_ends_a_frames_side_beyond_the_frame():
+    boxes, landmarks = np.array([[-1e9, 3, 1e9, 90]]), np.zeros((1, 5, 2))
+    rolled = np.zeros(1, bool)
+    (face,) = to_faces(Candidates(np.ones(1), boxes, landmarks, rolled, rolled), (60, 80, 3))
+    assert face.box.tolist() == [-80, 3, 160, 90]

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 import cv2
 import numpy as np
 
+from simswap.geometry import cut_square
 from simswap.swap.visible_label import FONT
 from simswap.types import FaceTrack
 from simswap.video.source.info import VideoInfo
@@ -47,8 +48,6 @@ def draw(info: VideoInfo, tracks: Sequence[FaceTrack], num_frames: int) -> np.nd
 
 def _picture(frame: np.ndarray, track: FaceTrack) -> np.ndarray:
     """[SIDE, SIDE, 3]: the face and a little around it."""
-    box = np.array(track.best_box)
-    centre, long_side = box.reshape(2, 2).mean(axis=0), float((box[2:] - box[:2]).max())
-    size = max(round(long_side * (1 + 2 * AROUND)), 1)
-    cut = cv2.getRectSubPix(frame, (size, size), tuple(map(float, centre)))
-    return cv2.resize(cut, (SIDE, SIDE), interpolation=cv2.INTER_AREA)
+    box = np.array(track.best_box).reshape(2, 2)
+    side = (1 + 2 * AROUND) * float((box[1] - box[0]).max())
+    return cut_square(frame, box.mean(axis=0), side, SIDE)

@@ -16,8 +16,9 @@ from PIL import Image
 
 from simswap import Face, OptionError
 from simswap.demo.calls.arguments import Flag, Numbers, Parts, Text, declare
-from simswap.demo.look.pictures import data_uri
+from simswap.demo.look.pictures import SIDE, data_uri
 from simswap.demo.services.photos import left_to_right
+from simswap.geometry import cut_square
 
 EMPTY: dict[str, object] = {"of": None, "faces": [], "numbers": [], "picked": []}
 MARGIN = 0.25  # of the face's longer side, on each side of it
@@ -182,14 +183,7 @@ def _are_numbers(value: object) -> bool:
 
 
 def picture(image: np.ndarray, face: Face) -> str:
-    """A square around the face, as the data URI of a JPEG; black where it leaves the photo."""
-    x0, y0, x1, y1 = face.box
-    half = (0.5 + MARGIN) * max(x1 - x0, y1 - y0)
-    x, y = (x0 + x1) / 2, (y0 + y1) / 2
-    height, width = image.shape[:2]
-    square = [int(x - half), int(y - half), int(x + half) + 1, int(y + half) + 1]
-    inside = [max(square[0], 0), max(square[1], 0), min(square[2], width), min(square[3], height)]
-    shown = Image.new("RGB", (square[2] - square[0], square[3] - square[1]))
-    part = Image.fromarray(image[inside[1] : inside[3], inside[0] : inside[2]])
-    shown.paste(part, (inside[0] - square[0], inside[1] - square[1]))
-    return data_uri(shown)
+    """A square around the face, as the data URI of a JPEG; the photo's border goes on beyond it."""
+    box = face.box.reshape(2, 2)
+    side = (1 + 2 * MARGIN) * float((box[1] - box[0]).max())
+    return data_uri(Image.fromarray(cut_square(image, box.mean(axis=0), side, SIDE)))
