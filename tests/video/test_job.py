@@ -225,7 +225,6 @@ def test_an_error_in_the_middle_names_the_time_and_leaves_the_rest_to_resume(
 def test_a_full_disk_is_told_with_the_time_and_leaves_no_output(
     swapper, face_clip, identity, tmp_path, monkeypatch
 ):
-    monkeypatch.setattr(sys, "dont_write_bytecode", True)  # Python would cut it off unnoticed
     monkeypatch.setenv("PYTHONDONTWRITEBYTECODE", "1")  # it would be cut off, unnoticed
     output, limits = tmp_path / "out.mp4", resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (4096, limits[1]))
