@@ -3,6 +3,7 @@
 import json
 from dataclasses import replace
 
+import cv2
 import numpy as np
 import pytest
 from PIL import Image
@@ -157,8 +158,10 @@ def test_a_photo_that_cannot_be_decoded_is_told(swapper, swapped, tmp_path):
 def test_a_videos_timeline_shows_where_faces_were_swapped(
     swapper, astronaut, grace_hopper, tmp_path
 ):
+    near = cv2.resize(astronaut[:256, 96:352], (512, 512))  # a small face's would be at the limit
+
     def picture(number: int, width: int, height: int) -> np.ndarray:
-        return astronaut if number < 6 else np.full_like(astronaut, 90)
+        return near if number < 6 else np.full_like(near, 90)
 
     plain = make_video(tmp_path / "in.mp4", num_frames=12, size=(512, 512), picture=picture)
     identity = swapper.identity_of(grace_hopper)
