@@ -87,13 +87,12 @@ class Demo:
     def address(self) -> tuple[str, psutil.Process]:
         """Where it is, after an ordinary swap has loaded all, and its process."""
         if self._running is None:
-            before = set(psutil.Process().children())
             self._folder = tempfile.TemporaryDirectory()
             settings = {"SIMSWAP_TRUSTED_PROXIES": "127.0.0.1", "SIMSWAP_JOBS_PER_ADDRESS": ""}
             settings["SIMSWAP_DISK_GB"] = DISK_GB
             running = running_demo(Path(self._folder.name), **settings)
             self._url, self._running = running.__enter__(), running
-            self._process = next(iter(set(psutil.Process().children()) - before))
+            self._process = _listener(int(self._url.rsplit(":", 1)[1]))
             for _ in range(2):
                 ordinary_swap(self._url)
         return self._url, self._process
@@ -186,6 +185,15 @@ def _phone_photo(kind: str) -> bytes:
     options = {"quality": 90} if kind == "JPEG" else {"compress_level": 1}
     Image.blend(large, Image.merge("RGB", [grain] * 3), 0.3).save(stream, kind, **options)
     return stream.getvalue()
+
+
+def _listener(port: int) -> psutil.Process:
+    """The process of ours, or of one that ours started, that listens at a port."""
+    return next(
+        process
+        for process in psutil.Process().children(recursive=True)
+        if any(line.laddr.port == port for line in process.net_connections("tcp"))
+    )
 
 
 def _large_video(codec: str, pix_fmt: str, options: dict[str, str], size: tuple[int, int]) -> bytes:
