@@ -81,14 +81,7 @@ def _parse(argv: Sequence[str] | None) -> argparse.Namespace:
     add = parser.add_argument
     add("--model", help="bundle folder or Hub repo id (default: the bundled model)")
     add("--compare", metavar="MODEL", action="append", default=[], help="another; repeat it")
-    add(
-        "--results",
-        type=named_folder,
-        metavar="NAME=FOLDER",
-        action="append",
-        default=[],
-        help="whole photos that another system made, called 0.png, 1.png, ... as the pairs are",
-    )
+    add_results(parser, "whole photos", "0.png, 1.png")
     add("--data", type=Path, required=True, help="evaluation folder, or the folder above eval/")
     add("--pairs", type=Path, help="CSV of other pairs of the same photos (default: pairs.csv)")
     add("--limit", type=positive, metavar="N", help="only the first N pairs")
@@ -98,6 +91,18 @@ def _parse(argv: Sequence[str] | None) -> argparse.Namespace:
     add("--likeness", type=float, default=OPTIONS.likeness, help="of the swaps (default 1)")
     add("--device", help="such as cpu or cuda:1 (default: CUDA where there is one)")
     return parser.parse_args(argv)
+
+
+def add_results(parser: argparse.ArgumentParser, what: str, names: str) -> None:
+    """The flag that names folders of other systems' results."""
+    parser.add_argument(
+        "--results",
+        type=named_folder,
+        metavar="NAME=FOLDER",
+        action="append",
+        default=[],
+        help=f"{what} that another system made, called {names}, ... as the pairs are",
+    )
 
 
 def add_judges(parser: argparse.ArgumentParser) -> None:

@@ -61,19 +61,25 @@ class SwapFigures:
         """A line under TABLE_HEAD."""
         cells = (
             name,
-            format_percent(self.id_retrieval),
-            format_number(self.id_cosine, 3),
-            format_number(self.target_cosine, 3),
+            *self.identity_cells(),
             format_percent(self.nearer_to_source),
-            format_number(self.pose_error, 2),
-            format_number(self.expression_error, 2),
-            format_number(self.expression_distance, 2),
+            *self.attribute_cells(),
             format_number(self.self_l1, 4),
             format_number(self.self_psnr, 1),
             format_number(self.frechet, 2),
             format_percent(self.missed),
         )
         return f"| {' | '.join(cells)} |"
+
+    def identity_cells(self) -> tuple[str, ...]:
+        """Of a row: retrieval, cosine to the source and to the target."""
+        cosines = (self.id_cosine, self.target_cosine)
+        return format_percent(self.id_retrieval), *(format_number(one, 3) for one in cosines)
+
+    def attribute_cells(self) -> tuple[str, ...]:
+        """Of a row: errors of pose and expression, and the distance of expressions."""
+        errors = (self.pose_error, self.expression_error, self.expression_distance)
+        return tuple(format_number(one, 2) for one in errors)
 
     def _measured(self) -> dict[str, float]:
         values = {name: float(value) for name, value in asdict(self).items() if name != "num_pairs"}

@@ -18,7 +18,14 @@ from pathlib import Path
 
 from simswap import FaceSwapper, SimSwapError
 from simswap.weights.bundle import find_bundle, read_config
-from train.evaluate.__main__ import add_judges, check_json, named_folder, positive, say, write_json
+from train.evaluate.__main__ import (
+    add_judges,
+    add_results,
+    check_json,
+    positive,
+    say,
+    write_json,
+)
 from train.evaluate.judge_files import find_judges, teachers_of
 from train.evaluate.judges import FEATURE_SPACE, load_judges
 from train.evaluate.methods import OPTIONS
@@ -109,14 +116,7 @@ def _parse(argv: Sequence[str] | None) -> argparse.Namespace:
     add = parser.add_argument
     add("--pairs", type=Path, required=True, metavar="CSV", help="columns source, target")
     add("--data", type=Path, required=True, help="folder of the judges, or the one above models/")
-    add(
-        "--results",
-        type=named_folder,
-        metavar="NAME=FOLDER",
-        action="append",
-        default=[],
-        help="videos that another system made, called 0.mp4, 1.mp4, ... as the pairs are",
-    )
+    add_results(parser, "videos", "0.mp4, 1.mp4")
     add("--model", action="append", default=[], help="bundle folder or Hub repo id; repeat it")
     add("--keep", type=Path, metavar="FOLDER", help="keep what models make, in FOLDER/NAME")
     add("--limit", type=positive, metavar="N", help="only the first N pairs")

@@ -83,12 +83,8 @@ class VideoFigures:
         f = self.frames
         cells = (
             name,
-            format_percent(f.id_retrieval),
-            format_number(f.id_cosine, 3),
-            format_number(f.target_cosine, 3),
-            format_number(f.pose_error, 2),
-            format_number(f.expression_error, 2),
-            format_number(f.expression_distance, 2),
+            *f.identity_cells(),
+            *f.attribute_cells(),
             format_number(f.frechet, 2),
             *(format_number(ratio, 2) for ratio in self.steadiness().values()),
             format_percent(self.missing),
