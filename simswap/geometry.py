@@ -207,12 +207,6 @@ def crop_region(
     """
     corners = np.array([(0, 0), (size - 1, 0), (size - 1, size - 1), (0, size - 1)], float)
     points = apply(crop_to_frame, corners)
-    low = np.floor(points.min(0)).astype(int) - margin
-    high = np.ceil(points.max(0)).astype(int) + 1 + margin
-    height, width = shape[:2]
-    return (
-        int(np.clip(low[0], 0, width)),
-        int(np.clip(low[1], 0, height)),
-        int(np.clip(high[0], 0, width)),
-        int(np.clip(high[1], 0, height)),
-    )
+    low, high = np.floor(points.min(0)) - margin, np.ceil(points.max(0)) + 1 + margin
+    most = (shape[1], shape[0])  # bounded before they are integers, which reach less far
+    return tuple(int(end) for end in np.clip((*low, *high), 0, most * 2))

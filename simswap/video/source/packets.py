@@ -7,7 +7,7 @@ came of it in one list.
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING
 
 from av.error import InvalidDataError
@@ -99,9 +99,16 @@ def _num_parts(data: memoryview, size: int) -> int:
     return count
 
 
-def in_reach(packets: Iterator[Packet], info: VideoInfo, first: int, end: int) -> Iterator[Packet]:
+def in_reach(
+    packets: Iterator[Packet],
+    info: VideoInfo,
+    first: int,
+    end: int,
+    has_begun: Callable[[], bool],
+) -> Iterator[Packet]:
     """The packets of frames `first` to `end` - 1, and of no more before them than may be decoded.
 
+    has_begun: whether a wanted frame has come; from then on the caller's own time would count too.
     Raises MediaError where a key frame lies too far back, or a seek does not get there.
     """
     if info.max_reach is None:
@@ -110,12 +117,11 @@ def in_reach(packets: Iterator[Packet], info: VideoInfo, first: int, end: int) -
     cost = max(info.width * info.height, _LEAST)
     left = info.max_reach + (end - first + _DELAY) * cost
     left *= 1 + info.is_interlaced  # each field may have a packet of its own
-    wanted, deadline = int(info.frame_times[first]), time.monotonic() + PATIENCE
+    deadline = time.monotonic() + PATIENCE
     for packet in packets:
         context = packet.stream.codec_context  # frames may have grown since the first
         left -= max(context.width * context.height, cost)
-        is_before = packet.pts is None or packet.pts < wanted
-        if left < 0 or (is_before and time.monotonic() > deadline):
+        if left < 0 or (time.monotonic() > deadline and not has_begun()):
             raise MediaError(
                 f"{printable(info.path.name)} at {info.seconds(first):.2f} s: too many frames lie "
                 f"behind the last key frame; {info.max_reach // cost} may, or what takes "

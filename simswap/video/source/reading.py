@@ -62,7 +62,7 @@ class FrameReader(Iterator[np.ndarray]):
         """
         if not 0 <= first < end <= info.num_frames:
             raise ValueError(f"no frames {first} to {end} in a video of {info.num_frames}")
-        self.num_repeated = 0
+        self.num_repeated = self._num_decoded = 0
         self._info, self._first, self._end, self._chosen = info, first, end, chosen
         self._is_over, self._is_deep = is_over, is_deep
         self._frames = self._read()
@@ -84,11 +84,11 @@ class FrameReader(Iterator[np.ndarray]):
         convert = converter.to_deep_rgb if self._is_deep else converter.to_rgb
         # What a frame shows until its successor comes: also where that one cannot be decoded.
         shown: VideoFrame | None = None
-        position, num_decoded = self._first, 0
+        position = self._first
         chosen = self._chosen or range(self._first, self._end)
         for number, frame in self._decoded():
-            num_decoded += self._first <= number < self._end
-            if num_decoded == 0 and number >= self._end:
+            self._num_decoded += self._first <= number < self._end
+            if self._num_decoded == 0 and number >= self._end:
                 break
             for missing in range(position, min(number, self._end)):
                 self.num_repeated += 1
@@ -103,7 +103,7 @@ class FrameReader(Iterator[np.ndarray]):
                 position += 1
             if position >= self._end:
                 break
-        if num_decoded == 0:
+        if self._num_decoded == 0:
             raise MediaError(
                 f"{printable(info.path.name)} cannot be decoded from "
                 f"{info.seconds(self._first):.2f} s to {info.seconds(self._end):.2f} s: the file "
@@ -132,7 +132,7 @@ class FrameReader(Iterator[np.ndarray]):
         wanted = max(self._first - 1, 0) if info.is_interlaced else self._first
         with ExitStack() as stack:
             packets = _packets_from(info, wanted, stack)
-            packets = in_reach(packets, info, wanted, self._end)
+            packets = in_reach(packets, info, wanted, self._end, lambda: self._num_decoded > 0)
             if self._is_over is not None:
                 packets = _until(self._is_over, packets)
             frames = _decode(packets, info.max_pixels)

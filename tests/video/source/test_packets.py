@@ -1,6 +1,7 @@
 """Packets that hold more than an encoder puts into one, and those of ordinary files."""
 
 from pathlib import Path
+from types import SimpleNamespace
 
 import av
 import pytest
@@ -84,3 +85,11 @@ def test_frames_before_a_wanted_one_take_no_longer_than_a_caller_waits(tmp_path,
     monkeypatch.setattr(bounds, "PATIENCE", 0.0)
     with pytest.raises(MediaError, match="too many frames lie behind the last key frame"):
         list(read_frames(info, 59, 60))
+
+
+def test_a_caller_may_take_its_time_between_the_frames_of_a_video(tmp_path, monkeypatch):
+    path = make_video(tmp_path / "clip.mp4", num_frames=8, sound=None)
+    frames = read_frames(probe_video(path, VideoLimits(max_reach=10**9)), 0, 8)
+    next(frames)
+    monkeypatch.setattr(bounds, "time", SimpleNamespace(monotonic=lambda: float("inf")))
+    assert len(list(frames)) == 7
