@@ -16,11 +16,13 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from simswap.faces.nms import Candidates, concatenate, from_detections, suppress_doubles, to_faces
+from simswap.faces.decoding import decode
+from simswap.faces.nms import Candidates, concatenate, suppress_doubles, to_faces
 from simswap.faces.rolled import lean_of, look_again
 from simswap.geometry import invert
-from simswap.models.detector import SIZE_MULTIPLE, decode, network_input
+from simswap.models.detector import SIZE_MULTIPLE
 from simswap.runtime.networks import DetectorNetworks
+from simswap.runtime.pixels import network_input
 from simswap.types import Face
 
 WORKING_SIZE = 640  # px, long side of the pass; smaller frames are taken as they are
@@ -183,7 +185,7 @@ def _pass(
     with torch.inference_mode():
         seen_in_images = decode(detector.whole(images.to(detector.whole.device)), least)
     per_frame = []
-    for seen in map(from_detections, seen_in_images):
+    for seen in seen_in_images:
         enough = np.where(seen.is_rolled, least, min_score)
         sides = seen.sides.max(axis=1)
         fits = (sides >= face_sizes[0]) & (sides <= face_sizes[1])

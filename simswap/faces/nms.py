@@ -1,4 +1,4 @@
-"""Detections of one frame before they are faces: selecting, moving, and suppressing doubles."""
+"""Candidates of one frame before they are faces: selecting, moving, and suppressing doubles."""
 
 from __future__ import annotations
 
@@ -7,7 +7,6 @@ from typing import NamedTuple
 import numpy as np
 
 from simswap.geometry import apply
-from simswap.models.detector import Detections
 from simswap.types import Face
 
 MAX_OVERLAP = 0.3  # intersection over union above which the lower score is a double
@@ -46,12 +45,6 @@ class Candidates(NamedTuple):
     def sides(self) -> np.ndarray:
         """[N, 2] width and height of each box."""
         return self.boxes[:, 2:] - self.boxes[:, :2]
-
-
-def from_detections(detections: Detections) -> Candidates:
-    """Those of one image."""
-    scores, boxes, landmarks, is_rolled = (values.cpu().numpy() for values in detections)
-    return Candidates(scores, boxes.astype(float), landmarks.astype(float), is_rolled, is_rolled)
 
 
 def concatenate(parts: list[Candidates]) -> Candidates:

@@ -14,7 +14,8 @@ from typing import NamedTuple
 import numpy as np
 import torch
 
-from simswap.faces.nms import Candidates, consensus, from_detections, overlaps
+from simswap.faces.decoding import decode_upright
+from simswap.faces.nms import Candidates, consensus, overlaps
 from simswap.geometry import (
     TEMPLATES,
     apply,
@@ -24,8 +25,8 @@ from simswap.geometry import (
     similarity_transform,
     warp_to_crop,
 )
-from simswap.models.detector import decode_upright, network_input
 from simswap.runtime.networks import DetectorNetworks
+from simswap.runtime.pixels import network_input
 
 CROP_SIZE = 128  # px
 COARSE_SIZE = 64  # px; enough to tell in which of its turns a head stands, at a quarter of the cost
@@ -132,7 +133,7 @@ def _surest(
             images = network_input(crops.to(detector.upright.device))
             answers = decode_upright(detector.upright(images), LEAST_SCORE)
         for look, transform, seen in zip(batch, to_crop, answers, strict=True):
-            face = _central_face(from_detections(seen), size)
+            face = _central_face(seen, size)
             where = look.frame, look.face
             if face is not None and (where not in best or face.scores > best[where][0].scores):
                 best[where] = face.moved(invert(transform)), look.roll

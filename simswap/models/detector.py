@@ -19,7 +19,6 @@ from torch import Tensor, nn
 from simswap.models.bounds import check_widths
 
 STRIDES = (8, 16, 32)
-ROLLED_PREFERENCE = 0.5  # share of the upright branch's score that outdoes it
 SIZE_MULTIPLE = STRIDES[-1]  # sides of the input must divide by it, or the neck cannot add its maps
 
 
@@ -55,19 +54,6 @@ class DetectorMaps(NamedTuple):
 
     upright: tuple[LevelMaps, ...]
     rolled: tuple[LevelMaps, ...]
-
-
-class Detections(NamedTuple):
-    """What cells of one image say, in pixels of the detector's input.
-
-    scores: [N] in [0, 1]; boxes: [N, 4] xyxy; landmarks: [N, 5, 2], those of an upright
-    head; is_rolled: [N] bool, True where the head is turned and the landmarks thus no use.
-    """
-
-    scores: Tensor
-    boxes: Tensor
-    landmarks: Tensor
-    is_rolled: Tensor
 
 
 class SeparableUnit(nn.Sequential):
@@ -119,7 +105,7 @@ def _heads(in_channels: int, values: int) -> nn.ModuleList:
 
 
 class FaceDetector(nn.Module):
-    """RGB images to score, box and landmark maps; `decode` turns the maps into detections."""
+    """RGB images to score, box and landmark maps; faces.decoding tells what they say."""
 
     def __init__(self, config: DetectorConfig) -> None:
         super().__init__()
@@ -167,69 +153,3 @@ class UprightDetector(nn.Module):
     def forward(self, images: Tensor) -> tuple[LevelMaps, ...]:
         """[B, 3, H, W] as for FaceDetector -> maps at strides 8, 16 and 32."""
         return self.detector.upright(self.detector.features(images))
-
-
-def network_input(images: Tensor) -> Tensor:
-    """Bytes as all our networks take them: [B, H, W, 3] uint8 -> [B, 3, H, W] float32 in [0, 1].
-
-    Channels last in memory, which depthwise convolutions want.
-    """
-    return images.permute(0, 3, 1, 2).float().div_(255)
-
-
-def decode(maps: DetectorMaps, min_score: float = 0.0) -> list[Detections]:
-    """Both branches' maps -> of each image the cells that score at least min_score.
-
-    Cells come rows first, finest stride first. The upright branch also sees many rolled heads, but
-    takes them for upright ones; so the rolled branch need only be half as sure to be believed. The
-    score is the surer branch's.
-    """
-    upright_scores, rolled_scores = _scores(maps.upright), _scores(maps.rolled)
-    is_rolled = rolled_scores > ROLLED_PREFERENCE * upright_scores
-    scores = torch.maximum(upright_scores, rolled_scores)
-    return _of_cells(maps.upright, maps.rolled, scores, is_rolled, min_score)
-
-
-def decode_upright(levels: tuple[LevelMaps, ...], min_score: float = 0.0) -> list[Detections]:
-    """As `decode`, of the upright branch alone."""
-    scores = _scores(levels)
-    return _of_cells(levels, levels, scores, torch.zeros_like(scores, dtype=torch.bool), min_score)
-
-
-def _scores(levels: tuple[LevelMaps, ...]) -> Tensor:
-    """[B, N]."""
-    confidence = torch.cat([maps.confidence.flatten(2) for maps in levels], dim=2)
-    return confidence.sigmoid().prod(dim=1).sqrt()
-
-
-def _of_cells(
-    upright: tuple[LevelMaps, ...],
-    rolled: tuple[LevelMaps, ...],
-    scores: Tensor,
-    is_rolled: Tensor,
-    min_score: float,
-) -> list[Detections]:
-    """Boxes from the branch that is believed, landmarks from the upright one; chosen cells only."""
-    cells, strides = [], []  # [N, 2] column and row of each cell, [N] its stride
-    for maps, stride in zip(upright, STRIDES, strict=True):
-        height, width = maps.boxes.shape[-2:]
-        numbers = torch.arange(height * width, device=maps.boxes.device)
-        cells.append(torch.stack([numbers % width, numbers // width], dim=1))
-        strides.append(torch.full_like(numbers, stride))
-    cells, strides = torch.cat(cells).to(upright[0].boxes.dtype), torch.cat(strides)
-    # [B, N, values]; views of maps that are channels_last cost next to nothing.
-    landmarks = torch.cat([maps.landmarks.flatten(2) for maps in upright], dim=2).mT
-    upright_boxes, rolled_boxes = (
-        torch.cat([maps.boxes.flatten(2) for maps in levels], dim=2).mT
-        for levels in (upright, rolled)
-    )
-    found = []
-    for i, row in enumerate(scores):
-        chosen = (row >= min_score).nonzero()[:, 0]
-        turned, cell, stride = is_rolled[i, chosen], cells[chosen], strides[chosen, None]
-        box = torch.where(turned[:, None], rolled_boxes[i, chosen], upright_boxes[i, chosen])
-        centre, half = (cell + box[:, :2]) * stride, box[:, 2:].exp() * (stride / 2)
-        points = (cell[:, None] + landmarks[i, chosen].unflatten(1, (5, 2))) * stride[:, None]
-        boxes = torch.cat([centre - half, centre + half], dim=1)
-        found.append(Detections(row[chosen], boxes, points, turned))
-    return found

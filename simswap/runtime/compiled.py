@@ -90,8 +90,9 @@ def _folder(*, make: bool) -> Path | None:
 
 @cache
 def _code() -> str:
-    """Digest of the code of all networks, which may change where weights do not."""
+    """Digest of the code that makes and runs networks, which may change where weights do not."""
     digest = hashlib.sha256()
-    for path in sorted(Path(models.__file__).parent.glob("*.py")):
-        digest.update(path.read_bytes())
+    for folder in (Path(models.__file__).parent, Path(__file__).parent):
+        for path in sorted(folder.glob("*.py")):
+            digest.update(path.read_bytes())
     return digest.hexdigest()

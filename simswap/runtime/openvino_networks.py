@@ -96,7 +96,7 @@ class _Compiled:
                 self._form = module(*_examples(shapes))
 
     def __call__(self, *inputs: Tensor) -> Tensor | tuple:
-        arrays = [np.ascontiguousarray(tensor.numpy()) for tensor in inputs]
+        arrays = [np.ascontiguousarray(_channels_last(tensor).numpy()) for tensor in inputs]
         size = len(arrays[0])
         if self._is_single and size != 1:
             each = [self._infer([array[i : i + 1] for array in arrays]) for i in range(size)]
@@ -111,7 +111,13 @@ class _Compiled:
             request = self._requests.own = self._model.create_infer_request()
         # The inputs are only read; the outputs are copies, because the next call writes over them.
         found = request.infer(arrays, share_inputs=True, share_outputs=False)
-        return [torch.from_numpy(found[i]) for i in range(len(self._model.outputs))]
+        outputs = [torch.from_numpy(found[i]) for i in range(len(self._model.outputs))]
+        return [one.permute(0, 3, 1, 2) if one.ndim == 4 else one for one in outputs]
+
+
+def _channels_last(tensor: Tensor) -> Tensor:
+    """[B, C, H, W] -> [B, H, W, C], as pictures lie in memory: none is copied to turn it round."""
+    return tensor.permute(0, 2, 3, 1) if tensor.ndim == 4 else tensor
 
 
 class _Flat(nn.Module):
@@ -228,4 +234,18 @@ def _convert(module: nn.Module, shapes: Sequence[Shape]) -> object:
         given.get_node().set_partial_shape(openvino.PartialShape(list(shape)))
         given.get_node().set_element_type(openvino.Type.f32)
     model.validate_nodes_and_infer_types()
-    return model
+    return _with_channels_last(model)
+
+
+def _with_channels_last(model: object) -> object:
+    """The model, with its pictures and maps as [B, H, W, C]."""
+    from openvino.preprocess import PrePostProcessor
+
+    layouts = _openvino().Layout("NCHW"), _openvino().Layout("NHWC")
+    steps = PrePostProcessor(model)
+    for ports, step in ((model.inputs, steps.input), (model.outputs, steps.output)):
+        for i, port in enumerate(ports):
+            if port.get_partial_shape().rank.get_length() == 4:
+                step(i).model().set_layout(layouts[0])
+                step(i).tensor().set_layout(layouts[1])
+    return steps.build()

@@ -13,9 +13,9 @@ import numpy as np
 import torch
 
 from simswap.errors import OptionError
-from simswap.models.detector import network_input
 from simswap.models.parser import CLASSES, INPUT_SIZE
 from simswap.runtime.networks import Network
+from simswap.runtime.pixels import network_input
 from simswap.swap.rendering import AlignedFace
 from simswap.types import SwapOptions
 

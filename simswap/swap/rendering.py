@@ -12,8 +12,8 @@ from torch import Tensor
 
 from simswap import geometry
 from simswap.errors import ModelError
-from simswap.models.detector import network_input
 from simswap.runtime.networks import Network
+from simswap.runtime.pixels import network_input
 from simswap.swap.blending import face_mask, match_colour, paste_into, uncovered, with_detail
 from simswap.swap.light import light_wanted, match_light
 from simswap.types import Face, SwapOptions
@@ -68,7 +68,7 @@ def finite(values: Sequence[Tensor]) -> np.ndarray:
 
     Raises ModelError for NaN or infinity: weights that are sound one by one may overflow together.
     """
-    joined = torch.cat(values).cpu().numpy()
+    joined = np.ascontiguousarray(np.concatenate([value.cpu().numpy() for value in values]))
     if not np.isfinite(joined).all():
         raise ModelError("The model gives numbers that are not finite. Fetch it again, or another.")
     return joined
@@ -84,12 +84,14 @@ def generate(
     """
     identities = torch.from_numpy(embeddings).to(generator.device).split(FACE_BATCH)
     batches = crop_batches([face.crop for face in aligned], generator.device)
-    light = torch.tensor([light_wanted(face.crop) for face in aligned], device=generator.device)
+    light = torch.tensor([light_wanted(face.crop) for face in aligned])
     swapped = []
     for crops, sources, more in zip(batches, identities, light.split(FACE_BATCH), strict=True):
-        more = more[:, None, None, None]
-        output = generator((crops * more).clamp(max=1), sources) / more
-        swapped.append(output.permute(0, 2, 3, 1).contiguous().cpu())
+        is_dark = bool((more > 1).any())  # most are not, and cost nothing
+        more = more.to(generator.device)[:, None, None, None]
+        output = generator((crops * more).clamp(max=1) if is_dark else crops, sources)
+        output = output / more if is_dark else output
+        swapped.append(output.permute(0, 2, 3, 1))
     return finite(swapped)
 
 

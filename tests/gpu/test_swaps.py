@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from simswap import FaceSwapper, Identity
-from simswap.models.detector import network_input
+from simswap.runtime.pixels import network_input
 from simswap.swap.pipeline import FRAME_BATCH
 from simswap.swap.rendering import FACE_BATCH, AlignedFace, generate
 from simswap.weights.bundle import load_bundle

@@ -19,8 +19,8 @@ import numpy as np
 import torch
 from safetensors.torch import load_file
 
-from simswap.models.detector import network_input
 from simswap.models.parser import CLASSES, INPUT_SIZE, FaceParser, ParserConfig
+from simswap.runtime.pixels import network_input
 from simswap.weights.bundle import load_bundle
 from train.distill.parsed_photos import IGNORED, load_parsed_photos
 from train.errors import TrainingError

@@ -27,7 +27,6 @@ import torch.nn.functional as F
 from safetensors.torch import save_file
 from torch import Tensor, nn
 
-from simswap.models.detector import network_input
 from simswap.models.identity import (
     IdentityConfig,
     MobileFaceNet,
@@ -35,6 +34,7 @@ from simswap.models.identity import (
     embed_identity,
 )
 from simswap.models.inference import fold_batch_norms
+from simswap.runtime.pixels import network_input
 from train.checks.identity import verification_accuracy
 from train.pairing.identity_crops import embed_all, load_identity_crops
 

@@ -22,8 +22,8 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor
 from torch.utils.data import DataLoader, IterableDataset
 
-from simswap.models.detector import network_input
 from simswap.models.parser import CLASSES, FaceParser, ParserConfig
+from simswap.runtime.pixels import network_input
 from train.distill.parsed_photos import ParsedPhotos, load_parsed_photos
 from train.shell import run_from_shell
 

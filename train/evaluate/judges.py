@@ -17,7 +17,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from simswap import geometry
-from simswap.models.detector import network_input
+from simswap.runtime.pixels import network_input
 from simswap.weights.bundle import DEFAULT_BUNDLE, load_network, read_config
 from train.errors import TrainingError
 from train.evaluate.face_model import EXPRESSION, FaceModelNetwork

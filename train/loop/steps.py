@@ -9,7 +9,7 @@ import torch
 from accelerate import Accelerator
 from torch import Tensor
 
-from simswap.models.detector import network_input
+from simswap.runtime.pixels import network_input
 from train.config import TrainConfig
 from train.loop.losses import (
     colour_loss,

@@ -13,7 +13,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from simswap.models.detector import network_input
+from simswap.runtime.pixels import network_input
 from train.data.shards import PhotoRow, PhotoShards, decode_photo, open_photos
 from train.errors import CorruptPhotoError, TrainingError
 from train.pairing.alignment import IDENTITY_CROP, align_source

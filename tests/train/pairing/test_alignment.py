@@ -8,7 +8,7 @@ import torch
 pytest.importorskip("datasets", reason="needs the train extra")
 
 from simswap.geometry import TEMPLATES
-from simswap.models.detector import network_input
+from simswap.runtime.pixels import network_input
 from train.pairing.alignment import align_source, align_target, coverage
 from train.pairing.augmentation import Augmentation
 
