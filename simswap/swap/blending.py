@@ -57,17 +57,15 @@ def face_mask(landmarks: np.ndarray, size: int, softness: float) -> np.ndarray:
     x, y, border_distance = _crop_grid(size)
     landmarks = np.asarray(landmarks, np.float64) / (size - 1)
     centre_x, to_left, to_right, top, bottom = _outline(landmarks, y)
-    half_width = np.where(x < centre_x, to_left, to_right)  # [size, size]
-    half_height = (bottom - top) / 2
-    across = np.abs((x - centre_x) / half_width) ** ROUNDNESS  # [size, size]
-    along = np.abs((y - (top + bottom) / 2) / half_height) ** ROUNDNESS  # [size, 1]
-    inside = (1 - (across + along) ** (1 / ROUNDNESS)) * np.minimum(
-        half_height, (to_left + to_right) / 2
-    )
+    half_width = np.where(x < centre_x, to_left, to_right).astype(np.float32)  # [size, size]
+    half_height = np.float32((bottom - top) / 2)
+    across = cv2.pow(np.abs((x - np.float32(centre_x)) / half_width), ROUNDNESS)  # [size, size]
+    along = cv2.pow(np.abs((y - np.float32((top + bottom) / 2)) / half_height), ROUNDNESS)
+    widest = np.minimum(half_height, (to_left + to_right).astype(np.float32) / 2)  # [size, 1]
+    inside = (1 - cv2.pow(across + along, 1 / ROUNDNESS)) * widest
     fade = max(softness, 1 / size)  # softness 0 still needs one pixel
     at_border = _smoothstep(border_distance / min(fade, BORDER_FADE))
-    mask = _smoothstep(inside / fade) * at_border
-    return mask.astype(np.float32)
+    return _smoothstep(inside / fade) * at_border
 
 
 def uncovered(mask: np.ndarray, cover: np.ndarray | None) -> np.ndarray:
@@ -116,7 +114,7 @@ def _silhouette(reach: np.ndarray, rows: np.ndarray, y: np.ndarray) -> np.ndarra
 @lru_cache(maxsize=8)
 def _crop_grid(size: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Of each pixel: x [1, size], y [size, 1], distance to the border; on a unit square."""
-    position = np.arange(size, dtype=np.float64) / (size - 1)
+    position = np.arange(size, dtype=np.float32) / (size - 1)
     to_border = np.minimum(position, 1 - position)
     return position[None, :], position[:, None], np.minimum(to_border[None, :], to_border[:, None])
 
