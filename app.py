@@ -97,7 +97,7 @@ def main() -> None:
         server_port=port,
         theme=look.theme(),
         css_paths=look.PAGE_CSS,
-        js=look.PAGE_JS,
+        js=look.page_js(),
         favicon_path=link_preview.PICTURE,
         max_file_size=MAX_FILE_BYTES,
         state_session_capacity=sessions.CAPACITY,

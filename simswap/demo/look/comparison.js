@@ -109,13 +109,8 @@ function state(text, isBusy) {
   part(".compare-state").textContent = text;
 }
 
-// Points out the input that is missing, and brings it into view.
 function wanted(id) {
-  document.querySelectorAll(".wanted").forEach((one) => one.classList.remove("wanted"));
-  const input = id && document.getElementById(id);
-  if (!input) return;
-  input.classList.add("wanted");
-  input.scrollIntoView({ block: "nearest" });
+  document.dispatchEvent(new CustomEvent("simswap-wanted", { detail: id }));
 }
 
 async function show(value) {

@@ -72,50 +72,6 @@ WEBCAM_HINTS = (
 LIVE_REGION_JS = 'element.setAttribute("role", "status");'
 
 
-# Gradio labels what is empty without saying what it is, so that screen readers skip the label. Its
-# message about a file of a wrong kind takes the file's name for HTML; so names come without markup.
-PAGE_JS = """
-() => {
-  const mend = () => document.querySelectorAll('[aria-label="Empty value"]:not([role])')
-    .forEach((empty) => empty.setAttribute("role", "img"));
-  new MutationObserver(mend).observe(document.body, { childList: true, subtree: true });
-  mend();
-
-  const plain = (files) => {
-    const named = new DataTransfer();
-    for (const file of files) {
-      const name = file.name.replace(/[<>&]/g, "_");
-      named.items.add(new File([file], name, { type: file.type, lastModified: file.lastModified }));
-    }
-    return named;
-  };
-  const isMarked = (files) => [...(files ?? [])].some((file) => /[<>&]/.test(file.name));
-  addEventListener("change", ({ target }) => {
-    if (target.type === "file" && isMarked(target.files)) target.files = plain(target.files).files;
-  }, true);
-  addEventListener("drop", (event) => {
-    if (!isMarked(event.dataTransfer?.files)) return;
-    event.preventDefault();
-    event.stopImmediatePropagation();
-    const how = { bubbles: true, cancelable: true, dataTransfer: plain(event.dataTransfer.files) };
-    event.target.dispatchEvent(new DragEvent("drop", how));
-  }, true);
-  // What no drop zone takes would be opened in place of the page; source photos take another one.
-  for (const name of ["dragover", "drop"]) {
-    addEventListener(name, (event) => {
-      const { target, dataTransfer } = event;
-      if (event.defaultPrevented || !dataTransfer?.types.includes("Files")) return;
-      event.preventDefault();
-      const input = target.closest?.("#source")?.querySelector("input[type=file]");
-      if (name === "dragover" || !input) return;
-      input.files = dataTransfer.files;
-      input.dispatchEvent(new Event("change", { bubbles: true }));
-    });
-  }
-}
-"""
-
-
 def theme() -> gr.themes.Base:
     """Quiet greys and one teal accent, in the visitor's own system font: nothing is downloaded."""
     return gr.themes.Base(
@@ -154,6 +110,11 @@ def theme() -> gr.themes.Base:
 def read(name: str) -> str:
     """A template or script of this folder."""
     return (FOLDER / name).read_text(encoding="utf-8")
+
+
+def page_js() -> str:
+    """The script of the whole page."""
+    return f"() => ({read('page.js')})({MAX_FILE_BYTES})"
 
 
 def heading(title: str, hint: str) -> str:

@@ -215,7 +215,7 @@ def test_markup_in_the_name_of_a_file_of_a_wrong_kind_is_text(page, tmp_path: Pa
         upload(page, "target", wrong)
     else:
         page.locator("#target button").first.evaluate(DROP, wrong.name)
-    expect(page.get_by_text("_img src=x_.mp4")).to_be_visible(timeout=PATIENCE)
+    expect(page.get_by_text("<img src=x>.mp4 is not a photo.")).to_be_visible(timeout=PATIENCE)
     assert page.locator("img[src=x]").count() == 0
 
 

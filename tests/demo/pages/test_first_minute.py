@@ -125,6 +125,43 @@ def test_a_file_that_is_dropped_beside_the_zones_does_not_take_the_pages_place(o
     assert page.locator("header").evaluate(DROP_JS, "data:image/jpeg;base64,")
 
 
+# A picture of two kilobytes, as another program puts it into the clipboard.
+COPY_JS = """async () => {
+  const canvas = document.createElement("canvas");
+  const picture = await new Promise((done) => canvas.toBlob(done));
+  await navigator.clipboard.write([new ClipboardItem({ "image/png": picture })]);
+}"""
+
+
+def test_a_pasted_picture_goes_where_one_is_missing(open_tab):
+    page = open_tab("Image")
+    page.context.grant_permissions(["clipboard-read", "clipboard-write"])
+    page.evaluate(COPY_JS)
+    for where in ("source", "target"):
+        page.keyboard.press("Control+v")
+        expect(page.locator(f"#{where} img").first).to_be_visible(timeout=PATIENCE)
+    page.context.clear_permissions()
+
+
+def test_a_file_that_is_too_large_is_told_in_our_words(open_tab, tmp_path):
+    with (tmp_path / "large.png").open("wb") as file:
+        file.truncate(100_000_001)
+    page = open_tab("Verify")
+    upload(page, "verify-file", tmp_path / "large.png")
+    told = page.get_by_role("alert")
+    expect(told).to_have_text("large.png has 100.1 MB, and 100 MB is the most. Make it smaller.")
+    upload(page, "verify-file", EXAMPLES / "astronaut.jpg")
+    expect(told).to_have_count(0)
+
+
+def test_of_several_files_those_that_fit_are_taken(open_tab, tmp_path):
+    (tmp_path / "film.mp4").write_bytes(b"x")
+    page = open_tab("Image")
+    upload(page, "source", EXAMPLES / "astronaut.jpg", tmp_path / "film.mp4")
+    expect(page.get_by_role("alert")).to_contain_text("film.mp4 is not a photo.")
+    expect(page.locator("#source img")).to_have_count(1, timeout=PATIENCE)
+
+
 def test_the_drop_zones_say_how_large_a_file_may_be():
     styles = theme.PAGE_CSS[0].read_text()
     assert styles.count(f"up to {theme.MOST_MEGABYTES} MB") == 2
