@@ -23,7 +23,7 @@ const root = part(".compare");
 
 let latest = null; // version of the newest change
 let isArmed = false; // the visitor has asked for a swap, so that later changes swap by themselves
-let isAsked = false; // the swap under way was asked for by a click
+let isAsked = false; // a click asked for a swap, and none has come of it yet
 let timers = [];
 
 function address(path) {
@@ -73,13 +73,16 @@ function update() {
 function changed(value) {
   latest = value.version;
   stop();
-  isAsked = Boolean(value.isAsked) || (isAsked && root.classList.contains("busy"));
+  const atOnce = Boolean(value.isAsked) || (isAsked && root.classList.contains("busy"));
+  isAsked = isAsked || atOnce;
   isArmed = isArmed || isAsked;
   wanted(null);
-  const goesOn = isAsked || (isArmed && value.ready);
-  state(goesOn ? "Swapping…" : "Swap to see what has changed.", goesOn);
+  const goesOn = atOnce || (isArmed && value.ready);
+  const isOld = root.classList.contains("filled");
+  const next = value.ready ? "Swap to see what has changed." : "Add the missing photo to swap again.";
+  state(goesOn ? "Swapping…" : isOld ? next : "", goesOn);
   if (!goesOn) return;
-  timers.push(setTimeout(() => trigger("again"), isAsked ? 0 : DEBOUNCE));
+  timers.push(setTimeout(() => trigger("again"), atOnce ? 0 : DEBOUNCE));
   timers.push(setTimeout(() => state("Still at work. Others may be before you.", true), SLOW));
 }
 
@@ -153,8 +156,10 @@ function zoomed(box, number) {
     canvas.setAttribute("aria-label", `Face ${number + 1}, ${word.toLowerCase()}`);
     const [width, height] = [picture.naturalWidth, picture.naturalHeight];
     const [x0, y0, x1, y1] = [box[0] * width, box[1] * height, box[2] * width, box[3] * height];
-    const side = (1 + 2 * ZOOM_MARGIN) * Math.max(x1 - x0, y1 - y0);
-    const [left, top] = [(x0 + x1 - side) / 2, (y0 + y1 - side) / 2];
+    const wish = (1 + 2 * ZOOM_MARGIN) * Math.max(x1 - x0, y1 - y0);
+    const side = Math.min(wish, width, height);
+    const within = (middle, length) => Math.min(Math.max(middle - side / 2, 0), length - side);
+    const [left, top] = [within((x0 + x1) / 2, width), within((y0 + y1) / 2, height)];
     canvas.getContext("2d").drawImage(picture, left, top, side, side, 0, 0, ZOOM_SIDE, ZOOM_SIDE);
     const caption = document.createElement("figcaption");
     caption.textContent = word;

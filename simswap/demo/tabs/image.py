@@ -38,6 +38,12 @@ CHANGED_JS = """
   "",
 ]
 """
+# The box matters to nothing that is swapped already: only to what waits, or lacked it.
+AGREED_JS = f"""
+(shown, ...given) => "ready" in shown || "missing" in shown
+  ? ({CHANGED_JS.strip() % "false"})(shown, ...given)
+  : Array(3).fill({{ __type__: "update" }})
+"""
 REFUSED_JS = f"""(shown) => [
     {{ version: shown?.version, missing: "" }},
     {json.dumps(theme.message(waiting_line.BUSY))},
@@ -161,9 +167,10 @@ def build(above: Shared) -> None:
     )
     run.failure(js=REFUSED_JS, inputs=shown, outputs=[shown, said], **in_browser)
     marking = {"inputs": [shown, tray, target], "outputs": [shown, download, said]}
-    changes = (target.change, tray.people, strip.input, agreed.change)
+    changes = (target.change, tray.people, strip.input)
     for changed in (*changes, *look.changes, above.model.input):
         changed(js=CHANGED_JS % "false", cancels=run, **marking, **in_browser)
+    agreed.change(js=AGREED_JS, cancels=run, **marking, **in_browser)
     filled = example.select(
         load_example,
         outputs=[tray, above.people.photos, target],

@@ -32,7 +32,7 @@ def face_buttons(page):
     return page.get_by_role("group", name="Faces in the target photo").get_by_role("button")
 
 
-def swap(page, source: str = "grace_hopper.jpg", target: str = "astronaut.jpg") -> None:
+def swap(page, source: str = "grace_hopper.jpg", target: str | Path = "astronaut.jpg") -> None:
     upload(page, "source", EXAMPLES / source)
     upload(page, "target", EXAMPLES / target)
     face_buttons(page).first.wait_for()
@@ -53,6 +53,12 @@ def shown_whole(page) -> bool:
     """Whether the result is shown, and none of the original over it."""
     clip = "getComputedStyle(document.querySelector('#result .compare-before')).clipPath"
     return page.evaluate(clip).startswith("inset(0px 100% 0px 0px")
+
+
+LEAST_ALPHA_JS = """(canvas) => {
+  const { data } = canvas.getContext("2d").getImageData(0, 0, canvas.width, canvas.height);
+  return data.reduce((least, value, i) => (i % 4 === 3 ? Math.min(least, value) : least), 255);
+}"""
 
 
 def comparison(page, state: str = ""):
@@ -119,6 +125,20 @@ def test_each_swapped_face_is_shown_close_before_and_after(swapped):
         face.evaluate("canvas => canvas.toDataURL()") for face in faces.get_by_role("img").all()
     ]
     assert pixels[0] != pixels[1]
+
+
+def test_a_face_at_the_border_is_shown_close_without_empty_stripes(page, tmp_path: Path):
+    with Image.open(EXAMPLES / "astronaut.jpg") as photo:
+        photo.crop((190, 60, 512, 512)).save(tmp_path / "border.png")
+    swap(page, "grace_hopper.jpg", tmp_path / "border.png")
+    face = page.get_by_role("img", name="Face 1, after")
+    assert face.evaluate(LEAST_ALPHA_JS) == 255
+
+
+def test_before_the_first_swap_the_result_speaks_of_no_change(page):
+    upload(page, "target", EXAMPLES / "astronaut.jpg")
+    face_buttons(page).first.wait_for()
+    expect(page.locator("#result .compare-state")).to_be_empty()
 
 
 def test_faces_picked_in_the_strip_are_swapped_by_themselves(page):
@@ -239,8 +259,11 @@ def altered(name: str, folder: Path) -> Path:
     return folder / name
 
 
-def test_nothing_is_swapped_before_the_visitor_says_that_they_may(browser, demo_url, tmp_path):
-    page = open_page(browser, demo_url, agrees=False)
+@pytest.mark.parametrize("width", [1280, 390])
+def test_nothing_is_swapped_before_the_visitor_says_that_they_may(
+    browser, demo_url, tmp_path, width: int
+):
+    page = open_page(browser, demo_url, width, agrees=False)
     upload(page, "source", altered("grace_hopper.jpg", tmp_path))
     upload(page, "target", EXAMPLES / "astronaut.jpg")
     face_buttons(page).first.wait_for()
@@ -251,6 +274,7 @@ def test_nothing_is_swapped_before_the_visitor_says_that_they_may(browser, demo_
     expect(page.locator(".toast-body")).to_have_count(0)
     consent_box(page).check()
     expect(page.get_by_text("Swapped 1 face in")).to_be_visible(timeout=PATIENCE)
+    expect(page.locator("#result .compare-after")).to_be_in_viewport()
     page.close()
 
 

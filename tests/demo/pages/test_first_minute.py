@@ -34,6 +34,19 @@ def tap_example(page, name: str) -> None:
     page.get_by_role("button", name=f"Try: {name}").click()
 
 
+def test_who_agrees_after_an_example_keeps_its_result_as_it_is(open_tab):
+    page = open_tab("Image")
+    tap_example(page, "Grace Hopper's face in a portrait")
+    results = page.get_by_role("region", name="Results of this visit").get_by_role("link")
+    expect(results).to_have_count(1, timeout=PATIENCE)
+    shown = page.locator("#result .compare-after").get_attribute("src")
+    consent_box(page).check()
+    page.wait_for_timeout(1500)  # in which it would be swapped again
+    assert page.locator("#result .compare-after").get_attribute("src") == shown
+    expect(results).to_have_count(1)
+    expect(page.locator("#result .stale")).to_have_count(0)
+
+
 @pytest.mark.parametrize("width", [1280, 390])
 def test_one_tap_swaps_a_film_and_asks_nothing(open_tab, width: int):
     page = open_tab("Video", width)
