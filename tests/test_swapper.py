@@ -194,10 +194,15 @@ def test_a_device_that_is_not_there_is_refused(tiny_folder, device):
         FaceSwapper.from_pretrained(tiny_folder, device=device)
 
 
-def test_photos_of_two_people_as_one_source_get_a_notice(swapper, astronaut, grace_hopper):
+def test_photos_of_two_people_as_one_source_get_one_notice(swapper, astronaut, grace_hopper):
     notices = swapper.identity_of([astronaut, grace_hopper]).notices
-    assert len(notices) == 2
-    assert "Source photo 1 looks like another person" in notices[0]
+    assert len(notices) == 1
+    assert "The two source photos look like two people" in notices[0]
+
+
+def test_of_three_source_photos_the_one_of_somebody_else_is_named(swapper, astronaut, grace_hopper):
+    (notice,) = swapper.identity_of([astronaut, grace_hopper, astronaut[:, ::-1]]).notices
+    assert "Source photo 2 looks like another person" in notice
 
 
 def test_a_plan_with_two_identities_gives_each_face_its_own(swapper, two_faces, identity):

@@ -165,6 +165,11 @@ def odd_ones_out(embeddings: np.ndarray) -> list[str]:
     if len(embeddings) == 1:
         return []
     cosines = embeddings @ embeddings.T - 2 * np.eye(len(embeddings))
+    if len(embeddings) == 2 and cosines.max() < SAME_PERSON_COSINE:
+        return [
+            "The two source photos look like two people "
+            f"(similarity {cosines.max():.2f}); the identity is a mixture."
+        ]
     return [
         f"Source photo {number} looks like another person than the rest "
         f"(similarity {nearest:.2f}); the identity is a mixture."
