@@ -4,7 +4,7 @@
 // event "stream", and { token } of the last session, if any, by "begin". As the server sends it:
 // { token, socket } when a session was opened (socket is null where only "stream" can be had),
 // { token, answers, frame, faces, swapped } for a frame, or { refused } with a sentence for the
-// visitor. Whatever asks for something of a session shows its token.
+// visitor (and { missing }, the id of an input). Whatever asks for something of a session shows its token.
 
 const LONG_SIDE = 640; // px of a frame that is sent: more costs time and shows little
 const QUALITY = 0.85; // of its JPEG
@@ -61,7 +61,7 @@ element.addEventListener("click", (event) => {
 cameras.addEventListener("change", () => switchTo(cameras.value));
 watch("value", () => {
   const value = props.value || {};
-  if (value.refused) stop(value.refused);
+  if (value.refused) refused(value);
   else if (value.token && "socket" in value) opened(value);
   else if ("answers" in value) answered(value);
 });
@@ -74,6 +74,11 @@ function start() {
   set("opening", "Looking at the source photo…");
   props.value = { token: lastToken };
   trigger("begin");
+}
+
+function refused({ refused, missing }) {
+  stop(refused);
+  document.dispatchEvent(new CustomEvent("simswap-wanted", { detail: missing }));
 }
 
 async function opened(value) {

@@ -38,7 +38,10 @@ TELL_JS = """
 (snapshot) => {
   const detail = { url: snapshot.url, kind: "photo" };
   document.dispatchEvent(new CustomEvent("simswap-result", { detail }));
-  document.getElementById("snapshot").scrollIntoView({ block: "nearest" });
+  const shown = document.getElementById("snapshot");
+  const look = () => shown.scrollIntoView({ block: "nearest" });
+  shown.addEventListener("load", look, { capture: true, once: true });
+  look();
 }
 """
 
@@ -63,13 +66,17 @@ def begin(
     """Open the page's session, in place of its last; the view then asks for the camera."""
     # A call from this process comes from nowhere.
     address = visitor_of(request.request.scope).address if request.request else ""
+    person = people.chosen_of(tray)
+    missing = "webcam-consent" if person.photos else "source"
     try:
         with readable_errors():
-            consent.check_ticked(is_agreed)
+            if person.photos:  # what else is missing comes first
+                consent.check_ticked(is_agreed)
+                missing = ""
             choices = Choices(faces=faces, model=model)
-            session = live.open_session(_token(view), people.chosen_of(tray), choices, address)
+            session = live.open_session(_token(view), person, choices, address)
     except gr.Error as error:
-        return {"refused": error.message}
+        return {"refused": error.message, "missing": missing}
     # A GPU that is lent call by call is lent to Gradio's own calls only.
     path = None if live.IS_GPU_LENT else webcam_socket.PATH
     return {"token": session.token, "socket": path}
@@ -141,10 +148,10 @@ def build(above: Shared) -> None:
             above.people.build_place()
             faces = gr.Radio(CHOICES, value="all", label="Faces to swap")
             declare(faces, "faces", Text(default="all"))
-            agreed = above.build_consent("webcam-consent")
             gr.HTML(theme.message(*theme.WEBCAM_HINTS), elem_classes="message")
         with gr.Column(scale=6, elem_classes="half"):
             gr.HTML(theme.heading("Camera", "You, live, with the new face."))
+            agreed = above.build_consent("webcam-consent")
             view, snapshot = _build_view()
     private = {"api_visibility": "private", "show_progress": "hidden"}
     tray = above.people.tray

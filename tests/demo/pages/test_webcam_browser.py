@@ -68,6 +68,7 @@ def test_a_visitor_sees_swapped_pictures_and_saves_a_marked_one(browser, demo_ur
     expect(page.locator(".camera-shown")).to_have_css("transform", "matrix(-1, 0, 0, 1, 0, 0)")
     expect(page.get_by_text("Synthetic", exact=True)).to_be_visible()
     button(page, "Take a snapshot").click()
+    expect(page.locator("#snapshot img")).to_be_in_viewport(ratio=0.9, timeout=PATIENCE)
     with page.expect_download() as download:
         page.locator("#snapshot").get_by_role("button", name="Download").click()
     download.value.save_as(tmp_path / "snapshot.png")
@@ -212,10 +213,22 @@ def test_no_frame_is_sent_while_another_tab_is_open(browser, demo_url):
     page.close()
 
 
-def test_starting_without_a_source_photo_says_what_to_add(browser, demo_url):
+@pytest.mark.parametrize("width", [1280, 390])
+def test_what_is_missing_is_told_in_the_picture_and_pointed_out(browser, demo_url, width: int):
     page = open_tab(browser, demo_url)
+    page.set_viewport_size({"width": width, "height": 844})
+    consent_box(page).uncheck()
     start(page, None)
-    expect(page.locator(".camera-message")).to_contain_text("no source photo yet")
+    told = page.locator(".camera-message")
+    expect(told).to_contain_text("no source photo yet")
+    expect(page.locator("#source")).to_have_class(re.compile("wanted"))
+    start(page)
+    expect(told).to_contain_text("tick the box", timeout=PATIENCE)
+    expect(told).to_be_in_viewport()
+    expect(page.locator("#webcam-consent")).to_be_in_viewport(ratio=1)
+    expect(page.locator("#webcam-consent")).to_have_class(re.compile("wanted"))
+    consent_box(page).check()
+    expect(page.locator(".wanted")).to_have_count(0)
     expect(button(page, "Start camera")).to_be_enabled()
     page.close()
 
