@@ -18,7 +18,10 @@ function show() {
   if (now === "line" && before === "picture") return; // one step that brings none
   if (now && now !== before) {
     column.classList.remove("previews");
-    requestAnimationFrame(() => element.scrollIntoView({ block: "nearest" }));
+    requestAnimationFrame(() => {
+      document.getElementById("video-cancel")?.scrollIntoView({ block: "nearest" });
+      element.scrollIntoView({ block: "nearest" });
+    });
   }
   if (now === "film" && props.value.film.url !== film) {
     film = props.value.film.url;

@@ -218,6 +218,37 @@ def test_progress_and_mistakes_are_told_right_under_the_button(page, face_clip):
     expect(page.locator("#video-stage video")).to_be_in_viewport(timeout=PATIENCE)
 
 
+# Notes what Gradio's own signs of work say.
+WATCH_JS = """() => {
+  window.seen = [];
+  const look = () => {
+    for (const sign of document.querySelectorAll('[data-testid="status-tracker"]')) {
+      if (sign.checkVisibility() && sign.innerText.trim()) window.seen.push(sign.innerText);
+    }
+    requestAnimationFrame(look);
+  };
+  look();
+}"""
+
+
+def test_while_a_video_is_looked_at_no_text_of_gradios_covers_ours(page, face_clip):
+    page.evaluate(WATCH_JS)
+    fill_in(page, face_clip)
+    assert page.evaluate("seen") == []
+
+
+@pytest.mark.parametrize("width", [1280, 390])
+def test_a_running_video_can_be_cancelled_without_a_scroll(
+    page, long_face_clip, demo_folder, width: int
+):
+    page.set_viewport_size({"width": width, "height": 844})
+    start_long_job(page, long_face_clip, demo_folder)
+    button = page.get_by_role("button", name="Cancel")
+    expect(button).to_be_in_viewport(ratio=1)
+    button.click()
+    expect(page.get_by_text("Cancelled. Nothing was kept.")).to_be_in_viewport(timeout=PATIENCE)
+
+
 def test_a_reloaded_page_finds_its_running_video_and_cancels_it(page, long_face_clip, demo_folder):
     folders = start_long_job(page, long_face_clip, demo_folder)
     page.reload()

@@ -179,6 +179,7 @@ def build(above: Shared) -> None:
     private = {"api_visibility": "private", "preprocess": False}
     at_once = {"api_visibility": "private", "queue": False, "show_progress": "hidden"}
     shown = {**private, "concurrency_id": "preview", "trigger_mode": "always_last"}
+    shown["show_progress_on"] = frame
     format, crf, *_ = settings
     tray = above.people.tray
     previewed = [frame, said_of_frame, strip, seen]
