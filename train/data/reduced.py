@@ -8,12 +8,13 @@ import numpy as np
 from PIL.JpegImagePlugin import JpegImageFile
 
 from simswap.errors import MediaError
-from simswap.media.decoding import check_size, readable_damage
+from simswap.media.decoding import MAX_PIXELS, check_size, readable_damage
+from simswap.media.photo_files import pictures_in
 from train.data.rows import PhotoRow, decode_photo
 from train.errors import CorruptPhotoError
 
 FACTORS = (8, 4, 2)  # by which JPEG's blocks can be decoded smaller, at a fraction of the time
-_ORIENTATION = 0x0112  # of EXIF
+NAME = "the photo"  # in messages
 
 
 def decode_to_fit(row: PhotoRow, scale: float) -> tuple[np.ndarray, np.ndarray]:
@@ -25,7 +26,7 @@ def decode_to_fit(row: PhotoRow, scale: float) -> tuple[np.ndarray, np.ndarray]:
     factor = next((factor for factor in FACTORS if factor * scale <= 1), 1)
     if factor > 1 and row.image.startswith(b"\xff\xd8\xff"):
         try:
-            with readable_damage("the photo"):
+            with readable_damage(NAME):
                 photo = _reduced(row.image, factor)
         except MediaError as error:
             raise CorruptPhotoError(f"{row.name}: {error}") from error
@@ -37,11 +38,12 @@ def decode_to_fit(row: PhotoRow, scale: float) -> tuple[np.ndarray, np.ndarray]:
 
 def _reduced(data: bytes, factor: int) -> np.ndarray | None:
     """None where more than pixels must be looked at: turned photos, profiles, print colours."""
-    decoded = JpegImageFile(io.BytesIO(data))
+    held = pictures_in(data, NAME)  # without what a library would copy, unpack or count
+    decoded = JpegImageFile(io.BytesIO(held.data))
     size = decoded.size
-    check_size(size, "the photo")
-    turned = decoded.getexif().get(_ORIENTATION, 1) != 1
-    if turned or decoded.mode not in ("RGB", "L") or decoded.info.get("icc_profile"):
+    check_size(size, NAME, held.max_pixels or MAX_PIXELS)
+    is_plain = decoded.mode in ("RGB", "L") and not decoded.info.get("icc_profile")
+    if held.orientation != 1 or not is_plain:
         return None
     wanted = tuple(-(-side // factor) for side in size)
     decoded.draft(decoded.mode, (size[0] // factor, size[1] // factor))

@@ -1,6 +1,7 @@
 """Large JPEG photos are decoded as small as their crops allow, and give the same crops."""
 
 import io
+import time
 from dataclasses import replace
 
 import cv2
@@ -8,6 +9,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from tests.support.hostile.hostile_photos import jpeg_of_scans, jpeg_with_exif, tiff_directory
 from train.data.reduced import decode_to_fit
 from train.data.rows import PhotoRow, decode_photo
 from train.errors import CorruptPhotoError
@@ -82,3 +84,16 @@ def test_a_damaged_photo_is_corrupt(row, data):
 def test_a_photo_cut_off_in_its_middle_is_corrupt(row):
     with pytest.raises(CorruptPhotoError, match="damaged or incomplete"):
         decode_to_fit(replace(row, image=row.image[: len(row.image) // 2]), 0.1)
+
+
+def test_the_exif_of_a_strangers_photo_is_not_unpacked(row):
+    data = jpeg_with_exif(tiff_directory(6000), side=1024)
+    started = time.process_time()
+    found, _ = decode_to_fit(replace(row, image=data), 0.1)
+    assert found.shape == (128, 128, 3)
+    assert time.process_time() - started < 0.2  # Pillow copies 72 kB for each of the entries
+
+
+def test_a_strangers_photo_of_very_many_scans_is_corrupt(row):
+    with pytest.raises(CorruptPhotoError, match="made of more than 100 scans"):
+        decode_to_fit(replace(row, image=jpeg_of_scans(1024, 1024, 200)), 0.1)
