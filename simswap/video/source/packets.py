@@ -16,6 +16,7 @@ from av.stream import Stream
 
 from simswap.errors import MediaError
 from simswap.files import printable
+from simswap.media.photo_files import MAX_SCANS
 
 if TYPE_CHECKING:
     from simswap.video.source.info import VideoInfo
@@ -26,6 +27,8 @@ _AV1_PICTURES = (3, 6)  # types of its units: a frame's header, a frame
 MAX_SLICES = (
     1200  # parts of a picture, each of which may cover all of it: one a line of blocks does
 )
+_NEW_HEADER = "new_extradata"  # beside a packet: a codec's header from there on
+_JPEG_SCAN = b"\xff\xda"  # begins one; in a picture's own bytes no 0xda comes behind 0xff
 MAX_SOUND_FRAMES = 64  # of FLAC, whose frames of silence take 34 bytes and two megabytes decoded
 _FLAC_BEGINNINGS = (b"\xff\xf8", b"\xff\xf9")
 _BY_CHANCE = 16_384  # bytes of sound, of which one may look like a beginning
@@ -47,6 +50,8 @@ def bounded(packets: Iterator[Packet], stream: Stream) -> Iterator[Packet]:
     codec = "" if context is None else context.codec.canonical_name
     header = b"" if context is None else context.extradata or b""
     for packet in packets:
+        if packet.has_sidedata(_NEW_HEADER):
+            header = bytes(packet.get_sidedata(_NEW_HEADER))
         if packet.size and holds_too_much(memoryview(packet), stream.type, codec, header):
             raise InvalidDataError(0, "a packet holds too many pictures or too much sound")
         yield packet
@@ -66,11 +71,30 @@ def holds_too_much(data: memoryview, kind: str, codec: str, header: bytes) -> bo
         return False
     if codec == "av1":
         return sum(unit in _AV1_PICTURES for unit in _av1_units(data)) > MAX_PICTURES
-    if codec == "h264" and header[:1] == b"\1" and len(header) > 4:
-        return _num_parts(data, (header[4] & 3) + 1) > MAX_SLICES
-    if codec == "hevc" and header[:1] == b"\1" and len(header) > 21:
-        return _num_parts(data, (header[21] & 3) + 1) > MAX_SLICES
+    if codec == "mjpeg":
+        return bytes(data).count(_JPEG_SCAN) > MAX_SCANS
+    size = _length_size(codec, header)
+    if size and (_num_parts(data, size) > MAX_SLICES or _is_header(data, codec)):
+        return True
+    # Where there should be lengths, the library takes marks as well, if a packet begins with one.
     return bytes(data).count(b"\0\0\1") > MAX_SLICES
+
+
+def _length_size(codec: str, header: bytes) -> int:
+    """Bytes of the length before each part of a packet; 0 where marks stand between them."""
+    if codec == "h264" and header[:1] == b"\1" and len(header) > 4:
+        return (header[4] & 3) + 1
+    if codec == "hevc" and len(header) > 21 and header[:3] > b"\0\0\1":
+        return (header[21] & 3) + 1
+    return 0
+
+
+def _is_header(data: memoryview, codec: str) -> bool:
+    """Whether a packet is a header of H.264, which may change the lengths of those behind it.
+
+    As a length, its beginning would be one of 16 MB.
+    """
+    return codec == "h264" and len(data) > 8 and data[0] == 1 and not data[2] and data[4] >= 0xFC
 
 
 def _av1_units(data: memoryview) -> Iterator[int]:

@@ -52,6 +52,33 @@ def test_a_packet_of_very_many_pictures_holds_too_much(tmp_path, name):
     assert holds_too_much(memoryview(data * 1300), *told)
 
 
+def test_marks_between_parts_count_where_a_file_promises_lengths(tmp_path):
+    path = make_video(tmp_path / "lengths.mp4", num_frames=4, **ORDINARY["h264.mp4"])
+    data, *told = packets(path, "video")[-1]
+    part = data[4 : 4 + int.from_bytes(data[:4])]
+    marked = b"\0\0\0\1" + part + (b"\0\0\1" + part) * 1300
+    assert holds_too_much(memoryview(marked), *told)
+
+
+def test_lengths_count_whatever_first_number_the_header_of_an_hevc_has(tmp_path):
+    path = make_video(tmp_path / "hevc.mp4", num_frames=4, **ORDINARY["hevc.mp4"])
+    data, *told, header = packets(path, "video")[-1]
+    assert holds_too_much(memoryview(data * 1300), *told, b"\2" + header[1:])
+
+
+def test_no_header_changes_the_lengths_of_an_h264_midway(tmp_path):
+    path = make_video(tmp_path / "h264.mp4", num_frames=4, **ORDINARY["h264.mp4"])
+    _, *told, header = packets(path, "video")[-1]
+    assert holds_too_much(memoryview(header[:4] + b"\xfc" + header[5:]), *told, header)
+
+
+def test_a_motion_jpeg_has_no_more_scans_than_a_photo(tmp_path):
+    path = make_video(tmp_path / "mjpeg.mov", num_frames=4, **ORDINARY["mjpeg.mov"])
+    data, *told = packets(path, "video")[-1]
+    scan = data[data.index(b"\xff\xda") : -2]
+    assert holds_too_much(memoryview(data[:-2] + scan * 100 + data[-2:]), *told)
+
+
 def test_a_packet_of_very_many_frames_of_sound_holds_too_much(tmp_path):
     path = make_video(tmp_path / "sound.mkv", sound_codec="flac")
     for data, *told in packets(path, "audio"):
