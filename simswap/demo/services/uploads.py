@@ -13,11 +13,14 @@ from typing import Any
 
 import cv2
 import gradio as gr
+import numpy as np
 from gradio.data_classes import ListFiles
+from PIL import Image
 
 from simswap.demo.services.cancelling import stop_if_cancelled
 from simswap.errors import MediaError
 from simswap.media.photos import Photo, read_photo
+from simswap.provenance.metadata import synthetic_xmp
 
 RESULT = "-simswap"  # the end of a result's name, before its suffix
 MAX_STEM = 50  # characters, of up to four bytes each; a file system takes 255 bytes
@@ -120,3 +123,13 @@ def shrunk(photo: Photo, most_pixels: int) -> Photo:
     if alpha is not None:
         alpha = cv2.resize(alpha, size, interpolation=cv2.INTER_AREA)
     return replace(photo, image=image, alpha=alpha)
+
+
+def write_shown(path: Path, image: np.ndarray, model: str | None = None) -> str:
+    """Write a picture that the page shows, [H, W, 3] uint8 RGB, as a JPEG; returns its path.
+
+    model: which swapped faces in it, for the metadata label; None where none was swapped.
+    """
+    label = synthetic_xmp(model) if model is not None else b""
+    Image.fromarray(image).save(path, "JPEG", quality=90, xmp=label)
+    return str(path)

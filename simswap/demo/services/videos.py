@@ -17,7 +17,6 @@ from pathlib import Path
 import gradio as gr
 import numpy as np
 import spaces  # before torch, which it prepares for a GPU that is lent call by call
-from PIL import Image
 
 from simswap import (
     Face,
@@ -34,7 +33,7 @@ from simswap.demo.services import nsfw, video_limits
 from simswap.demo.services import photos as service
 from simswap.demo.services.cancelling import stop_if_cancelled
 from simswap.demo.services.photos import Person, Roles
-from simswap.demo.services.uploads import new_folder, result_name, uploaded_file
+from simswap.demo.services.uploads import new_folder, result_name, uploaded_file, write_shown
 from simswap.types import Source
 from simswap.video import progress
 from simswap.video.job import VideoJob
@@ -101,11 +100,11 @@ def preview(
     nsfw.check(frame, "This frame")
     photos = service.read_people(people, model)
     seconds, folder = info.seconds(number), new_folder()
-    before = _write_picture(folder / "before.jpg", frame)
+    before = write_shown(folder / "before.jpg", frame)
     if not photos:
         return Preview(before, None, seconds)
     result, embeddings = _swap_frame(service.images_of(photos), frame, options, model, roles)
-    after = _write_picture(folder / "after.jpg", result.image)
+    after = write_shown(folder / "after.jpg", result.image, model if result.swapped else None)
     counts = len(result.faces), len(result.swapped)
     shown = result.faces[: len(embeddings)]
     return Preview(before, after, seconds, *counts, frame, shown, embeddings)
@@ -293,8 +292,3 @@ def _keep_alive(folder: Path, target: Path) -> None:
     """Let what a long job still needs look new to what deletes old files."""
     for path in (target, *folder.rglob("*")):
         os.utime(path)
-
-
-def _write_picture(path: Path, image: np.ndarray) -> str:
-    Image.fromarray(image).save(path, "JPEG", quality=90)
-    return str(path)

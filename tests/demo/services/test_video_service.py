@@ -11,6 +11,7 @@ import pytest
 from PIL import Image
 
 from simswap.errors import OptionError
+from simswap.provenance.metadata import read_label
 from simswap.video.job import VideoJob
 from simswap.video.source.info import probe_video
 from tests.support.examples import EXAMPLES
@@ -76,6 +77,14 @@ def test_a_preview_shows_the_frame_of_that_number_before_and_after(source, targe
     assert np.abs(pixels(preview.before) - decoded(face_clip)[12]).mean() < 3  # JPEG
     assert np.abs(pixels(preview.before) - pixels(preview.after)).max() > 40
     assert (preview.seconds, preview.num_faces, preview.num_swapped) == (0.5, 1, 1)
+
+
+def test_a_previewed_frame_says_that_a_model_changed_it_if_one_did(source, target, quick_swapper):
+    preview = video_service.preview([Person([source])], target, 12, CHOICES)
+    assert read_label(preview.after).model == quick_swapper.name
+    assert read_label(preview.before) is None
+    unchanged = video_service.preview([Person([source])], target, NUM_FRAMES - 1, CHOICES)
+    assert read_label(unchanged.after) is None
 
 
 def test_a_preview_of_a_frame_without_a_face_is_no_error(source, target):
