@@ -149,6 +149,7 @@ JOB = '[[job]]\ntarget = "a.jpg"\noutput = "{}"\nsource = "s.jpg"\n'
         (JOB.format("o.jpg") + "likeness = 9", "Job 1 ({}/a.jpg): argument --likeness"),
         (JOB.format("o.mp4") + "detect_every = 0", "Job 1 ({}/a.jpg): argument --detect-every"),
         (JOB.format("o.mp4") + 'preset = "warp"', "preset"),
+        (JOB.format("o.mp4") + 'cluster = "10.0.0.1:6379"', "Job 1: --cluster goes with"),
         (JOB.format("o.jpg") * 2, "would overwrite another job's result"),
         (JOB.format("s.jpg"), "would overwrite an input"),
         (

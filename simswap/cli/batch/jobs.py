@@ -135,7 +135,11 @@ def _of_file(path: Path) -> Iterator[Values]:
             raise OptionError(f"Job {number}: it needs a target and an output, as text.")
         known = _options_of(_is_photo(one))
         usual = {key: value for key, value in defaults.items() if key.replace("-", "_") in known}
-        yield {key: _beside(path, key, value) for key, value in {**usual, **one}.items()}
+        if "cluster" in (values := {**usual, **one}):  # a stranger's file would name its machine
+            raise OptionError(
+                f"Job {number}: --cluster goes with the command, for all of its jobs."
+            )
+        yield {key: _beside(path, key, value) for key, value in values.items()}
 
 
 def _beside(path: Path, key: str, value: object) -> object:
