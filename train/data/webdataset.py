@@ -7,7 +7,23 @@ from itertools import chain, islice
 from pathlib import PurePosixPath
 from typing import BinaryIO
 
+from datasets.packaged_modules.webdataset.webdataset import (
+    EXTENSION_TO_COMPRESSION_FS_FILE_CLS as PACKED,
+)
 from datasets.packaged_modules.webdataset.webdataset import WebDataset
+
+from simswap.media.photos import MAX_FILE_BYTES
+
+
+class _Beginning:
+    """A file of an archive: as much as a photo may have, though a few bytes may claim any size."""
+
+    def __init__(self, file: BinaryIO) -> None:
+        self._file = file
+
+    def read(self) -> bytes:
+        """What the library puts into a sample."""
+        return self._file.read(MAX_FILE_BYTES)
 
 
 class IncompleteWebDataset(WebDataset):
@@ -19,10 +35,14 @@ class IncompleteWebDataset(WebDataset):
     ) -> Iterator[dict[str, object]]:
         """Samples that have all the fields of the shard's first ones; None where a file is missing.
 
-        Hidden files, such as a Mac's `._` files, are no samples.
+        Hidden files, such as a Mac's `._` files, are no samples. Packed ones are left out, as
+        they may unpack to any size.
         """
         members = (
-            member for member in tar_iterator if not PurePosixPath(member[0]).name.startswith(".")
+            (name, _Beginning(file))
+            for name, file in tar_iterator
+            if not PurePosixPath(name).name.startswith(".")
+            and PurePosixPath(name).suffix.lower() not in PACKED
         )
         samples = super()._get_pipeline_from_tar(tar_path, members)
         first = list(islice(samples, cls.NUM_EXAMPLES_FOR_FEATURES_INFERENCE))
