@@ -220,7 +220,8 @@ def test_a_full_disk_leaves_the_previous_checkpoint(checkpoint_of_two, data, tmp
     config = write_config(folder, data)
     flags = ("--resume", "--sample-every", "100")
     processes = start_each(config, *flags, num_processes=2)
-    output = "".join(finish(on_a_full_disk(process)) for process in processes)
+    limited = [on_a_full_disk(process) for process in processes]  # both, before either ends
+    output = "".join(finish(process) for process in limited)
     assert [process.returncode for process in processes] == [1, 1]
     assert "The checkpoint of step 15 could not be written" in output
     assert "step 10 is whole" in output
