@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 from torch import Tensor
-from torch.utils.data import DataLoader, IterableDataset, get_worker_info
+from torch.utils.data import IterableDataset, get_worker_info
 
 from simswap.errors import SimSwapError
 from simswap.geometry import frame_to_crop_transform, warp_to_crop
@@ -20,6 +20,7 @@ from train.data.shards import PhotoRow, PhotoShards
 from train.errors import CorruptPhotoError, TrainingError
 from train.pairing.alignment import IDENTITY_CROP, align_source, coverage, enlargement
 from train.pairing.pairs import landmarks_advice, reasons_for, say_corrupt
+from train.pairing.workers import items_of
 
 logger = logging.getLogger(__name__)
 
@@ -72,12 +73,7 @@ def cache_photos(
     Raises TrainingError if the data is faulty, or the share shows one person or fills no batch.
     """
     chunks: list[_Chunk] = []
-    for chunk in DataLoader(
-        _AlignedPhotos(shards, settings, rank, world),
-        batch_size=None,
-        num_workers=num_workers,
-        multiprocessing_context="spawn" if num_workers else None,
-    ):
+    for chunk in items_of(_AlignedPhotos(shards, settings, rank, world), num_workers):
         if isinstance(chunk, SimSwapError):
             raise chunk
         chunks.append(chunk)

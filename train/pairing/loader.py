@@ -4,17 +4,12 @@ from __future__ import annotations
 
 import itertools
 import logging
-import os
-import signal
-import threading
 from collections import Counter
 from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import asdict, dataclass
-from multiprocessing import resource_tracker
 
 import torch
-from torch.utils.data import DataLoader, IterableDataset, get_worker_info
+from torch.utils.data import IterableDataset, get_worker_info
 
 from simswap.errors import SimSwapError
 from train.config import PairSettings, TrainConfig
@@ -23,10 +18,10 @@ from train.data.sources import split_at_commas
 from train.pairing.blocks import Position
 from train.pairing.mixed_pairs import MixedPhotos, stream_of
 from train.pairing.pairs import PairBatch, say_corrupt
+from train.pairing.workers import items_of
 
 logger = logging.getLogger(__name__)
 
-STOP_SIGNALS = (signal.SIGTERM, signal.SIGINT)
 PREFETCHED = 4  # batches each worker prepares ahead
 
 
@@ -87,19 +82,12 @@ class PairLoader:
 
     def __iter__(self) -> Iterator[PairBatch]:
         """Raises TrainingError for what is wrong with the data."""
-        items = iter(self._dataset)
-        if self.num_workers:
-            loader = DataLoader(
-                self._dataset,
-                batch_size=None,
-                num_workers=self.num_workers,
-                prefetch_factor=PREFETCHED,
-                pin_memory=torch.cuda.is_available(),
-                multiprocessing_context="spawn",  # a fork would copy locks of other threads
-                worker_init_fn=_obey_the_parent_only,
-            )
-            with _deaf_children():
-                items = iter(loader)
+        items = items_of(
+            self._dataset,
+            self.num_workers,
+            prefetch_factor=PREFETCHED,
+            pin_memory=torch.cuda.is_available(),
+        )
         for batch in items:
             if isinstance(batch, SimSwapError):
                 raise batch
@@ -151,36 +139,6 @@ class _Batches(IterableDataset):
             yield from stream.batches(self.state.positions[turn], kinds)
         except SimSwapError as error:
             yield error
-
-
-@contextmanager
-def _deaf_children() -> Iterator[None]:
-    """Processes started meanwhile hold back, from their first moment, what asks a run to stop.
-
-    Launchers and schedulers signal all processes of a run, which needs its workers for one step
-    more and for a checkpoint.
-    """
-    if not hasattr(signal, "sigwaitinfo"):  # not on a Mac
-        yield
-        return
-    resource_tracker.ensure_running()  # whose start ends what follows
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, STOP_SIGNALS)
-    try:
-        yield
-    finally:
-        signal.pthread_sigmask(signal.SIG_SETMASK, before)
-
-
-def _obey_the_parent_only(worker: int) -> None:
-    """Have a worker end at its parent's signal; those of others pass."""
-
-    def listen() -> None:
-        while signal.sigwaitinfo(STOP_SIGNALS).si_pid != os.getppid():
-            pass
-        os._exit(0)
-
-    if hasattr(signal, "sigwaitinfo"):
-        threading.Thread(target=listen, daemon=True).start()
 
 
 def _resumed(state: LoaderState | None, num_streams: int, per_process: int) -> LoaderState:
