@@ -13,7 +13,7 @@ import gradio as gr
 from fastapi import HTTPException, Request
 from gradio import processing_utils, routes
 
-from simswap.demo.services.uploads import upload_folder
+from simswap.demo.services.uploads import MAX_PATH, resolved, upload_folder
 
 FETCHED = "Addresses are not fetched. Upload the file itself."
 NOT_AN_UPLOAD = (
@@ -22,6 +22,7 @@ NOT_AN_UPLOAD = (
 TOO_DEEP = "The arguments are nested too deeply. Check them against the page's API link."
 OWN_FILE = "/gradio_api/file="  # in the address that this server gives an upload
 SCHEMES = ("http://", "https://")
+MAX_ADDRESS = 4 * MAX_PATH  # characters; each of a path's may be written as three
 MAX_DEPTH = 32  # lists and objects within each other; the page sends 5
 
 
@@ -48,6 +49,8 @@ def upload_named(name: str) -> str:
 
     Raises gr.Error for anything else.
     """
+    if len(name) > MAX_ADDRESS:
+        raise gr.Error(NOT_AN_UPLOAD, print_exception=False)
     if name.startswith(SCHEMES):
         name = _path_in_own_address(name)
     path = path_of_upload(name)
@@ -64,7 +67,7 @@ def path_of_upload(name: str) -> Path | None:
     """
     folder = upload_folder()
     try:
-        path = Path(name).resolve(strict=True)
+        path = resolved(name, strict=True)
         inside = path.relative_to(folder.resolve())
         is_upload = len(inside.parts) > 1 and path.is_file()
     except (OSError, ValueError, RuntimeError):  # not there, elsewhere, no path at all

@@ -24,6 +24,7 @@ from simswap.provenance.metadata import synthetic_xmp
 
 RESULT = "-simswap"  # the end of a result's name, before its suffix
 MAX_STEM = 50  # characters, of up to four bytes each; a file system takes 255 bytes
+MAX_PATH = 4096  # characters, as many as systems take; see `resolved`
 
 # Of the call at work: the folders that it has made.
 _made: ContextVar[list[Path] | None] = ContextVar("made", default=None)
@@ -90,7 +91,7 @@ def uploaded_file(path: str | None) -> Path:
     if path is None:
         raise MediaError("No file was given. Add one.")
     try:
-        real = Path(path).resolve()
+        real = resolved(path)
         is_here = real.is_relative_to(upload_folder().resolve())
         is_file = is_here and real.is_file()
     except (OSError, ValueError):  # no path at all: too long, or with a null character
@@ -100,6 +101,17 @@ def uploaded_file(path: str | None) -> Path:
     if not is_file:
         raise MediaError("That file is not on this server any more. Upload it again.")
     return Path(path)
+
+
+def resolved(path: str | Path, *, strict: bool = False) -> Path:
+    """What a path that a request names leads to, without links and `..`; strict: it is there.
+
+    Raises OSError or ValueError for what is no path. A long one is none: Python before 3.13 takes
+    time by the square of its length, minutes for one of megabytes, in which nobody is answered.
+    """
+    if len(str(path)) > MAX_PATH:
+        raise ValueError(f"a path of more than {MAX_PATH} characters")
+    return Path(path).resolve(strict=strict)
 
 
 def read_upload(path: str | None) -> Photo:

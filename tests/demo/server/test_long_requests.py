@@ -1,0 +1,50 @@
+"""Requests of long parts: nothing is done with these that takes the square of their length."""
+
+import asyncio
+import time
+
+import pytest
+from gradio import Error
+
+from simswap.demo.calls import addresses
+from simswap.demo.server.visitors import KnowVisitor, Proxies
+from simswap.demo.services.uploads import uploaded_file
+from simswap.errors import MediaError
+
+UP = "/.." * 300_000  # characters; Python 3.12 takes five seconds to follow these
+QUICK = 0.5  # seconds of processor time
+
+
+@pytest.fixture(autouse=True)
+def quick():
+    """Fails a test that took longer."""
+    started = time.process_time()
+    yield
+    assert time.process_time() - started < QUICK
+
+
+def test_a_long_path_in_a_call_is_not_followed():
+    with pytest.raises(MediaError, match="was not uploaded to this server"):
+        uploaded_file(f"{UP}/photo.jpg")
+
+
+def test_a_long_path_in_an_address_is_not_followed():
+    assert addresses.path_of_upload(f"{UP}/photo.jpg") is None
+
+
+@pytest.mark.parametrize("path", [UP, "%2E%2E%2F" * 1_000_000])
+def test_a_long_address_of_an_upload_is_not_followed(path):
+    with pytest.raises(Error, match="was not uploaded to this server"):
+        addresses.upload_named(f"http://x/gradio_api/file={path}")
+
+
+def test_nothing_behind_the_door_sees_a_cookie():
+    seen = []
+
+    async def app(scope, receive, send):
+        seen.append(scope["headers"])
+
+    headers = [(b"host", b"x"), (b"cookie", b'a="' + rb"\"" * 50_000 + b'"')]
+    scope = {"type": "http", "path": "/", "client": ("127.0.0.1", 1), "headers": headers}
+    asyncio.run(KnowVisitor(app, Proxies(""))(scope, None, None))
+    assert seen == [[(b"host", b"x")]]
