@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import asyncio
 import time
+from collections import Counter
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 
 from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from simswap.demo.server.allowed_routes import FRAME, UPLOAD, route_of
 from simswap.demo.server.refusals import refused
+from simswap.demo.server.visitors import visitor_of
 
 READING = ("GET", "HEAD", "OPTIONS")  # requests that have no body
 PATIENCE = 30.0  # seconds that a body may take in any case
@@ -18,6 +22,12 @@ SLOWEST = 10_000  # bytes a second that it must bring on top
 # of 64 faces makes the page send some 2,000.
 MAX_PARTS = 10_000
 PARTS = (b"[", b"{", b",")
+# Bytes of bodies that lie in memory until they are whole and answered; those of uploads do not.
+MAX_HELD, MAX_HELD_PER_ADDRESS = 96_000_000, 24_000_000
+TOO_MUCH_AT_ONCE = (
+    "The requests that are on their way send too much at once. Send one after the other, or large "
+    "files as uploads."
+)
 
 
 class RequestBodies:
@@ -25,6 +35,7 @@ class RequestBodies:
 
     def __init__(self, app: ASGIApp) -> None:
         self._app = app
+        self._memory = Memory()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Pass a request on, or refuse it."""
@@ -37,16 +48,49 @@ class RequestBodies:
             raise refused(scope, 400, "The request's Content-Length is no number.")
         if int(declared) > max_bytes or (not max_bytes and "transfer-encoding" in headers):
             raise _too_long(scope, max_bytes)
-        if max_bytes:
-            receive = _Body(scope, receive, max_bytes).receive
-        await self._app(scope, receive, send)
+        if not max_bytes:
+            await self._app(scope, receive, send)
+            return
+        with self._memory.of_one_body(scope) as memory:
+            await self._app(scope, _Body(scope, receive, max_bytes, memory).receive, send)
+
+
+class Memory:
+    """What bodies take of it, of each address and of all. Used from the event loop only."""
+
+    def __init__(self) -> None:
+        self._held: Counter[str] = Counter()
+
+    @contextmanager
+    def of_one_body(self, scope: Scope) -> Iterator[Callable[[int], None]]:
+        """To be called with the bytes that come, in this block; raises Refused for too many."""
+        address, num_bytes = visitor_of(scope).address, 0
+
+        def take(count: int) -> None:
+            nonlocal num_bytes
+            num_bytes += count
+            self._held[address] += count
+            if self._held[address] > MAX_HELD_PER_ADDRESS:
+                raise refused(scope, 429, TOO_MUCH_AT_ONCE, retry_after="60")
+            if self._held.total() > MAX_HELD:
+                raise refused(scope, 503, TOO_MUCH_AT_ONCE, retry_after="60")
+
+        try:
+            yield take
+        finally:
+            self._held[address] -= num_bytes
+            if not self._held[address]:
+                del self._held[address]
 
 
 class _Body:
     """A body that is being read."""
 
-    def __init__(self, scope: Scope, receive: Receive, max_bytes: int) -> None:
+    def __init__(
+        self, scope: Scope, receive: Receive, max_bytes: int, take: Callable[[int], None]
+    ) -> None:
         self._scope, self._receive, self._max_bytes = scope, receive, max_bytes
+        self._take = take if route_of(scope) is not UPLOAD else None
         self._num_bytes, self._is_whole, self._begun = 0, False, time.monotonic()
         self._num_parts, self._is_json = 0, route_of(scope) not in (UPLOAD, FRAME)
 
@@ -69,6 +113,8 @@ class _Body:
         self._is_whole = not message.get("more_body", False)
         if self._num_bytes > self._max_bytes:
             raise _too_long(self._scope, self._max_bytes)
+        if self._take is not None:
+            self._take(len(content))
         if self._is_json:
             self._num_parts += sum(map(content.count, PARTS))
             if self._num_parts > MAX_PARTS:
