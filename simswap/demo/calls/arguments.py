@@ -22,7 +22,7 @@ from simswap.demo.services.uploads import OneOrMoreFiles, uploaded_file
 
 MAX_TEXT = 2000  # characters
 MAX_NUMBERS = 1000  # of one list
-MAX_FILES = 64  # of one argument; Gradio leaves a file behind for each, whatever the call says
+MAX_FILES = 64  # of one argument
 MAX_FACE = 9999  # the number of a face, as `parse_faces` has it
 UPLOADED = {"_type": "gradio.FileData"}  # how Gradio marks a file among other objects
 HOW_TO_UPLOAD = (
@@ -155,7 +155,7 @@ class File(Argument):
     """A file that was uploaded."""
 
     def _component(self) -> Component:
-        return gr.File(label=self.label)
+        return _leaving_nothing(gr.File(label=self.label))
 
     def _read(self, name: str, value: object) -> dict[str, object]:
         return checked_upload(name, value)
@@ -167,7 +167,7 @@ class Files(Argument):
     def _component(self) -> Component:
         files = gr.File(file_count="multiple", label=self.label)
         files.data_model = OneOrMoreFiles
-        return files
+        return _leaving_nothing(files)
 
     def _read(self, name: str, value: object) -> list[dict[str, object]]:
         files = value if isinstance(value, list) else [value]
@@ -236,6 +236,12 @@ class Parts(Argument):
             with suppress(OptionError):
                 read[part] = self.parts[part].checked(f"{name}.{part}", given[part])
         return read
+
+
+def _leaving_nothing(files: gr.File) -> gr.File:
+    """It gives functions paths; by itself it leaves an empty file behind, too, for each of them."""
+    files._process_single_file = lambda file: file.path
+    return files
 
 
 def kind(value: object) -> str:

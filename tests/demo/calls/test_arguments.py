@@ -8,7 +8,7 @@ from pathlib import Path
 import httpx
 import pytest
 
-from simswap.demo.calls.arguments import FaceNumbers, Files, Pictures
+from simswap.demo.calls.arguments import FaceNumbers, File, Files, Pictures
 from simswap.errors import OptionError
 from tests.support.examples import EXAMPLES
 from tests.support.warm_python import run_warm
@@ -211,3 +211,15 @@ def test_what_no_page_sends_is_refused_in_a_sentence_too(tmp_path):
 def test_more_files_than_anything_takes_are_refused_before_gradio_reads_them(argument):
     with pytest.raises(OptionError, match="source has 65 files; give at most 64"):
         argument.checked("source", [{"path": "a.jpg", "meta": UPLOADED}] * 65)
+
+
+@pytest.mark.parametrize("argument", [File(), Files()])
+def test_a_file_that_a_call_names_leaves_nothing_beside_it(argument, tmp_path, monkeypatch):
+    monkeypatch.setenv("GRADIO_TEMP_DIR", str(tmp_path))
+    files, path = argument._component(), tmp_path / "a.jpg"
+    path.touch()
+    named = {"path": str(path), "meta": UPLOADED}
+    given = files.data_model.model_validate([named] * 3 if files.file_count != "single" else named)
+    paths = files.preprocess(given)
+    assert paths == ([str(path)] * 3 if isinstance(argument, Files) else str(path))
+    assert list(tmp_path.iterdir()) == [path]
