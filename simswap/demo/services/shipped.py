@@ -19,7 +19,11 @@ from simswap.video.output.writing import Encoding
 FOLDER = Path(__file__).parents[3] / "assets" / "examples"
 # Names of the source and the target: pairs on which the bundled model does well (a target with
 # glasses is not among them).
-PAIRS = (("grace_hopper.jpg", "astronaut.jpg"), ("grace_hopper.jpg", "two_portraits.jpg"))
+PAIRS = (
+    ("grace_hopper.jpg", "astronaut.jpg"),
+    ("astronaut.jpg", "mona_lisa.jpg"),
+    ("grace_hopper.jpg", "two_portraits.jpg"),
+)
 
 # The example video comes nearer to the first target: from one part of the photo to the other (left,
 # top, right, bottom, in pixels). So it is two seconds long and cheap to swap.

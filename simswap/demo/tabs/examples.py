@@ -18,11 +18,13 @@ from simswap.demo.services.shipped import FOLDER, PAIRS
 CROPS = {
     "grace_hopper.jpg": (110, 50, 430, 370),
     "astronaut.jpg": (90, 0, 360, 270),
+    "mona_lisa.jpg": (70, 25, 310, 265),
     "two_portraits.jpg": (90, 0, 960, 435),
 }
-PERSON = "Grace Hopper"
-TARGETS = (  # below a picture, and in a sentence
+NAMES = {"grace_hopper.jpg": "Grace Hopper", "astronaut.jpg": "Eileen Collins"}  # of sources
+TARGETS = (  # of PAIRS, below a picture, and in a sentence
     ("Eileen Collins", "a portrait of Eileen Collins"),
+    ("Mona Lisa", "the Mona Lisa"),
     ("Two people", "a picture of two people"),
 )
 SIDE = 240  # px of a card's pictures, twice what the page shows
@@ -57,21 +59,19 @@ def build(cards: list[dict[str, object]]) -> gr.HTML:
 
 def photos() -> list[dict[str, object]]:
     """A card for each pair of photos."""
-    return [
-        _card(f"{PERSON}'s face in {words}", number, word)
-        for number, (word, words) in enumerate(TARGETS)
-    ]
+    return [_card(number, words, word) for number, (word, words) in enumerate(TARGETS)]
 
 
 def film() -> list[dict[str, object]]:
     """The example video's card."""
-    return [_card(f"{PERSON}'s face in a film of two seconds", 0, "A film of 2 s")]
+    return [_card(0, "a film of two seconds", "A film of 2 s")]
 
 
 def person() -> list[dict[str, object]]:
     """Who can be put in at once."""
-    face = _shown(PAIRS[0][0], _read(PAIRS[0][0]), f"Try {PERSON}'s face")
-    return [{"name": f"{PERSON}'s face", "parts": [], "outcome": face}]
+    source = PAIRS[0][0]
+    face = _shown(source, _read(source), f"Try {NAMES[source]}'s face")
+    return [{"name": f"{NAMES[source]}'s face", "parts": [], "outcome": face}]
 
 
 def marked() -> list[dict[str, object]]:
@@ -80,10 +80,11 @@ def marked() -> list[dict[str, object]]:
     return [{"name": "a photo that is swapped here", "parts": [], "outcome": result}]
 
 
-def _card(name: str, number: int, word: str) -> dict[str, object]:
+def _card(number: int, words: str, word: str) -> dict[str, object]:
     source, target = PAIRS[number]
-    parts = [_shown(source, _read(source), PERSON), _shown(target, _read(target), word)]
-    return {"name": name, "parts": parts, "outcome": _outcome(source, target, "Swapped: try it")}
+    parts = [_shown(source, _read(source), NAMES[source]), _shown(target, _read(target), word)]
+    outcome = _outcome(source, target, "Swapped: try it")
+    return {"name": f"{NAMES[source]}'s face in {words}", "parts": parts, "outcome": outcome}
 
 
 def _outcome(source: str, target: str, word: str) -> dict[str, str]:

@@ -191,16 +191,6 @@ def test_another_target_is_swapped_by_itself(page):
     assert page.locator("#result .compare-after").get_attribute("src") != first
 
 
-@pytest.mark.parametrize("width", [1280, 390])
-def test_one_tap_on_an_example_shows_its_swap_and_asks_nothing(browser, demo_url, width: int):
-    page = open_page(browser, demo_url, width, agrees=False)
-    page.get_by_role("button", name="Grace Hopper's face in a portrait").click()
-    expect(page.get_by_text("Swapped 1 face in")).to_be_visible(timeout=PATIENCE)
-    expect(page.locator("#result .compare-after")).to_be_in_viewport()
-    assert shown_whole(page)
-    page.close()
-
-
 def test_the_page_scrolls_with_the_wheel_over_a_result(swapped):
     page = swapped
     page.set_viewport_size({"width": 1280, "height": 500})

@@ -34,6 +34,19 @@ def tap_example(page, name: str) -> None:
     page.get_by_role("button", name=f"Try: {name}").click()
 
 
+@pytest.mark.parametrize(
+    ("width", "example"),
+    [(1280, "Grace Hopper's face in a portrait"), (390, "Eileen Collins's face in the Mona Lisa")],
+)
+def test_one_tap_swaps_a_photo_and_asks_nothing(open_tab, width: int, example: str):
+    page = open_tab("Image", width)
+    tap_example(page, example)
+    expect(page.get_by_text("Swapped 1 face in")).to_be_visible(timeout=PATIENCE)
+    expect(page.locator("#result .compare-after")).to_be_in_viewport()
+    expect(page.locator("#result .compare-tag-after")).to_be_visible()
+    expect(page.locator("#result .compare-tag-before")).to_be_hidden()
+
+
 def test_who_agrees_after_an_example_keeps_its_result_as_it_is(open_tab):
     page = open_tab("Image")
     tap_example(page, "Grace Hopper's face in a portrait")
