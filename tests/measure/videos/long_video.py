@@ -6,7 +6,8 @@ Loops the clip to a long video and swaps it twice: once in one go, once killed (
 moments and started again. Prints the memory's curve and whether the two results are the same, frame
 by frame and to the byte. `--faces largest` adds the first pass, which tells people apart. Takes an
 hour or so on two cores, a tenth of that with `--width 320 --kills 0`, which leaves out the second;
-`pytest` runs a small version of the same in test_video_shell.py.
+`pytest` runs a small version of the same in test_video_shell.py. With `--cluster` the second is
+made by tasks of Ray instead, as many at once as there are cores.
 """
 
 from __future__ import annotations
@@ -80,11 +81,14 @@ def _packet(data: bytes, stream, when: int, time_base: Fraction, is_key: bool) -
 class Run:
     """One process that swaps the video."""
 
-    def __init__(self, source: Path, video: Path, output: Path, faces: str) -> None:
+    def __init__(
+        self, source: Path, video: Path, output: Path, faces: str, on_ray: bool = False
+    ) -> None:
         self.folder = output.with_name(f".{output.name}.job")
         files = ("--source", source, "--target", video, "--output", output)
         self.process = subprocess.Popen(
-            [sys.executable, "-m", "simswap", "video", *map(str, files), "--faces", faces],
+            [sys.executable, "-m", "simswap", "video", *map(str, files), "--faces", faces]
+            + ["--cluster"] * on_ray,
             cwd=ROOT,
             env=os.environ | {"SIMSWAP_HOME": str(output.parent)},
         )
@@ -165,6 +169,7 @@ def main() -> None:
     parser.add_argument("--width", type=int, help="px of the long video (default: the clip's)")
     parser.add_argument("--faces", default="all", help="see `python -m simswap video --help`")
     parser.add_argument("--kills", type=int, default=5, help="0: swap it once only")
+    parser.add_argument("--cluster", action="store_true", help="swap it on Ray too, and compare")
     parser.add_argument("--seed", type=int, default=5)
     given = parser.parse_args()
     given.folder.mkdir(parents=True, exist_ok=True)
@@ -174,7 +179,10 @@ def main() -> None:
     print(f"{info.num_frames} frames, {info.duration / 60:.1f} min, {info.width}x{info.height}")
     num_segments = -(-info.num_frames // (4 * given.rate))
     uninterrupted(Run(given.source, video, whole, given.faces), num_segments)
-    if given.kills:
+    if given.cluster:
+        assert Run(given.source, video, cut, given.faces, on_ray=True).process.wait() == 0
+        compare(whole, cut)
+    elif given.kills:
         start = partial(Run, given.source, video, cut, given.faces)
         killed(start, num_segments, given.kills, given.seed)
         compare(whole, cut)

@@ -3,11 +3,12 @@
     python tests/measure/videos/steadiness.py --source face.jpg clip.mp4 other.mp4 --frames 120
 
 Prints, for each clip, as ratios to the target's own: how much the landmarks of swapped faces jump
-from frame to frame; how much the faces' mean colour flickers; and how much of the picture changes
-once the face's motion is taken out (train/evaluate/videos/steadiness.py). Pixels are judged before
-they are encoded; `python -m train.evaluate.videos` judges files. `--no-watermark` leaves out the
-watermark; `--read` says in how many of some frames it is read after H.264; `--sheets FOLDER` writes
-pictures to look at.
+from frame to frame, and their pictures by optical flow; how much the faces' mean colour flickers;
+how much of the picture changes once the face's motion is taken out; and how much the mask's edge
+jumps (train/evaluate/videos/steadiness.py). Pixels are judged before they are encoded; `python -m
+train.evaluate.videos` judges files. `--no-watermark` leaves out the watermark; `--noise` judges the
+target with noise in the swap's place: what its judges see of nothing; `--read` says in how many of
+some frames the watermark is read after H.264; `--sheets FOLDER` writes pictures to look at.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ from __future__ import annotations
 import argparse
 import sys
 from collections.abc import Sequence
+from dataclasses import replace
 from itertools import islice
 from pathlib import Path
 
@@ -23,18 +25,59 @@ import numpy as np
 
 sys.path.insert(0, str(Path(__file__).parents[3]))
 
-from simswap import FaceSwapper, SwapOptions
+from simswap import FaceSwapper, SwapOptions, geometry
 from simswap.media.photos import read_photo, write_photo
+from simswap.swap.rendering import AlignedFace, fit_crop
+from simswap.swap.selection import SwapPlan
 from simswap.swap.stream import StreamOptions
-from simswap.types import Face
+from simswap.types import Face, SwapResult
 from simswap.video.source.info import probe_video
 from simswap.video.source.reading import read_frames
 from train.checks.watermark_channels import filmed
-from train.evaluate.videos.steadiness import LEAST_FRAMES, SteadinessMeter, Track, Unsteadiness
+from train.evaluate.videos.steadiness import (
+    LEAST_FRAMES,
+    SteadinessMeter,
+    Track,
+    Unsteadiness,
+    mask_edge,
+)
 
 TILE = 224  # px, of a sheet
 TILES_A_ROW = 8
 CRF, READ_EVERY = 23, 6  # of x264; frames, of which the watermark is read
+
+
+class WatchedSwapper(FaceSwapper):
+    """Keeps the edges of the masks by which it pastes: of each frame's swapped faces."""
+
+    def __init__(self, *given: object) -> None:
+        """See FaceSwapper."""
+        super().__init__(*given)
+        self.edges: list[list[np.ndarray]] = []
+
+    def render(
+        self,
+        frames: Sequence[np.ndarray],
+        plans: Sequence[SwapPlan],
+        options: SwapOptions,
+    ) -> list[SwapResult]:
+        """See Pipeline.render."""
+        if any(plan.covers is None for plan in plans):
+            plans = self.with_covers(frames, plans, options)
+        for frame, plan in zip(frames, plans, strict=True):
+            faces = zip(self._aligned(frame, plan), plan.covers.values(), strict=True)
+            self.edges.append([edge_in_frame(frame, *face, options) for face in faces])
+        return super().render(frames, plans, options)
+
+
+def edge_in_frame(
+    frame: np.ndarray, face: AlignedFace, cover: np.ndarray | None, options: SwapOptions
+) -> np.ndarray:
+    """Where a face's mask ends, in pixels of its frame, see mask_edge."""
+    plain = replace(options, match_colour=False, match_light=False)
+    face, crop = fit_crop(frame, face, np.float32(face.crop) / 255, plain, cover)
+    edge = mask_edge(crop.mask, face.landmarks)
+    return geometry.apply(geometry.invert(face.frame_to_crop), edge)
 
 
 def told(name: str, tracks: Sequence[Track]) -> str:
@@ -42,15 +85,24 @@ def told(name: str, tracks: Sequence[Track]) -> str:
     if not tracks:
         return f"{name}: no face stays for {LEAST_FRAMES} frames"
     found, side = Unsteadiness.of(tracks), np.concatenate([one.sides for one in tracks]).mean()
-    jumps, flicker, change = (
+    jumps, shakes, flicker, change = (
         f"{found.ratio(of):.2f} of {getattr(found, of)['target']:.2f}"
-        for of in ("jumps", "flicker", "change")
+        for of in ("jumps", "shakes", "flicker", "change")
     )
     return (
         f"{name}: {len(tracks)} tracks; landmarks {jumps} % "
-        f"({found.jumps['swapped'] * side / 100:.2f} px of {side:.0f}); colour {flicker}; "
-        f"picture {change}; aligned by {found.ratio('jumps', 'used'):.2f}"
+        f"({found.jumps['swapped'] * side / 100:.2f} px of {side:.0f}); by flow {shakes} %; "
+        f"colour {flicker}; picture {change}; aligned by {found.ratio('jumps', 'used'):.2f}; "
+        f"mask's edge {found.ratio('jumps', 'edge'):.2f}, at most "
+        f"{max(one.jumps('edge').max() for one in tracks):.1f} % where landmarks are at most "
+        f"{max(one.jumps('target').max() for one in tracks):.1f} %"
     )
+
+
+def noisy(frame: np.ndarray, sigma: float, random: np.random.Generator) -> np.ndarray:
+    """A frame with grey noise of so many of 255."""
+    noise = random.normal(0, sigma, (*frame.shape[:2], 1))
+    return np.rint(np.clip(frame + noise, 0, 255)).astype(np.uint8)
 
 
 def tile(picture: np.ndarray, face: Face) -> np.ndarray:
@@ -87,25 +139,29 @@ def main() -> None:
     parser.add_argument("--live", action="store_true", help="as the webcam is swapped")
     parser.add_argument("--no-steady", action="store_true")
     parser.add_argument("--no-watermark", action="store_true", help="without the watermark")
+    parser.add_argument("--noise", type=float, metavar="SIGMA", help="of 255, in place of the swap")
     parser.add_argument("--read", action="store_true", help="read the watermark")
     parser.add_argument("--sheets", type=Path, metavar="FOLDER", help="of pictures, made if needed")
     given = parser.parse_args()
-    swapper = FaceSwapper.from_pretrained()
+    swapper = WatchedSwapper.from_pretrained()
     identity = swapper.identity_of(read_photo(given.source).image)
     options = SwapOptions(watermark=not given.no_watermark)
     stream = StreamOptions(given.detect_every, steady=not given.no_steady)
+    random = np.random.default_rng(0)
     for clip in given.clips:
         info = probe_video(clip)
         end = min(given.start + given.frames, info.num_frames)
         frames = list(read_frames(info, given.start, end))
         measured, tiles, images = SteadinessMeter(swapper), [], []
+        swapper.edges.clear()
         if given.live:
             results = swapper.swap_live(iter(frames), identity, options)
         else:
             results = swapper.swap_frames(iter(frames), identity, options, stream=stream)
-        for frame, result in zip(frames, results, strict=True):
+        for number, (frame, result) in enumerate(zip(frames, results, strict=True)):
             used = [result.faces[i] for i in result.swapped]
-            measured.add(frame, result.image, swapper.detect(frame), used)
+            image = result.image if given.noise is None else noisy(frame, given.noise, random)
+            measured.add(frame, image, swapper.detect(frame), used, swapper.edges[number])
             if given.read:
                 images.append(result.image)
             tiles += [

@@ -22,7 +22,7 @@ from train.evaluate.videos.__main__ import main
 from train.evaluate.videos.figures import RATIOS, VideoFigures
 from train.evaluate.videos.measuring import Looks, measure_video
 from train.evaluate.videos.pairs import load_video_pairs, result_files, sampled
-from train.evaluate.videos.steadiness import SteadinessMeter, Unsteadiness
+from train.evaluate.videos.steadiness import SteadinessMeter, Unsteadiness, mask_edge
 
 SOURCE = EXAMPLES / "grace_hopper.jpg"
 LOOKS = Looks(frames=6, run=14)
@@ -107,7 +107,7 @@ def test_a_result_that_flickers_is_less_steady(pairs, swapper, judges, frames, t
     assert found["change"] > 2
 
 
-def test_landmarks_that_shake_jump_more(swapper, frames):
+def test_what_shakes_jumps_more_by_its_landmarks_and_by_flow(swapper, frames):
     meter, random = SteadinessMeter(swapper), np.random.default_rng(0)
     for frame in frames[:14]:
         shift = np.float32([[1, 0, random.normal(0, 3)], [0, 1, random.normal(0, 3)]])
@@ -115,6 +115,37 @@ def test_landmarks_that_shake_jump_more(swapper, frames):
         meter.add(frame, shaken, swapper.detect(frame))
     # Large jumps count as the target's largest.
     assert Unsteadiness.of(meter.tracks()).ratio("jumps") > 1.25
+    assert Unsteadiness.of(meter.tracks()).ratio("shakes") > 1.25
+
+
+def test_noise_shakes_no_picture(swapper, frames):
+    meter, random = SteadinessMeter(swapper), np.random.default_rng(0)
+    for frame in frames[:14]:
+        noise = random.normal(0, 2, (*frame.shape[:2], 1))
+        noisy = np.rint(np.clip(frame + noise, 0, 255)).astype(np.uint8)
+        meter.add(frame, noisy, swapper.detect(frame))
+    assert Unsteadiness.of(meter.tracks()).ratio("shakes") < 1.1
+
+
+def test_the_edge_of_a_mask_is_where_it_is_half_and_shrinks_where_it_has_a_hole():
+    y, x = np.mgrid[:128, :128]
+    middle, radius = np.array([60.0, 66.0]), 40
+    distance = np.hypot(x - middle[0], y - middle[1])
+    mask = np.clip((radius + 5 - distance) / 10, 0, 1).astype(np.float32)
+    edge = mask_edge(mask, np.tile(middle, (5, 1)))
+    assert np.hypot(*(edge - middle).T) == pytest.approx(np.full(len(edge), radius), abs=0.3)
+    mask[:, 80:90] = 0
+    with_hole = mask_edge(mask, np.tile(middle, (5, 1)))
+    assert edge[0, 0] - with_hole[0, 0] == pytest.approx(10, abs=0.3)
+    assert np.array_equal(edge[len(edge) // 2], with_hole[len(edge) // 2])
+
+
+def test_the_edge_of_a_mask_counts_where_it_is_told(swapper, frames):
+    meter, random = SteadinessMeter(swapper), np.random.default_rng(0)
+    for frame in frames[:14]:
+        found = swapper.detect(frame)
+        meter.add(frame, frame, found, found, [random.normal(0, 3, (8, 2)) for _ in found])
+    assert Unsteadiness.of(meter.tracks()).ratio("jumps", "edge") > 1.25
 
 
 def test_nothing_measured_is_no_figure():
