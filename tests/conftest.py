@@ -22,7 +22,7 @@ from simswap.weights.bundle import Bundle, load_bundle, save_bundle
 from tests.support.demo.demo_server import running_demo
 from tests.support.examples import SHARED_DATA, read_example
 from tests.support.media.face_videos import make_face_video
-from tests.support.warm_trials import STARTERS, start_cold_trial, start_trial
+from tests.support.warm_trials import STARTERS, begin_warm, start_cold_trial
 from tests.support.weights.tiny_bundle import make_bundle, make_quick_bundle
 
 # Of the whole suite, at most. Half of a test's time is waiting (for pages, servers, limits), so
@@ -69,8 +69,7 @@ def warm_trials() -> Iterator[None]:
     """Files are tried by processes as always, which begin warm."""
     with pytest.MonkeyPatch.context() as patched:
         if sys.platform == "linux":
-            for module in STARTERS:
-                patched.setattr(f"{module}.start", start_trial)
+            begin_warm(patched)
         yield
 
 

@@ -13,7 +13,7 @@ from PIL import Image
 from simswap import Face, SwapOptions
 from simswap.errors import MediaError
 from simswap.provenance.metadata import COMPOSITE_WITH_MODEL, read_label
-from tests.support.warm_python import run_warm
+from tests.support.demo.demo_server import run_as_demo
 
 EXAMPLES = Path(__file__).parents[2] / "assets" / "examples"
 ASTRONAUT, ADMIRAL = EXAMPLES / "astronaut.jpg", EXAMPLES / "grace_hopper.jpg"
@@ -224,9 +224,8 @@ def test_a_request_cannot_make_the_server_read_its_own_files(demo_url: str):
 
 
 @pytest.mark.slow
-def test_an_unknown_model_ends_the_start_in_one_sentence():
-    variables = {"SIMSWAP_MODEL": "no-such-folder", "HF_HUB_OFFLINE": "1"}
-    start = run_warm("app.py", variables=variables)
+def test_an_unknown_model_ends_the_start_in_one_sentence(tmp_path):
+    start = run_as_demo("app.py", stored=tmp_path, SIMSWAP_MODEL="no-such-folder")
     assert start.returncode == 1
     assert start.stderr.strip().splitlines()[-1].startswith("app.py: no-such-folder is neither")
     assert "Traceback" not in start.stderr

@@ -2,13 +2,12 @@
 
 import ast
 import json
-import subprocess
-import sys
 
 import numpy as np
 import pytest
 
 from tests.support.examples import ROOT
+from tests.support.warm_python import run_warm
 
 pytestmark = pytest.mark.slow
 MODULE = "tests.support.demo.emulated_gpu"
@@ -18,8 +17,7 @@ MODULE = "tests.support.demo.emulated_gpu"
 def emulated(tmp_path_factory) -> tuple[dict, np.ndarray]:
     """What a process saw that emulates CUDA, and the photo that it swapped."""
     path = tmp_path_factory.mktemp("emulated") / "swapped.npy"
-    command = [sys.executable, "-m", MODULE, path]
-    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=280)
+    done = run_warm("-m", MODULE, path)
     assert done.returncode == 0, done.stderr[-2000:]
     return json.loads(done.stdout.splitlines()[-1]), np.load(path)
 

@@ -27,7 +27,7 @@ def files(tmp_path_factory) -> dict[str, list[bytes]]:
 
 @pytest.fixture(scope="module")
 def visitor() -> Iterator[Visitor]:
-    visitor = Visitor(DEADLINE, MEMORY)
+    visitor = Visitor(DEADLINE, MEMORY, is_warm=True)
     yield visitor
     visitor.close()
 

@@ -9,6 +9,7 @@ import atexit
 import faulthandler
 import multiprocessing
 import os
+import re
 import resource
 import runpy
 import signal
@@ -22,18 +23,22 @@ from contextlib import chdir
 from functools import cache
 from multiprocessing import forkserver
 from pathlib import Path
+from unittest.mock import patch
 
 import pytest
 
 from tests.support.examples import ROOT
 
 # Those that read no setting while they are imported but these, which all programs have alike; so
-# neither gradio nor huggingface_hub.
+# neither gradio nor huggingface_hub, which have servers of their own.
 LIBRARIES = [
     *("torch", "torch.export", "torch.distributed", "cv2", "av", "PIL.Image", "openvino", "scipy"),
     *("safetensors.torch", "pandas", "fastapi", "uvicorn", "httpx", "mcp.server.fastmcp"),
 ]
 SETTINGS = {"OMP_NUM_THREADS": "1", "OMP_WAIT_POLICY": "PASSIVE"}
+# Settings that others read while they are imported.
+_READ = re.compile(r"(gradio|hf|huggingface|transformers|tqdm|xdg)_.*|home|.*_proxy", re.IGNORECASE)
+_AT_FIRST = dict(os.environ)  # before a test has changed it
 
 
 class WarmProcess:
@@ -77,7 +82,36 @@ class WarmProcess:
         self.send_signal(signal.SIGKILL)
 
 
-def forked(server: forkserver.ForkServer, *program: object) -> multiprocessing.Process:
+class WarmServer(forkserver.ForkServer):
+    """A process that has imported modules and is forked; it starts when it is asked first."""
+
+    def __init__(
+        self,
+        modules: Sequence[str],
+        settings: Mapping[str, str] | None = None,
+        later: Sequence[str] = (),
+    ) -> None:
+        """settings: under which it imports. later: those that modules read anew in a program."""
+        super().__init__()
+        self.set_forkserver_preload([*modules, __name__])
+        self.environment = {**_AT_FIRST, **(settings or {}), **SETTINGS}
+        self._later = frozenset(later)
+
+    def fits(self, environment: Mapping[str, str]) -> bool:
+        """Whether a program with this environment would import the modules as they are."""
+        return self._later <= environment.keys() and (
+            self._read(environment) == self._read(self.environment)
+        )
+
+    def _read(self, environment: Mapping[str, str]) -> dict[str, str]:
+        return {
+            name: value
+            for name, value in environment.items()
+            if _READ.fullmatch(name) and name not in self._later
+        }
+
+
+def forked(server: WarmServer, *program: object) -> multiprocessing.Process:
     """A process of the server that becomes the program; see `_run` for what that is."""
     context = multiprocessing.get_context("forkserver")
     process = context.Process(target=_run, args=program, daemon=True)  # none outlives the tests
@@ -88,29 +122,20 @@ def forked(server: forkserver.ForkServer, *program: object) -> multiprocessing.P
     return process
 
 
-def server_of(modules: Sequence[str]) -> forkserver.ForkServer:
-    """A process that has imported modules and is forked; it starts when it is asked first."""
-    server = forkserver.ForkServer()
-    server.set_forkserver_preload([*modules, __name__])
-    return server
-
-
 @cache
-def _begin(server: forkserver.ForkServer) -> None:
+def _begin(server: WarmServer) -> None:
     """Start it outside of what limits the test that happens to be the first."""
     limit = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (limit[1], limit[1]))
     try:
-        with chdir(ROOT), pytest.MonkeyPatch.context() as patched:
-            for name, value in SETTINGS.items():
-                patched.setenv(name, value)
+        with chdir(ROOT), patch.dict(os.environ, server.environment, clear=True):
             server.ensure_running()
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, limit)
 
 
 _lock = threading.Lock()
-_programs = server_of(LIBRARIES)
+_programs = WarmServer(LIBRARIES)
 
 
 def start_warm(
@@ -120,25 +145,31 @@ def start_warm(
     *,
     folder: Path = ROOT,
     variables: Mapping[str, str] | None = None,
+    server: WarmServer = _programs,
 ) -> WarmProcess:
     """`python` with these arguments (a script's path, -m or -c first), in `folder`.
 
     What it prints goes to the file `output`; what it says to `errors`, or there too. variables:
-    its environment's beside this process's own. It leads a session of its own.
+    its environment's beside this process's own. It leads a session of its own. server: who begins
+    it, if its modules fit the environment.
     """
     environment = {**os.environ, **(variables or {}), **SETTINGS}
     arguments = list(map(str, arguments))
-    process = forked(_programs, arguments, environment, folder, output, errors)
+    server = server if server.fits(environment) else _programs
+    process = forked(server, arguments, environment, folder, output, errors)
     return WarmProcess(process, output, errors)
 
 
 def run_warm(
-    *arguments: str | Path, variables: Mapping[str, str] | None = None, timeout: float = 240
+    *arguments: str | Path,
+    variables: Mapping[str, str] | None = None,
+    timeout: float = 240,
+    server: WarmServer = _programs,
 ) -> subprocess.CompletedProcess[str]:
     """The same to its end, as subprocess.run gives it."""
     with tempfile.TemporaryDirectory() as folder:
         output, errors = Path(folder, "output.txt"), Path(folder, "errors.txt")
-        process = start_warm(arguments, output, errors, variables=variables)
+        process = start_warm(arguments, output, errors, variables=variables, server=server)
         try:
             printed, said = process.communicate(timeout)
         finally:

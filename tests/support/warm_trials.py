@@ -6,12 +6,14 @@ import os
 from pathlib import Path
 from typing import BinaryIO
 
+import pytest
+
 from simswap import trial_run
 from tests.support.examples import ROOT
-from tests.support.warm_python import WarmProcess, forked, server_of
+from tests.support.warm_python import WarmProcess, WarmServer, forked
 
 # Nothing else, for the memory of these processes is watched.
-_trials = server_of(["simswap.video.source.trial", "simswap.media.trial", "simswap.verify.trial"])
+_trials = WarmServer(["simswap.video.source.trial", "simswap.media.trial", "simswap.verify.trial"])
 start_cold_trial = trial_run.start
 STARTERS = ("simswap.trial_run", "simswap.media.heif_files")  # modules that know it by name
 
@@ -24,3 +26,9 @@ def start_trial(
     told = Path(f"/proc/{os.getpid()}/fd/{output.fileno()}" if output else os.devnull)
     program = ["-m", module, *arguments], environment, ROOT, told, Path(os.devnull), content
     return WarmProcess(forked(_trials, *program), told, None)
+
+
+def begin_warm(patched: pytest.MonkeyPatch) -> None:
+    """Have this process's trial runs begin so."""
+    for module in STARTERS:
+        patched.setattr(f"{module}.start", start_trial)

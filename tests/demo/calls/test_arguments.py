@@ -10,8 +10,8 @@ import pytest
 
 from simswap.demo.calls.arguments import FaceNumbers, File, Files, Pictures
 from simswap.errors import OptionError
+from tests.support.demo.demo_server import run_as_demo
 from tests.support.examples import EXAMPLES
-from tests.support.warm_python import run_warm
 
 SECRET = "Anna-Karenina"
 UPLOADED = {"_type": "gradio.FileData"}
@@ -198,7 +198,7 @@ def test_a_list_of_faces_is_read_as_a_text_of_them():
 @pytest.mark.slow
 def test_what_no_page_sends_is_refused_in_a_sentence_too(tmp_path):
     """All that the page itself calls, with one and the same value for every input."""
-    said = run_warm("-c", CALL_ALL, variables={"GRADIO_TEMP_DIR": str(tmp_path)})
+    said = run_as_demo("-c", CALL_ALL, stored=tmp_path)
     assert said.returncode == 0, said.stderr
     answers = [json.loads(line) for line in said.stdout.splitlines()]
     assert len(answers) > 100

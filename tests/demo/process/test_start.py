@@ -12,9 +12,8 @@ from gradio_client import Client, handle_file
 
 from simswap import OptionError
 from simswap.demo.process import own_address
-from tests.support.demo.demo_server import running_demo
+from tests.support.demo.demo_server import run_as_demo, running_demo
 from tests.support.examples import EXAMPLES
-from tests.support.warm_python import run_warm
 
 PROXY_NAMES = ("http_proxy", "https_proxy", "all_proxy", "HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY")
 
@@ -85,13 +84,26 @@ def test_a_port_that_was_named_and_is_taken_ends_the_start_in_one_sentence(tmp_p
     with socket.socket() as other:
         other.bind(("127.0.0.1", 0))
         other.listen()
-        port = str(other.getsockname()[1])
-        variables = {"GRADIO_SERVER_PORT": port, "GRADIO_TEMP_DIR": str(tmp_path)}
-        start = run_warm("app.py", variables=variables)
+        port = other.getsockname()[1]
+        start = run_as_demo("app.py", stored=tmp_path, port=port)
     assert start.returncode == 1
     assert start.stderr.splitlines()[-1].startswith(f"app.py: Port {port} (GRADIO_SERVER_PORT)")
     assert "Traceback" not in start.stderr
     assert list(tmp_path.iterdir()) == []
+
+
+TELL_SETTINGS = """
+import gradio
+from gradio import http_server, mcp, routes
+print(http_server.LOCALHOST_NAME, http_server.INITIAL_PORT_VALUE)
+print(mcp.DEFAULT_TEMP_DIR, routes.DEFAULT_TEMP_DIR)
+"""
+
+
+@pytest.mark.slow
+def test_a_demo_of_these_tests_has_settings_of_its_own(tmp_path):
+    told = run_as_demo("-c", TELL_SETTINGS, stored=tmp_path, port=4711).stdout
+    assert told.split() == ["127.0.0.1", "4711", str(tmp_path), str(tmp_path)]
 
 
 def test_a_port_that_is_free_is_taken_and_none_is_asked_for_without_the_setting():

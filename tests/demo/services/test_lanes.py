@@ -7,8 +7,8 @@ import pytest
 
 from simswap import MediaError
 from simswap.demo.services import verifying, video_limits
+from tests.support.demo.demo_server import run_as_demo
 from tests.support.media.video_files import make_video
-from tests.support.warm_python import run_warm
 
 pytestmark = pytest.mark.slow
 PHOTO_LANE = "swap"
@@ -26,9 +26,9 @@ print(json.dumps({
 
 
 @pytest.fixture(scope="module")
-def lanes() -> dict[str, list[int | str]]:
+def lanes(tmp_path_factory) -> dict[str, list[int | str]]:
     """Of each function of the page by its module and name: its lane, and how many run in that."""
-    done = run_warm("-c", TELL_LANES)
+    done = run_as_demo("-c", TELL_LANES, stored=tmp_path_factory.mktemp("lanes"))
     return json.loads(done.stdout.splitlines()[-1])
 
 

@@ -1,6 +1,7 @@
 """app.py as a visitor meets it: a process of its own on this machine's loopback address."""
 
 import socket
+import subprocess
 import time
 import urllib.error
 import urllib.request
@@ -9,9 +10,17 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from tests.support.examples import ROOT
-from tests.support.warm_python import WarmProcess, start_warm
+from tests.support.warm_python import LIBRARIES, WarmProcess, WarmServer, run_warm, start_warm
 
 START_SECONDS = 240
+# What all demos of the tests have alike, and what each has of its own.
+OFFLINE = {"HF_HUB_OFFLINE": "1", "NO_PROXY": "127.0.0.1"}
+IN_PLACE = {
+    "GRADIO_TEMP_DIR": "/in-place-of/GRADIO_TEMP_DIR",
+    "GRADIO_SERVER_NAME": "in-place-of.GRADIO_SERVER_NAME",
+    "GRADIO_SERVER_PORT": "59999",
+}
+DEMOS = WarmServer([*LIBRARIES, "tests.support.warm_gradio"], OFFLINE | IN_PLACE, [*IN_PLACE])
 
 
 @contextmanager
@@ -23,19 +32,11 @@ def running_demo(folder: Path, script: Path = ROOT / "app.py", **more: str) -> I
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
-    settings = {
-        "GRADIO_SERVER_NAME": "127.0.0.1",
-        "GRADIO_SERVER_PORT": str(port),
-        "GRADIO_TEMP_DIR": str(folder / "uploads"),
-        "HF_HUB_OFFLINE": "1",
-        # All tests come from one address, and fast.
-        "SIMSWAP_REQUESTS_PER_MINUTE": "100000",
-        "SIMSWAP_JOBS_PER_ADDRESS": "1000",
-        "NO_PROXY": "127.0.0.1",
-    }
-    variables = {"SIMSWAP_MODEL": "", **settings, **more}  # none is named
+    # All tests come from one address, and fast.
+    settings = {"SIMSWAP_REQUESTS_PER_MINUTE": "100000", "SIMSWAP_JOBS_PER_ADDRESS": "1000"}
+    variables = {**settings_of_demo(folder / "uploads", port), **settings, **more}
     log = folder / "demo.log"
-    process = start_warm([script], log, folder=script.parent, variables=variables)
+    process = start_warm([script], log, folder=script.parent, variables=variables, server=DEMOS)
     try:
         url = f"http://127.0.0.1:{port}"
         _wait(url, process, log)
@@ -43,6 +44,24 @@ def running_demo(folder: Path, script: Path = ROOT / "app.py", **more: str) -> I
     finally:
         process.terminate()
         process.wait(20)
+
+
+def settings_of_demo(stored: Path, port: int) -> dict[str, str]:
+    """Environment of a demo that keeps what it stores in a folder; no model is named."""
+    own = {
+        "GRADIO_SERVER_NAME": "127.0.0.1",
+        "GRADIO_SERVER_PORT": str(port),
+        "GRADIO_TEMP_DIR": str(stored),
+    }
+    return {"SIMSWAP_MODEL": "", **OFFLINE, **own}
+
+
+def run_as_demo(
+    *arguments: str, stored: Path, port: int = 0, **more: str
+) -> subprocess.CompletedProcess[str]:
+    """`python` with these arguments to its end, under a demo's settings and those in `more`."""
+    variables = {**settings_of_demo(stored, port), **more}
+    return run_warm(*arguments, variables=variables, server=DEMOS)
 
 
 def _wait(url: str, process: WarmProcess, log: Path) -> None:

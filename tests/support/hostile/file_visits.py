@@ -11,6 +11,7 @@ import multiprocessing
 import os
 import resource
 import signal
+import sys
 import time
 import traceback
 from collections.abc import Callable, Sequence
@@ -20,6 +21,8 @@ from itertools import islice
 from multiprocessing.connection import Connection
 from pathlib import Path
 
+import pytest
+
 from simswap import FaceSwapper, SimSwapError
 from simswap.demo.services.video_limits import LIMITS
 from simswap.media.photos import read_photo
@@ -27,6 +30,7 @@ from simswap.verify.report import look_for_watermark, verify
 from simswap.video.source.info import probe_video
 from simswap.video.source.reading import read_frames
 from tests.support.demo.process_memory import TreeWatch, forget_peak, memory_of
+from tests.support.warm_trials import begin_warm
 from tests.support.weights.tiny_bundle import make_bundle
 
 ROOT = Path(__file__).parents[3]
@@ -57,12 +61,15 @@ class Visit:
 class Visitor:
     """A process that visits files, begun anew when it is lost; close it at the end."""
 
-    def __init__(self, deadline: float, memory: int, bundled: bool = False) -> None:
+    def __init__(
+        self, deadline: float, memory: int, bundled: bool = False, *, is_warm: bool = False
+    ) -> None:
         """deadline: processor seconds for a file. memory: bytes that a file may take.
 
         bundled: whether the bundled model looks at the pixels, else the smallest networks.
+        is_warm: trial runs begin warm, and are left out of a visit's seconds.
         """
-        self._deadline, self._settings = deadline, (memory, bundled)
+        self._deadline, self._settings = deadline, (memory, bundled, is_warm)
         self._process: multiprocessing.Process | None = None
         self._line: Connection | None = None
 
@@ -145,12 +152,15 @@ def _report(path: Path, swapper: FaceSwapper) -> None:
     json.dumps(report.as_json())
 
 
-def _serve(line: Connection, memory: int, bundled: bool) -> None:
+def _serve(line: Connection, memory: int, bundled: bool, is_warm: bool) -> None:
     swapper = FaceSwapper.from_pretrained() if bundled else FaceSwapper(make_bundle(), device="cpu")
     visit(ROOT / "assets" / "examples" / "astronaut.jpg", swapper)  # all is loaded now
     held = resource.getpagesize() * int(Path("/proc/self/statm").read_text().split()[0])
     resource.setrlimit(resource.RLIMIT_AS, (held + memory,) * 2)
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    if is_warm and sys.platform == "linux":
+        multiprocessing.current_process()._config["daemon"] = False  # it may have children
+        begin_warm(pytest.MonkeyPatch())
     with open(os.devnull, "w") as nowhere:
         os.dup2(nowhere.fileno(), 2)  # what the decoders print of damaged files
     line.send(None)

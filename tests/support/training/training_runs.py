@@ -18,7 +18,7 @@ import torch
 from simswap.models.graph import INPUT, Layer
 from simswap.models.identity import IdentityConfig, build_identity_network
 from simswap.weights.bundle import load_bundle, save_bundle
-from tests.support.warm_python import WarmProcess, start_warm
+from tests.support.warm_python import LIBRARIES, WarmProcess, WarmServer, start_warm
 
 TINY = """
 data = "{data}"
@@ -54,6 +54,7 @@ SETTINGS = {
     "GLOO_SOCKET_IFNAME": "lo",  # the host's name need not resolve
     "PYTHONDONTWRITEBYTECODE": "1",  # on a full disk it would be cut off, unnoticed
 }
+TRAININGS = WarmServer([*LIBRARIES, "accelerate", "datasets", "tyro"], SETTINGS)
 
 
 def write_config(folder: Path, data: Path | str, extra: str = "") -> Path:
@@ -95,7 +96,7 @@ def start(config: Path, *flags: str, launcher: Sequence[str] = ()) -> WarmProces
     """
     command = [*launcher, "train/train.py", "--config", str(config), *flags]
     output = config.with_name(f"output_{time.monotonic_ns()}.txt")  # several may train together
-    return start_warm(command, output, variables=SETTINGS)
+    return start_warm(command, output, variables=SETTINGS, server=TRAININGS)
 
 
 def start_each(config: Path, *flags: str, num_processes: int) -> list[WarmProcess]:
@@ -117,7 +118,7 @@ def start_together(
     for rank in map(str, range(num_processes)):
         own = {"RANK": rank, "LOCAL_RANK": rank} | together if num_processes > 1 else {}
         output = folder / f"output_{rank}.txt"
-        processes.append(start_warm(arguments, output, variables=SETTINGS | own))
+        processes.append(start_warm(arguments, output, variables=SETTINGS | own, server=TRAININGS))
     return processes
 
 
