@@ -1,8 +1,10 @@
 """Shared fixtures: a tiny real bundle made on the spot, the bundled model, and example photos."""
 
 import os
+import shutil
 import signal
 import sys
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -11,13 +13,16 @@ from pathlib import Path
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 if "PYTEST_XDIST_WORKER" in os.environ:  # one of several processes of tests: one thread each
     os.environ.setdefault("OMP_NUM_THREADS", "1")
+# This run's own: nothing is left in the user's folders. Modules of the demo compile networks for it
+# as soon as they are imported.
+os.environ["SIMSWAP_HOME"] = HOME_FOLDER = tempfile.mkdtemp(prefix="simswap-tests-")
 
 import numpy as np
 import pytest
 import torch
 
 from simswap import FaceSwapper, Identity
-from simswap.provenance.signer import CERTIFICATE, HOME, KEY, TIMESTAMP_URL
+from simswap.provenance.signer import CERTIFICATE, KEY, TIMESTAMP_URL
 from simswap.weights.bundle import Bundle, load_bundle, save_bundle
 from tests.support.demo.demo_server import running_demo
 from tests.support.examples import SHARED_DATA, read_example
@@ -53,15 +58,18 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
             item.add_marker(pytest.mark.skip(reason="needs a CUDA device"))
 
 
+def pytest_unconfigure() -> None:
+    """Nobody needs it any more."""
+    shutil.rmtree(HOME_FOLDER, ignore_errors=True)
+
+
 @pytest.fixture(scope="session", autouse=True)
-def signing_home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
-    """Where this run's own certificate lies: nothing is left in the user's folders."""
+def own_certificate() -> Iterator[None]:
+    """Results are signed with that of this run's folder."""
     with pytest.MonkeyPatch.context() as patched:
-        folder = tmp_path_factory.mktemp("signing")
-        patched.setenv(HOME, str(folder))
         for name in (CERTIFICATE, KEY, TIMESTAMP_URL):
             patched.delenv(name, raising=False)
-        yield folder
+        yield
 
 
 @pytest.fixture(scope="session", autouse=True)
