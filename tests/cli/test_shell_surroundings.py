@@ -15,6 +15,7 @@ from simswap.__main__ import NOT_TOLD, main
 from simswap.memory import is_out_of_memory
 from simswap.provenance.signer import HOME
 from tests.support.examples import EXAMPLES, ROOT
+from tests.support.warm_python import run_warm
 
 ASTRONAUT, HOPPER = str(EXAMPLES / "astronaut.jpg"), str(EXAMPLES / "grace_hopper.jpg")
 
@@ -88,16 +89,9 @@ def test_too_little_memory_is_one_sentence_and_nothing_is_left(tmp_path, megabyt
     large = Image.open(ASTRONAUT).resize((7000, 7000))
     large.save(tmp_path / "large.jpg", quality=50)
     (tmp_path / "out").mkdir()
-    done = subprocess.run(
-        [
-            *(sys.executable, "-c", STARVED.format(megabytes=megabytes)),
-            *swap(tmp_path / "out" / "out.png", tmp_path / "large.jpg"),
-        ],
-        cwd=ROOT,
-        env={**os.environ, "OMP_NUM_THREADS": "1"},
-        capture_output=True,
-        text=True,
-        check=False,
+    done = run_warm(
+        *("-c", STARVED.format(megabytes=megabytes)),
+        *swap(tmp_path / "out" / "out.png", tmp_path / "large.jpg"),
     )
     assert done.returncode == 1
     assert "Traceback" not in done.stderr

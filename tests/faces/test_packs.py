@@ -1,7 +1,6 @@
 """Detection by an insightface pack: where packs are found, and that both detectors agree."""
 
 import shutil
-import subprocess
 import sys
 from pathlib import Path
 
@@ -14,6 +13,7 @@ from simswap import FaceSwapper, ModelError
 from simswap.__main__ import main
 from simswap.errors import OptionError
 from simswap.faces import packs
+from tests.support.warm_python import run_warm
 from tests.support.weights.tiny_bundle import make_bundle
 
 ROOT = Path(__file__).parents[2]
@@ -169,7 +169,7 @@ def test_without_the_package_insightface_a_pack_says_what_to_install(pack, monke
 
 def test_the_package_insightface_is_imported_only_for_a_pack():
     code = "import sys, simswap.swapper; sys.exit('insightface' in sys.modules)"
-    assert subprocess.run([sys.executable, "-c", code], cwd=ROOT, check=False).returncode == 0
+    assert run_warm("-c", code).returncode == 0
 
 
 @pytest.mark.slow

@@ -19,6 +19,7 @@ from PIL import Image
 from simswap.verify.report import details, verify
 from tests.support.credentials.foreign_credentials import identity_of, write_signed
 from tests.support.examples import ROOT
+from tests.support.warm_python import run_warm
 
 REMOTE = b"""<x:xmpmeta xmlns:x="adobe:ns:meta/"><rdf:RDF
     xmlns:rdf="http://www.w3.org/1999/02/22-rdf-syntax-ns#"><rdf:Description rdf:about=""
@@ -57,10 +58,10 @@ def opened(tmp_path) -> Iterator[Callable[[str, Path], list[str]]]:
     def run(code: str, path: Path) -> list[str]:
         names = ("http_proxy", "https_proxy", "all_proxy")
         proxies = dict.fromkeys(names, f"http://127.0.0.1:{server.getsockname()[1]}")
-        environment = os.environ | proxies | {name.upper(): proxies[name] for name in names}
-        environment = {key: environment[key] for key in environment if key.lower() != "no_proxy"}
+        proxies |= {name.upper(): proxies[name] for name in names}
+        variables = {**proxies, "no_proxy": "", "NO_PROXY": ""}
         code = f"from pathlib import Path\npath = Path({str(path)!r})\n{code}"
-        subprocess.run([sys.executable, "-c", code], check=True, cwd=ROOT, env=environment)
+        run_warm("-c", code, variables=variables).check_returncode()
         return heard
 
     thread = threading.Thread(target=listen, daemon=True)
