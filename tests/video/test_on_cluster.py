@@ -20,6 +20,18 @@ OPTIONS = SwapOptions(faces="largest")
 
 
 @pytest.fixture(scope="module")
+def swapper(quick_swapper):
+    """Who makes a segment does not depend on what is seen in it."""
+    return quick_swapper
+
+
+@pytest.fixture(scope="module")
+def source(quick_folder) -> ModelSource:
+    """The same model, for other processes."""
+    return ModelSource(str(quick_folder))
+
+
+@pytest.fixture(scope="module")
 def local(swapper, face_clip, identity, tmp_path_factory) -> Path:
     """What this process makes of the clip."""
     output = tmp_path_factory.mktemp("local") / "out.mp4"
@@ -28,7 +40,7 @@ def local(swapper, face_clip, identity, tmp_path_factory) -> Path:
 
 
 def test_segments_made_elsewhere_in_any_order_give_the_same_bytes(
-    swapper, face_clip, identity, local, tmp_path, monkeypatch
+    swapper, source, face_clip, identity, local, tmp_path, monkeypatch
 ):
     monkeypatch.chdir(tmp_path)
 
@@ -41,7 +53,7 @@ def test_segments_made_elsewhere_in_any_order_give_the_same_bytes(
         identity,
         OPTIONS,
         video=SHORT_SEGMENTS,
-        cluster=Cluster(last_first, ModelSource()),
+        cluster=Cluster(last_first, source),
     )
     assert report.frames == NUM_FRAMES
     assert same_but_for_the_signature(tmp_path / "out.mp4", local)
@@ -49,12 +61,12 @@ def test_segments_made_elsewhere_in_any_order_give_the_same_bytes(
 
 
 def test_two_workers_of_a_ray_cluster_give_the_same_bytes(
-    swapper, face_clip, identity, local, tmp_path
+    swapper, source, face_clip, identity, local, tmp_path
 ):
     pytest.importorskip("ray", reason='needs Ray: pip install -e ".[cluster]"')
     output = tmp_path / "out.mp4"
     with open_cluster("") as run:
-        where = Cluster(run, ModelSource())
+        where = Cluster(run, source)
         swapper.swap_video(
             face_clip, output, identity, OPTIONS, video=SHORT_SEGMENTS, cluster=where
         )
