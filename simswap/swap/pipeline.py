@@ -61,8 +61,7 @@ class Pipeline:
     detector: the network behind `detect`.
     parser: tells a face from what covers it, see models.parser; None where the model has none.
     running: these as the pipeline calls them, run by torch or OpenVINO.
-    watermark_id: 32 bits that name the model in the watermark; watermark_symbols: [10], the same as
-        symbols.
+    watermark_id: 32 bits that name the model; watermark_symbols: [10], as the watermark says them.
     """
 
     def __init__(
@@ -168,7 +167,7 @@ class Pipeline:
         if not isinstance(source, Cast) and selection.needs_tracks(source, options):
             cast_next = StreamCast(self.embed, source, options).next
         detect = partial(self.detect_batch, options=options)
-        render = partial(self.render, options=options)
+        render = partial(self.render, options=options, steady=stream.steady)
         steps = FrameStream(detect, plan, render, stream, batch_size, cast_next)
         return steps.results(map(checked_frame, frames), known)
 
@@ -197,15 +196,14 @@ class Pipeline:
         check_range("detect_every", detect_every, 1, 100)
         follower = LiveFollower(partial(self.detect_batch, options=options), detect_every)
         held = HeldEmbeddings(self.embed, detect_every)
-        people = None
-        if selection.needs_tracks(source, options):
-            people = StreamCast(self.embed, source, options)
+        is_choice = selection.needs_tracks(source, options)
+        people = StreamCast(self.embed, source, options) if is_choice else None
         for frame in map(checked_frame, frames):
             faces, cast = follower.faces_in(frame), source
             if people is not None:
                 faces, cast = people.next(frame, faces)
             plan = self.plan(frame, faces, cast, options, held.of)
-            yield self.render([frame], [plan], options)[0]
+            yield self.render([frame], [plan], options, steady=True)[0]
 
     def warm_up(self) -> None:
         """Run every network once, so that the first swap does not pay for one-time set-up."""
@@ -213,8 +211,8 @@ class Pipeline:
         self.detect(frame)
         landmarks = geometry.frontal_template(self.alignment.crop_template) * 300  # px
         face = Face(np.array([0, 0, 300, 300], np.float32), landmarks.astype(np.float32), 1.0)
-        identity = Identity(self.embed(frame, [face])[0])
-        self.render([frame], [SwapPlan((face,), {0: identity})], DEFAULT_OPTIONS)
+        plan = SwapPlan((face,), {0: Identity(self.embed(frame, [face])[0])})
+        self.render([frame], [plan], DEFAULT_OPTIONS)
 
     def plan(
         self,
@@ -262,11 +260,15 @@ class Pipeline:
 
     @naming_memory()
     def render(
-        self, frames: Sequence[np.ndarray], plans: Sequence[SwapPlan], options: SwapOptions
+        self,
+        frames: Sequence[np.ndarray],
+        plans: Sequence[SwapPlan],
+        options: SwapOptions,
+        steady: bool = False,
     ) -> list[SwapResult]:
         """Carry out the plans: one generator batch for the faces of all frames, then paste.
 
-        frames: [H, W, 3] uint8 RGB each, one for each plan.
+        frames: [H, W, 3] uint8 RGB each, one for each plan; steady: see watermark_crop.
         """
         aligned = list(map(self._aligned, frames, plans))
         if any(plan.covers is None for plan in plans):
@@ -283,7 +285,7 @@ class Pipeline:
             swapped, notices = tuple(plan.identities), plan.notices
             symbols = self.watermark_symbols if options.watermark else None
             own, covers = [next(crops) for _ in faces], list(plan.covers.values())
-            image, marked = paste_faces(frame, faces, own, options, symbols, covers)
+            image, marked = paste_faces(frame, faces, own, options, symbols, covers, steady)
             if options.watermark and len(marked) < len(faces):
                 notices += (too_small(len(faces) - len(marked)),)
             if options.label:

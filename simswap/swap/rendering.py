@@ -102,13 +102,14 @@ def paste_faces(
     options: SwapOptions,
     symbols: np.ndarray | None = None,
     covers: Sequence[np.ndarray | None] | None = None,
+    steady: bool = False,
 ) -> tuple[np.ndarray, list[int]]:
     """A copy of a frame with the swapped crops of its faces (largest first) blended in.
 
     crops: [S, S, 3] float32 RGB in [0, 1] each. symbols: what the watermark says, see
     watermark.code; None: none is written. covers: what of each face stays the target's, see
-    covering.find_covers; None: nothing. Also gives the positions in `faces` of those that carry the
-    watermark: the others are too small.
+    covering.find_covers; None: nothing. steady: see watermark_crop. Also gives the positions in
+    `faces` of those that carry the watermark: the others are too small.
     """
     pasted, marked = frame.copy(), []
     # Largest face last: it is the nearest to the camera, so it lies on top.
@@ -117,7 +118,7 @@ def paste_faces(
         face, fitted = fit_crop(frame, faces[i], crops[i], options, cover)
         crop = fitted.swapped
         if symbols is not None and fitted.side >= SMALLEST:
-            crop = watermark_crop(fitted, symbols)
+            crop = watermark_crop(fitted, symbols, steady)
             marked.append(i)
         paste_into(pasted, crop, fitted.mask, face.frame_to_crop)
     return pasted, sorted(marked)

@@ -3,6 +3,9 @@
 The embedder knows the face that it watermarks. So it cancels what the face itself contributes to a
 wrong value, uses what it contributes to a right one, and places the sync where the face already
 resembles it most. Then it tries how weak the watermark may be and still outlive a codec.
+
+From frame to frame of a film such choices would change, and the grain would flicker. There it keeps
+to the same patterns at the same place, so that it lies still on the face, if they stand the trial.
 """
 
 from __future__ import annotations
@@ -94,10 +97,11 @@ def too_small(num_faces: int) -> str:
     return f"{faces} too small to carry the watermark."
 
 
-def watermark_crop(face: FaceCrop, symbols: np.ndarray) -> np.ndarray:
+def watermark_crop(face: FaceCrop, symbols: np.ndarray, steady: bool = False) -> np.ndarray:
     """The swapped crop ([S, S, 3] float32 RGB in [0, 1]) with a watermark in it.
 
     Only brightness changes, where the mask is not 0. symbols: [10], see code.symbols_of.
+    steady: the same grain as in the frames around, where that outlives a codec.
     """
     size, plane = len(face.mask), plane_of(face.side)
     crop_to_plane = geometry.compose(
@@ -111,39 +115,51 @@ def watermark_crop(face: FaceCrop, symbols: np.ndarray) -> np.ndarray:
     is_plane = size == plane and np.allclose(crop_to_plane, np.eye(2, 3), atol=1e-3)
     if not is_plane:
         luma, mask = (_warp(picture, crop_to_plane, plane) for picture in (luma, mask))
-    grain = _grain_of(luma, np.clip(mask, 0, 1), symbols, face.side)
+    grain = _grain_of(luma, np.clip(mask, 0, 1), symbols, face.side, steady)
     if not is_plane:
         grain = _warp(grain, geometry.invert(crop_to_plane), size)
     return np.clip(face.swapped + grain[..., None] / 255, 0, 1)
+
+
+class _TooWeakError(Exception):
+    """The patterns that lie still do not outlive a codec on this face."""
 
 
 @dataclass(frozen=True, eq=False)
 class _Part:
     """What a grain says: symbols ([10] or None), the sync (its sign, or 0), or both.
 
-    weakest: the highest PSNR that is tried, in dB.
+    weakest: the highest PSNR that is tried, in dB. steady: the same patterns for every face.
     """
 
     symbols: np.ndarray | None
     sync_sign: float
     weakest: float
+    steady: bool
 
 
-def _grain_of(luma: np.ndarray, mask: np.ndarray, symbols: np.ndarray, side: float) -> np.ndarray:
+def _grain_of(
+    luma: np.ndarray, mask: np.ndarray, symbols: np.ndarray, side: float, steady: bool
+) -> np.ndarray:
     """What to add to a plane so that it reads as these symbols: [S, S] float32, of 255.
 
     luma: [S, S] float32, 0 to 255, S one of PLANES; mask: [S, S], 1 where the grain is kept;
     side: px of the frame that the plane covers.
     """
     coarse, coarse_mask = (_resized(picture, PLANE) for picture in (luma, mask))
-    shift, sign = _best_place(watermark_carrier.whiten(coarse))
-    if len(luma) == PLANE:
-        both = _Part(symbols, sign, WEAKEST[PLANE])
-        return _weakest(luma, mask, both, shift, side)
-    sync = _weakest(coarse, coarse_mask, _Part(None, sign, WEAKEST_SYNC), shift, side)
-    sync = _resized(sync, len(luma))
-    only_symbols = _Part(symbols, 0.0, WEAKEST[len(luma)])
-    return sync + _weakest(luma + sync * mask, mask, only_symbols, shift, side)
+    shift, sign = np.zeros(2), 1.0
+    if not steady:
+        shift, sign = _best_place(watermark_carrier.whiten(coarse))
+    try:
+        if len(luma) == PLANE:
+            both = _Part(symbols, sign, WEAKEST[PLANE], steady)
+            return _weakest(luma, mask, both, shift, side)
+        only_sync = _Part(None, sign, WEAKEST_SYNC, steady)
+        sync = _resized(_weakest(coarse, coarse_mask, only_sync, shift, side), len(luma))
+        only_symbols = _Part(symbols, 0.0, WEAKEST[len(luma)], steady)
+        return sync + _weakest(luma + sync * mask, mask, only_symbols, shift, side)
+    except _TooWeakError:
+        return _grain_of(luma, mask, symbols, side, steady=False)
 
 
 def _weakest(
@@ -152,6 +168,7 @@ def _weakest(
     """The weakest grain that stands its trial; if none does, the strongest.
 
     shift: (y, x) in pixels of the first plane, where the sync is placed.
+    Raises _TooWeakError if none does of a steady part.
     """
     shift = np.rint(shift * len(luma) / PLANE).astype(int)
     luma, mask = (np.roll(picture, -shift, (0, 1)) for picture in (luma, mask))
@@ -160,6 +177,8 @@ def _weakest(
     steps = np.arange(STRONGEST, part.weakest, STEP_PSNR) + darker
     form = _form(luma, mask, brightness, part, HIDDEN)
     ahead = _ahead(luma + _scaled(form, mask, steps[0]) * mask, part, side)
+    if ahead < 1 and part.steady:
+        raise _TooWeakError
     if ahead < HARDLY_AHEAD:
         form = _form(luma, mask, brightness, part, LESS_HIDDEN)
     first, last = 0, len(steps)  # steps[first] outlives it, steps[last] does not
@@ -192,9 +211,11 @@ def _form(
         # Projected gradient on the smallest change that meets every limit.
         if part.symbols is not None:
             if number == 0:
-                nearest = np.abs(found[rows[:, None], patterns]).argmax(axis=1)
-                chosen = patterns[rows, nearest]
-                signs = np.sign(found[rows, chosen])
+                chosen, signs = part.symbols, np.ones(NUM_SYMBOLS)
+                if not part.steady:
+                    nearest = np.abs(found[rows[:, None], patterns]).argmax(axis=1)
+                    chosen = patterns[rows, nearest]
+                    signs = np.sign(found[rows, chosen])
             wanted = signs * (strengths[rows, chosen] - step * found[rows, chosen])
             free = strengths - step * found
             strengths = free - np.clip(free, -step * RIVAL, step * RIVAL)

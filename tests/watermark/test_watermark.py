@@ -118,6 +118,30 @@ def test_a_marked_crop_reads_as_its_id(bundle_id):
     assert ids_in(as_frame(marked), face.landmarks) == [bundle_id]
 
 
+@pytest.mark.parametrize(("plane", "seed"), [(192, 1), (256, 1)])
+def test_in_a_film_the_grain_lies_still(plane, seed):
+    face = a_crop(seed, plane)
+    noise = np.random.default_rng(0).normal(0, 0.008, (plane, plane, 1)).astype(np.float32)
+    next_face = replace(face, swapped=np.clip(face.swapped + noise, 0, 1))
+
+    def flicker(steady: bool) -> float:
+        one, other = (
+            (embedding.watermark_crop(each, symbols_of(IDS[2]), steady) - each.swapped)[..., 0]
+            for each in (face, next_face)
+        )
+        return float(np.std((one - other) * face.mask) / np.std(one * face.mask))
+
+    assert flicker(steady=True) < 0.2
+
+
+@pytest.mark.parametrize("bundle_id", IDS)
+@pytest.mark.parametrize("plane", PLANES)
+def test_a_grain_that_lies_still_reads_as_its_id(plane, bundle_id):
+    face = a_crop(1, plane)
+    marked = embedding.watermark_crop(face, symbols_of(bundle_id), steady=True)
+    assert ids_in(as_frame(marked), face.landmarks) == [bundle_id]
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("plane", PLANES)
 def test_the_mark_is_read_although_landmarks_are_off(plane):

@@ -21,11 +21,13 @@ import numpy as np
 
 from simswap import FaceSwapper, NoFaceFoundError, SimSwapError, SwapOptions, SwapResult, geometry
 from simswap.media.photos import read_photo
+from simswap.swap.stream import StreamOptions
 from simswap.watermark.carrier import PLANE, TEMPLATE
 from train.checks.watermark_channels import CHANNELS, resized
 from train.evaluate.pairs import Pair, find_evaluation_folder, load_pairs
 
 PROGRESS_EVERY = 20
+FILM = StreamOptions(steady=True)
 
 
 @dataclass
@@ -68,12 +70,16 @@ class WatermarkFigures:
 
 
 def measure_swaps(
-    swapper: FaceSwapper, pairs: Sequence[Pair], enlarge: float = 1.0, brightness: float = 1.0
+    swapper: FaceSwapper,
+    pairs: Sequence[Pair],
+    enlarge: float = 1.0,
+    brightness: float = 1.0,
+    film: bool = False,
 ) -> WatermarkFigures:
     """Swap, change and read every pair. Raises MediaError if a photo cannot be read.
 
     enlarge, brightness: by which targets are enlarged and darkened first: watermarks of large
-    faces and of dark ones are weaker.
+    faces and of dark ones are weaker. film: whether watermarks are those of a film's frames.
     """
     figures = WatermarkFigures()
     for number, pair in enumerate(pairs, start=1):
@@ -81,8 +87,11 @@ def measure_swaps(
             identity = swapper.identity_of(pair.read_source())
             (target,) = resized(pair.read_target(), enlarge)
             target = np.rint(target * brightness).astype(np.uint8)
-            marked = swapper.swap_image(target, identity, SwapOptions())
             plain = swapper.swap_image(target, identity, SwapOptions(watermark=False)).image
+            if film:
+                (marked,) = swapper.swap_frames([target], identity, stream=FILM)
+            else:
+                marked = swapper.swap_image(target, identity)
         except NoFaceFoundError:
             figures.num_faceless += 1
             continue
@@ -176,6 +185,9 @@ def main(argv: Sequence[str] | None = None) -> int:
         "--brightness", type=float, default=1.0, metavar="SHARE", help="of targets; below 1: darker"
     )
     parser.add_argument(
+        "--film", action="store_true", help="watermarks as a film's frames carry them"
+    )
+    parser.add_argument(
         "--photos", type=int, default=3000, metavar="N", help="unmarked photos (default 3000)"
     )
     arguments = parser.parse_args(argv)
@@ -188,7 +200,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         if arguments.limit != 0:
             folder = find_evaluation_folder(arguments.data)
             pairs = load_pairs(folder, None, arguments.limit)
-            figures = measure_swaps(swapper, pairs, arguments.enlarge, arguments.brightness)
+            how = (arguments.enlarge, arguments.brightness, arguments.film)
+            figures = measure_swaps(swapper, pairs, *how)
             print(figures.to_markdown())
         if arguments.photos:
             photos = unmarked_photos(arguments.data, arguments.photos)

@@ -60,6 +60,7 @@ class WatchedSwapper(FaceSwapper):
         frames: Sequence[np.ndarray],
         plans: Sequence[SwapPlan],
         options: SwapOptions,
+        **how: bool,
     ) -> list[SwapResult]:
         """See Pipeline.render."""
         if any(plan.covers is None for plan in plans):
@@ -67,7 +68,7 @@ class WatchedSwapper(FaceSwapper):
         for frame, plan in zip(frames, plans, strict=True):
             faces = zip(self._aligned(frame, plan), plan.covers.values(), strict=True)
             self.edges.append([edge_in_frame(frame, *face, options) for face in faces])
-        return super().render(frames, plans, options)
+        return super().render(frames, plans, options, **how)
 
 
 def edge_in_frame(
