@@ -204,11 +204,11 @@ def test_an_error_in_the_middle_names_the_time_and_leaves_the_rest_to_resume(
     output, calls = tmp_path / "out.mp4", []
     render = FaceSwapper.render
 
-    def breaking(self, frames, plans, options):
+    def breaking(self, frames, plans, options, **how):
         calls.append(1)
         if len(calls) == SEGMENT + 6:
             raise error
-        return render(self, frames, plans, options)
+        return render(self, frames, plans, options, **how)
 
     with monkeypatch.context() as patched:
         patched.setattr(FaceSwapper, "render", breaking)
