@@ -129,6 +129,12 @@ def quick_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
+@pytest.fixture
+def quick_by_default(quick_folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Commands take it, in this process, where no model is named."""
+    monkeypatch.setattr("simswap.weights.bundle.DEFAULT_BUNDLE", quick_folder)
+
+
 @pytest.fixture(scope="session")
 def swapper() -> FaceSwapper:
     """The bundled model."""

@@ -45,6 +45,7 @@ def of_folder(folder: Path) -> list[str]:
     return ["batch", str(folder / "in"), *places]
 
 
+@pytest.mark.usefixtures("quick_by_default")
 def test_a_folder_is_swapped_and_what_failed_stops_nothing(folder, face_clip, capsys):
     shutil.copy(face_clip, folder / "in" / "c.mp4")
     report = folder / "out" / "batch-report.json"
@@ -76,6 +77,7 @@ def test_a_file_of_a_folder_keeps_its_kind_if_that_is_written(tmp_path):
     assert (photos, videos) == (["a.jpg", "c.png", "e.webp"], ["b.gif", "d.mp4", "f.MP4"])
 
 
+@pytest.mark.usefixtures("quick_by_default")
 def test_an_interrupted_batch_goes_on_with_the_rest(folder, monkeypatch):
     shutil.copy(BOTH, folder / "in" / "a.bmp")
 

@@ -29,7 +29,7 @@ from tests.support.media.face_videos import (
 from tests.support.media.video_files import decoded, same_but_for_the_signature
 from tests.support.warm_python import WarmProcess, start_warm
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("quick_by_default")]
 
 HOPPER = str(EXAMPLES / "grace_hopper.jpg")
 LONG_RATE = 6  # frames per second
