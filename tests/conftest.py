@@ -47,6 +47,14 @@ def pytest_xdist_auto_num_workers(config: pytest.Config) -> int:
     return max(1, min(NUM_WORKERS, int(gigabytes / WORKER_GIGABYTES))) if is_whole else 0
 
 
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: object) -> object:
+    """Where the tests of a file stay together, those of some subjects do, too."""
+    from tests.support.scheduling import SubjectScheduling
+
+    return SubjectScheduling(config, log) if config.getoption("dist") == "loadfile" else None
+
+
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Whatever needs the demo waits for its start, which takes seconds; or for a CUDA device."""
@@ -56,6 +64,10 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
             item.add_marker("slow")
         if not has_gpu and item.get_closest_marker("gpu"):
             item.add_marker(pytest.mark.skip(reason="needs a CUDA device"))
+    if "PYTEST_XDIST_WORKER" in os.environ:
+        from tests.support.scheduling import longest_first
+
+        longest_first(items)
 
 
 def pytest_unconfigure() -> None:
