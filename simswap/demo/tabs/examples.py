@@ -19,13 +19,12 @@ CROPS = {
     "grace_hopper.jpg": (110, 50, 430, 370),
     "astronaut.jpg": (90, 0, 360, 270),
     "mona_lisa.jpg": (70, 25, 310, 265),
-    "two_portraits.jpg": (90, 0, 960, 435),
 }
 NAMES = {"grace_hopper.jpg": "Grace Hopper", "astronaut.jpg": "Eileen Collins"}  # of sources
 TARGETS = (  # of PAIRS, below a picture, and in a sentence
     ("Eileen Collins", "a portrait of Eileen Collins"),
     ("Mona Lisa", "the Mona Lisa"),
-    ("Two people", "a picture of two people"),
+    ("Mona Lisa", "the Mona Lisa"),
 )
 SIDE = 240  # px of a card's pictures, twice what the page shows
 
