@@ -10,7 +10,7 @@ from __future__ import annotations
 import os
 import sys
 
-from simswap.demo.process import freed_memory, own_address, retention
+from simswap.demo.process import descriptors, own_address, retention
 
 # Read when gradio and others are imported.
 os.environ["GRADIO_ANALYTICS_ENABLED"] = "False"
@@ -34,6 +34,7 @@ from simswap.demo.services import cancelling, live, nsfw
 from simswap.demo.tabs import image, shared, verify, webcam
 from simswap.demo.tabs.video import tab as video
 from simswap.media.photos import MAX_FILE_BYTES
+from simswap.memory import keep_large_blocks_apart
 
 # Each has a build(shared).
 TABS = {
@@ -78,7 +79,8 @@ def queued_page() -> Page:
 
 def main() -> None:
     """Serve the page until the process ends; ends it if a setting is wrong."""
-    freed_memory.keep_large_blocks_apart()
+    keep_large_blocks_apart()
+    descriptors.allow_more()
     addresses.refuse_addresses()
     mcp_tools.install()
     upload_limits.bound_progress()

@@ -14,7 +14,18 @@ class MediaError(SimSwapError):
 
 
 class CostlyVideoError(MediaError):
-    """A video takes more time or memory to be looked through than the limits let it."""
+    """A video takes more time or memory to be read than the limits let it."""
+
+
+class CrowdedError(MediaError):
+    """Others take the memory, or the processes, that reading a file takes; later there is room."""
+
+    def __init__(
+        self,
+        said: str = "Other files take the memory for reading this one just now. Try again in a "
+        "minute.",
+    ) -> None:
+        super().__init__(said)
 
 
 class ModelError(SimSwapError):

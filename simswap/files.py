@@ -8,19 +8,22 @@ from __future__ import annotations
 
 import errno
 import hashlib
+import json
 import os
 import re
 import secrets
 import shutil
 import stat
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
 HOME = "SIMSWAP_HOME"
 JOB = "job"  # who owns the temporary names in the folder of a video's job
+MAX_RECORD = 20_000_000  # bytes of a file that we read as a whole to parse it
 MAX_NAME = 255  # bytes of a file's name, on all common file systems
+_STEP = 1 << 20  # bytes that are searched in a few milliseconds
 _NO_WAIT = getattr(os, "O_NONBLOCK", 0)  # for somebody who writes into a pipe
 _TEMPORARY = re.compile(r"\.simswap-([a-z]+-)?[0-9a-f]{12}\.part")
 
@@ -84,19 +87,26 @@ def is_ours_alone(folder: Path) -> bool:
 
 @contextmanager
 def replaced(
-    path: Path, *, durable: bool = False, keep: bool = False, owner: str = ""
+    path: Path,
+    *,
+    durable: bool = False,
+    keep: bool = False,
+    owner: str = "",
+    follow: bool = False,
 ) -> Iterator[Path]:
     """A name to write a file to, which takes the place of `path` at the end of the block.
 
-    If the block raises, `path` is as it was, and what was written is gone. A link stays a link:
-    what it points to is replaced.
+    If the block raises, `path` is as it was, and what was written is gone. A link is replaced, and
+    what it points to is left alone: somebody else may have put it there.
 
     durable: wait until the file is on the disk, so that a power cut cannot empty it.
     keep: leave a file that stands at `path` by then; what was written is gone.
     owner: see `temporary_beside`.
+    follow: a link stays a link, and what it points to is replaced. For a file that a person named.
     Raises OSError where the file system refuses.
     """
-    path = Path(os.path.realpath(path))
+    if follow:
+        path = Path(os.path.realpath(path))
     part = temporary_beside(path, owner)
     try:
         yield part
@@ -110,9 +120,9 @@ def replaced(
         part.unlink(missing_ok=True)
 
 
-def write_whole(path: Path, content: bytes) -> None:
+def write_whole(path: Path, content: bytes, *, follow: bool = False) -> None:
     """Write a file; see `replaced`."""
-    with replaced(path) as part:
+    with replaced(path, follow=follow) as part:
         part.write_bytes(content)
 
 
@@ -135,10 +145,36 @@ def read_beginning(path: Path, most: int) -> bytes:
         return stream.read(most)
 
 
+def read_record(
+    path: Path, most: int = MAX_RECORD, parse: Callable[[str], object] = json.loads
+) -> object:
+    """What a JSON file holds, or a file of another form that `parse` reads.
+
+    most: bytes that it may have. Raises OSError if it cannot be read or is no file, and ValueError
+    for whatever is wrong with its content.
+    """
+    content = read_beginning(path, most + 1)
+    if len(content) > most:
+        raise ValueError(f"it has more than {most / 1e6:g} MB")
+    try:
+        return parse(content.decode("utf-8-sig"))
+    except RecursionError as error:
+        raise ValueError("it nests without end") from error
+
+
 def sha256_of(path: Path) -> str:
     """Of a file's bytes, as hexadecimal digits."""
     with path.open("rb") as stream:
         return hashlib.file_digest(stream, "sha256").hexdigest()
+
+
+def search(pattern: re.Pattern[bytes], data: bytes, position: int = 0) -> re.Match[bytes] | None:
+    """As `pattern.search` in a file's bytes, for patterns of up to four.
+
+    It looks in steps: within one, no other thread of the process gets its turn.
+    """
+    steps = range(position, len(data), _STEP)
+    return next(filter(None, (pattern.search(data, at, at + _STEP + 3) for at in steps)), None)
 
 
 def _sync(path: Path) -> None:

@@ -1,7 +1,11 @@
-"""Tells when memory ran out: each library has its own way of saying so."""
+"""Memory: what a process holds, whether it ran out, and how what is free goes back to the system.
+
+Only glibc is told to hand it back; the C libraries of other systems do it in their own ways.
+"""
 
 from __future__ import annotations
 
+import ctypes
 import errno
 import os
 from collections.abc import Iterator
@@ -29,6 +33,8 @@ _SAYINGS = (
 )
 _OPENCV_NO_MEMORY = -4
 _MAX_CAUSES = 10
+LARGE_BLOCK = 4 << 20  # bytes; a frame of 720p has less, one of 4K much more
+_TRIM_THRESHOLD, _MMAP_THRESHOLD = -1, -3  # of glibc's mallopt
 
 
 def resident_bytes(process: int | str = "self") -> int:
@@ -68,3 +74,27 @@ def naming_memory() -> Iterator[None]:
         raise MediaError(
             "There is not enough memory for this picture. Use a smaller one, or try again later."
         ) from error
+
+
+def keep_large_blocks_apart() -> None:
+    """From now on, each large block goes back when it is freed; to be called at the start.
+
+    By itself glibc raises its bound to 32 MB as such blocks are freed. Frames of 4K then lie among
+    small blocks in the heaps of many threads, and what is freed there stays with the process.
+    """
+    if (set_option := _function("mallopt")) is not None:
+        set_option(_MMAP_THRESHOLD, LARGE_BLOCK)
+        set_option(_TRIM_THRESHOLD, 2 * LARGE_BLOCK)  # twice, as glibc itself would have it
+
+
+def hand_back() -> None:
+    """Give back what is free now."""
+    if (trim := _function("malloc_trim")) is not None:
+        trim(0)
+
+
+def _function(name: str) -> ctypes._CFuncPtr | None:
+    try:
+        return getattr(ctypes.CDLL(None), name)
+    except (AttributeError, OSError, TypeError):  # another C library, or Windows
+        return None

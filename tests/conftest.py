@@ -1,5 +1,6 @@
 """Shared fixtures: a tiny real bundle made on the spot, the bundled model, and example photos."""
 
+import gc
 import os
 import shutil
 import signal
@@ -13,9 +14,10 @@ from pathlib import Path
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 if "PYTEST_XDIST_WORKER" in os.environ:  # one of several processes of tests: one thread each
     os.environ.setdefault("OMP_NUM_THREADS", "1")
-# This run's own: nothing is left in the user's folders. Modules of the demo compile networks for it
-# as soon as they are imported.
-os.environ["SIMSWAP_HOME"] = HOME_FOLDER = tempfile.mkdtemp(prefix="simswap-tests-")
+# This run's own, of all its processes: a network is compiled once, and nothing is left in the
+# user's folders.
+if "PYTEST_XDIST_WORKER" not in os.environ:
+    os.environ["SIMSWAP_HOME"] = tempfile.mkdtemp(prefix="simswap-tests-")
 
 import numpy as np
 import pytest
@@ -34,6 +36,11 @@ from tests.support.weights.tiny_bundle import make_bundle, make_quick_bundle
 # four keep two cores busy.
 NUM_WORKERS = 4
 WORKER_GIGABYTES = 4  # a worker has a demo and a browser
+IS_WORKER = "PYTEST_XDIST_WORKER" in os.environ
+
+# What is imported for the tests stays: to look through it for garbage took a fifth of the time of
+# collecting them, and more while they run.
+gc.disable()
 
 # A shell that starts the tests in the background makes them, and their children, deaf to Ctrl+C.
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
@@ -64,15 +71,22 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
             item.add_marker("slow")
         if not has_gpu and item.get_closest_marker("gpu"):
             item.add_marker(pytest.mark.skip(reason="needs a CUDA device"))
-    if "PYTEST_XDIST_WORKER" in os.environ:
+    if IS_WORKER:
         from tests.support.scheduling import longest_first
 
         longest_first(items)
 
 
+def pytest_collection_finish() -> None:
+    """From here on there is garbage, among what is made."""
+    gc.freeze()
+    gc.enable()
+
+
 def pytest_unconfigure() -> None:
     """Nobody needs it any more."""
-    shutil.rmtree(HOME_FOLDER, ignore_errors=True)
+    if not IS_WORKER:
+        shutil.rmtree(os.environ["SIMSWAP_HOME"], ignore_errors=True)
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -1,12 +1,24 @@
 """Writing beside a file and moving into place: whole or not at all, and nobody else's file."""
 
+import json
 import os
+import re
+import tomllib
 from contextlib import suppress
 from pathlib import Path
 
 import pytest
 
-from simswap.files import fresh_folder, is_temporary, lasting_beside, replaced, write_whole
+from simswap import files
+from simswap.files import (
+    fresh_folder,
+    is_temporary,
+    lasting_beside,
+    read_record,
+    replaced,
+    search,
+    write_whole,
+)
 
 LONGEST = {"ascii": "n" * 251 + ".mp4", "wide": "動画" * 41 + "n" * 5 + ".mp4"}  # 255 bytes
 
@@ -43,12 +55,26 @@ def test_a_name_as_long_as_the_file_system_takes_is_written(tmp_path, name):
     assert names_in(tmp_path) == [name]
 
 
-def test_a_link_stays_a_link_and_what_it_points_to_is_replaced(tmp_path):
+@pytest.fixture
+def link(tmp_path) -> Path:
+    """A link to a file in another folder."""
     (tmp_path / "there").mkdir()
+    (tmp_path / "there" / "out.bin").write_bytes(b"old")
     (tmp_path / "link").symlink_to(tmp_path / "there" / "out.bin")
-    write_whole(tmp_path / "link", b"new")
-    assert (tmp_path / "link").is_symlink()
-    assert (tmp_path / "there" / "out.bin").read_bytes() == b"new"
+    return tmp_path / "link"
+
+
+def test_a_link_that_a_person_named_stays_and_what_it_points_to_is_replaced(link):
+    write_whole(link, b"new", follow=True)
+    assert link.is_symlink()
+    assert (link.parent / "there" / "out.bin").read_bytes() == b"new"
+
+
+def test_what_any_other_link_points_to_is_left_alone(link):
+    write_whole(link, b"new")
+    assert not link.is_symlink()
+    assert link.read_bytes() == b"new"
+    assert (link.parent / "there" / "out.bin").read_bytes() == b"old"
 
 
 def test_a_durable_file_is_moved_into_place_as_well(tmp_path):
@@ -86,3 +112,35 @@ def test_a_lasting_name_is_the_same_each_time_and_fits(tmp_path, name):
 )
 def test_a_name_of_others_is_not_taken_for_a_temporary_one(name):
     assert not is_temporary(name)
+
+
+@pytest.mark.parametrize(
+    ("content", "parse", "message"),
+    [
+        (b"[" * 100_000, json.loads, "nests without end"),
+        (b"a = " + b"[" * 100_000, tomllib.loads, "nests without end"),
+        (b"7" + b" " * 200_000, json.loads, "more than 0.2 MB"),
+        (b"{", json.loads, "Expecting"),
+        (b"\xff", json.loads, "codec can't decode"),
+    ],
+)
+def test_a_record_that_cannot_be_read_is_one_kind_of_error(tmp_path, content, parse, message):
+    (tmp_path / "record").write_bytes(content)
+    with pytest.raises(ValueError, match=message):
+        read_record(tmp_path / "record", 200_000, parse)
+
+
+def test_a_record_that_is_a_pipe_is_not_waited_for(tmp_path):
+    os.mkfifo(tmp_path / "record")
+    with pytest.raises(OSError, match="not a regular file"):
+        read_record(tmp_path / "record")
+
+
+def test_a_search_in_steps_finds_what_one_does(monkeypatch):
+    monkeypatch.setattr(files, "_STEP", 5)
+    pattern = re.compile(rb"a[^b]cd")
+    for place in range(40):
+        data = b"ab" * (place // 2) + b"a" * (place % 2) + b"axcd" + b"b" * 9
+        found = search(pattern, data)
+        assert (found.start(), found[0]) == (pattern.search(data).start(), b"axcd")
+        assert search(pattern, data, found.end()) is None

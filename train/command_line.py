@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import argparse
 import difflib
-import json
 import re
 import sys
 import tomllib
@@ -20,6 +19,7 @@ from typing import get_args, get_origin, get_type_hints
 import tyro
 from tyro.constructors import ConstructorRegistry, PrimitiveConstructorSpec, PrimitiveTypeInfo
 
+from simswap.files import read_record
 from train.config import TrainConfig
 from train.errors import TrainingError
 from train.loss_weights import LossWeights, Ramp
@@ -60,10 +60,12 @@ def read_file(name: str) -> dict[str, object]:
     path = PRESETS / f"{name}.toml"
     path = path if path.is_file() else Path(name)
     try:
-        text = path.read_text(encoding="utf-8")
         if path.suffix != ".json":
-            return tomllib.loads(text)
-        return {name: value for name, value in json.loads(text).items() if name != "resume"}
+            return read_record(path, parse=tomllib.loads)
+        found = read_record(path)
+        if not isinstance(found, dict):
+            raise ValueError("it holds no settings")
+        return {name: value for name, value in found.items() if name != "resume"}
     except FileNotFoundError as error:
         known = [preset.stem for preset in PRESETS.glob("*.toml")]
         nearest = difflib.get_close_matches(name, known, n=1, cutoff=0.5)

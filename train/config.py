@@ -104,7 +104,7 @@ class TrainConfig(PairSettings):
 
     # Networks
 
-    # "bundled" is the identity network of the model in assets/.
+    # "bundled" is the identity network of the model in assets/. TorchScript files are programs.
     teachers: tuple[str, ...]  # bundles, ArcFace ONNX, or TorchScript [B, 3, 112, 112] -> [B, E]
     identity_model: str = "bundled"  # or another bundle, or an ArcFace ONNX file
     glasses: str = ""  # file of train/prepare/glasses.py: targets keep theirs; none: the source's

@@ -20,7 +20,7 @@ sys.path[:] = [str(ROOT), *(path for path in sys.path if Path(path).resolve() !=
 
 import numpy as np  # noqa: E402
 import torch  # noqa: E402
-from accelerate import Accelerator  # noqa: E402
+from accelerate import Accelerator, PartialState  # noqa: E402
 from accelerate.utils import reduce, set_seed  # noqa: E402
 
 from simswap.errors import SimSwapError  # noqa: E402
@@ -93,7 +93,8 @@ def main(config: TrainConfig, stop: StopRequest) -> bool:
     run = Run(accelerator, config, networks, frozen, loader, evaluator, publisher, fixed, stop)
     logger.info("Training from step %d to %d in %s", start, config.num_steps, output)
     is_whole = run.train(start)
-    accelerator.end_training()
+    for tracker in accelerator.trackers:
+        tracker.finish()
     return is_whole
 
 
@@ -262,7 +263,11 @@ def run_from_shell(arguments: list[str] | None = None) -> int:
         stop = StopRequest()
         if config.num_threads:
             torch.set_num_threads(config.num_threads)
-        if not main(config, stop):
+        is_whole = main(config, stop)
+        # Only now that no network is left: the last one would end the group's threads itself, and
+        # wait for them while it holds the interpreter's lock, for which they may be waiting.
+        PartialState().destroy_process_group()
+        if not is_whole:
             return STOPPED
     except SimSwapError as error:
         print(f"train: {error}", file=sys.stderr)

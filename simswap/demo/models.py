@@ -1,9 +1,10 @@
-"""The models that this demo offers, loaded once, on import; visitors choose one by its name.
+"""The models that this demo offers, loaded once; visitors choose one by its name.
 
 A visitor who does not choose has the default: what SIMSWAP_MODEL names, else the bundled one.
 SIMSWAP_MODELS names more, separated by commas; the bundled one is then among them. Both take
-folders and repo ids on the Hub, which no visitor ever sees. They lie on the device as long as the
-process lives, as a Space that lends its GPU call by call requires.
+folders and repo ids on the Hub, which no visitor ever sees. They are loaded when they are first
+asked for, which the page does when it is built, and lie on the device as long as the process lives,
+as a Space that lends its GPU call by call requires.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ from __future__ import annotations
 import logging
 import os
 import sys
+from functools import cache
 
 import spaces  # noqa: F401 (before torch, which it prepares for such a GPU)
 
@@ -59,7 +61,8 @@ def load_bundles(sources: list[str | None]) -> list[Bundle]:
     return bundles
 
 
-def _load() -> dict[str, FaceSwapper]:
+@cache
+def _swappers() -> dict[str, FaceSwapper]:
     detector = os.environ.get("SIMSWAP_DETECTOR") or "bundled"
     try:
         loaded = {
@@ -74,12 +77,9 @@ def _load() -> dict[str, FaceSwapper]:
     return loaded
 
 
-_swappers = _load()
-
-
 def names() -> list[str]:
     """Names of the models on offer, the default first."""
-    return list(_swappers)
+    return list(_swappers())
 
 
 def by_name(name: str | None) -> FaceSwapper:
@@ -88,7 +88,7 @@ def by_name(name: str | None) -> FaceSwapper:
     Raises OptionError, which lists what there is, for a name that is not on offer.
     """
     if not name:
-        return next(iter(_swappers.values()))
-    if not isinstance(name, str) or name not in _swappers:
+        return next(iter(_swappers().values()))
+    if not isinstance(name, str) or name not in _swappers():
         raise OptionError(f"model={name!r} is not offered here. Use one of: {', '.join(names())}.")
-    return _swappers[name]
+    return _swappers()[name]

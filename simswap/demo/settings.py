@@ -7,6 +7,10 @@ import os
 
 from simswap.errors import OptionError
 
+DISK = "SIMSWAP_DISK_GB"
+DISK_GIGABYTES = 10.0  # for what all visitors have sent, and the results
+DISK_SHARE = 5  # of which one address may send one part in so many, in an hour
+
 
 def is_public() -> bool:
     """Whether this runs as a Space, where strangers call it and see results."""
@@ -31,3 +35,8 @@ def number(setting: str, default: float, unit: str) -> float:
     if not 0 < value < math.inf:
         raise OptionError(f"{setting} is {text!r}; give a number of {unit} above 0.")
     return value
+
+
+def disk_bytes() -> float:
+    """How much all visitors may store. Raises OptionError as `number` does."""
+    return 1e9 * number(DISK, DISK_GIGABYTES, "gigabytes")

@@ -16,10 +16,10 @@ import cv2
 import numpy as np
 
 from simswap.faces.nms import overlaps
-from simswap.geometry import apply, compose, invert
+from simswap.geometry import apply, compose, invert, resize_transform
 from simswap.types import Face
 
-FLOW_FACE = 96.0  # px, long side to which larger faces are shrunk before their flow is measured
+FLOW_FACE = 96.0  # px, about the long side of a larger face when its flow is measured
 MARGIN = 0.5  # of the face's long side, around it: as far as it may move from frame to frame
 GRID = 6  # points a side, spread over the face; the landmarks join them
 GRID_SPAN = (0.15, 0.85)  # of the box
@@ -171,25 +171,25 @@ def motion_of(face: Face, frame: np.ndarray, other: np.ndarray) -> np.ndarray | 
     x1, y1 = np.clip(np.ceil(face.box[2:] + margin), 0, limits).astype(int)
     if min(x1 - x0, y1 - y0) < MIN_CROP:
         return None
-    scale = min(FLOW_FACE / float(sides.max()), 1.0)
-    crop, other_crop = (_grey(image[y0:y1, x0:x1], scale) for image in (frame, other))
-    # Crops are whole pixels, so the true factors differ a little from `scale`.
-    factors = np.array([crop.shape[1] / (x1 - x0), crop.shape[0] / (y1 - y0)])
+    shrink = max(round(float(sides.max()) / FLOW_FACE), 1)  # whole numbers are quickest
+    crop, other_crop = (_grey(image[y0:y1, x0:x1], shrink) for image in (frame, other))
+    to_crop = compose(np.array([[1.0, 0, -x0], [0, 1, -y0]]), resize_transform(1 / shrink))
     points = np.concatenate([face.landmarks, _grid(face.box)])
-    found = _similarity((points - [x0, y0]) * factors, crop, other_crop)
+    found = _similarity(apply(to_crop, points), crop, other_crop)
     if found is None:
         return None
-    to_crop = np.column_stack([np.diag(factors), -factors * [x0, y0]])
     motion = compose(compose(to_crop, found), invert(to_crop))
     middle = apply(motion, (face.box[:2] + face.box[2:]) / 2)
     return None if (middle < 0).any() or (middle >= limits).any() else motion
 
 
-def _grey(crop: np.ndarray, scale: float) -> np.ndarray:
+def _grey(crop: np.ndarray, shrink: int) -> np.ndarray:
     grey = cv2.cvtColor(crop, cv2.COLOR_RGB2GRAY)
-    if scale == 1:
+    if shrink == 1:
         return grey
-    return cv2.resize(grey, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA)
+    size = (grey.shape[1] // shrink, grey.shape[0] // shrink)
+    whole = grey[: size[1] * shrink, : size[0] * shrink]
+    return cv2.resize(whole, size, interpolation=cv2.INTER_AREA)
 
 
 def _grid(box: np.ndarray) -> np.ndarray:

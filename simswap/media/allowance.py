@@ -1,13 +1,17 @@
-"""What the photos of one call of a server may take together; a user's own files may take all."""
+"""What the files of one call of a server may take together; a user's own files may take all."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass, field
 
 from simswap.errors import MediaError
+from simswap.trial_run import Fits, always
 
+BYTES_PER_PIXEL = 7  # of a large photo, while a call works on it
+LARGE_FILE = 20_000_000  # bytes; they are in memory twice
 LARGE = 16_000_000  # pixels; of more, one photo takes hundreds of megabytes while it is decoded
 
 
@@ -17,13 +21,18 @@ class Allowance:
 
     most_pixels: of all its photos. seconds: of processor time, in child processes that decode.
     seconds_each: of them, what one photo may take.
-    take_turn: called before a photo of more than LARGE pixels is decoded; returns when it may be.
+    take_turn: called with the bytes that a large photo will take in this process; returns when it
+    may be read. end_turn: called when large photos have been dealt with, though the call goes on.
+    place: of so many bytes of memory, to be held while a child process reads a
+    file, entered when there are as many. It may hold more while nobody else wants them.
     """
 
     most_pixels: int
     seconds: float
     seconds_each: float
-    take_turn: Callable[[], None]
+    take_turn: Callable[[int], None]
+    end_turn: Callable[[], None]
+    place: Callable[[int], AbstractContextManager[Fits]]
     num_pixels: int = field(default=0, init=False)
 
 
@@ -46,7 +55,21 @@ def begin(num_pixels: int, name: str) -> None:
             " or use fewer."
         )
     if num_pixels > LARGE:
-        allowance.take_turn()
+        allowance.take_turn(BYTES_PER_PIXEL * num_pixels)
+
+
+def begin_file(num_bytes: int) -> None:
+    """Wait for the turn of a file that is read next, if it is large."""
+    allowance = OF_CALL.get()
+    if allowance is not None and num_bytes > LARGE_FILE:
+        allowance.take_turn(2 * num_bytes)
+
+
+def end_turn() -> None:
+    """The call has made small ones of its large photos; others may have their turn."""
+    allowance = OF_CALL.get()
+    if allowance is not None:
+        allowance.end_turn()
 
 
 def seconds_left(most: float, name: str) -> float:
@@ -63,6 +86,17 @@ def seconds_left(most: float, name: str) -> float:
             "kinds. Save them as JPEG or PNG, or use fewer."
         )
     return min(most, allowance.seconds, allowance.seconds_each)
+
+
+@contextmanager
+def place(num_bytes: int) -> Iterator[Fits]:
+    """To be held while a child process reads a file, for which it mostly takes so many bytes."""
+    allowance = OF_CALL.get()
+    if allowance is None:
+        yield always
+        return
+    with allowance.place(num_bytes) as fits:
+        yield fits
 
 
 def spend(seconds: float) -> None:

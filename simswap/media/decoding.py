@@ -24,6 +24,7 @@ from PIL.TiffImagePlugin import TiffImageFile
 from PIL.WebPImagePlugin import WebPImageFile
 
 from simswap.errors import MediaError
+from simswap.files import search
 from simswap.media import allowance
 from simswap.media.colours.high_range import HLG, PQ, bring_to_standard_range
 from simswap.media.colours.profile import bounded_profile
@@ -231,7 +232,7 @@ def _jpeg_starts(data: bytes) -> list[int]:
 def _starts_in(data: bytes) -> Iterator[int]:
     yield 0
     scan = data.find(b"\xff\xda")
-    while scan >= 0 and (found := _JPEG_START.search(data, scan)) is not None:
+    while scan >= 0 and (found := search(_JPEG_START, data, scan)) is not None:
         yield found.start()
         scan = data.find(b"\xff\xda", found.end())
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import io
 import re
+import struct
 import tempfile
 from collections.abc import Iterator
 
@@ -20,10 +21,11 @@ from simswap.errors import MediaError
 from simswap.media import allowance
 from simswap.media.handover import handed_over, seconds_in
 from simswap.media.pixels import Photo
-from simswap.trial_run import start, watched
+from simswap.trial_run import no_process, start, watched
 
 TRIAL = "simswap.media.trial"  # the module that the child runs
 MEMORY = 560_000_000  # bytes that the child may hold; half, where none or few pixels are claimed
+_START_MEMORY, _BYTES_PER_PIXEL = 70_000_000, 11  # of it, what a file of so many pixels takes
 MAX_PIXELS = {"AVIF": 46_000_000, "HEIC": None}  # with alpha an AVIF takes 10.5 bytes for each
 WORK_SECONDS = 15.0  # of processor time; 46 million pixels of a dense AVIF take three
 _THREADS = 2  # of a decoder, so that memory is the same on every machine
@@ -31,6 +33,8 @@ _AVIF = {b"avif", b"avis"}
 _HEIC = {b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"mif1", b"msf1"}
 SERIES = {b"avis", b"msf1", b"hevc", b"hevx"}  # of these, files of several pictures
 _MAX_CLAIM = 50_000_000  # pixels; a file of more is refused by who decodes it
+_MAX_BOXES = 1_000  # that a file is walked through
+_MAX_TOLD = 1 << 20  # bytes of the box that tells of pictures; of a thousand tiles it has 100,000
 _MAX_BRANDS = 256  # bytes of the first box that name what a file is
 _COLOURS = re.compile(rb"colrnclx..(..)", re.DOTALL)  # primaries, then the transfer
 _SIZE = re.compile(rb"\x00\x00\x00\x14ispe\x00{4}(.{4})(.{4})", re.DOTALL)
@@ -56,14 +60,13 @@ def decode_apart(data: bytes, name: str, most: int) -> Iterator[tuple[Photo, int
     allowance.begin(claimed, name)
     seconds = allowance.seconds_left(WORK_SECONDS, name)
     with tempfile.TemporaryFile() as output:
-        try:
-            child = start(TRIAL, [str(most), str(seconds)], data, output)
-        except OSError as error:
-            raise MediaError(
-                f"{name} cannot be decoded just now, as no process can be started for it. Try "
-                "again later, or save it as JPEG or PNG."
-            ) from error
-        problem = watched(child, MEMORY if claimed > allowance.LARGE else MEMORY // 2, seconds)
+        with allowance.place(_START_MEMORY + _BYTES_PER_PIXEL * claimed) as fits:
+            try:
+                child = start(TRIAL, [str(most), str(seconds)], data, output)
+            except OSError as error:
+                raise no_process(name, error) from error
+            memory = MEMORY if claimed > allowance.LARGE else MEMORY // 2
+            problem = watched(child, memory, seconds, fits)
         taken = None if problem else seconds_in(output)
         allowance.spend(seconds if taken is None else taken)
         if problem or taken is None:
@@ -76,13 +79,29 @@ def decode_apart(data: bytes, name: str, most: int) -> Iterator[tuple[Photo, int
 
 def _claimed_pixels(data: bytes) -> int:
     """Of the largest picture that the boxes of a file tell of, up to as many as any may have."""
-    sizes = (int.from_bytes(w, "big") * int.from_bytes(h, "big") for w, h in _SIZE.findall(data))
-    return min(max(sizes, default=0), _MAX_CLAIM)
+    sizes = _SIZE.findall(_told_in(data))
+    areas = (int.from_bytes(w, "big") * int.from_bytes(h, "big") for w, h in sizes)
+    return min(max(areas, default=0), _MAX_CLAIM)
+
+
+def _told_in(data: bytes) -> bytes:
+    """The box that tells of a file's pictures, or its beginning; nothing where there is none."""
+    position = 0
+    for _ in range(_MAX_BOXES):
+        length, kind = struct.unpack(">I4s", data[position : position + 8].ljust(8, b"\0"))
+        if kind == b"meta":
+            return data[position : position + min(length or _MAX_TOLD, _MAX_TOLD)]
+        if length == 1:
+            length = int.from_bytes(data[position + 8 : position + 16], "big")
+        if length < 8:
+            break
+        position += length
+    return b""
 
 
 def transfer_in(data: bytes) -> int | None:
     """Of the first picture, as ITU-T H.273 numbers them; None where the boxes do not tell."""
-    found = _COLOURS.search(data)
+    found = _COLOURS.search(_told_in(data))
     return int.from_bytes(found[1], "big") if found else None
 
 

@@ -13,6 +13,8 @@ import zlib
 from dataclasses import dataclass
 
 from simswap.errors import MediaError
+from simswap.files import search
+from simswap.media.bmp_files import picture_in_bmp
 from simswap.media.heif_files import MAX_PIXELS, SERIES, kind_of
 from simswap.media.tiff_files import first_page, orientation_in
 
@@ -25,14 +27,21 @@ _MAX_WEBP = 30_000_000  # pixels; 16 bytes each at most while it is decoded
 _WEBP_MEMORY = 580_000_000  # bytes, for its pixels and twice its file's bytes
 _MAX_ANIMATION = 25_000_000  # pixels of each picture where all are wanted; they build on another
 _MAX_SCANNED = {3: 46_000_000, 4: 40_000_000}  # pixels of a JPEG of several scans, by channels
-MAX_BMP_RLE = 2_100_000  # pixels; these are decoded one by one
 _XMP_ORIENTATION = re.compile(rb'tiff:Orientation(?:="|>)([1-8])')
 _JPEG_MARKER = re.compile(rb"\xff([^\x00\xff])")
 _JPEG_SCAN_END = re.compile(rb"\xff([^\x00\xd0-\xd7\xff])")
 _JPEG_EXIF, _JPEG_XMP = b"Exif\0\0", b"http://ns.adobe.com/xap/1.0/\0"
 _JPEG_FRAMES = {0xC0, 0xC1, 0xC2}  # baseline, extended, progressive; all with Huffman codes
 _JPEG_OTHER_FRAMES = set(range(0xC0, 0xD0)) - _JPEG_FRAMES - {0xC4, 0xCC}
-_JPEG_DROPPED = {0xE1, *range(0xE3, 0xEE), 0xEF, 0xFE}  # APP1, 3 to 13, 15, and comments
+# Codes, quantisation, restarts; who tells of the colours. Nothing else is kept: Pillow looks for
+# further segments within the bodies of some.
+_JPEG_TABLES = {0xC4, 0xDB, 0xDD}
+_JPEG_TOLD = {0xE0: b"JFIF", 0xEE: b"Adobe"}  # their first five bytes, but for a null
+_MAX_TABLES = 1 << 20  # bytes; three thousand are as many as a picture can use
+_RARE_JPEG = (
+    "{} is a JPEG of a rare kind (arithmetic, lossless or hierarchical), which is not read here. "
+    "Save it as an ordinary JPEG or a PNG."
+)
 _GIF_BLOCK = re.compile(rb"[\x21\x2c\x3b]")  # an extension, a picture, the end
 _PNG_KEPT = {b"IHDR", b"PLTE", b"tRNS", b"iCCP", b"IDAT"}
 _PNG_ANIMATED = {b"acTL", b"fcTL", b"fdAT"}
@@ -75,7 +84,7 @@ def pictures_in(data: bytes, name: str, *, every: bool = False) -> Pictures:
     if data.startswith(b"GIF8"):
         return _gif(data, name)
     if data.startswith(b"BM"):
-        return Pictures("BMP", _bmp(data, name))
+        return Pictures("BMP", picture_in_bmp(data, name))
     if data[:4] in (b"II*\0", b"MM\0*"):
         reduced, orientation, has_more = first_page(data, name)
         return Pictures("TIFF", reduced, orientation or 1, has_more)
@@ -103,7 +112,7 @@ def _jpeg(data: bytes, name: str) -> Pictures:
     kept, profile, exif, xmp, frame = [], [], b"", b"", None
     position = 2
     for _ in range(MAX_HEADERS):
-        found = _JPEG_MARKER.search(data, position)
+        found = search(_JPEG_MARKER, data, position)
         if found is None:
             raise ValueError("The JPEG ends before its picture begins.")
         marker, start = found[1][0], found.end()
@@ -116,30 +125,32 @@ def _jpeg(data: bytes, name: str) -> Pictures:
         if marker == 0xDA:
             break
         if marker in _JPEG_OTHER_FRAMES:
-            raise MediaError(
-                f"{name} is a JPEG of a rare kind (arithmetic, lossless or hierarchical), which "
-                "is not read here. Save it as an ordinary JPEG or a PNG."
-            )
+            raise MediaError(_RARE_JPEG.format(name))
+        segment = memoryview(data)[start - 2 : position]
         if marker in _JPEG_FRAMES:
+            if frame is not None or len(body) != 6 + 3 * body[5]:
+                raise ValueError("The JPEG's picture is described twice, or in a wrong length.")
             frame = marker, body
+            kept.append(segment)
+        elif marker in _JPEG_TABLES or body[:5].strip(b"\0") == _JPEG_TOLD.get(marker):
+            kept.append(segment)
+        elif marker == 0xE2 and body.startswith(b"ICC_PROFILE\0"):
+            profile.append(segment)
         elif body.startswith(_JPEG_EXIF) and len(exif) < MAX_METADATA:
             exif += body[len(_JPEG_EXIF) :]
         elif body.startswith(_JPEG_XMP):
             xmp = xmp or body
-        segment = memoryview(data)[start - 2 : position]
-        if marker == 0xE2 and body.startswith(b"ICC_PROFILE\0"):
-            profile.append(segment)
-        elif marker != 0xE2 and marker not in _JPEG_DROPPED:
-            kept.append(segment)
     else:
         raise _too_many(name, "parts before its picture", MAX_HEADERS)
-    if frame is None or len(frame[1]) < 6 or not body:
+    if frame is None or not body:
         raise ValueError("The JPEG has no picture.")
     end, most = len(data), None
     # A picture in one scan is decoded as it comes; any other after all of its scans are in.
     if frame[0] == 0xC2 or body[0] < frame[1][5]:
         end = _end_of_scans(data, position, name)
         most = _MAX_SCANNED.get(frame[1][5])
+    if sum(map(len, kept)) > _MAX_TABLES:
+        raise _too_many(name, "bytes of tables", _MAX_TABLES)
     num_bytes = sum(map(len, profile))
     left_out = num_bytes if num_bytes > MAX_PROFILE_BYTES else 0
     parts = [data[:2], *([] if left_out else profile), *kept, memoryview(data)[start - 2 : end]]
@@ -150,7 +161,7 @@ def _end_of_scans(data: bytes, position: int, name: str) -> int:
     """Where the picture ends whose first scan's data begin at `position`."""
     num_scans = 1
     for _ in range(MAX_PIECES):
-        found = _JPEG_SCAN_END.search(data, position)
+        found = search(_JPEG_SCAN_END, data, position)
         if found is None:
             return len(data)
         marker, position = found[1][0], found.end()
@@ -268,7 +279,7 @@ def _gif(data: bytes, name: str) -> Pictures:
         elif kind == 0x21:
             position += 2
         else:  # stray bytes
-            following = _GIF_BLOCK.search(data, position)
+            following = search(_GIF_BLOCK, data, position)
             position = following.start() if following else len(data)
             continue
         while position < len(data) and data[position] and num_blocks <= 10 * MAX_PIECES:
@@ -282,19 +293,3 @@ def _gif(data: bytes, name: str) -> Pictures:
         elif data[start + 1] == 0xF9 and len(kept) == 1:
             control = data[start:position]
     return Pictures("GIF", b"".join(kept) + b";" * (position <= len(data)), 1, has_more)
-
-
-def _bmp(data: bytes, name: str) -> bytes:
-    width, height = struct.unpack_from("<ii", data, 18)
-    is_packed = struct.unpack_from("<I", data, 14)[0] >= 40 and data[30] in (1, 2)
-    if not is_packed:
-        return data
-    if abs(width * height) > MAX_BMP_RLE:
-        raise MediaError(
-            f"{name} is a run-length coded BMP of {width}x{height} pixels; at most "
-            f"{MAX_BMP_RLE / 1e6:.1f} million are taken of that kind. Save it as PNG."
-        )
-    # Codes that say nothing can go on for ever; sensible ones take two bytes a pixel at most, and
-    # two for the end of each row.
-    (start,) = struct.unpack_from("<I", data, 10)
-    return data[: start + 2 * abs((width + 1) * height) + 2]

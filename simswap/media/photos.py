@@ -22,6 +22,7 @@ from PIL.PngImagePlugin import PngInfo
 
 from simswap.errors import MediaError, OptionError
 from simswap.files import printable, replaced, temporary_beside
+from simswap.media import allowance
 from simswap.media.decoding import (
     Photo,
     check_size,
@@ -157,7 +158,7 @@ def write_photo(
         encoded = _encode(suffix, image, like, synthetic_xmp(model), quality)
         signed, notices = sign_photo(encoded, suffix, model, like.path)
     try:
-        with replaced(path) as part:
+        with replaced(path, follow=True) as part:
             part.write_bytes(signed)
     except OSError as error:
         raise MediaError(
@@ -175,6 +176,7 @@ def content_of(path: Path) -> tuple[bytes, str]:
     name = printable(path.name)
     try:
         with _opened(path, name) as stream:
+            allowance.begin_file(path.stat().st_size)
             return stream.read(MAX_FILE_BYTES), name
     except OSError as error:
         raise MediaError(

@@ -23,6 +23,7 @@ DECODE_ERRORS = (
     TypeError,
     LookupError,
     EOFError,
+    AssertionError,  # Pillow's, for a palette that is missing
     OverflowError,
     AttributeError,
     RuntimeError,  # libheif's, where its header and what is coded differ

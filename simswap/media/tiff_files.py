@@ -25,9 +25,9 @@ _VIEWS = {0x020001, 0x020002, 0x020003}  # panorama, stereo, angles; the others 
 _WIDTH, _HEIGHT, _BITS, _COMPRESSION, _SAMPLES = 256, 257, 258, 259, 277
 _ROWS_PER_STRIP, _TILE_WIDTH, _TILE_HEIGHT, _PLANAR = 278, 322, 323, 284
 _BYTE_COUNTS = (279, 325)  # of strips, of tiles
-# What is needed to decode pixels: sizes, layout, colours, tables of JPEG and fax; the ICC profile.
+# What is needed to decode pixels: sizes, layout, colours, tables of JPEG; the ICC profile.
 _NEEDED = {
-    *(256, 257, 258, 259, 262, 266, 273, 277, 278, 279, 284, 292, 293, 317, 320),
+    *(256, 257, 258, 259, 262, 266, 273, 277, 278, 279, 284, 317, 320),
     *(322, 323, 324, 325, 332, 338, 339, 347, 530, 531, 532, 34675),
 }
 # One number each. Decoders take more types for them than are read here, and differ in what they
@@ -35,9 +35,10 @@ _NEEDED = {
 _SINGLE = {256, 257, 259, 262, 266, 277, 278, 284, 317, 322, 323}
 _OTHER_TYPES = {347: (1, 7), 532: (3, 4, 5), 34675: (1, 7)}  # tables of JPEG, ratios, a profile
 _WHOLE_NUMBERS = (1, 3, 4)
-# None, fax (three), LZW, JPEG, deflate (two), PackBits. Not Zstandard and WebP: a few bytes of
+# None, LZW, JPEG, deflate (two), PackBits. Not those of fax, which has no faces, and whose decoder
+# prints a line for each damaged row. Not Zstandard and WebP: a few bytes of
 # theirs are worth millions of steps, and hardly any photo has them.
-_COMPRESSIONS = {1, 2, 3, 4, 5, 7, 8, 32773, 32946}
+_COMPRESSIONS = {1, 5, 7, 8, 32773, 32946}
 
 
 class Entry(NamedTuple):
@@ -156,8 +157,8 @@ def _check_layout(data: bytes, order: str, entries: dict[int, Entry], name: str)
         raise ValueError("The picture has no size.")
     if first(_COMPRESSION, 1) not in _COMPRESSIONS:
         raise MediaError(
-            f"{name} is a TIFF that is compressed in a rare way (such as Zstandard or WebP), which "
-            "is not read. Save it with LZW, or as PNG."
+            f"{name} is a TIFF that is compressed in a rare way (such as fax, Zstandard or "
+            "WebP), which is not read. Save it with LZW, or as PNG."
         )
     if across * down > max(MAX_TILE_PIXELS, width * height):
         raise ValueError("One tile has more pixels than a photo.")

@@ -9,12 +9,14 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import lru_cache
+from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO
 
 from simswap.errors import MediaError, SigningError
 from simswap.files import printable
 from simswap.provenance.exclusions import LEFT_OUT, could_hold_pixels, has_unusual
+from simswap.provenance.manifests import actions_in, as_dict, dicts, software_of, text_of
 from simswap.provenance.metadata import SYNTHETIC_TERMS
 from simswap.provenance.signer import Signer
 
@@ -71,7 +73,7 @@ class Credentials:
         (this machine's signer) or "unknown".
     attested_time: from a timestamp server that the operator trusts; unknown_time: from another;
         claimed_time: the signer's own word.
-    source_types: IPTC terms of what was done. num_earlier: credentials of earlier versions in it.
+    source_types: IPTC terms of what was done, also to the num_earlier versions that are kept in it.
     is_target_left_out: whether they say that the target had some, which are not kept.
     names_identity: whether they name somebody's identity (CAWG), which is never looked up.
     """
@@ -212,10 +214,10 @@ def _is_by(signer: Signer, stream: BinaryIO, store: Mapping[str, Any]) -> bool:
 def _validity(reader: c2pa.Reader) -> tuple[str, str] | None:
     """From when until when the active manifest's certificate is valid, as ISO 8601."""
     label = json.loads(reader.json()).get("active_manifest")
-    manifests = _dicts(json.loads(reader.crjson()).get("manifests"))
+    manifests = dicts(json.loads(reader.crjson()).get("manifests"))
     active = next((found for found in manifests if found.get("label") == label), {})
-    certificate = _dict(_dict(active.get("signature")).get("certificateInfo"))
-    found = _dict(certificate.get("validity"))
+    certificate = as_dict(as_dict(active.get("signature")).get("certificateInfo"))
+    found = as_dict(certificate.get("validity"))
     days = tuple(str(found.get(end, "")) for end in ("notBefore", "notAfter"))
     try:
         for day in days:
@@ -234,11 +236,11 @@ def _codes(store: Mapping[str, Any], kind: str) -> list[str]:
 def _failures(store: Mapping[str, Any], validity: tuple[str, str] | None) -> tuple[str, ...]:
     now = datetime.datetime.now(datetime.UTC)
     is_early = validity is not None and datetime.datetime.fromisoformat(validity[0]) > now
-    renamed = {EXPIRED: NOT_YET_VALID} if is_early else {}
     codes = [code for code in _codes(store, "failure") if code != UNTRUSTED]
-    if has_unusual(_codes(store, "informational"), store["manifests"][store["active_manifest"]]):
+    found = _codes(store, "informational") + _codes(store, "success")
+    if has_unusual(found, store["manifests"][store["active_manifest"]]):
         codes.append(LEFT_OUT)
-    return tuple(renamed.get(code, code) for code in codes)
+    return tuple(NOT_YET_VALID if is_early and code == EXPIRED else code for code in codes)
 
 
 def _credentials(
@@ -247,23 +249,25 @@ def _credentials(
     active = store["manifests"][store["active_manifest"]]
     good = _codes(store, "success")
     signature, assertions = active.get("signature_info", {}), active.get("assertions", ())
-    found = (held for held in assertions if held["label"].startswith("c2pa.actions"))
-    actions = [each for held in found for each in _dicts(_dict(held.get("data")).get("actions"))]
-    terms = [str(action.get("digitalSourceType", "")).rsplit("/", 1)[-1] for action in actions]
-    parameters = [_dict(action.get("parameters")) for action in actions]
+    actions = actions_in(active)
+    # What an earlier version says holds for all that was made of it.
+    earlier = (each for each in store["manifests"].values() if each is not active)
+    everything = [*actions, *chain.from_iterable(map(actions_in, earlier))]
+    terms = [str(action.get("digitalSourceType", "")).rsplit("/", 1)[-1] for action in everything]
+    parameters = [as_dict(action.get("parameters")) for action in actions]
     models = (given.get(MODEL_PARAMETER) for given in parameters)
     attested_time, unknown_time = _times(store, signature)
     return Credentials(
         failures=_failures(store, validity) + more,
         is_matched=_SIGNED in good and any(f"assertion.{kind}.match" in good for kind in _HASHES),
         validity=validity,
-        signer=_text(signature.get("common_name") or signature.get("issuer")),
+        signer=text_of(signature.get("common_name") or signature.get("issuer")),
         standing=standing,
         attested_time=attested_time,
         unknown_time=unknown_time,
-        claimed_time=_text(next((a["when"] for a in actions if a.get("when")), None)),
-        software=_software(active),
-        model=_text(next((model for model in models if model), None)),
+        claimed_time=text_of(next((a["when"] for a in actions if a.get("when")), None)),
+        software=software_of(active),
+        model=text_of(next((model for model in models if model), None)),
         source_types=tuple(printable(term) for term in terms if term),
         num_earlier=len(store["manifests"]) - 1,
         is_target_left_out=any(LEFT_OUT_PARAMETER in given for given in parameters),
@@ -271,30 +275,11 @@ def _credentials(
     )
 
 
-def _dict(value: object) -> dict[str, Any]:
-    """What a stranger should have written as a mapping; an empty one for anything else."""
-    return value if isinstance(value, dict) else {}
-
-
-def _dicts(value: object) -> list[dict[str, Any]]:
-    return [each for each in value if isinstance(each, dict)] if isinstance(value, list) else []
-
-
 def _times(store: Mapping[str, Any], signature: Mapping[str, Any]) -> tuple[str | None, str | None]:
     """When it was signed, as a trusted timestamp server says, and as any other says."""
-    time = _text(signature.get("time"))
+    time = text_of(signature.get("time"))
     doubts = [*_codes(store, "informational"), *_codes(store, "failure")]
     doubts = {code for code in doubts if code.startswith("timeStamp.")}
     if not doubts and "timeStamp.trusted" in _codes(store, "success"):
         return time, None
     return None, time if doubts <= {"timeStamp.untrusted"} else None
-
-
-def _software(manifest: Mapping[str, Any]) -> str | None:
-    found = manifest.get("claim_generator_info") or [{}]
-    named = " ".join(str(found[0][key]) for key in ("name", "version") if found[0].get(key))
-    return _text(named or manifest.get("claim_generator"))
-
-
-def _text(value: object) -> str | None:
-    return printable(str(value)) if value else None

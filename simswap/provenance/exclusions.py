@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import struct
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, BinaryIO
@@ -12,6 +13,8 @@ _NOTICED = ".additionalExclusionsPresent"  # end of C2PA's code, which is no fai
 # Boxes that C2PA's own library leaves out of each MP4 and AVIF: of what kind the file is, where its
 # parts begin, and padding.
 _USUAL = ("/ftyp", "/mfra", "/free", "/skip")
+# A hash of a photo's parts, one by one: what is put between or behind them goes unnoticed.
+_BY_PARTS = "assertion.boxesHash.match"
 _OWN = "/uuid"  # the credentials' box, if it is told by its number
 _IN_BOXES = "c2pa.hash.bmff"
 # A picture's place in the file is a number, which may point into such a box too: so none may have
@@ -19,15 +22,20 @@ _IN_BOXES = "c2pa.hash.bmff"
 _MOST_BYTES = {b"ftyp": 256, b"mfra": 4096}
 _PADDING = (b"free", b"skip")
 _CREDENTIALS = bytes.fromhex("d8fec3d61b0e483c92975828877ec481")  # number of their box
+_APP11, _SCAN = 0xFFEB, 0xFFDA  # of a JPEG's segments: those with credentials, with pixels
+_CREDENTIALS_BEGIN = re.compile(rb"\xff\xeb..JP", re.DOTALL)
 _MAX_BOXES = 100_000
 _CHUNK = 2**20  # bytes
 
 
 def has_unusual(codes: Iterable[str], manifest: Mapping[str, Any]) -> bool:
-    """Whether a manifest's hash leaves out what is shown.
+    """Whether a manifest's hash leaves out what is shown, or could be.
 
     codes: what C2PA says of it beside failures. manifest: of C2PA's own reader.
     """
+    codes = list(codes)
+    if _BY_PARTS in codes:
+        return True
     noticed = [code for code in codes if code.endswith(_NOTICED)]
     return bool(noticed) and not (
         all(code == f"assertion.bmffHash{_NOTICED}" for code in noticed) and _are_usual(manifest)
@@ -51,13 +59,63 @@ def _are_usual(manifest: Mapping[str, Any]) -> bool:
 
 
 def could_hold_pixels(stream: BinaryIO) -> bool:
-    """Whether the boxes that C2PA's library leaves out of an MP4 or AVIF have room for pixels.
+    """Whether what C2PA's library leaves out of a file has room for what is shown.
 
-    stream: a file on the disk. Of other kinds of file, False.
+    stream: a JPEG, MP4 or AVIF on the disk. Of other kinds of file, False.
     """
-    stream.seek(4)
-    if stream.read(4) != b"ftyp":
-        return False
+    stream.seek(0)
+    head = stream.read(8)
+    if head.startswith(b"\xff\xd8"):
+        return not _are_alone(_credentials_of(stream))
+    return head[4:] == b"ftyp" and _have_room(stream)
+
+
+def _credentials_of(stream: BinaryIO) -> list[bytes | None]:
+    """Of a JPEG's segments before its picture, from the first to the last with credentials: those.
+
+    What else stands between is None, and at the end what is no segment, or if more come later.
+    """
+    found, position = [], 2
+    for _ in range(_MAX_BOXES):
+        stream.seek(position)
+        marker, length = struct.unpack(">HH", stream.read(4).ljust(4, b"\0"))
+        if marker == _SCAN or not 0xFFC0 <= marker < 0xFFFF:
+            break
+        body = stream.read(max(length - 2, 0)) if marker == _APP11 else b""
+        found.append(body if body.startswith(b"JP") else None)
+        position += 2 + max(length, 2)
+    places = [place for place, body in enumerate(found) if body is not None]
+    held = found[places[0] : places[-1] + 1] if places else []
+    return [*held, None] if held and (marker != _SCAN or _come_later(stream, position)) else held
+
+
+def _come_later(stream: BinaryIO, position: int) -> bool:
+    """Whether a segment of credentials stands anywhere from a position on."""
+    stream.seek(position)
+    rest = b""
+    while chunk := stream.read(_CHUNK):
+        if _CREDENTIALS_BEGIN.search(rest + chunk):
+            return True
+        rest = chunk[-5:]
+    return False
+
+
+def _are_alone(segments: list[bytes | None]) -> bool:
+    """Whether segments are one box of credentials, whole, with nothing between or behind it.
+
+    C2PA leaves out all from the first to the last, so that another profile of colours, say, could
+    stand in bytes that its signature has to spare (ISO 19566-5, annex D).
+    """
+    room = 0  # for the box, each segment but the first repeats its beginning
+    for number, body in enumerate(segments, start=1):
+        if body is None or body[2:4] != segments[0][2:4] or body[4:8] != number.to_bytes(4, "big"):
+            return False
+        room += len(body) - 8 - (8 if number > 1 else 0)
+    return not segments or room == int.from_bytes(segments[0][8:12], "big")
+
+
+def _have_room(stream: BinaryIO) -> bool:
+    """Whether the boxes that are left out of an MP4 or AVIF have."""
     num_credentials = 0
     for number, (kind, start, end) in enumerate(_boxes(stream)):
         stream.seek(start)

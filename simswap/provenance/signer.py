@@ -197,7 +197,7 @@ def _make_own(path: Path, replace: bool) -> None:
     replace: take the place of a file that is there; else keep what another process put there.
     """
     path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-    with replaced(path, durable=True, keep=not replace) as part:
+    with replaced(path, durable=True, keep=not replace, follow=True) as part:
         descriptor = os.open(part, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
         with os.fdopen(descriptor, "wb") as stream:
             stream.write(_new_certificate_and_key())

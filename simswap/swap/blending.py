@@ -161,9 +161,12 @@ def with_detail(swapped: np.ndarray, given: np.ndarray, target: np.ndarray) -> n
     """
     side = len(target)
     given = given.astype(np.float32) / 255
-    share = _enlarged(_agreement(swapped, given), side)[..., None]
-    detail = target.astype(np.float32) / 255 - _enlarged(given, side)
-    return np.clip(_enlarged(swapped, side) + share * detail, 0, 1)
+    share = _agreement(swapped, given)
+    # What the target's larger crop has of `given` is taken off before it is enlarged: at once.
+    rest = _enlarged(swapped - share[..., None] * given, side)
+    share = _enlarged(share / 255, side)
+    detailed = cv2.add(rest, cv2.multiply(target, cv2.merge([share] * 3), dtype=cv2.CV_32F))
+    return np.clip(detailed, 0, 1, out=detailed)
 
 
 def paste_into(
@@ -184,26 +187,31 @@ def paste_into(
     # single pixels), and where it grows a cubic resize is far cheaper than a cubic warp.
     scale = geometry.scale_of(crop_to_frame)
     resized_size = max(round(size * scale), 1)
+    side = (resized_size, resized_size)
+    shrinks = scale < 1
     pixels = cv2.resize(
-        np.rint(np.dstack([swapped_crop, mask]) * 255).astype(np.uint8),
-        (resized_size, resized_size),
-        interpolation=cv2.INTER_AREA if scale < 1 else cv2.INTER_CUBIC,
+        cv2.convertScaleAbs(swapped_crop, alpha=255),
+        side,
+        interpolation=cv2.INTER_AREA if shrinks else cv2.INTER_CUBIC,
     )
-    pixels[[0, -1], :, 3] = pixels[:, [0, -1], 3] = 0  # the resize reached in from the border
-    crop_to_region = geometry.compose(crop_to_frame, np.array([[1.0, 0, -x0], [0, 1, -y0]]))
-    warped = cv2.warpAffine(
-        pixels,
-        geometry.compose(geometry.resize_transform(size / resized_size), crop_to_region),
-        (x1 - x0, y1 - y0),
-        # Linear blurs detail of single pixels, which a much enlarged crop does not have.
-        flags=cv2.INTER_LINEAR if scale > 2 else cv2.INTER_CUBIC,
-        borderMode=cv2.BORDER_REPLICATE,  # repeats the mask's 0, and keeps dark fringes out
+    weight = cv2.resize(mask, side, interpolation=cv2.INTER_AREA if shrinks else cv2.INTER_LINEAR)
+    weight[[0, -1]] = weight[:, [0, -1]] = 0  # where it shrank it reached in from the border
+    to_region = geometry.compose(
+        geometry.resize_transform(size / resized_size),
+        geometry.compose(crop_to_frame, np.array([[1.0, 0, -x0], [0, 1, -y0]])),
     )
+
+    def moved(picture: np.ndarray, interpolation: int) -> np.ndarray:
+        # The repeated border is the mask's 0, and keeps dark fringes out.
+        shape = (x1 - x0, y1 - y0)
+        border = cv2.BORDER_REPLICATE
+        return cv2.warpAffine(picture, to_region, shape, flags=interpolation, borderMode=border)
+
+    # Linear blurs detail of single pixels, which a much enlarged crop does not have, nor a mask.
+    pixels = moved(pixels, cv2.INTER_LINEAR if scale > 2 else cv2.INTER_CUBIC)
+    weight = moved(weight, cv2.INTER_LINEAR)
     region = np.ascontiguousarray(frame[y0:y1, x0:x1])
-    weight = warped[..., 3].astype(np.float32) / 255
-    frame[y0:y1, x0:x1] = cv2.blendLinear(
-        np.ascontiguousarray(warped[..., :3]), region, weight, 1 - weight
-    )
+    frame[y0:y1, x0:x1] = cv2.blendLinear(pixels, region, weight, 1 - weight)
 
 
 def _agreement(swapped: np.ndarray, given: np.ndarray) -> np.ndarray:

@@ -146,7 +146,7 @@ def fit_crop(
     if side >= ENLARGED_FROM * size:
         larger = _enlarged(frame, face, side)
         crop, face = with_detail(crop, face.crop, larger.crop), larger
-        mask = uncovered(face_mask(face.landmarks, side, options.mask_softness), cover)
+        mask = cv2.resize(mask, (side, side), interpolation=cv2.INTER_LINEAR)
     in_frame = geometry.apply(geometry.invert(face.frame_to_crop), face.landmarks)
     return face, FaceCrop(crop, face.crop, mask, face.landmarks, side_in_frame(in_frame))
 

@@ -63,4 +63,5 @@ def _middle(cover: np.ndarray | None, around: Sequence[np.ndarray | None]) -> np
     """Of a cover and those of the frames before and after, the middle value of each place."""
     if cover is None or len(around) < 2:
         return cover
-    return np.median(np.stack([cover, *around]), axis=0)
+    low, high = np.minimum(*around), np.maximum(*around)
+    return np.clip(cover, low, high)

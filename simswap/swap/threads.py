@@ -12,6 +12,7 @@ from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Executor, Future
 from contextlib import contextmanager
+from contextvars import copy_context
 from dataclasses import dataclass
 from typing import Generic, TypeVar
 
@@ -25,7 +26,7 @@ _PATIENCE = 0.1  # s between two looks whether a blocked thread is still wanted
 class _End:
     """Stands behind the last item; `error` is why there are no more, None if all were made."""
 
-    error: Exception | None = None
+    error: BaseException | None = None
 
 
 class _Pipe(Generic[Item]):
@@ -73,12 +74,13 @@ def made_ahead(items: Iterable[Item], depth: int) -> Iterator[Iterator[Item]]:
                 if not pipe.put(item):
                     return
             pipe.put(_End())
-        except Exception as error:
+        except BaseException as error:  # also that the work is cancelled
             pipe.put(_End(error))
         finally:
             getattr(items, "close", lambda: None)()  # here: a generator ends where it ran
 
-    thread = threading.Thread(target=make, name="made_ahead", daemon=True)
+    at_work = copy_context()  # of the call that this is a part of
+    thread = threading.Thread(target=at_work.run, args=[make], name="made_ahead", daemon=True)
     thread.start()
     try:
         yield _until_end(pipe)

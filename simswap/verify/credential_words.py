@@ -29,7 +29,7 @@ _DOUBTS = {
     "signingCredential.invalid": "the certificate is not made for this",
     "signingCredential.ocsp.revoked": "the certificate was revoked",
     "signingCredential.revoked": "the certificate was revoked",
-    LEFT_OUT: "their signer left out parts of the file, which may have been changed",
+    LEFT_OUT: "their signer left out parts of the file, which may have been changed or added",
     "manifest.inaccessible": "a part of them lies on a server, which is not asked",
 }
 _IDENTITY = "cawg."  # beginning of the codes about a person's identity

@@ -8,8 +8,9 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from simswap.errors import CostlyVideoError, MediaError, SigningError
+from simswap.errors import CostlyVideoError, CrowdedError, MediaError, SigningError
 from simswap.files import printable
+from simswap.media import allowance
 from simswap.provenance.credentials import (
     UNKNOWN_TYPE,
     Credentials,
@@ -24,15 +25,16 @@ from simswap.provenance.metadata import (
     read_label,
 )
 from simswap.provenance.signer import Signer, find_signer
+from simswap.trial_run import problem_of
 from simswap.verify.credential_words import about_credentials, with_model
 from simswap.verify.watermark import FoundWatermark, find_watermark, never
 from simswap.video.metadata_label import read_video_label
-from simswap.video.source.limits import VERIFY_LIMITS, VideoLimits, check_cost
+from simswap.video.source.limits import VERIFY_LIMITS, VideoLimits, usual_memory
 
 TRIAL = "simswap.verify.trial"  # reads the credentials first, in a process of its own
 TRIAL_SECONDS = 4.0  # of processor time; an ordinary file takes 0.4, most of it to start
 _BYTES_PER_SECOND = 50_000_000  # more than that are hashed
-_TRIAL_PIXELS = 6_000_000  # memory as for a video of this size: 590 MB
+_TRIAL_MEMORY = 250_000_000  # bytes; a signed PNG of 90 MB takes 124 million
 
 if TYPE_CHECKING:  # it brings torch
     from simswap.swap.pipeline import Pipeline
@@ -85,8 +87,9 @@ class Report:
 def verify(path: str | os.PathLike[str], limits: VideoLimits = VERIFY_LIMITS) -> Report:
     """Look for Content Credentials and marks in a photo (PNG, JPEG, WebP, AVIF, HEIC) or a video.
 
-    Raises MediaError for a file that is neither, cannot be opened or costs too much, SigningError
-    where the operator's trusted certificates cannot be read.
+    Raises MediaError for a file that is neither, cannot be opened or costs too much, CrowdedError
+    where it cannot be read just now, SigningError where the operator's trusted certificates cannot
+    be read.
     """
     path = Path(path)
     label, kind = _label_of(path, limits)
@@ -94,6 +97,8 @@ def verify(path: str | os.PathLike[str], limits: VideoLimits = VERIFY_LIMITS) ->
     try:
         _check_parts(path)
         found = read_credentials(path, _own_signer())
+    except CrowdedError:  # nothing of the file, of which nothing would be known
+        raise
     except MediaError as error:
         return Report(kind, None, label, str(error), human_claim=claim)
     terms = found.source_types if found is not None and not found.is_synthetic else ()
@@ -119,6 +124,8 @@ def look_for_watermark(
     try:
         found = find_watermark(Path(path), report.kind, pipeline, names, limits, is_over)
         return replace(report, watermark=found)
+    except CrowdedError:
+        raise
     except MediaError as error:
         return replace(report, damage=report.damage or str(error))
 
@@ -144,6 +151,11 @@ def headline(report: Report) -> str:
         return (
             f"Signed, and not marked as synthetic: the Content Credentials of this {kind} do not "
             "speak of a trained model."
+        )
+    if report.damage:
+        return (
+            f"No mark found in what of this {kind} could be read. That does not prove that it has "
+            "none, or is real."
         )
     return (
         f"No mark found. That does not prove the {kind} is real: marks get lost when a {kind} is "
@@ -233,7 +245,7 @@ def _label_of(path: Path, limits: VideoLimits) -> tuple[MetadataLabel | None, st
             raise
         try:
             return read_video_label(path, limits), "video"
-        except CostlyVideoError:
+        except (CostlyVideoError, CrowdedError):
             raise
         except MediaError:
             raise MediaError(
@@ -248,13 +260,14 @@ def _check_parts(path: Path) -> None:
         if media_type_of(stream.read(12)) == UNKNOWN_TYPE:
             return
     seconds = TRIAL_SECONDS + path.stat().st_size / _BYTES_PER_SECOND
-    try:
-        check_cost(path, VideoLimits(max_pixels=_TRIAL_PIXELS, max_work=seconds), TRIAL)
-    except CostlyVideoError as error:
+    with allowance.place(usual_memory(0)) as fits:
+        arguments = [str(path.absolute()), str(seconds)]
+        problem = problem_of(TRIAL, arguments, _TRIAL_MEMORY, seconds, fits)
+    if problem:
         raise MediaError(
             "Content Credentials: the file has too many parts, or too large ones, to be looked "
             "through. Whether it has any is not known."
-        ) from error
+        )
 
 
 def _own_signer() -> Signer | None:

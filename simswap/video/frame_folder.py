@@ -18,10 +18,11 @@ from simswap.swap.selection import needs_tracks
 from simswap.swap.stream import StreamOptions, frames_around, workers_for
 from simswap.swap.threads import made_ahead
 from simswap.types import Source, SwapOptions, SwapResult
-from simswap.video.job_folder import JobFolder, cut
+from simswap.video.job_folder import JobFolder
 from simswap.video.options import OnProgress, VideoOptions, VideoReport
 from simswap.video.people import QUEUE_DEPTH, FirstPass, looks, swap_known
 from simswap.video.progress import Meter, now_and_then
+from simswap.video.segments import cut
 
 SEGMENT_GROUPS = 32  # groups of `detect_every` pictures whose faces are held at once
 

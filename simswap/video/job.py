@@ -22,19 +22,21 @@ import torch
 from simswap.errors import MediaError, ModelError, SimSwapError
 from simswap.files import lasting_beside, sha256_of
 from simswap.media.photos import check_writable
+from simswap.memory import hand_back
 from simswap.provenance.signing import sign_video
 from simswap.swap.pipeline import Pipeline
 from simswap.swap.selection import needs_tracks
 from simswap.swap.stream import StreamOptions, frames_around, workers_for
 from simswap.swap.threads import made_ahead, taken_away
 from simswap.types import Identity, Source, SwapOptions, SwapResult
-from simswap.video.job_folder import JobFolder, Segment, SegmentRecord, Setting, cut
+from simswap.video.job_folder import JobFolder, Setting
 from simswap.video.metadata_label import video_metadata
 from simswap.video.options import VideoOptions
 from simswap.video.output.animation import check_result
 from simswap.video.output.joining import join_segments
 from simswap.video.output.writing import Encoding, SegmentWriter
 from simswap.video.people import FirstPass, queue_depth, swap_known
+from simswap.video.segments import Segment, SegmentRecord, cut
 from simswap.video.source.info import VideoInfo, probe_video, trim
 from simswap.video.source.reading import read_frames
 
@@ -170,6 +172,8 @@ class VideoJob:
         except Exception as error:
             error.add_note(f"{self._span(segment)} of the video.")
             raise
+        finally:
+            hand_back()  # its threads' heaps are used anew by the next one's, in other pieces
 
     def estimated_seconds(self, number: int, faces_per_frame: float = 1.0) -> float:
         """How long a segment may take at most, for a GPU's time limit.

@@ -1,10 +1,10 @@
 """The folder in which a video job keeps its finished parts, so that it can be interrupted.
 
 It holds the swapped segments and a manifest of what they were made with: hashes and numbers, never
-a face, an embedding or a file's name. A segment counts only once its own small record stands
-beside it, which is written last; so power may fail at any moment. Where people are told apart, it
-also holds where faces are in each segment, as far as that has been looked at, and, when all has
-been, who is who.
+a face, an embedding or a file's name. No link in it is followed. A segment counts only once its own
+small record stands beside it, which is written last; so power may fail at any moment. Where people
+are told apart, it also holds where faces are in each segment, as far as that has been looked at,
+and, when all has been, who is who.
 """
 
 from __future__ import annotations
@@ -12,7 +12,6 @@ from __future__ import annotations
 import json
 import os
 import re
-import stat
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
@@ -22,7 +21,8 @@ from typing import TextIO
 import numpy as np
 
 from simswap.errors import MediaError, OptionError
-from simswap.files import JOB, is_temporary, printable, replaced
+from simswap.files import JOB, is_temporary, printable, read_record, replaced
+from simswap.video.segments import SegmentRecord
 
 try:
     import fcntl
@@ -36,46 +36,15 @@ _SEGMENT = re.compile(r"segment-[0-9]{5,}\.(nut|json)|faces-[0-9]{5,}\.npy")
 _FACES = "faces-*.npy"
 _PEOPLE = "simswap-people.json"
 _MAX_PEOPLE = 4_000_000  # bytes
+# What reading raises of a part that a job did not write; for one without end, MemoryError.
+_DAMAGE = (OSError, EOFError, ValueError, TypeError, LookupError, MemoryError, RecursionError)
 _FORMAT = "simswap-job-1"
 _MAX_MANIFEST = 100_000  # bytes
+_MAX_RECORD = 10_000  # bytes
 # A link is not followed, a pipe not waited for; Windows knows neither flag.
 _LOCK_FLAGS = os.O_WRONLY | os.O_CREAT
 _LOCK_FLAGS |= getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0)
 Setting = str | int | float | None
-
-
-@dataclass(frozen=True)
-class Segment:
-    """Frames `first` to `end` - 1 of the video."""
-
-    number: int
-    first: int
-    end: int
-
-
-def cut(first: int, end: int, length: int) -> tuple[Segment, ...]:
-    """Frames `first` to `end` - 1 in segments of `length` frames, in order."""
-    starts = range(first, end, length)
-    return tuple(
-        Segment(number, start, min(start + length, end)) for number, start in enumerate(starts)
-    )
-
-
-@dataclass(frozen=True)
-class SegmentRecord:
-    """What was counted while a segment was made.
-
-    num_unswapped: frames with faces of which none was swapped. num_repeated: frames that could not
-    be decoded. seconds: that it took. size: of its file, in bytes.
-    """
-
-    num_frames: int
-    faces_swapped: int
-    frames_without_face: int
-    num_unswapped: int
-    num_repeated: int
-    seconds: float
-    size: int = 0
 
 
 @dataclass(frozen=True)
@@ -90,11 +59,11 @@ class JobFolder:
 
     def record(self, number: int) -> SegmentRecord | None:
         """What was counted in a segment; None if it has not been finished."""
+        path, values = self.segment(number), _read_object(self._record_path(number), _MAX_RECORD)
         try:
-            values = json.loads(self._record_path(number).read_text(encoding="utf-8"))
-            record = SegmentRecord(**values)
-            return record if self.segment(number).stat().st_size == record.size else None
-        except (OSError, ValueError, TypeError):
+            record = SegmentRecord(**values) if values and _is_plain(path) else None
+            return record if record and path.stat().st_size == record.size else None
+        except (OSError, TypeError, ValueError):
             return None
 
     def keep(self, number: int, record: SegmentRecord) -> None:
@@ -109,13 +78,22 @@ class JobFolder:
 
     def has_faces(self, number: int) -> bool:
         """Whether keep_faces was called for a segment."""
-        return self._faces_path(number).is_file()
+        return _is_plain(self._faces_path(number))
 
-    def faces(self, number: int) -> np.ndarray:
-        """What keep_faces wrote. Raises MediaError if it is damaged."""
+    def faces(self, number: int, row: np.dtype) -> np.ndarray:
+        """What keep_faces wrote. Raises MediaError if it is damaged, or of another kind."""
+        with self.telling_damage(), self._faces_path(number).open("rb") as stream:
+            rows = np.lib.format.read_array(stream, allow_pickle=False)
+            if rows.ndim != 1 or rows.dtype != row:
+                raise ValueError(f"{rows.dtype} {rows.shape} are no faces")
+            return rows
+
+    @contextmanager
+    def telling_damage(self) -> Iterator[None]:
+        """Turns what goes wrong with a part's content, within the block, into a MediaError."""
         try:
-            return np.load(self._faces_path(number), allow_pickle=False)
-        except (OSError, ValueError, EOFError) as error:
+            yield
+        except _DAMAGE as error:
             raise MediaError(
                 f"A part of the job folder {printable(str(self.path))} is damaged. Restart to "
                 "begin anew."
@@ -155,16 +133,18 @@ class JobFolder:
             finally:
                 kept = ("segment-*.json", _FACES)
                 is_begun = any(any(self.path.glob(name)) for name in kept)
-                if self.path.is_dir() and not is_begun:
+                if not is_begun:
                     self.remove()
 
     def remove(self) -> None:
         """Remove the job's own files, and the folder if a job made it and nothing else is in it."""
+        if not _is_folder(self.path):
+            return
         self._remove_files()
         lock = self.path / _LOCK
-        is_own = lock.is_file() and lock.stat().st_size == len(_OWN)
+        is_own = _is_plain(lock) and lock.stat().st_size == len(_OWN)
         lock.unlink(missing_ok=True)
-        if is_own and self.path.is_dir() and not any(self.path.iterdir()):
+        if is_own and not any(self.path.iterdir()):
             self.path.rmdir()
 
     def _record_path(self, number: int) -> Path:
@@ -176,6 +156,10 @@ class JobFolder:
     def _make(self) -> bool:
         """Whether there was no such folder."""
         try:
+            if self.path.is_symlink():
+                raise MediaError(
+                    f"The job folder {printable(str(self.path))} is a link. Give the folder itself."
+                )
             is_new = not self.path.is_dir()
             self.path.mkdir(exist_ok=True)
             foreign = next(self._foreign(), None) if self._manifest() is None else None
@@ -230,7 +214,7 @@ class JobFolder:
                 yield file
 
     def _remove_files(self) -> None:
-        for file in [*self.path.iterdir()] if self.path.is_dir() else []:
+        for file in [*self.path.iterdir()]:
             is_ours = file.name in (_MANIFEST, _PEOPLE) or is_temporary(file.name, JOB)
             if (is_ours or _SEGMENT.fullmatch(file.name)) and _is_plain(file):
                 file.unlink(missing_ok=True)
@@ -251,16 +235,20 @@ def _unusable(path: Path, error: Exception) -> MediaError:
 
 def _is_plain(path: Path) -> bool:
     """Whether it is a file: no folder, no link, no pipe."""
-    return stat.S_ISREG(path.lstat().st_mode)
+    return path.is_file() and not path.is_symlink()
+
+
+def _is_folder(path: Path) -> bool:
+    return path.is_dir() and not path.is_symlink()
 
 
 def _read_object(path: Path, max_bytes: int) -> dict | None:
     """A JSON object of a file of at most some bytes; None where there is none."""
     try:
-        if not _is_plain(path) or path.stat().st_size > max_bytes:
+        if not _is_plain(path):
             return None
-        found = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError, RecursionError):
+        found = read_record(path, max_bytes)
+    except (OSError, ValueError):
         return None
     return found if isinstance(found, dict) else None
 

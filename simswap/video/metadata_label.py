@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import os
 import re
-from pathlib import Path
 
 from simswap import __version__
 from simswap.files import printable
@@ -17,16 +16,14 @@ from simswap.provenance.metadata import (
     MetadataLabel,
     synthetic_xmp,
 )
-from simswap.video.source.container import check_is_file, opened
-from simswap.video.source.limits import VERIFY_LIMITS, VideoLimits, check_cost
-from simswap.video.source.structure import check_structure
+from simswap.video.source.info import look_at
+from simswap.video.source.limits import VERIFY_LIMITS, VideoLimits
 
 _COMMENT = (
     "Faces in this video were changed by a trained model. "
     "Digital source type: {source_type}; software: SimSwap {version}; model: {model}"
 )
 _TERM = re.compile(r"https?://cv\.iptc\.org/newscodes/digitalsourcetype/(\w+)")
-_MAX_TAG = 10_000  # characters of a tag that are looked at
 
 
 def video_metadata(model: str, format: str = "mp4") -> dict[str, str]:
@@ -51,13 +48,7 @@ def read_video_label(
 
     Raises MediaError if the file cannot be opened, is no video, or costs too much to be opened.
     """
-    path = Path(path)
-    check_is_file(path)
-    check_structure(path)
-    check_cost(path, limits)
-    with opened(path, limits.max_pixels) as container:
-        tags = [text[:_MAX_TAG] for text in container.metadata.values()]
-    for text in tags:
+    for text in look_at(path, limits).tags:
         found = _TERM.search(text)
         if found and found[1] in SYNTHETIC_TERMS:
             return MetadataLabel(_field(text, "software"), _field(text, "model"), found[0])

@@ -26,8 +26,9 @@ from simswap.swap.selection import Cast
 from simswap.swap.stream import StreamOptions, workers_for
 from simswap.swap.threads import made_ahead
 from simswap.types import Face, FaceTrack, Identity, Source, SwapOptions, SwapResult
-from simswap.video.job_folder import JobFolder, Segment, cut
+from simswap.video.job_folder import JobFolder
 from simswap.video.options import VideoOptions
+from simswap.video.segments import Segment, cut
 from simswap.video.source.info import probe_video, trim
 from simswap.video.source.reading import read_frames
 
@@ -133,19 +134,23 @@ class FirstPass:
 
     def tracks(self) -> tuple[FaceTrack, ...]:
         """Everybody, by number."""
-        return tuple(FaceTrack(**one) for one in self.folder.people()["tracks"])
+        with self.folder.telling_damage():
+            return tuple(FaceTrack(**one) for one in self.folder.people()["tracks"])
 
     def notices(self) -> tuple[str, ...]:
         """What the caller should know."""
-        return tuple(self.folder.people()["notices"])
+        with self.folder.telling_damage():
+            return tuple(self.folder.people()["notices"])
 
     def cast(self) -> Cast:
         """Who becomes whom."""
-        return cast_of(dict(self.folder.people()["roles"]), self.source)
+        with self.folder.telling_damage():
+            return cast_of(dict(self.folder.people()["roles"]), self.source)
 
     def faces_from(self, start: int) -> Iterator[list[Face]]:
         """The faces of each frame from `start` on, largest first, with their track numbers."""
-        track_of = dict(self.folder.people()["track of run"])
+        with self.folder.telling_damage():
+            track_of = dict(self.folder.people()["track of run"])
         for segment in self.segments:
             if segment.end > start:
                 yield from self._stored(segment, max(segment.first, start), track_of)
@@ -168,7 +173,7 @@ class FirstPass:
         self, segment: Segment, first: int, track_of: Mapping[int, int]
     ) -> Iterator[list[Face]]:
         """The faces of each frame of a segment from `first` on; track_of: by run."""
-        rows = self.folder.faces(segment.number)
+        rows = self.folder.faces(segment.number, ROW)
         ends = np.searchsorted(rows["frame"], np.arange(first, segment.end + 1))
         for begin, end in pairwise(ends):
             yield [_face(row, track_of) for row in rows[begin:end]]

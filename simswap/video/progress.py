@@ -15,9 +15,9 @@ from simswap.errors import JobCancelledError
 from simswap.swap.pipeline import Pipeline
 from simswap.types import SwapResult
 from simswap.video.job import VideoJob
-from simswap.video.job_folder import SegmentRecord
 from simswap.video.options import OnProgress, VideoProgress, VideoReport
 from simswap.video.people import LookAtSegment, looks
+from simswap.video.segments import SegmentRecord
 
 REPORT_SECONDS = 0.2  # between two reports of progress
 THUMBNAIL_SIDE = 320  # px

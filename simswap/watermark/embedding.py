@@ -27,6 +27,7 @@ from simswap.watermark.carrier import (
     carrier,
 )
 from simswap.watermark.code import NUM_SYMBOLS
+from simswap.watermark.trial import Part, Trial, resized
 
 SMALLEST = 100.0  # px of the frame that the watermark plane must cover; on smaller faces it is lost
 FINE_FROM = 135.0  # px of the frame for each 128 of a finer plane, so that it outlives a halving
@@ -44,21 +45,17 @@ STEP = 1.0  # of the way that the linear model suggests; more oscillates on high
 # hair; 0 not at all. The reader weighs smooth skin more, so that less hiding outlives more; but of
 # a film encoded twice 0.25 outlived less than 0.6.
 HIDDEN, LESS_HIDDEN = 1.0, 0.6
-# dB, over the watermark plane; a grain is as weak as its trial allows, found by bisection between
-# the strongest and the weakest of its plane. In the frame it is up to 0.7 dB less: to paste
-# sharpens a little, and pixels are rounded.
+# dB, over the watermark plane; a grain is as weak as its trials allow, between the strongest and
+# the weakest of its plane. In the frame it is up to 0.7 dB less: to paste sharpens a little, and
+# pixels are rounded.
 STRONGEST, STEP_PSNR = 42.7, 0.75
 WEAKEST, WEAKEST_SYNC = {128: 49.0, 192: 49.0, 256: 51.0}, 51.0
-# The trial is JPEG of this quality, of the plane or of a face that is smaller. By how many standard
-# deviations symbols must then be ahead of their rivals, on average, and the sync of nothing: so
-# much outlives H.264 and a resize, which take more of fine waves (by train.checks.watermark).
-TRIAL_QUALITY = 50
-AHEAD, SYNC_AHEAD = {128: 1.9, 192: 2.2, 256: 2.2}, 6.5
-HARDLY_AHEAD = 0.8  # of that, by the strongest grain: then it hides less
+HARDLY_AHEAD = 0.8  # in its trial, of the strongest grain: then it hides less
 WHOLE_FACE = 0.3  # of the plane; under a smaller mask the error allowed shrinks with it
 # On skin darker than BRIGHT (luma of 255, evened out over BRIGHT_SIGMA px) the grain shrinks with
 # it, down to a share: as strong as on bright skin it would be the first thing seen on a dark photo.
 BRIGHT, BRIGHT_SIGMA, DARKEST = 70.0, 8.0, 0.3
+BRIGHT_SHRINK = 4  # evened out on a plane so many times smaller than the first
 
 
 @dataclass(frozen=True, eq=False)
@@ -108,34 +105,26 @@ def watermark_crop(face: FaceCrop, symbols: np.ndarray, steady: bool = False) ->
         geometry.frame_to_crop_transform(face.landmarks, TEMPLATE, PLANE),
         geometry.resize_transform(plane / PLANE),
     )
-    mask = face.mask[..., None]
-    pasted = (face.swapped * mask) * 255 + face.target * (1 - mask)
-    luma, mask = pasted @ LUMA, face.mask
-    # A crop aligned like the plane, as the bundled model's are, need not be resampled.
-    is_plane = size == plane and np.allclose(crop_to_plane, np.eye(2, 3), atol=1e-3)
-    if not is_plane:
+    own, target = (cv2.cvtColor(one, cv2.COLOR_RGB2GRAY) for one in (face.swapped, face.target))
+    target = target.astype(np.float32)
+    luma, mask = target + (own * 255 - target) * face.mask, face.mask
+    # A crop aligned like the plane, as the bundled model's are, is only of another size.
+    is_aligned = np.allclose(crop_to_plane, geometry.resize_transform(plane / size), atol=1e-3)
+    if is_aligned:
+        luma, mask = resized(luma, plane), resized(mask, plane)
+    else:
         luma, mask = (_warp(picture, crop_to_plane, plane) for picture in (luma, mask))
-    grain = _grain_of(luma, np.clip(mask, 0, 1), symbols, face.side, steady)
-    if not is_plane:
+    grain = _grain_of(luma, np.clip(mask, 0, 1), symbols, face.side, steady) / 255
+    if is_aligned:
+        grain = resized(grain, size)
+    else:
         grain = _warp(grain, geometry.invert(crop_to_plane), size)
-    return np.clip(face.swapped + grain[..., None] / 255, 0, 1)
+    marked = cv2.add(face.swapped, cv2.merge([grain] * 3))
+    return np.clip(marked, 0, 1, out=marked)
 
 
 class _TooWeakError(Exception):
     """The patterns that lie still do not outlive a codec on this face."""
-
-
-@dataclass(frozen=True, eq=False)
-class _Part:
-    """What a grain says: symbols ([10] or None), the sync (its sign, or 0), or both.
-
-    weakest: the highest PSNR that is tried, in dB. steady: the same patterns for every face.
-    """
-
-    symbols: np.ndarray | None
-    sync_sign: float
-    weakest: float
-    steady: bool
 
 
 def _grain_of(
@@ -146,26 +135,26 @@ def _grain_of(
     luma: [S, S] float32, 0 to 255, S one of PLANES; mask: [S, S], 1 where the grain is kept;
     side: px of the frame that the plane covers.
     """
-    coarse, coarse_mask = (_resized(picture, PLANE) for picture in (luma, mask))
+    coarse, coarse_mask = (resized(picture, PLANE) for picture in (luma, mask))
     shift, sign = np.zeros(2), 1.0
     if not steady:
         shift, sign = _best_place(watermark_carrier.whiten(coarse))
     try:
         if len(luma) == PLANE:
-            both = _Part(symbols, sign, WEAKEST[PLANE], steady)
+            both = Part(symbols, sign, WEAKEST[PLANE], steady)
             return _weakest(luma, mask, both, shift, side)
-        only_sync = _Part(None, sign, WEAKEST_SYNC, steady)
-        sync = _resized(_weakest(coarse, coarse_mask, only_sync, shift, side), len(luma))
-        only_symbols = _Part(symbols, 0.0, WEAKEST[len(luma)], steady)
+        only_sync = Part(None, sign, WEAKEST_SYNC, steady)
+        sync = resized(_weakest(coarse, coarse_mask, only_sync, shift, side), len(luma))
+        only_symbols = Part(symbols, 0.0, WEAKEST[len(luma)], steady)
         return sync + _weakest(luma + sync * mask, mask, only_symbols, shift, side)
     except _TooWeakError:
         return _grain_of(luma, mask, symbols, side, steady=False)
 
 
 def _weakest(
-    luma: np.ndarray, mask: np.ndarray, part: _Part, shift: np.ndarray, side: float
+    luma: np.ndarray, mask: np.ndarray, part: Part, shift: np.ndarray, side: float
 ) -> np.ndarray:
-    """The weakest grain that stands its trial; if none does, the strongest.
+    """The weakest grain that stands its trial, as far as few trials tell; if none, the strongest.
 
     shift: (y, x) in pixels of the first plane, where the sync is placed.
     Raises _TooWeakError if none does of a steady part.
@@ -173,27 +162,23 @@ def _weakest(
     shift = np.rint(shift * len(luma) / PLANE).astype(int)
     luma, mask = (np.roll(picture, -shift, (0, 1)) for picture in (luma, mask))
     brightness = _brightness(luma)
+    form = _form(luma, mask, brightness, part, HIDDEN)
+    trial = Trial(luma, form * mask, part, side)
     darker = -10 * np.log10(np.average(brightness**2, weights=mask + 1e-6))  # dB
     steps = np.arange(STRONGEST, part.weakest, STEP_PSNR) + darker
-    form = _form(luma, mask, brightness, part, HIDDEN)
-    ahead = _ahead(luma + _scaled(form, mask, steps[0]) * mask, part, side)
+    scales = _scales(form * mask, mask, steps)
+    ahead = trial.ahead(scales[0])
     if ahead < 1 and part.steady:
         raise _TooWeakError
     if ahead < HARDLY_AHEAD:
         form = _form(luma, mask, brightness, part, LESS_HIDDEN)
-    first, last = 0, len(steps)  # steps[first] outlives it, steps[last] does not
-    middle = last - 1  # enough for most large faces
-    while ahead >= 1 and last - first > 1:
-        if _ahead(luma + _scaled(form, mask, steps[middle]) * mask, part, side) >= 1:
-            first = middle
-        else:
-            last = middle
-        middle = (first + last) // 2
-    return np.roll(_scaled(form, mask, steps[first]), shift, (0, 1))
+        scales = _scales(form * mask, mask, steps)
+    scale = trial.weakest(scales, ahead) if ahead >= 1 else scales[0]
+    return np.roll(form * scale, shift, (0, 1))
 
 
 def _form(
-    luma: np.ndarray, mask: np.ndarray, brightness: np.ndarray, part: _Part, hiding: float
+    luma: np.ndarray, mask: np.ndarray, brightness: np.ndarray, part: Part, hiding: float
 ) -> np.ndarray:
     """The grain for this face, before its strength is set; hiding: HIDDEN or LESS_HIDDEN."""
     watermarks, fine = carrier(len(luma)), watermark_carrier.detail(luma)
@@ -228,7 +213,10 @@ def _form(
 
 def _brightness(luma: np.ndarray) -> np.ndarray:
     """How strong the grain may be by how bright a plane is: [S, S], DARKEST to 1."""
-    local = cv2.GaussianBlur(luma, (0, 0), BRIGHT_SIGMA * len(luma) / PLANE)
+    sides = len(luma), len(luma)
+    small = resized(luma, PLANE // BRIGHT_SHRINK)
+    local = cv2.GaussianBlur(small, (0, 0), BRIGHT_SIGMA / BRIGHT_SHRINK)
+    local = cv2.resize(local, sides, interpolation=cv2.INTER_LINEAR)
     return np.clip(local / BRIGHT, DARKEST, 1)
 
 
@@ -241,40 +229,11 @@ def _best_place(whitened: np.ndarray) -> tuple[np.ndarray, float]:
     return np.array([nearby[row], nearby[column]]), float(np.sign(likeness[row, column]) or 1)
 
 
-def _ahead(marked: np.ndarray, part: _Part, side: float) -> float:
-    """How far ahead of its rivals a part is after its trial; 1: as far as it should be.
-
-    marked: [S, S] float32 luma, 0 to 255; side: px of the frame that the plane covers.
-    """
-    size = len(marked)
-    small = min(round(side), size)
-    picture = np.rint(np.clip(_resized(marked, small), 0, 255)).astype(np.uint8)
-    _, encoded = cv2.imencode(".jpg", picture, [cv2.IMWRITE_JPEG_QUALITY, TRIAL_QUALITY])
-    worn = cv2.imdecode(encoded, cv2.IMREAD_GRAYSCALE).astype(np.float32)
-    found, sync = carrier(size).correlate(watermark_carrier.whiten(_resized(worn, size)))
-    if part.symbols is None:
-        return part.sync_sign * sync / max(SYNC_AHEAD * float(found.std()), 1e-9)
-    strengths, rows = watermark_carrier.value_strengths(found), np.arange(NUM_SYMBOLS)  # [10, 64]
-    true = strengths[rows, part.symbols]
-    strengths[rows, part.symbols] = 0
-    ahead = float((true - strengths.max(axis=1)).mean())
-    return ahead / max(AHEAD[size] * float(found.std()), 1e-9)
-
-
-def _scaled(grain: np.ndarray, mask: np.ndarray, psnr: float) -> np.ndarray:
-    """The grain, weakened or strengthened until its error, as pasted, is what `psnr` allows."""
-    error = float(np.mean((grain * mask) ** 2))
-    allowed = 255**2 / 10 ** (psnr / 10) * min(1.0, float(mask.mean()) / WHOLE_FACE)
-    return grain * np.sqrt(allowed / max(error, 1e-12))
-
-
-def _resized(picture: np.ndarray, side: int) -> np.ndarray:
-    if side == len(picture):
-        return picture
-    shrinks = side < len(picture)
-    return cv2.resize(
-        picture, (side, side), interpolation=cv2.INTER_AREA if shrinks else cv2.INTER_CUBIC
-    )
+def _scales(grain: np.ndarray, mask: np.ndarray, steps: np.ndarray) -> list[float]:
+    """How many times the strength makes a grain's error, as pasted, what each PSNR allows."""
+    error = max(float(np.mean(grain * grain)), 1e-12)
+    allowed = 255**2 / 10 ** (steps / 10) * min(1.0, float(mask.mean()) / WHOLE_FACE)
+    return np.sqrt(allowed / error).tolist()
 
 
 def _warp(picture: np.ndarray, transform: np.ndarray, size: int) -> np.ndarray:

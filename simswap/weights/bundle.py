@@ -10,6 +10,7 @@ import logging
 import os
 import re
 import time
+from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -35,6 +36,7 @@ logger = logging.getLogger(__name__)
 
 DEFAULT_BUNDLE = Path(__file__).parents[2] / "assets" / "models" / "simswap-lite-128"
 CARD_FILE = "README.md"
+MAX_DOWNLOAD = 4_000_000_000  # bytes of a model on the Hub; published ones have below one billion
 HUB_REPO_PATTERN = re.compile(r"[\w.-]+/[\w.-]+")
 
 
@@ -126,13 +128,21 @@ def save_bundle(bundle: Bundle, folder: Path, card: str, *, half: bool = True) -
 
 
 def _download(repo: str, revision: str | None) -> Path:
-    from huggingface_hub import snapshot_download
+    from huggingface_hub import HfApi, snapshot_download
     from huggingface_hub.errors import HfHubHTTPError, HFValidationError, HTTPError
 
-    files = [CONFIG_FILE, CARD_FILE, *WEIGHT_FILES.values(), PARSER_FILE]
+    files = [CONFIG_FILE, *WEIGHT_FILES.values(), PARSER_FILE]
     try:
+        with suppress(HfHubHTTPError, HTTPError, OSError):  # then what was fetched before is used
+            found = HfApi().model_info(repo, revision=revision, files_metadata=True).siblings or ()
+            num_bytes = sum(file.size or 0 for file in found if file.rfilename in files)
+            if num_bytes > MAX_DOWNLOAD:
+                raise ModelError(
+                    f"{repo} has {num_bytes} bytes to fetch, more than the {MAX_DOWNLOAD} that a "
+                    "model may have. Check its name."
+                )
         return Path(snapshot_download(repo, revision=revision, allow_patterns=files))
-    except (HfHubHTTPError, HFValidationError, HTTPError, OSError) as error:
+    except (HfHubHTTPError, HFValidationError, HTTPError, OSError, ValueError) as error:
         # Such messages are long, begin with empty lines, or are empty.
         reason = " ".join(str(error).split())[:200] or type(error).__name__
         raise ModelError(

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TypeVar
 
 from simswap.errors import ModelError
-from simswap.files import printable
+from simswap.files import printable, read_record
 from simswap.geometry import template_names
 from simswap.models.bounds import check_whole
 from simswap.models.detector import DetectorConfig
@@ -107,18 +106,12 @@ def read_config(folder: Path) -> BundleConfig:
 def read_json(folder: Path) -> dict[str, object]:
     """What a bundle's config.json holds. Raises ModelError if it is not of the format."""
     path = folder / CONFIG_FILE
-    if not path.is_file():  # a pipe would be waited for
+    if not path.is_file():
         raise ModelError(f"{folder} is no model bundle: it has no {CONFIG_FILE}.")
     try:
-        with path.open("rb") as file:
-            content = file.read(MAX_BYTES + 1)
-        if len(content) > MAX_BYTES:
-            raise ValueError(f"it has more than {MAX_BYTES / 1e6:.0f} MB")
-        stored = json.loads(content)
+        stored = read_record(path, MAX_BYTES)
         if _is_deeper(stored, MAX_DEPTH):
             raise ValueError(f"it nests values more than {MAX_DEPTH} deep")
-    except RecursionError as error:
-        raise ModelError(f"{path} is damaged (it nests without end). Fetch it again.") from error
     except (OSError, ValueError) as error:
         raise ModelError(f"{path} is damaged ({error}). Fetch the model again.") from error
     found = stored.get("format") if isinstance(stored, dict) else None

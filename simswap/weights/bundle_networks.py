@@ -13,7 +13,6 @@ from pathlib import Path
 
 import torch
 from safetensors import SafetensorError
-from safetensors.torch import load_file
 from torch import Tensor, nn
 
 from simswap.errors import ModelError
@@ -25,6 +24,7 @@ from simswap.models.identity import INPUT_SIZE, build_identity_network
 from simswap.models.parser import INPUT_SIZE as PARSED_SIZE
 from simswap.models.parser import FaceParser
 from simswap.weights.bundle_config import CONFIG_FILE, BundleConfig, read_json
+from simswap.weights.weight_files import MAX_HEADER, load_tensors
 
 WEIGHT_FILES = {part: f"{part}.safetensors" for part in ("generator", "identity", "detector")}
 PARSER_FILE = "parser.safetensors"  # which a bundle may lack
@@ -42,7 +42,6 @@ CANNOT_BE_BUILT = (
     *(RuntimeError, TypeError, ValueError, LookupError, AttributeError, ArithmeticError),
 )
 _FLOATS = {torch.float16, torch.bfloat16, torch.float32, torch.float64}
-_HEADER_BYTES = 2**20  # of a safetensors file, more than enough for any network's names
 
 
 def load_network(folder: Path, config: BundleConfig, part: str) -> nn.Module:
@@ -61,10 +60,10 @@ def load_network(folder: Path, config: BundleConfig, part: str) -> nn.Module:
             "Fetch the model again."
         ) from error
     # No type has more than 8 bytes a number.
-    most = 8 * sum(map(torch.numel, expected.values())) + _HEADER_BYTES
+    most = 8 * sum(map(torch.numel, expected.values())) + MAX_HEADER
     _verify(path, read_json(folder).get("sha256"), most)
     try:
-        state = load_file(path)
+        state = load_tensors(path)
     except (SafetensorError, OSError) as error:
         raise ModelError(f"{path} is not a safetensors file ({error}). Fetch it again.") from error
     _check_fit(path, part, state, expected)

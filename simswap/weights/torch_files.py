@@ -26,6 +26,7 @@ from simswap.errors import ModelError
 MAX_PICKLE = 2**23  # bytes; the published networks' have less than one million
 MAX_ITEMS = 1_000_000  # in what calls make, and steps of a pickle
 MAX_KEY = 2**63  # larger numbers can be chosen to have one hash, which makes a dict slow
+MAX_NAME = 500  # characters of a name or key, which many steps may share; usual are up to 150
 MAX_DIMENSIONS, MAX_SIDE = 8, 2**40  # of a tensor
 LEGACY_MAGIC = 0x1950A86A20F9469CFC6C  # the first pickle of the row
 STORAGE_TYPES = {
@@ -63,7 +64,6 @@ class Name:
 class Shell:
     """An object of a class that is not looked up: the state stored in it, and no behaviour."""
 
-    class_name: str
     state: object = None
 
 
@@ -91,8 +91,9 @@ class Reader(pickle._Unpickler):
         self.storages: dict[str, Tensor] = {}  # [N] each, yet to be filled
 
     def find_class(self, module: str, name: str) -> Name:
-        """A name in place of what it names."""
-        return Name(f"{module}.{name}")
+        """A name in place of what it names; each is a text of its own."""
+        self.spend(len(module) + len(name))
+        return Name(_key(f"{module}.{name}"))
 
     def persistent_load(self, saved: object) -> object:
         """An empty storage, or for a class that was stored with its source text, its Name."""
@@ -107,7 +108,7 @@ class Reader(pickle._Unpickler):
         dtype = STORAGE_TYPES.get(kind.split(".")[-1]) if kind.startswith("torch.") else None
         if dtype is None:
             raise ModelError(f"it holds numbers of the kind {shown(kind)}, which is not known here")
-        if key not in self.storages:
+        if _key(key) not in self.storages:
             self.room -= size * dtype.itemsize
             if self.room < 0:
                 raise ModelError(f"it is cut short or damaged: storage {shown(key)} leaves it")
@@ -133,8 +134,8 @@ class Reader(pickle._Unpickler):
 
     def load_newobj(self) -> None:
         """An object, whose constructor does not run."""
-        self.stack.pop()
-        self.append(Shell(_expect(self.stack.pop(), Name).full))
+        _expect(self.stack[-2], Name)
+        self.stack[-2:] = [Shell()]
 
     def load_build(self) -> None:
         """An object's state; kept as it is, so that naming it often takes no memory."""
@@ -252,9 +253,10 @@ def _expect(value: object, kind: type) -> object:
 
 
 def _key(value: object) -> object:
-    """A dict key or set member: plain values only; the hash of nested tuples can take forever."""
-    if isinstance(value, int) and abs(value) >= MAX_KEY:
-        raise ValueError("a huge number as a key")
+    """A key or name: short plain values only; the hash of nested tuples can take forever."""
+    is_huge = isinstance(value, int) and abs(value) >= MAX_KEY
+    if is_huge or (isinstance(value, str | bytes) and len(value) > MAX_NAME):
+        raise ValueError(f"a key or name ({type(value).__name__}) above {MAX_NAME} characters")
     return _expect(value, str | int | float | bytes | None | Name)
 
 
@@ -291,8 +293,7 @@ def _set(reader: Reader, items: object = ()) -> set[object]:
 CALLS: dict[str, Callable[..., object]] = {
     "collections.OrderedDict": _dict,
     "collections.defaultdict": lambda *_: {},
-    "builtins.set": _set,
-    "__builtin__.set": _set,  # of Python 2
+    **dict.fromkeys(("builtins.set", "__builtin__.set"), _set),  # the latter of Python 2
     "torch._utils._rebuild_tensor": _tensor,
     "torch._utils._rebuild_tensor_v2": _tensor,
     "torch._utils._rebuild_parameter": lambda _, data, *__: _expect(data, Tensor),

@@ -14,12 +14,13 @@ from safetensors.torch import load_file
 from torch import Tensor
 
 from simswap.errors import ModelError
-from simswap.weights.torch_files import Shell, read_legacy, read_zip
+from simswap.weights.torch_files import MAX_NAME, Shell, read_legacy, read_zip
 
 MAX_TENSORS = 100_000  # a file may list one module many times over
 MAX_DEPTH = 64  # modules within modules
 MAX_NETWORKS = 20  # looked at in one file
-MAX_NAME = 500  # characters of a tensor's dotted name; the published ones have up to 40
+# Bytes of a safetensors file's list of tensors; a thousand names take some 100,000.
+MAX_HEADER = 2**20
 
 
 def read_weights(path: Path) -> dict[str, Tensor]:
@@ -66,9 +67,22 @@ def is_safetensors(head: bytes) -> bool:
     return len(head) > 8 and head[8:9] == b"{" and int.from_bytes(head[:8], "little") < 2**32
 
 
+def load_tensors(path: Path) -> dict[str, Tensor]:
+    """What a safetensors file holds.
+
+    Raises SafetensorError if it is damaged, or names more tensors than any network has: each costs
+    time and memory, empty or not. Raises OSError if it cannot be read.
+    """
+    with path.open("rb") as file:
+        size = int.from_bytes(file.read(8), "little")
+    if size > MAX_HEADER:
+        raise SafetensorError(f"its list of tensors has {size / 1e6:.1f} MB; up to 1 MB is read")
+    return load_file(path)
+
+
 def _read_safetensors(path: Path) -> dict[str, Tensor]:
     try:
-        return load_file(path)
+        return load_tensors(path)
     except SafetensorError as error:
         raise ModelError(f"{path} is cut short or damaged ({error}). Fetch it again.") from error
 
@@ -112,7 +126,8 @@ def _candidates(value: object) -> Iterator[tuple[str, dict[str, Tensor]]]:
             if tensors:
                 yield name, {_checked_name(key): tensor for key, tensor in tensors.items()}
             else:  # an optimizer's state is no network
-                inner = [(str(key)[:40], v) for key, v in held.items() if "optim" not in str(key)]
+                inner = [(str(key), v) for key, v in held.items()]
+                inner = [(key[:40], v) for key, v in inner if "optim" not in key]
                 waiting += [(f"{name[-40:]}.{key}".lstrip("."), v) for key, v in inner]
 
 

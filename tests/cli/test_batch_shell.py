@@ -2,6 +2,7 @@
 
 import json
 import shutil
+import time
 from pathlib import Path
 
 import numpy as np
@@ -10,7 +11,9 @@ from PIL import Image
 
 from simswap.__main__ import main, parse
 from simswap.cli import image
+from simswap.cli.batch import report
 from simswap.cli.batch.jobs import read_jobs
+from simswap.errors import MediaError
 from simswap.media.photos import read_photo
 from simswap.video.source.info import probe_video
 from tests.support.examples import EXAMPLES
@@ -142,8 +145,11 @@ JOB = '[[job]]\ntarget = "a.jpg"\noutput = "{}"\nsource = "s.jpg"\n'
     ("jobs", "message"),
     [
         ("[[job]", "cannot be read as TOML"),
-        (".".join("a" * 30) + " = 1", "has a key of very many parts"),
-        ("[" + '"a" . ' * 30 + "b]", "has a key of very many parts"),
+        ("a.b.c.d.e = 1", "has a key of many parts"),
+        ("[" + '"a" . ' * 4 + "b]", "has a key of many parts"),
+        ("#" * 1_000_001, "is larger than 1 MB. Cut it into several"),
+        ("x = ['''\n''', {" + ".".join("a" * 30) + " = 1}] #'", "in three quotation marks"),
+        ('x = """a"""', "in three quotation marks"),
         ("", "holds 0 jobs"),
         ("speed = 3", "something else than"),
         ('[[job]]\ntarget = "a.jpg"', "Job 1: it needs a target and an output"),
@@ -158,7 +164,15 @@ JOB = '[[job]]\ntarget = "a.jpg"\noutput = "{}"\nsource = "s.jpg"\n'
             '[[job]]\ntarget = "a.jpg"\noutput = "o.jpg"\nassign = ["s.jpg=o.jpg"]',
             "would overwrite an input",
         ),
+        (JOB.format("../o.jpg"), "o.jpg lies outside of the folder of the file of jobs"),
+        (JOB.format("/tmp/o.jpg"), "/tmp/o.jpg lies outside of the folder"),
+        (JOB.format("o.mp4") + 'job_folder = "../job"', "job lies outside of the folder"),
         (JOB.format("o\\u0000.jpg"), "holds a null character"),
+        (JOB.format("/.." * 1400 + "/o.jpg"), "output has 4206 characters. Up to 4096"),
+        (
+            f"[defaults]\nassign = {['a' * 80] * 10_000}\n" + JOB.format("o.jpg") * 30,
+            "its jobs have more than 20000000 characters",
+        ),
     ],
 )
 def test_a_wrong_file_of_jobs_is_told_before_any_is_done(tmp_path, capsys, jobs, message):
@@ -183,6 +197,15 @@ def test_a_wrong_command_line_is_told(folder, monkeypatch, capsys, words, messag
     assert message in capsys.readouterr().err
 
 
+def test_ones_own_file_of_jobs_may_write_anywhere(tmp_path):
+    (tmp_path / "jobs").mkdir()
+    path = write_jobs(tmp_path / "jobs", JOB.format("../o.jpg"))
+    with pytest.raises(MediaError, match="lies outside"):
+        read_jobs(parse(["batch", path]))
+    (job,), _ = read_jobs(parse(["batch", path, "--anywhere"]))
+    assert job.output.resolve() == (tmp_path / "o.jpg").resolve()
+
+
 def test_a_folder_is_not_swapped_into_itself(folder, capsys):
     words = ["batch", str(folder / "in"), "--source", str(HOPPER), "--output", str(folder / "in")]
     assert main(words) == 1
@@ -195,3 +218,25 @@ def test_another_file_in_the_place_of_the_report_stays(folder, capsys):
     assert main([*of_folder(folder), "--report", str(other)]) == 1
     assert "no report of a batch" in capsys.readouterr().err
     assert other.read_text() == "{}"
+
+
+def test_a_comment_of_escaped_quotation_marks_takes_no_time(tmp_path, capsys):
+    started = time.process_time()
+    assert main(["batch", write_jobs(tmp_path, "# " + '\\"' * 100_000)]) == 1  # a minute, once
+    assert "holds 0 jobs" in capsys.readouterr().err
+    assert time.process_time() - started < 5
+
+
+def test_a_report_that_is_a_link_is_refused(tmp_path, capsys):
+    (tmp_path / "jobs.report.json").symlink_to("new")
+    assert main(["batch", write_jobs(tmp_path, JOB.format("o.jpg"))]) == 1
+    assert "--report" in capsys.readouterr().err
+    assert not (tmp_path / "new").exists()
+
+
+def test_a_huge_report_is_not_read_whole(tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr(report, "MAX_BYTES", 1000)
+    held = {"format": report.FORMAT, "jobs": [], "more": "x" * 1000}
+    (tmp_path / "jobs.report.json").write_text(json.dumps(held))
+    assert main(["batch", write_jobs(tmp_path, JOB.format("o.jpg"))]) == 1
+    assert "is no report of a batch" in capsys.readouterr().err

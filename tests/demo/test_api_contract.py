@@ -3,6 +3,7 @@
 import asyncio
 import base64
 import json
+import os
 import re
 import shutil
 
@@ -10,6 +11,7 @@ import httpx
 import pytest
 from gradio_client import Client, handle_file
 
+from simswap.demo.calls.mcp_tools import MAX_FILES
 from simswap.weights.bundle import DEFAULT_BUNDLE
 from tests.support.examples import EXAMPLES, ROOT
 
@@ -202,6 +204,17 @@ def test_a_tool_called_over_mcp_finds_two_faces(demo_url, given):
     faces = json.loads(answer.content[0].text)
     assert len(faces) == 2
     assert faces[0]["box"] == [round(value, 1) for value in faces[0]["box"]]
+
+
+def test_a_tool_called_over_mcp_stores_so_many_files_at_most(demo_url, demo_folder):
+    def stored() -> int:
+        return sum(len(names) for _, _, names in os.walk(demo_folder / "uploads"))
+
+    before, photo = stored(), "data:image/png;base64,AAAA"
+    answer = call_tool(demo_url, "swap_image", source=[photo] * MAX_FILES, target=photo)
+    assert answer.isError
+    assert answer.content[0].text == "The call has 17 files; give at most 16."
+    assert stored() == before
 
 
 @pytest.mark.parametrize("changed", [{"faces": [1]}, {"faces": "1", "format": "JPEG"}])

@@ -14,6 +14,7 @@ from PIL import Image
 
 from simswap.video.metadata_label import read_video_label
 from simswap.video.source.info import probe_video
+from tests.support.demo.demo_server import paths_below
 from tests.support.examples import EXAMPLES
 from tests.support.media.face_videos import NUM_FRAMES, NUM_WITHOUT_FACE, RATE
 from tests.support.media.video_files import frame_seconds, make_video, sound_packets
@@ -44,9 +45,8 @@ def swap(client: Client, face_clip: Path) -> tuple[Job, list]:
 
 def files_of_jobs(demo_folder: Path) -> list[Path]:
     """What running jobs have written, and results."""
-    folders = (demo_folder / "uploads").rglob("*.job")
-    results = (demo_folder / "uploads").rglob("*-simswap.mp4")
-    return [*folders, *results]
+    paths = paths_below(demo_folder / "uploads")
+    return [path for path in paths if path.match("*.job") or path.match("*-simswap.mp4")]
 
 
 def wait_until(is_so) -> None:

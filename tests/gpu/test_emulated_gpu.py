@@ -22,7 +22,7 @@ def emulated(tmp_path_factory) -> tuple[dict, np.ndarray]:
     return json.loads(done.stdout.splitlines()[-1]), np.load(path)
 
 
-def test_models_lie_on_the_device_as_soon_as_they_are_imported(emulated):
+def test_models_lie_on_the_device_as_soon_as_the_page_is_built(emulated):
     seen, _ = emulated
     assert seen["device"] == "cuda"
     assert seen["runtime"] == "torch"

@@ -172,6 +172,7 @@ def attacks() -> dict[str, Attack]:
         make = partial(_large_video, *how, size)
         swap_whole = partial(_swap_whole, make)
         found[f"video: 30 frames of {size[0]} x {size[1]}, {kind}"] = swap_whole
+    found["three files of one visitor"] = _three_at_once
     return found | {f"request: {name}": attack for name, attack in HOSTILE_REQUESTS.items()}
 
 
@@ -215,6 +216,22 @@ def _large_video(codec: str, pix_fmt: str, options: dict[str, str], size: tuple[
 
 def _swap_whole(make: Callable[[], bytes], url: str) -> str:
     return swap_video(url, upload(url, "large.mp4", make()), PATIENCE_FOR_VIDEOS, end=None)
+
+
+def _three_at_once(url: str) -> str:
+    """A large video is swapped, a larger one verified, and a face put into a phone's photo."""
+    hows, codec = (swap_video, call, swap_image), LARGE_VIDEOS["AV1, 10 bits"]
+    made = (partial(_large_video, *codec, size) for size in (SIZES[0], (3840, 2160)))
+    files = [upload(url, "file", make()) for make in (*made, partial(_phone_photo, "JPEG"))]
+    given = (files[0], PATIENCE_FOR_VIDEOS, None), ("verify", files[1]), (files[2], GIVEN_UP)
+    calls = [
+        threading.Thread(target=how, args=[url, *it]) for how, it in zip(hows, given, strict=True)
+    ]
+    for one in calls:
+        one.start()
+    for one in calls:
+        one.join()
+    return "all answered"
 
 
 def _filmed(make: Callable[[], bytes], url: str) -> str:

@@ -5,10 +5,12 @@ from when the camera gave that frame to the page to when the page drew its swapp
 """
 
 import argparse
+import itertools
 import json
 import sys
 import tempfile
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -17,9 +19,17 @@ sys.path.insert(0, str(Path(__file__).parents[2]))
 
 from PIL import Image
 
+from simswap import FaceSwapper
+from simswap.demo.services.live_sessions import decode_frame, encode_frame
 from tests.support.demo.chromium import consent_box, launched, upload
 from tests.support.demo.demo_server import running_demo
-from tests.support.demo.fake_camera import READ_NUMBER_JS, camera_flags, write_camera
+from tests.support.demo.fake_camera import (
+    HEIGHT,
+    READ_NUMBER_JS,
+    camera_flags,
+    camera_frame,
+    write_camera,
+)
 
 EXAMPLES = Path(__file__).parents[2] / "assets" / "examples"
 NUM_FRAMES = 150  # five seconds, more than any lag
@@ -49,6 +59,59 @@ requestAnimationFrame(draws);
 )
 
 
+# Medians of what the page itself does with each picture, as webcam_view.js does it.
+PAGE_JS = """
+async () => {
+  const video = document.querySelector(".camera-source");
+  const canvas = document.createElement("canvas");
+  const [width, height] = [video.videoWidth, video.videoHeight];
+  Object.assign(canvas, { width, height });
+  const parts = { "capture and JPEG": [], "decode and draw": [] };
+  for (let i = 0; i < 40; i++) {
+    const start = performance.now();
+    canvas.getContext("2d").drawImage(video, 0, 0, width, height);
+    const uri = canvas.toDataURL("image/jpeg", 0.85);
+    const jpeg = Uint8Array.from(atob(uri.slice(uri.indexOf(",") + 1)), (c) => c.charCodeAt(0));
+    const captured = performance.now();
+    const decoder = new ImageDecoder({ data: jpeg, type: "image/jpeg" });
+    const { image } = await decoder.decode();
+    canvas.getContext("2d").drawImage(image, 0, 0);
+    canvas.getContext("2d").getImageData(0, 0, 1, 1);
+    image.close();
+    parts["capture and JPEG"].push(captured - start);
+    parts["decode and draw"].push(performance.now() - captured);
+  }
+  const middle = (times) => times.sort((a, b) => a - b)[Math.floor(times.length / 2)];
+  return Object.fromEntries(Object.entries(parts).map(([name, times]) => [name, middle(times)]));
+}
+"""
+
+
+def server_parts(portrait: np.ndarray) -> dict[str, float]:
+    """Medians, in ms, of what the server does with each picture; measured in this process."""
+    swapper = FaceSwapper.from_pretrained()
+    swapper.warm_up()
+    picture = np.array(Image.fromarray(portrait).resize((HEIGHT, HEIGHT)))
+    frames = [camera_frame(picture, number, NUM_FRAMES) for number in range(NUM_FRAMES)]
+    frame, jpeg = frames[0], encode_frame(frames[0], b"")
+    results = swapper.swap_live(itertools.cycle(frames), swapper.identity_of(portrait))
+    steps = {
+        "decode": lambda: decode_frame(jpeg),
+        "swap": lambda: next(results),
+        "encode": lambda: encode_frame(frame, b""),
+    }
+    return {name: _median_ms(step) for name, step in steps.items()}
+
+
+def _median_ms(step: Callable[[], object], times: int = 40) -> float:
+    taken = []
+    for _ in range(times):
+        started = time.perf_counter()
+        step()
+        taken.append(1000 * (time.perf_counter() - started))
+    return round(float(np.median(taken)), 1)
+
+
 def measure(page, url: str, *, with_socket: bool, seconds: float) -> dict[str, object]:
     """Frames a second and lag of one way of sending."""
     if not with_socket:
@@ -74,6 +137,7 @@ def measure(page, url: str, *, with_socket: bool, seconds: float) -> dict[str, o
         "lag_ms_p95": round(float(np.percentile(lags, 95))),
         "page_load_s": round(loaded, 2),
         "told": page.locator(".camera-figures").inner_text(),
+        "page_ms": {name: round(ms, 1) for name, ms in page.evaluate(PAGE_JS).items()},
     }
 
 
@@ -83,6 +147,7 @@ def main() -> None:
     parser.add_argument("--seconds", type=float, default=20, help="watched of each way")
     seconds = parser.parse_args().seconds
     portrait = np.array(Image.open(EXAMPLES / "astronaut.jpg").convert("RGB"))
+    print(json.dumps({"way": "server's steps", "ms": server_parts(portrait)}), flush=True)
     with tempfile.TemporaryDirectory() as folder:
         camera = write_camera(Path(folder) / "camera.y4m", portrait, NUM_FRAMES)
         started = time.perf_counter()

@@ -136,20 +136,35 @@ def test_no_pixel_is_decoded_in_this_process(monkeypatch, kind):
 
 def test_a_photo_that_claims_few_pixels_gets_half_of_the_memory(monkeypatch):
     data, most = encoded("AVIF"), []
-    monkeypatch.setattr(heif_files, "watched", lambda child, memory, _: most.append(memory) or "-")
+    monkeypatch.setattr(heif_files, "watched", lambda child, memory, *_: most.append(memory) or "-")
     for claimed in (data, with_size(data, 4001, 4000), data.replace(b"ispe", b"none")):
         said_of(claimed)
     assert most == [heif_files.MEMORY // 2, heif_files.MEMORY, heif_files.MEMORY // 2]
 
 
-@pytest.mark.parametrize("error", [OSError, None])
-def test_without_a_process_a_photo_is_refused(monkeypatch, error):
+@pytest.mark.parametrize("kind", ["AVIF", "HEIC"])
+def test_sizes_that_are_told_where_none_belong_cost_nothing(kind):
+    data = encoded(kind)
+    many = b"\0\0\0\x14ispe\0\0\0\0\0\0\xff\xff\0\0\xff\xff" * 100_000
+    alone = len(heif_files._told_in(data))
+    assert 0 < alone < 2_000
+    assert len(heif_files._told_in(data + many)) == alone
+    assert (
+        len(heif_files._told_in(data[: data.index(b"meta") - 4] + b"\0\0\0\0meta" + many)) == 2**20
+    )
+
+
+def test_without_a_process_a_photo_is_refused(monkeypatch):
     def start(*given: object) -> subprocess.Popen:
-        if error:
-            raise error
-        return subprocess.Popen([sys.executable, "-c", "raise SystemExit(1)"])
+        raise BlockingIOError(11, "Resource temporarily unavailable")
 
     monkeypatch.setattr(heif_files, "start", start)
+    assert "no process can be started for it" in said_of(encoded("AVIF"))
+
+
+def test_a_photo_whose_process_fails_is_refused(monkeypatch):
+    failing = [sys.executable, "-c", "raise SystemExit(1)"]
+    monkeypatch.setattr(heif_files, "start", lambda *given: subprocess.Popen(failing))
     assert "as JPEG or PNG" in said_of(encoded("AVIF"))
 
 

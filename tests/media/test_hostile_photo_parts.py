@@ -143,6 +143,45 @@ def test_a_tile_size_of_an_unknown_type_never_reaches_the_decoder(kind):
     assert decode_photo(moved, "photo").image.shape == (SIDE, SIDE, 3)
 
 
+def test_a_palette_that_is_missing_is_told():
+    stream = io.BytesIO()
+    picture = Image.effect_noise((SIDE, SIDE), 90).convert("P")
+    picture.save(stream, "PNG")
+    data = stream.getvalue()
+    start = data.index(b"PLTE") - 4
+    (length,) = struct.unpack_from(">I", data, start)
+    assert "damaged" in said_of(data[:start] + data[start + 12 + length :])
+
+
+@pytest.mark.parametrize("compression", ["tiff_ccitt", "group3", "group4"])
+def test_a_fax_is_refused_as_its_decoder_prints_a_line_for_each_damaged_row(compression, capfd):
+    stream = io.BytesIO()
+    Image.new("1", (SIDE, SIDE)).save(stream, "TIFF", compression=compression)
+    assert "compressed in a rare way" in said_of(stream.getvalue())
+    assert capfd.readouterr().err == ""
+
+
 def test_a_tiff_whose_pixels_come_by_hundreds_of_megabytes_is_refused():
     data = tiff(7000, 7000, (258, 3, 1, 64), (277, 3, 1, 1))
     assert "392 MB at a time" in said_of(data)
+
+
+# Segments of a JPEG
+
+
+def test_a_jpeg_describes_its_picture_once_and_in_the_length_that_it_has():
+    whole = encoded("JPEG")
+    found = whole.index(b"\xff\xc0")
+    frame = whole[found : found + 19]
+    long = segment(0xC0, frame[4:] + bytes(3 * 21_000))
+    for data in (after_start(whole, frame), whole.replace(frame, long)):
+        tracemalloc.start()
+        assert "damaged" in said_of(data)
+        peak = tracemalloc.get_traced_memory()[1]
+        tracemalloc.stop()
+        assert peak < 1_000_000
+
+
+def test_a_jpeg_of_very_many_tables_is_refused():
+    table = segment(0xDB, b"".join(bytes([0]) + bytes(range(1, 65)) for _ in range(1000)))
+    assert "bytes of tables" in said_of(after_start(encoded("JPEG"), *[table] * 20))

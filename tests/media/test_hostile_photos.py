@@ -88,6 +88,13 @@ GREEDY = {
     "JPEG's list of pictures": lambda exif: after_start(
         encoded("JPEG"), segment(0xE2, b"MPF\0" + exif)
     ),
+    "JPEG, within another segment": lambda exif: after_start(
+        encoded("JPEG").replace(b"JFIF", b"none"),
+        *(
+            segment(0xF0, segment(0xE1, b"Exif\0\0" + exif[i : i + 9000]))
+            for i in range(0, len(exif), 9000)
+        ),
+    ),
     "PNG": lambda exif: with_chunks(chunk(b"eXIf", exif)),
     "PNG's text": lambda exif: with_chunks(
         chunk(b"tEXt", b"Raw profile type exif\0\nexif\n1\n" + exif.hex().encode())

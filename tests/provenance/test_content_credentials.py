@@ -1,6 +1,7 @@
 """What we sign, as c2pa's own reader sees it."""
 
 import io
+import json
 import os
 import threading
 import time
@@ -8,6 +9,7 @@ from concurrent.futures import ThreadPoolExecutor
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
+import c2pa
 import numpy as np
 import pytest
 from PIL import Image
@@ -19,6 +21,7 @@ from simswap.provenance.credentials import read_credentials
 from simswap.provenance.metadata import COMPOSITE_WITH_MODEL, read_label
 from simswap.provenance.signer import CERTIFICATE, KEY, TIMESTAMP_URL
 from simswap.provenance.signing import default_signer, sign_video
+from simswap.verify.report import verify
 from simswap.video.metadata_label import read_video_label, video_metadata
 from simswap.video.output.writing import Encoding
 from tests.support.credentials.certificates import (
@@ -30,6 +33,7 @@ from tests.support.credentials.certificates import (
     sign_as_camera,
     store_of,
 )
+from tests.support.credentials.left_out import example_signer
 from tests.support.media.video_files import make_video, rewrite
 
 KINDS = ["png", "jpg", "webp", "mp4"]
@@ -270,3 +274,21 @@ def test_a_signature_adds_a_few_kilobytes(pixels):
     signed, notices = signing.sign_photo(encoded.getvalue(), ".png", "m", None)
     assert notices == ()
     assert len(signed) - len(encoded.getvalue()) < 8000
+
+
+def test_what_an_editor_made_of_a_synthetic_photo_is_still_marked_as_synthetic(tmp_path):
+    stream = io.BytesIO()
+    Image.new("RGB", (64, 64)).save(stream, "PNG")
+    made, _ = signing.sign_photo(stream.getvalue(), ".png", "some model", None)
+    opened = {"action": "c2pa.opened", "parameters": {"ingredientIds": ["xmp:iid:1"]}}
+    assertion = {"label": "c2pa.actions.v2", "data": {"actions": [opened]}}
+    editor = {"claim_generator_info": [{"name": "Editor"}], "assertions": [assertion]}
+    builder = c2pa.Builder(editor)
+    parent = {"title": "made.png", "relationship": "parentOf", "instance_id": "xmp:iid:1"}
+    builder.add_ingredient(json.dumps(parent), "image/png", io.BytesIO(made))
+    edited = io.BytesIO()
+    builder.sign(example_signer(), "image/png", io.BytesIO(stream.getvalue()), edited)
+    (tmp_path / "edited.png").write_bytes(edited.getvalue())
+    found = read_credentials(tmp_path / "edited.png")
+    assert (found.software, found.num_earlier, found.is_synthetic) == ("Editor", 1, True)
+    assert verify(tmp_path / "edited.png").verdict == "marked"

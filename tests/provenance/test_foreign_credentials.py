@@ -26,7 +26,7 @@ from tests.support.credentials.foreign_credentials import (
     write_dated,
     write_signed,
 )
-from tests.support.credentials.left_out import write_with_other_pixels
+from tests.support.credentials.left_out import write_with_another_behind, write_with_other_pixels
 from tests.support.credentials.timestamp_server import running_timestamps
 
 
@@ -66,8 +66,9 @@ def test_a_change_is_told_whatever_the_certificate(tmp_path, start, end):
     assert "the photo was changed after it was signed" in words(path)
 
 
-def test_pixels_that_their_signer_left_out_are_not_called_intact(tmp_path):
-    path = write_with_other_pixels(tmp_path / "photo.png")
+@pytest.mark.parametrize("write", [write_with_other_pixels, write_with_another_behind])
+def test_a_file_of_which_its_signer_left_out_parts_is_not_called_intact(tmp_path, write):
+    path = write(tmp_path / "photo.png")
     said = words(path)
     assert verify(path).verdict == "unchecked"
     assert "their signer left out parts of the file" in said

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import atexit
 import faulthandler
+import gc
 import multiprocessing
 import os
 import re
@@ -34,7 +35,9 @@ from tests.support.examples import ROOT
 LIBRARIES = [
     *("torch", "torch.export", "torch.distributed", "cv2", "av", "PIL.Image", "openvino", "scipy"),
     *("safetensors.torch", "pandas", "fastapi", "uvicorn", "httpx", "mcp.server.fastmcp"),
+    *("simswap.swapper", "simswap.video.job", "simswap.verify.report"),
 ]
+OURS = ("simswap", "train")
 SETTINGS = {"OMP_NUM_THREADS": "1", "OMP_WAIT_POLICY": "PASSIVE"}
 # Settings that others read while they are imported.
 _READ = re.compile(r"(gradio|hf|huggingface|transformers|tqdm|xdg)_.*|home|.*_proxy", re.IGNORECASE)
@@ -187,6 +190,7 @@ def _run(
 ) -> None:
     """Become the program: all that a process has from its start is as if it had begun cold."""
     multiprocessing.current_process()._config["daemon"] = False  # it may have children
+    gc.freeze()  # nothing that was imported before is garbage
     os.setsid()
     os.environ.clear()
     os.environ.update(environment)
@@ -216,6 +220,9 @@ def _run(
 
 
 def _run_as_main(arguments: list[str], folder: Path) -> None:
+    if folder != ROOT:  # where another copy of our modules may lie
+        for name in [name for name in sys.modules if name.split(".")[0] in OURS]:
+            del sys.modules[name]
     others = [path for path in sys.path if path and Path(path) != ROOT]
     sys.argv = arguments
     if arguments[0] == "-m":

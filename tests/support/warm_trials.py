@@ -13,7 +13,7 @@ from tests.support.examples import ROOT
 from tests.support.warm_python import WarmProcess, WarmServer, forked
 
 # Nothing else, for the memory of these processes is watched.
-_trials = WarmServer(["simswap.video.source.trial", "simswap.media.trial", "simswap.verify.trial"])
+_trials = WarmServer(["simswap.media.trial", "simswap.verify.trial"])
 start_cold_trial = trial_run.start
 STARTERS = ("simswap.trial_run", "simswap.media.heif_files")  # modules that know it by name
 

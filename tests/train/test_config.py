@@ -82,6 +82,14 @@ def test_the_config_of_a_run_repeats_it(tmp_path):
     assert parse_config(["--config", str(path), "--seed", "9"]) == replace(config, seed=9)
 
 
+@pytest.mark.parametrize("text", ["[" * 100_000, "[]", "7", '{"seed": 1'])
+def test_a_config_that_is_none_of_a_run_is_told(tmp_path, text):
+    path = tmp_path / "config.json"
+    path.write_text(text)
+    with pytest.raises(TrainingError, match=r"config\.json cannot be read"):
+        parse_config(["--config", str(path)])
+
+
 def test_the_command_line_overrides_the_file(tmp_path):
     path = tmp_path / "mine.toml"
     path.write_text("batch_size = 3\nseed = 5\n[weights]\nadversarial = 7.0\n")
@@ -159,6 +167,7 @@ def test_a_switch_can_be_turned_off():
         ("[augmentation]\ngrey = 2.0", "augmentation.grey=2.0 must lie in"),
         ("glasses_emphasis = -1.0", "must be at least 0"),
         ("batch_size =", "mine.toml cannot be read"),
+        ("seed = " + "[" * 100_000, "mine.toml cannot be read: it nests without end"),
     ],
 )
 def test_a_setting_that_does_not_fit_is_named_with_the_remedy(tmp_path, text, message):

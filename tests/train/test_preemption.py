@@ -7,7 +7,6 @@ import subprocess
 import sys
 import time
 
-import psutil
 import pytest
 
 pytest.importorskip("datasets", reason="needs the train extra")
@@ -15,27 +14,20 @@ pytest.importorskip("datasets", reason="needs the train extra")
 from tests.support.examples import ROOT
 from tests.support.training.training_runs import (
     SETTINGS,
+    TRAININGS,
     finish,
     metrics,
     our_launcher,
     start,
+    start_each,
     wait_for_step,
     write_config,
 )
-from tests.support.warm_python import WarmProcess
+from tests.support.warm_python import start_warm
 from train.loop.stopping import STOPPED
 
 pytestmark = pytest.mark.slow
 FLAGS = ("--num-steps", "100000", "--save-every", "1000")
-
-
-def trainers(process: WarmProcess) -> list[psutil.Process]:
-    """The processes that train, of a launcher."""
-    return [
-        child
-        for child in psutil.Process(process.pid).children(recursive=True)
-        if "train/train.py" in child.cmdline()
-    ]
 
 
 def assert_saved(folder, output: str) -> None:
@@ -74,13 +66,24 @@ def test_a_signal_to_our_launcher_is_passed_on_and_told_by_its_exit_code(tmp_pat
     assert process.returncode == STOPPED
 
 
+@pytest.mark.parametrize(("code", "told"), [(3, 1), (STOPPED, STOPPED)])
+def test_our_launcher_tells_how_a_process_ended_by_its_exit_code(tmp_path, code, told):
+    script = tmp_path / "trainer.py"
+    script.write_text(f"raise SystemExit({code})")
+    command = [*our_launcher(1), script]
+    process = start_warm(command, tmp_path / "output.txt", variables=SETTINGS, server=TRAININGS)
+    assert f"exitcode  : {code}" in finish(process)
+    assert process.returncode == told
+
+
 def test_a_signal_to_one_of_two_processes_ends_both_with_a_checkpoint(data, tmp_path):
-    process = start(write_config(tmp_path, data), *FLAGS, launcher=our_launcher(2))
-    wait_for_step(process, tmp_path, 1)
-    trainers(process)[-1].send_signal(signal.SIGINT)
-    output = finish(process)
-    assert process.returncode == STOPPED, output
-    assert_saved(tmp_path, output)
+    first, second = start_each(write_config(tmp_path, data), *FLAGS, num_processes=2)
+    wait_for_step(first, tmp_path, 1)
+    second.send_signal(signal.SIGINT)
+    finish(second)
+    assert_saved(tmp_path, first.said())  # by now: a launcher ends all once one has ended
+    finish(first)
+    assert (first.returncode, second.returncode) == (STOPPED, STOPPED)
 
 
 def test_a_run_survives_the_end_of_accelerate_launch_for_a_checkpoint(data, tmp_path):

@@ -7,14 +7,11 @@ import pytest
 pytest.importorskip("datasets", reason="needs the train extra")
 
 from tests.support.training.training_runs import write_config
-from train.data.examples import make_example_data
 from train.speed import main
 
 
 @pytest.mark.slow
-def test_it_tells_speed_waiting_memory_and_the_costliest_operations(tmp_path, capsys):
-    data = tmp_path / "data"
-    make_example_data(data)
+def test_it_tells_speed_waiting_memory_and_the_costliest_operations(data, tmp_path, capsys):
     assert main(["--config", str(write_config(tmp_path, data))]) == 0
     report = capsys.readouterr().out
     assert "images/s" in report

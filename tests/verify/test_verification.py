@@ -9,7 +9,7 @@ import pytest
 from PIL import Image
 
 from simswap import __version__
-from simswap.errors import MediaError, SigningError
+from simswap.errors import CrowdedError, MediaError, SigningError
 from simswap.media.photos import read_photo, write_photo
 from simswap.provenance.credentials import TRUST
 from simswap.provenance.signer import KEY, OWN_NAME, find_signer
@@ -136,12 +136,24 @@ def with_many_parts(folder: Path, kind: str) -> Path:
     return path
 
 
+@pytest.mark.parametrize("where", ["_check_parts", "find_watermark"])
+def test_a_file_that_cannot_be_read_just_now_is_not_called_unmarked(tmp_path, monkeypatch, where):
+    def crowded(*given):
+        raise CrowdedError
+
+    path = write_ours(tmp_path, "jpg")
+    monkeypatch.setattr(report_of_files, where, crowded)
+    with pytest.raises(CrowdedError, match="Try again in a minute"):
+        report_of_files.look_for_watermark(verify(path), path, None)
+
+
 @pytest.mark.parametrize("kind", ["mp4", "webp", "jpg"])
 def test_a_file_of_too_many_parts_is_not_called_unsigned(tmp_path, monkeypatch, kind):
     monkeypatch.setattr(report_of_files, "TRIAL_SECONDS", 1.0)
     monkeypatch.setattr(report_of_files, "read_credentials", None)  # is not reached
     said = words(with_many_parts(tmp_path, kind))
     assert "too many parts, or too large ones, to be looked through" in said
+    assert "No mark found in what of this" in said
     assert "Content Credentials: none" not in said
 
 

@@ -7,15 +7,13 @@ import av
 import numpy as np
 import pytest
 
-from simswap import trial_run
 from simswap.errors import MediaError
-from simswap.verify.watermark import find_watermark
 from simswap.video.metadata_label import read_video_label
-from simswap.video.source import limits as video_guard
 from simswap.video.source import structure
 from simswap.video.source.container import naming_damage, opened
-from simswap.video.source.info import look_through, probe_video
-from simswap.video.source.limits import VideoLimits, check_cost
+from simswap.video.source.decoding.frame_reader import ChosenFrames
+from simswap.video.source.limits import VideoLimits
+from simswap.video.source.looking import look_through
 from simswap.video.source.reading import read_chosen, read_frames
 from simswap.video.source.structure import MAX_SAMPLES, check_structure
 from tests.support.media.mp4_boxes import START, box, groups, samples, sizes, table, track
@@ -157,13 +155,12 @@ class CountingReader:
 
 def test_pictures_of_a_gif_come_from_one_pass(tmp_path, monkeypatch):
     path, openings = make_video(tmp_path / "a.gif", codec="gif", pix_fmt="rgb8", sound=None), []
+    info = look_through(path, VideoLimits())
     monkeypatch.setattr(
-        "simswap.video.source.reading.opened",
+        "simswap.video.source.decoding.frame_reader.opened",
         lambda *given: openings.append(given) or opened(*given),
     )
-    reader = CountingReader()
-    find_watermark(path, "video", reader, ())
-    assert reader.num_frames == 12
+    assert len(list(ChosenFrames(info, [0, 3, 7, 29]))) == 4
     assert len(openings) == 1
 
 
@@ -203,43 +200,6 @@ def test_a_container_is_read_by_what_its_first_bytes_say(tmp_path):
     (tmp_path / "odd.mp4").write_bytes(b"junk at the start" + path.read_bytes())
     with pytest.raises(MediaError, match="is not a video that can be read"):
         look_through(tmp_path / "odd.mp4", VideoLimits())
-
-
-# The trial run
-
-
-def test_a_file_that_takes_much_memory_is_refused_by_the_trial_run(
-    cold_trials, tmp_path, monkeypatch
-):
-    path = make_video(tmp_path / "film.mp4", sound=None)
-    monkeypatch.setattr(video_guard, "_BASE_BYTES", 1_000_000)
-    with pytest.raises(MediaError, match="takes too much memory"):
-        check_cost(path, VideoLimits(max_pixels=1))
-
-
-def test_a_file_whose_decoder_holds_many_frames_is_refused(tmp_path, monkeypatch):
-    options = {"preset": "ultrafast", "x264-params": "ref=16:keyint=99:scenecut=0:bframes=0"}
-    given = {"pix_fmt": "yuv444p10le", "options": options, "sound": None, "size": (1920, 1088)}
-    black = np.zeros((1088, 1920, 3), np.uint8)
-    path = make_video(tmp_path / "film.mp4", num_frames=20, picture=lambda *_: black, **given)
-    monkeypatch.setattr(video_guard, "_BASE_BYTES", 100_000_000)
-    with pytest.raises(MediaError, match="takes too much memory"):
-        check_cost(path, VideoLimits(max_pixels=2 * 1920 * 1088))
-
-
-def test_a_file_that_takes_long_is_refused_by_the_trial_run(cold_trials, tmp_path):
-    path = make_video(tmp_path / "film.mp4", sound=None)
-    with pytest.raises(MediaError, match="takes too much time"):
-        check_cost(path, VideoLimits(max_work=0.001))
-
-
-def test_a_file_is_tried_once(tmp_path, monkeypatch):
-    path, started = make_video(tmp_path / "film.mp4", sound=None), []
-    start = trial_run.start
-    monkeypatch.setattr(trial_run, "start", lambda *it: started.append(it) or start(*it))
-    for _ in range(3):
-        probe_video(path)
-    assert len(started) == 1
 
 
 # Damage

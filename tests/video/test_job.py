@@ -1,6 +1,4 @@
-import gc
 import resource
-import weakref
 from dataclasses import replace
 from pathlib import Path
 
@@ -11,7 +9,6 @@ from simswap import FaceSwapper, Identity, JobCancelledError, MediaError, Option
 from simswap.swap.stream import StreamOptions
 from simswap.video.job import VideoJob
 from simswap.video.metadata_label import read_video_label
-from simswap.video.source.reading import read_frames
 from tests.support.media.face_videos import (
     HEIGHT,
     NUM_FRAMES,
@@ -236,40 +233,6 @@ def test_a_full_disk_is_told_with_the_time_and_leaves_no_output(
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, limits)
     assert list(tmp_path.iterdir()) == []
-
-
-@pytest.mark.parametrize("every", [1, 3])
-def test_few_frames_live_however_long_the_video(
-    swapper, face_clip, identity, tmp_path, monkeypatch, every
-):
-    live, most = weakref.WeakSet(), []
-
-    class Counted(np.ndarray):
-        __hash__ = object.__hash__
-        __eq__ = object.__eq__
-
-    class Counting:
-        num_repeated = 0
-
-        def __init__(self, info, first, end) -> None:
-            self._reader = read_frames(info, first, end)
-
-        def __iter__(self):
-            for frame in self._reader:
-                counted = frame.view(Counted)
-                del frame
-                live.add(counted)
-                most.append(len(live))
-                yield counted
-                del counted
-
-    monkeypatch.setattr("simswap.video.job.read_frames", Counting)
-    monkeypatch.setattr("simswap.video.job.workers_for", lambda device: 2)
-    gc.collect()
-    video = replace(SHORT_SEGMENTS, segment_frames=1000, detect_every=every)
-    swapper.swap_video(face_clip, tmp_path / "out.mp4", identity, video=video)
-    assert len(most) == NUM_FRAMES
-    assert max(most) <= 8 + 6 * every
 
 
 def test_a_stretch_is_swapped_to_the_frame(swapper, face_clip, identity, tmp_path):

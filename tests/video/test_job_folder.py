@@ -92,6 +92,19 @@ def test_a_damaged_segment_is_made_again(swapper, face_clip, identity, whole, tm
     assert same_but_for_the_signature(output, whole)
 
 
+def test_what_a_link_in_the_place_of_a_segment_leads_to_is_left_alone(
+    swapper, face_clip, identity, tmp_path
+):
+    job = plan(swapper, face_clip, tmp_path / "out.mp4", identity)
+    (tmp_path / "theirs.nut").write_bytes(b"theirs")
+    with job.opened():
+        job.folder.segment(3).symlink_to(tmp_path / "theirs.nut")
+        make(job, 3, swapper)
+        assert job.finished().keys() == {3}
+        job.cancel()
+    assert (tmp_path / "theirs.nut").read_bytes() == b"theirs"
+
+
 def test_segments_may_be_made_elsewhere_and_in_any_order(
     swapper, face_clip, identity, whole, tmp_path
 ):

@@ -13,8 +13,9 @@ from simswap.verify.report import verify
 from simswap.video.metadata_label import video_metadata
 from simswap.video.options import VideoOptions
 from simswap.video.output.writing import Encoding
-from simswap.video.source.info import VideoInfo, look_through
+from simswap.video.source.info import VideoInfo
 from simswap.video.source.limits import VideoLimits
+from simswap.video.source.looking import look_through
 from simswap.video.source.reading import read_frames
 from tests.support.media.animations import make_animation
 from tests.support.media.texts import make_film

@@ -5,12 +5,11 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from simswap import trial_run
 from simswap.errors import MediaError
-from simswap.trial_run import MAX_TAGS
 from simswap.video.metadata_label import read_video_label
+from simswap.video.source.decoding import process
 from simswap.video.source.info import probe_video
-from simswap.video.source.limits import VideoLimits, check_cost
+from simswap.video.source.looking import MAX_TAGS
 from tests.support.media.video_files import make_video
 
 SEGMENT, CLUSTER, TAGS = b"\x18\x53\x80\x67", b"\x1f\x43\xb6\x75", b"\x12\x54\xc3\x67"
@@ -61,12 +60,12 @@ def test_many_tags_of_an_mp4_are_refused(tmp_path):
 def test_a_file_that_takes_long_to_open_is_refused(tmp_path):
     path = mkv_with_tags(tmp_path / "long.mkv", 60_000)
     with pytest.raises(MediaError, match="takes too much time when"):
-        check_cost(path, VideoLimits())
+        probe_video(path)
 
 
 @pytest.mark.parametrize("kind", ["JPEG", "PNG", "WEBP", "BMP", "TIFF"])
 def test_no_process_is_started_for_a_photo(tmp_path, monkeypatch, kind):
-    monkeypatch.setattr(trial_run, "start", None)
+    monkeypatch.setattr(process, "_taken", None)
     Image.new("RGB", (32, 32)).save(tmp_path / "photo", kind)
     with pytest.raises(MediaError, match="but a photo"):
         probe_video(tmp_path / "photo")

@@ -11,7 +11,7 @@ from PIL import Image
 
 from simswap import Face, geometry
 from simswap.swap.blending import face_mask
-from simswap.watermark import embedding
+from simswap.watermark import embedding, trial
 from simswap.watermark.carrier import PLANES
 from simswap.watermark.code import REDUNDANT_BITS, bundle_id_of, symbols_of
 from simswap.watermark.reading import NUM_READINGS, combine_readings, likeliest_sets, read_faces
@@ -180,8 +180,8 @@ def psnr_of(face: embedding.FaceCrop) -> float:
 
 @pytest.mark.parametrize("plane", PLANES)
 def test_no_mark_is_stronger_than_is_allowed(plane, monkeypatch):
-    monkeypatch.setitem(embedding.AHEAD, plane, 100.0)  # a trial that nothing outlives
-    monkeypatch.setattr(embedding, "SYNC_AHEAD", 100.0)
+    monkeypatch.setitem(trial.AHEAD, plane, 100.0)  # a trial that nothing outlives
+    monkeypatch.setattr(trial, "SYNC_AHEAD", 100.0)
     sync = 0.0 if plane == SIZE else 3.1  # dB: two grains, each as strong
     for seed in range(3):
         assert psnr_of(a_crop(seed, plane)) > embedding.STRONGEST - sync - 0.02
@@ -191,7 +191,7 @@ def test_no_mark_is_stronger_than_is_allowed(plane, monkeypatch):
 def test_a_mark_is_as_weak_as_its_trial_allows(plane, monkeypatch):
     strengths = []
     for ahead in (0.5, 1.5, 5.0):
-        monkeypatch.setitem(embedding.AHEAD, plane, ahead)
+        monkeypatch.setitem(trial.AHEAD, plane, ahead)
         strengths.append(psnr_of(a_crop(1, plane)))
     assert strengths[0] + 0.01 > strengths[1] > strengths[2] - 0.01
     assert strengths[0] > strengths[2] + 0.5

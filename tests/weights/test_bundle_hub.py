@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from simswap.weights.bundle import save_bundle
+from simswap import ModelError
+from simswap.weights.bundle import find_bundle, save_bundle
 from tests.support.demo.hub_server import Hub, Repo, running_hub
 from tests.support.warm_python import run_warm
 from tests.support.weights.tiny_bundle import make_bundle
@@ -43,6 +44,7 @@ def hub(tmp_path) -> Iterator[Hub]:
 def test_a_bundle_is_fetched_once_and_then_needs_no_network(hub, tmp_path):
     here = hub.environment(tmp_path / "home", token=None)
     assert load(here, REPO).stdout == "tiny\n"
+    assert not any(path.endswith("README.md") for _, path in hub.requests)  # of any size
     asked = len(hub.requests)
     offline = load({**here, "HF_HUB_OFFLINE": "1"}, REPO)
     assert offline.stdout == "tiny\n", offline.stderr
@@ -83,3 +85,20 @@ def test_a_file_altered_on_the_hub_is_refused_by_its_sha256(hub, tmp_path):
     files["detector.safetensors"] = files["detector.safetensors"][:-1] + b"?"
     refused = load(hub.environment(tmp_path / "home", token=None), REPO)
     assert "detector.safetensors is damaged: its sha256 is" in refused.stderr
+
+
+def test_a_model_of_too_many_bytes_is_refused_before_any_is_fetched(hub, tmp_path):
+    here = {"HF_TOKEN": "", **hub.environment(tmp_path / "home", token=None)}
+    small = "import simswap.weights.bundle as bundle\nbundle.MAX_DOWNLOAD = 1000\n"
+    refused = run_warm("-c", small + LOAD, REPO, variables=here)
+    assert "bytes to fetch, more than the 1000 that a model may have" in refused.stderr
+    assert not any("/resolve/" in path for _, path in hub.requests)
+
+
+def test_what_the_library_says_of_odd_names_is_told_in_a_sentence(monkeypatch):
+    def odd(*_: object, **__: object) -> None:
+        raise ValueError("Invalid pointer path")
+
+    monkeypatch.setattr("huggingface_hub.HfApi.model_info", odd)
+    with pytest.raises(ModelError, match="the Hub did not give it"):
+        find_bundle(REPO)

@@ -126,10 +126,11 @@ def test_a_frame_reaches_the_network_as_rgb_in_unit_range(swapper_224):
     images, embeddings = (values[:1] for values in fixture_inputs("official_224", 224))
     crops = (images * 255).round().byte().permute(0, 2, 3, 1).numpy()
     aligned = [AlignedFace(crop, np.eye(2, 3), np.zeros((5, 2))) for crop in crops]
-    swapped = generate(swapper_224.running.generator, aligned, embeddings.numpy())
+    generator = swapper_224.running.generator
+    swapped = generate(generator, aligned, embeddings.numpy())
     expected = np.load(DATA / "expected.npz")["official_224"][:1].transpose(0, 2, 3, 1)
     difference = np.abs(swapped[:, ::8, ::8] - expected)
-    assert difference.mean() < 2e-3
+    assert difference.mean() < {"float32": 2e-3, "bfloat16": 6e-3}[generator.precision]
     assert np.abs(swapped[:, ::8, ::8, ::-1] - expected).mean() > 10 * difference.mean()
 
 

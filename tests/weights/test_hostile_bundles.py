@@ -231,6 +231,16 @@ def test_weights_that_are_not_finite_are_refused_in_every_network(
         load_bundle(folder)
 
 
+def test_more_tensors_than_any_network_has_are_refused_before_one_is_made(folder):
+    state = load(FILES[WEIGHT_FILES["generator"]])
+    few = sum(value.numel() for value in state.values())
+    content = with_header({f"a{number}": tensor("F32", [0], 0, 0) for number in range(17_000)})
+    assert 2**20 < len(content) < 2**20 + 8 * few  # a file as large as a true one may be
+    write_weights(folder, "generator", content)
+    with pytest.raises(ModelError, match=r"its list of tensors has 1\.\d MB; up to 1 MB"):
+        load_bundle(folder)
+
+
 def test_a_variance_below_zero_is_refused(folder):
     state = load(FILES[WEIGHT_FILES["generator"]])
     name = next(name for name in state if name.endswith("running_var"))

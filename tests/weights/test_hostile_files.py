@@ -160,12 +160,32 @@ def test_a_huge_container_that_is_copied_again_and_again_is_refused(monkeypatch,
         read_weights(tmp_path / "odd.pth")
 
 
-@pytest.mark.parametrize("step", [b"}", b"]", b"(", b"}\x94", b"]\x85", b"cn\nM\n"])
-def test_steps_that_make_many_small_objects_are_counted(monkeypatch, tmp_path, step):
+SMALL = [b"}", b"]", b"(", b"}\x94", b"]\x85", b"cn\nM\n"]
+
+
+@pytest.mark.parametrize(
+    "steps", [step * 20_000 for step in SMALL] + [b"cn\n" + b"M" * 9999 + b"\n"]
+)
+def test_steps_that_make_many_small_objects_are_counted(monkeypatch, tmp_path, steps):
     monkeypatch.setattr(torch_files, "MAX_ITEMS", 10_000)
-    (tmp_path / "odd.pth").write_bytes(legacy_file(b"\x80\x04" + step * 20_000 + b"."))
+    (tmp_path / "odd.pth").write_bytes(legacy_file(b"\x80\x04" + steps + b"."))
     with pytest.raises(ModelError, match="handles more than 10000 items"):
         read_weights(tmp_path / "odd.pth")
+
+
+LONG = text("a" * 501) + b"q\x00"
+LONG_NAMES = {
+    "class": LONG + text("b") + b"\x93.",
+    "key": b"}" + LONG + b"Ns.",
+    "bytes": b"}B" + struct.pack("<I", 501) + bytes(501) + b"Ns.",
+    "storage": b"(" + text("storage") + b"ctorch\nFloatStorage\n" + LONG + b"NK\x04tQ.",
+}
+
+
+@pytest.mark.parametrize("steps", LONG_NAMES.values(), ids=LONG_NAMES)
+def test_a_long_name_which_many_steps_could_share_is_refused(tmp_path, steps):
+    (tmp_path / "odd.pth").write_bytes(legacy_file(b"\x80\x04" + steps))
+    assert "above 500 characters" in refusal_of(tmp_path / "odd.pth")
 
 
 def test_an_empty_set_of_one_byte_is_refused(tmp_path):

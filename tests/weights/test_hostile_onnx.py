@@ -1,17 +1,21 @@
 """ONNX files that somebody made to do harm: refused in a sentence, and never run."""
 
 import os
+import tracemalloc
 from collections.abc import Callable
 from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 
 from simswap import ModelError
+from simswap.models.generator import Generator
+from simswap.weights.official import VARIANTS
 from simswap.weights.onnx import running
 from simswap.weights.onnx.bounds import UnfitError, check_parts
-from simswap.weights.onnx.generator import read_onnx_generator
+from simswap.weights.onnx.generator import _names_in_order, read_onnx_generator
 from simswap.weights.onnx.identity import read_onnx_identity
 from simswap.weights.onnx.running import run_onnx
 from tests.support.weights.arcface_onnx import save_iresnet, save_strange
@@ -129,10 +133,18 @@ def a_huge_border(path: Path) -> Path:
     return save_strange(path, pad)
 
 
+def one_constant_in_many_layers(path: Path) -> Path:
+    weight = TensorProto(name="w", data_type=TensorProto.INT4, dims=[20_000])
+    weight.raw_data = bytes(10_000)
+    names = ["x", *(f"v{number}" for number in range(1000)), "y"]
+    layers = (helper.make_node("PRelu", [a, "w"], [b]) for a, b in pairwise(names))
+    return save(path, *layers, weights=(weight,))
+
+
 HOSTILE = [
     *(with_function, unused_function, graph_in_a_known_layer, many_layers, outside_weights),
     *(huge_weights, lying_weights, unknown_domain, unknown_layer, many_inputs, no_output, a_circle),
-    *(a_huge_border, lambda path: save(path, *endless_loop("y"))),
+    *(a_huge_border, one_constant_in_many_layers, lambda path: save(path, *endless_loop("y"))),
 ]
 
 
@@ -155,6 +167,28 @@ def test_what_is_no_file_is_not_waited_for(tmp_path, make, read: Read):
     make(tmp_path / "network.onnx")
     with pytest.raises(ModelError):
         read(tmp_path / "network.onnx")
+
+
+def test_layers_that_share_a_constant_are_not_copied_without_end(tmp_path):
+    path = one_constant_in_many_layers(tmp_path / "network.onnx")
+    with pytest.raises(ModelError, match="hold more numbers than the file has bytes"):
+        read_onnx_identity(path)
+
+
+def test_a_generators_weights_of_many_rows_and_no_column_take_no_memory(tmp_path):
+    with torch.device("meta"):
+        convolutions, linears, _ = _names_in_order(Generator(VARIANTS[0].generator))
+    rows = TensorProto(name="rows", data_type=TensorProto.FLOAT, dims=[20_000_000, 0, 1, 1])
+    one = helper.make_tensor("one", TensorProto.FLOAT, [1, 1], [1])
+    nodes = [helper.make_node("Conv", ["x", "rows"], [name]) for name in convolutions]
+    nodes += [helper.make_node("MatMul", ["x", "one"], [name]) for name in linears]
+    path = save(tmp_path / "network.onnx", *nodes, weights=(rows, one))
+    tracemalloc.start()
+    with pytest.raises(ModelError, match="not of an official SimSwap generator"):
+        read_onnx_generator(path)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < 2**26
 
 
 def field(number: int, content: bytes) -> bytes:

@@ -21,7 +21,6 @@ import av
 import cv2
 import numpy as np
 import torch
-from safetensors.torch import load_file
 
 from simswap.faces.detection import detect_faces
 from simswap.faces.nms import overlaps
@@ -30,6 +29,7 @@ from simswap.faces.scrfd import Scrfd
 from simswap.models.detector import DetectorConfig, FaceDetector
 from simswap.runtime.networks import DetectorNetworks
 from simswap.types import Face, SwapOptions
+from simswap.weights.weight_files import load_tensors
 from train.checks.scrfd import MIN_SCORE, nearest_landmarks
 
 GROUP_PHOTOS = ("two_people.jpg", "couple.jpg", "selfie_many_people.jpg")
@@ -249,7 +249,7 @@ def main() -> None:
     arguments = parser.parse_args()
 
     detector = FaceDetector(DetectorConfig()).eval()
-    detector.load_state_dict(load_file(arguments.weights))
+    detector.load_state_dict(load_tensors(arguments.weights))
     print(
         f"{sum(p.numel() for p in detector.parameters())} parameters, score {arguments.min_score}"
     )

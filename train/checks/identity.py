@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import argparse
 import csv
-import json
 import logging
 from collections.abc import Sequence
 from itertools import combinations
@@ -21,10 +20,11 @@ from pathlib import Path
 import cv2
 import numpy as np
 import torch
-from safetensors.torch import load_file
 from torch import Tensor, nn
 
 from simswap.models.identity import IdentityConfig, build_identity_network, embed_identity
+from simswap.weights.bundle_config import read_json
+from simswap.weights.weight_files import load_tensors
 from train.pairing.alignment import align_source
 from train.pairing.identity_crops import embed_crops
 
@@ -109,7 +109,7 @@ def _best_threshold(cosines: np.ndarray, is_same: np.ndarray) -> float:
 def load_identity_network(weights: Path, config: IdentityConfig) -> nn.Module:
     """The network in eval mode with the weights of a safetensors file (half floats are widened)."""
     network = build_identity_network(config)
-    network.load_state_dict({name: value.float() for name, value in load_file(weights).items()})
+    network.load_state_dict({name: value.float() for name, value in load_tensors(weights).items()})
     return network.eval().requires_grad_(False)
 
 
@@ -128,7 +128,7 @@ def main() -> None:
 
     config, weights = IdentityConfig(), arguments.identity
     if arguments.model is not None:
-        stored = json.loads((arguments.model / "config.json").read_text())
+        stored = read_json(arguments.model)
         config = IdentityConfig(**stored["identity"])
         weights = arguments.model / "identity.safetensors"
     crops, identities = load_evaluation_set(arguments.data)

@@ -17,11 +17,11 @@ from pathlib import Path
 import cv2
 import numpy as np
 import torch
-from safetensors.torch import load_file
 
 from simswap.models.parser import CLASSES, INPUT_SIZE, FaceParser, ParserConfig
 from simswap.runtime.pixels import network_input
 from simswap.weights.bundle import load_bundle
+from simswap.weights.weight_files import load_tensors
 from train.distill.parsed_photos import IGNORED, load_parsed_photos
 from train.errors import TrainingError
 from train.shell import run_from_shell
@@ -61,7 +61,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     given = options.parse_args(arguments)
     if given.weights:
         parser = FaceParser(ParserConfig())
-        parser.load_state_dict(load_file(given.weights))
+        parser.load_state_dict(load_tensors(given.weights))
     else:
         parser = load_bundle(given.model).parser
     if parser is None:

@@ -115,7 +115,7 @@ def _image_bytes(value: object, repository: str | None) -> bytes:
     if isinstance(value, Mapping):
         value, path = value.get("bytes"), value.get("path")
     if isinstance(value, bytes):
-        return value
+        return value[:MAX_FILE_BYTES]
     if isinstance(path, str) and _is_of(repository, path):
         from datasets.utils.file_utils import xopen
 

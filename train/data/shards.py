@@ -10,8 +10,12 @@ import zlib
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from itertools import islice
+from pathlib import Path
 from typing import TYPE_CHECKING
 
+from simswap.files import read_beginning
+from simswap.media.photos import MAX_FILE_BYTES
+from train.data.cards import checked_commit
 from train.data.rows import Columns, PhotoRow, column_of, decode_photo, to_photo_row
 from train.data.sources import Files, find_files
 from train.errors import TrainingError
@@ -24,7 +28,6 @@ __all__ = ["Columns", "PhotoRow", "PhotoShards", "decode_photo", "open_photos"]
 logger = logging.getLogger(__name__)
 
 DEFAULT_COLUMNS = Columns()
-_READ_ROWS = 64  # rows held at once
 _HUB_FILE = re.compile(r"hf://datasets/([^/@]+/[^/@]+)[@/]")
 RUN = 16  # neighbouring rows of one part, where it is not known how many there are
 
@@ -68,8 +71,7 @@ class FolderPhotos(PhotoShards):
         _check_part(self.num_shards, shard, start, part, num_parts)
         for name in islice(self._names, part + start * num_parts, None, num_parts):
             try:
-                with open(os.path.join(self._root, name), "rb") as file:
-                    image = file.read()
+                image = read_beginning(Path(self._root, name), MAX_FILE_BYTES)
             except OSError:
                 image = b""  # decode_photo says so; one photo less does not stop a training
             identity = os.path.dirname(name).replace(os.sep, "/") or None
@@ -182,7 +184,9 @@ def _records(dataset: IterableDataset) -> Iterator[dict[str, object]]:
     `for row in dataset` would give a DataLoader's worker its share of the shards only (we deal the
     parts out ourselves: a second worker got nothing), and takes several times as long.
     """
-    for batch in dataset.iter(_READ_ROWS):
+    from train.data.parquet import READ_ROWS
+
+    for batch in dataset.iter(READ_ROWS):
         for values in zip(*batch.values(), strict=True):
             yield dict(zip(batch, values, strict=True))
 
@@ -190,13 +194,17 @@ def _records(dataset: IterableDataset) -> Iterator[dict[str, object]]:
 def _load(files: Files, split: str, revision: str | None) -> IterableDataset:
     from datasets import Features, Json, load_dataset_builder
 
+    from train.data.parquet import BatchedParquet, Parquet
     from train.data.webdataset import IncompleteWebDataset, WebDataset
 
     if files.kind == "hub":
-        builder = load_dataset_builder(files.paths[0], revision=revision)
+        commit = checked_commit(files.paths[0], revision)
+        builder = load_dataset_builder(files.paths[0], revision=commit)
     else:
         builder = load_dataset_builder(files.kind, data_files=list(files.paths))
         split = "train"
+    if isinstance(builder, Parquet):
+        builder.__class__ = BatchedParquet  # the features that a card names stay
     if not isinstance(builder, WebDataset):
         return builder.as_streaming_dataset(split=split)
     origin = {"data_files": builder.config.data_files, "token": builder.token}
@@ -237,6 +245,7 @@ def _reading(what: str) -> Iterator[None]:
         ValueError,
         RuntimeError,
         EOFError,
+        MemoryError,
         ImportError,  # such as aiohttp, without which fsspec reads no http:// address
         tarfile.TarError,
         zlib.error,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import glob
 import itertools
+import logging
 import os
 import re
 import tarfile
@@ -12,6 +13,8 @@ from pathlib import Path
 from typing import Literal
 
 from train.errors import TrainingError
+
+logger = logging.getLogger(__name__)
 
 PHOTO_SUFFIXES = (
     *(".jpg", ".jpeg", ".png", ".webp", ".avif", ".heic", ".heif", ".bmp", ".tif", ".tiff", ".gif"),
@@ -88,14 +91,30 @@ def expand_braces(pattern: str) -> list[str]:
 
 
 def _in_folder(folder: Path) -> Files:
-    """Shards of one kind, or photos, anywhere below a folder; hidden names are not looked at."""
+    """Shards of one kind, or photos, anywhere below a folder; hidden names are not looked at.
+
+    Links to folders and photos are not followed: two to "." never end, and what they lead to
+    elsewhere would be published with the set. Links to shards are, as the Hub's cache has them.
+    """
     found: dict[str, list[str]] = {"parquet": [], "webdataset": [], "folder": []}
-    for parent, folders, names in os.walk(folder, followlinks=True):
+    num_links = 0
+    for parent, folders, names in os.walk(folder):
         folders[:] = sorted(name for name in folders if not name.startswith("."))
+        num_links += sum(os.path.islink(os.path.join(parent, name)) for name in folders)
         for name in sorted(names):
+            path = os.path.join(parent, name)
             kind = "folder" if name.lower().endswith(PHOTO_SUFFIXES) else _shard_kind(name)
-            if kind is not None and not name.startswith("."):
-                found[kind].append(os.path.join(parent, name))
+            if kind == "folder" and os.path.islink(path):
+                num_links += 1
+            elif kind is not None and not name.startswith("."):
+                found[kind].append(path)
+    if num_links:
+        logger.warning(
+            "%s: %d links to photos or folders are not followed. Copy what they lead to into the "
+            "folder, or name those folders themselves.",
+            folder,
+            num_links,
+        )
     for kind, paths in found.items():
         if paths:
             _check_local(paths, kind)
@@ -114,8 +133,10 @@ def _matches(pattern: str) -> list[str]:
                 "Name them with braces, as in train-{00000..00015}.parquet."
             )
         return [pattern]
+    elif "**" in pattern:  # which follows links without end
+        raise TrainingError(f"{pattern}: ** is not used here. Name the folder; all below is read.")
     else:
-        paths = sorted(glob.glob(str(Path(pattern).expanduser()), recursive=True))
+        paths = sorted(glob.glob(str(Path(pattern).expanduser())))
     if paths:
         return paths
     if glob.has_magic(pattern) or _shard_kind(pattern) is not None:

@@ -14,6 +14,9 @@ from datasets.packaged_modules.webdataset.webdataset import WebDataset
 
 from simswap.media.photos import MAX_FILE_BYTES
 
+# What the library makes of them may be of any size: arrays, tensors, other programs' records.
+_UNPACKED = {".npy", ".npz", ".ten", ".tb", ".pth", ".mp", ".msg", ".cbor"}
+
 
 class _Beginning:
     """A file of an archive: as much as a photo may have, though a few bytes may claim any size."""
@@ -35,14 +38,14 @@ class IncompleteWebDataset(WebDataset):
     ) -> Iterator[dict[str, object]]:
         """Samples that have all the fields of the shard's first ones; None where a file is missing.
 
-        Hidden files, such as a Mac's `._` files, are no samples. Packed ones are left out, as
-        they may unpack to any size.
+        Hidden files, such as a Mac's `._` files, are no samples. Packed ones are left out, and
+        arrays and such, as they may unpack to any size.
         """
         members = (
             (name, _Beginning(file))
             for name, file in tar_iterator
             if not PurePosixPath(name).name.startswith(".")
-            and PurePosixPath(name).suffix.lower() not in PACKED
+            and PurePosixPath(name).suffix.lower() not in _UNPACKED.union(PACKED)
         )
         samples = super()._get_pipeline_from_tar(tar_path, members)
         first = list(islice(samples, cls.NUM_EXAMPLES_FOR_FEATURES_INFERENCE))

@@ -18,12 +18,13 @@ from pathlib import Path
 import numpy as np
 import torch
 import torch.nn.functional as F
-from safetensors.torch import load_file, save_file
+from safetensors.torch import save_file
 from torch import Tensor
 from torch.utils.data import DataLoader, IterableDataset
 
 from simswap.models.parser import CLASSES, FaceParser, ParserConfig
 from simswap.runtime.pixels import network_input
+from simswap.weights.weight_files import load_tensors
 from train.distill.parsed_photos import ParsedPhotos, load_parsed_photos
 from train.shell import run_from_shell
 
@@ -122,7 +123,7 @@ def main() -> None:
     photos = load_parsed_photos(given.data, held_out=False)
     parser = FaceParser(ParserConfig())
     if given.init_from:
-        parser.load_state_dict(load_file(given.init_from))
+        parser.load_state_dict(load_tensors(given.init_from))
     size = sum(weights.numel() for weights in parser.parameters())
     logger.info("%d photos, %d classes, %d parameters", len(photos), len(CLASSES), size)
     train(parser, photos, config, given.output)

@@ -108,7 +108,7 @@ def add_results(parser: argparse.ArgumentParser, what: str, names: str) -> None:
 def add_judges(parser: argparse.ArgumentParser) -> None:
     """Flags that name judges."""
     add = parser.add_argument
-    add("--judge", type=Path, help="TorchScript identity judge (default: in DATA/models)")
+    add("--judge", type=Path, help="TorchScript identity judge, a program (in DATA/models)")
     add("--pose-judge", type=Path, action="append", help="FSA-Net as ONNX; repeat it: averaged")
     add("--landmark-judge", type=Path, help="PFLD with 68 points as ONNX")
 
@@ -147,7 +147,8 @@ def check_json(path: Path | None) -> None:
 def write_json(path: Path, content: dict[str, object]) -> None:
     """Write the file of --json. Raises TrainingError if it cannot be written."""
     try:
-        write_whole(path, (json.dumps(content, indent=2, allow_nan=False) + "\n").encode())
+        told = json.dumps(content, indent=2, allow_nan=False) + "\n"
+        write_whole(path, told.encode(), follow=True)
     except OSError as error:
         raise TrainingError(f"--json {path} cannot be written ({error.strerror}).") from error
 

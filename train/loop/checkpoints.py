@@ -16,9 +16,11 @@ from accelerate import Accelerator
 from accelerate.checkpointing import save_accelerator_state
 from accelerate.utils import OPTIMIZER_NAME, SAFE_MODEL_NAME, load
 from safetensors import SafetensorError
-from safetensors.torch import load_file, save_file
+from safetensors.torch import save_file
 from torch import Tensor, nn
 
+from simswap.files import read_record
+from simswap.weights.weight_files import load_tensors
 from train.config import TrainConfig, describe_change
 from train.errors import TrainingError
 from train.loop.agreement import all_agree
@@ -84,7 +86,7 @@ def check_architecture(checkpoint: Checkpoint, config: TrainConfig) -> None:
     Other settings may change; the log says which did.
     """
     try:
-        stored = json.loads((checkpoint.folder / RUN_FILE).read_text())["config"]
+        stored = read_record(checkpoint.folder / RUN_FILE)["config"]
         theirs = {name: stored[name] for name in ARCHITECTURE}
     except READ_ERRORS as error:
         raise _damaged(checkpoint, error) from error
@@ -167,10 +169,10 @@ def load_checkpoint(
         if chance.is_file():
             load(chance)  # Accelerate says nothing where it cannot restore chance
         accelerator.load_state(str(folder))
-        networks.ema.generator.load_state_dict(load_file(folder / EMA_FILE))
+        networks.ema.generator.load_state_dict(load_tensors(folder / EMA_FILE))
         data = folder / f"data_{rank}.json"
         data = data if data.is_file() else folder / "data_0.json"
-        return LoaderState.from_json(json.loads(data.read_text()))
+        return LoaderState.from_json(read_record(data))
     except READ_ERRORS as error:
         raise _damaged(checkpoint, error) from error
 

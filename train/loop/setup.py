@@ -188,5 +188,5 @@ def _step_of(line: str) -> float:
     """Of a line of metrics; one that a kill cut off belongs to no step."""
     try:
         return json.loads(line)["step"]
-    except ValueError:
+    except (ValueError, RecursionError):
         return math.inf

@@ -14,10 +14,11 @@ from pathlib import Path
 
 import torch
 from safetensors import SafetensorError
-from safetensors.torch import load_file, save_file
+from safetensors.torch import save_file
 from torch import Tensor
 from torch.nn import functional as F
 
+from simswap.weights.weight_files import load_tensors
 from train.errors import TrainingError
 
 COMMAND = "python -m train.prepare.glasses"
@@ -102,7 +103,7 @@ def load_directions(
     """
     command = f"`{COMMAND} --teachers {','.join(sources)} --output {path}`"
     try:
-        stored = load_file(path)
+        stored = load_tensors(path)
     except (OSError, SafetensorError) as error:
         raise TrainingError(f"{path} cannot be read ({error}). {command} makes it.") from error
     directions = []

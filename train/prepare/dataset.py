@@ -30,6 +30,7 @@ from train.prepare.shards import (
     Unit,
     UnitReport,
     prepare_unit,
+    read_kept,
     read_unit_report,
     written_whole,
 )
@@ -115,7 +116,7 @@ def _claim(folder: Path, settings: PrepareSettings, num_shards: int) -> None:
     path = folder / WORK_FOLDER / SETTINGS_FILE
     ours = json.loads(json.dumps(asdict(settings) | {"num_shards": num_shards}))
     if path.is_file():
-        there = json.loads(path.read_text(encoding="utf-8"))
+        there = read_kept(path)
         for name, value in _flat(ours).items():
             if _flat(there).get(name) != value:
                 raise TrainingError(
@@ -151,7 +152,7 @@ def _finished(folder: Path) -> dict[str, object] | None:
     path = folder / REPORT_FILE
     if not path.is_file():
         return None
-    report = json.loads(path.read_text(encoding="utf-8"))
+    report = read_kept(path)
     return report if all((folder / name).is_file() for name in report["shards"]) else None
 
 

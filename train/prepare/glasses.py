@@ -180,7 +180,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
         logger.info("%s: %.1f %% told apart, of people not fitted on", name, 100 * share)
     if given.sheet:
         picture = sheet_of(photos.crops[wearers])
-        write_whole(given.sheet, cv2.imencode(".png", picture[..., ::-1])[1].tobytes())
+        encoded = cv2.imencode(".png", picture[..., ::-1])[1].tobytes()
+        write_whole(given.sheet, encoded, follow=True)
     save_directions(directions, given.output)
     logger.info("Wrote %s", given.output)
 

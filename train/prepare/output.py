@@ -22,6 +22,7 @@ from train.prepare.shards import (
     UNCHECKED,
     WORK_FOLDER,
     PrepareSettings,
+    read_kept,
     schema,
     swapper_of,
     written_whole,
@@ -93,7 +94,7 @@ def write_output_shard(shard: OutputShard) -> ShardReport:
     A shard that no person falls into is not written. Raises TrainingError if it cannot be.
     """
     if shard.path.is_file() and shard.report_file.is_file():
-        return ShardReport(**json.loads(shard.report_file.read_text(encoding="utf-8")))
+        return read_kept(shard.report_file, ShardReport)
     limits = [("hash", ">=", shard.low), ("hash", "<=", shard.end - 1)]
     paths = [shard.folder / WORK_FOLDER / run for run in shard.runs]
     rows = pa.concat_tables([pq.read_table(path, filters=limits) for path in paths])

@@ -12,11 +12,12 @@ from __future__ import annotations
 
 import json
 import multiprocessing
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from functools import lru_cache
 from pathlib import Path
+from typing import TypeVar
 
 import numpy as np
 import pyarrow as pa
@@ -24,7 +25,7 @@ import pyarrow.parquet as pq
 import torch
 
 from simswap import FaceSwapper
-from simswap.files import replaced
+from simswap.files import read_record, replaced
 from simswap.types import Face
 from train.data.shards import DEFAULT_COLUMNS, Columns, PhotoRow, PhotoShards, open_photos
 from train.errors import TrainingError
@@ -35,6 +36,8 @@ WORK_FOLDER = ".prepare"  # hidden: readers of the folder do not take runs for s
 RUN_BYTES = 64_000_000  # of encoded photos that a task holds
 _RUN_GROUP_ROWS = 64  # the least that is read of a run
 _NUM_EXAMPLES = 3  # rows named for each reason, in each unit
+
+Kept = TypeVar("Kept")
 
 
 @dataclass(frozen=True)
@@ -152,7 +155,7 @@ def prepare_unit(unit: Unit) -> UnitReport:
 def read_unit_report(unit: Unit) -> UnitReport | None:
     """The report of a unit that is done, with its runs still there; else None."""
     try:
-        report = UnitReport(**json.loads(unit.report_file.read_text(encoding="utf-8")))
+        report = read_kept(unit.report_file, UnitReport)
     except FileNotFoundError:
         return None
     there = all((unit.folder / WORK_FOLDER / run).is_file() for run in report.runs)
@@ -190,6 +193,16 @@ def schema() -> pa.Schema:
             "origin": Value("string"),
         }
     ).arrow_schema
+
+
+def read_kept(path: Path, kind: Callable[..., Kept] = dict) -> Kept:
+    """What an earlier run has written as JSON. Raises FileNotFoundError, or TrainingError."""
+    try:
+        return kind(**read_record(path))
+    except FileNotFoundError:
+        raise
+    except (OSError, ValueError, TypeError) as error:
+        raise TrainingError(f"{path} is damaged ({error}). Use another --output.") from error
 
 
 @contextmanager

@@ -6,16 +6,15 @@ that describes their generator.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import TypeVar
 
 from safetensors import SafetensorError
-from safetensors.torch import load_file
 from torch import nn
 
+from simswap.files import read_record
 from simswap.models.detector import DetectorConfig, FaceDetector
 from simswap.models.generator import Generator, GeneratorConfig
 from simswap.models.identity import IdentityConfig, build_identity_network
@@ -30,6 +29,7 @@ from simswap.weights.bundle import (
     load_bundle,
     read_config,
 )
+from simswap.weights.weight_files import load_tensors
 from train.errors import TrainingError
 from train.publish.model_card import SAMPLES_FILE
 
@@ -126,7 +126,7 @@ def load_weights(network: Network, path: Path) -> Network:
     try:
         state = {
             name: value.float() if value.is_floating_point() else value
-            for name, value in load_file(path).items()
+            for name, value in load_tensors(path).items()
         }
         network.load_state_dict(state)
     except (OSError, SafetensorError) as error:
@@ -170,7 +170,7 @@ def _last_checkpoint(run: Path) -> Path:
 def _read_weights(run: Path, weights: str, networks: Path | None) -> Result:
     path = run / CONFIG_FILE
     try:
-        stored = json.loads(path.read_text(encoding="utf-8"))
+        stored = read_record(path)
         known = {item.name for item in fields(GeneratorConfig)}
         settings = {key: value for key, value in stored["generator"].items() if key in known}
         settings["channels"] = tuple(settings["channels"])

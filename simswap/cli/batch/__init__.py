@@ -35,6 +35,11 @@ def add_options(parser: ArgumentParser) -> None:
     )
     add("--output", metavar="FOLDER", help="of a folder: where results go, under the same names")
     add(
+        "--anywhere",
+        action="store_true",
+        help="of a .toml file: its results and job folders may lie outside of its own folder",
+    )
+    add(
         "--faces",
         type=_faces,
         metavar="WHICH",

@@ -8,20 +8,24 @@ import tomllib
 from argparse import ArgumentParser, Namespace
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import NoReturn
 
 from simswap.cli import image, video
 from simswap.errors import MediaError, OptionError
-from simswap.files import printable
+from simswap.files import printable, read_record
 from simswap.media.frames import READ_SUFFIXES, in_counting_order, written_name
 from simswap.media.photos import OUTPUT_SUFFIXES, check_writable
 from simswap.video.options import FORMAT_OF_SUFFIX
 
 MAX_JOBS = 10_000
-MAX_BYTES = 4_000_000  # of a file of jobs
-_QUOTED = re.compile(r""" "(?:\\.|[^"\\\n])*" | '[^'\n]*' """, re.VERBOSE)
-_DEEP_KEY = re.compile(r"(?<![\w-])(?:[\w-]+[ \t]*\.[ \t]*){20}")
+MAX_BYTES = 1_000_000  # of a file of jobs; of nested tables the parser reads some 0.4 MB a second
+MAX_ALL = 20_000_000  # characters of all jobs, each of which has the defaults
+MAX_VALUE = 4096  # characters, as many as a path may have
+# Each to its line's end where nothing ends it, so that no character is looked at twice.
+_QUOTED = re.compile(r""" "(?:\\.|[^"\\\n])*"? | '[^'\n]*'? | \#[^\n]* """, re.VERBOSE)
+_DEEP_KEY = re.compile(r"(?<![\w-])(?:[\w-]+[ \t]*\.[ \t]*){4}")  # ours have one part
 # An output's ending says whether it is a photo: of those that may be either, .webp is, .gif is not.
 VIDEO_SUFFIXES = {*FORMAT_OF_SUFFIX, ".avi", ".m4v", ".mpg", ".mpeg", ".ts", ".mts", ".wmv", ".flv"}
 PATHS = ("source", "target", "output", "job-folder")  # options that are of the file's own folder
@@ -95,6 +99,8 @@ def read_jobs(arguments: Namespace) -> tuple[list[Job], Path]:
         shared |= {"source": arguments.source, "faces": arguments.faces}
     jobs = [_job(number, {**shared, **one}) for number, one in enumerate(found, start=1)]
     _check_outputs(jobs)
+    if not (given.is_dir() or arguments.anywhere):
+        _check_places(jobs, given.parent)
     return jobs, place
 
 
@@ -118,17 +124,15 @@ def _of_file(path: Path) -> Iterator[Values]:
         if not path.is_file():
             raise MediaError(f"{name} is neither a file of jobs nor a folder.")
         if path.stat().st_size > MAX_BYTES:
-            raise MediaError(f"{name} is larger than {MAX_BYTES} bytes. Cut it into several.")
-        text = path.read_text(encoding="utf-8")
-        if _DEEP_KEY.search(_QUOTED.sub("q", text)):  # whose reading takes the square of its depth
-            raise MediaError(f"{name} has a key of very many parts, and so holds no jobs.")
-        held = tomllib.loads(text)
-    except (OSError, ValueError, RecursionError) as error:
+            raise MediaError(f"{name} is larger than {MAX_BYTES / 1e6:g} MB. Cut it into several.")
+        held = read_record(path, MAX_BYTES, partial(_parsed, name))
+    except (OSError, ValueError) as error:
         raise MediaError(f"{name} cannot be read as TOML: {error}.") from error
     jobs, defaults = held.pop("job", []), held.pop("defaults", {})
     is_sound = isinstance(jobs, list) and all(isinstance(one, dict) for one in (defaults, *jobs))
     if held or not is_sound:
         raise MediaError(f"{name} holds something else than [defaults] and [[job]] tables.")
+    num_characters = 0
     for number, one in enumerate(jobs, start=1):
         unknown = {"target", "output"} - one.keys()
         if unknown or not all(isinstance(one[key], str) for key in ("target", "output")):
@@ -139,7 +143,20 @@ def _of_file(path: Path) -> Iterator[Values]:
             raise OptionError(
                 f"Job {number}: --cluster goes with the command, for all of its jobs."
             )
+        num_characters += len(str(values))
+        if num_characters > MAX_ALL:
+            raise MediaError(
+                f"{name}: its jobs have more than {MAX_ALL} characters, with defaults."
+            )
         yield {key: _beside(path, key, value) for key, value in values.items()}
+
+
+def _parsed(name: str, text: str) -> dict[str, object]:
+    if "'''" in text or '"""' in text:  # behind whose end quotes mean the opposite
+        raise MediaError(f"{name} has a text in three quotation marks. Use one on each side.")
+    if _DEEP_KEY.search(_QUOTED.sub("q", text)):  # whose reading takes the square of its depth
+        raise MediaError(f"{name} has a key of many parts, and so holds no jobs.")
+    return tomllib.loads(text)
 
 
 def _beside(path: Path, key: str, value: object) -> object:
@@ -162,6 +179,11 @@ def _job(number: int, values: Values) -> Job:
         for one in value if isinstance(value, list | tuple) else (value,):
             if "\0" in str(one):
                 raise OptionError(f"Job {number}: {key} holds a null character. Remove it.")
+            if len(str(one)) > MAX_VALUE:
+                raise OptionError(
+                    f"Job {number}: {key} has {len(str(one))} characters. Up to {MAX_VALUE} are "
+                    "possible."
+                )
             if one is True:
                 words.append(_typed(key))
             elif one is not None and one is not False:
@@ -209,6 +231,17 @@ def _check_outputs(jobs: list[Job]) -> None:
             what = "another job's result" if output in taken else "an input"
             raise MediaError(f"The output {job.output} would overwrite {what}. Rename one.")
         taken.add(output)
+
+
+def _check_places(jobs: list[Job], folder: Path) -> None:
+    """Raise MediaError if a job of somebody's file would write outside of the file's folder."""
+    for job in jobs:
+        for place in (job.arguments.output, getattr(job.arguments, "job_folder", None)):
+            if place is not None and folder.resolve() not in Path(place).resolve().parents:
+                raise MediaError(
+                    f"{printable(str(place))} lies outside of the folder of the file of jobs. Name "
+                    "a place below it, or say --anywhere if you know what the file does."
+                )
 
 
 def _make(folder: Path) -> None:

@@ -9,10 +9,11 @@ from pathlib import Path
 
 from simswap.cli.batch.jobs import Job
 from simswap.errors import MediaError
-from simswap.files import printable, write_whole
+from simswap.files import printable, read_record, write_whole
 from simswap.media.photos import check_writable
 
 FORMAT = "simswap-batch-1"
+MAX_BYTES = 20_000_000  # ten thousand jobs have some six million
 
 
 @dataclass
@@ -70,14 +71,16 @@ class Report:
 
 
 def _read(path: Path) -> dict[str, Line]:
+    if path.is_symlink():
+        raise MediaError(f"{printable(path.name)} is a link. Remove it, or give another --report.")
     if not path.exists():
         return {}
     try:
-        held = json.loads(path.read_text(encoding="utf-8"))
+        held = read_record(path, MAX_BYTES)
         if held["format"] != FORMAT:
             raise ValueError
         return {one["output"]: Line(**one) for one in held["jobs"]}
-    except (OSError, ValueError, TypeError, KeyError, RecursionError) as error:
+    except (OSError, ValueError, TypeError, KeyError) as error:
         raise MediaError(
             f"{printable(path.name)} is there and is no report of a batch. Give another --report."
         ) from error

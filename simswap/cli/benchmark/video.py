@@ -14,6 +14,8 @@ import torch
 
 from simswap.errors import NoFaceFoundError
 from simswap.faces.nms import overlaps
+from simswap.models import generator
+from simswap.runtime.torch_networks import TorchNetwork
 from simswap.swapper import FaceSwapper
 from simswap.types import Face, FaceChoice, Identity, SwapOptions
 from simswap.video import progress
@@ -25,6 +27,8 @@ from simswap.video.source.info import VideoInfo, probe_video
 from simswap.video.source.reading import read_frames
 
 DETECT_EVERY = (1, 2, 3, 5)
+PUBLISHED_CROP = 224  # px
+PUBLISHED_FRAMES = 12  # of the video: they take a second each
 SAME_FACE = 0.3  # overlap of two boxes in one frame that makes them one face
 FacesOfFrames = list[Sequence[Face]]
 
@@ -83,6 +87,10 @@ def run(
         each: FacesOfFrames = []
         speed = _speed(info, output, (swapper, identity), each)
         rows.append(Row("frame by frame through `swap_image`", *speed))
+        on_progress("Swapping by a network of the published size...")
+        published = _of_published_size(swapper), identity
+        speed = _speed(info, output, published, [], PUBLISHED_FRAMES)
+        rows.append(Row("the same by the published 224 network's layers, PyTorch float32", *speed))
         for every in DETECT_EVERY:
             on_progress(f"Swapping the video, detect_every={every}...")
             rows.append(_time_job(swapper, info, output, identity, every, each))
@@ -131,17 +139,34 @@ def _first_identity(swapper: FaceSwapper, info: VideoInfo) -> Identity:
     raise NoFaceFoundError("The benchmark's video shows no face. Give another one.")
 
 
+def _of_published_size(swapper: FaceSwapper) -> FaceSwapper:
+    """The same with a generator of the published size, run as its users do: layer by layer.
+
+    Its weights are drawn by chance: they have no part in how long it takes.
+    """
+    plain = swapper.in_torch()
+    published = generator.Generator(generator.GeneratorConfig()).eval().to(swapper.device)
+    plain.running = replace(plain.running, generator=TorchNetwork(published))
+    plain.alignment = replace(plain.alignment, crop_size=PUBLISHED_CROP)
+    return plain
+
+
 def _speed(
     info: VideoInfo,
     output: Path,
     swap: tuple[FaceSwapper, Identity] | None,
     faces: FacesOfFrames,
+    most: int | None = None,
 ) -> tuple[float, float]:
-    """Speed (see _Clock) of decoding and encoding in turn, with or without swapping."""
+    """Speed (see _Clock) of decoding and encoding in turn, with or without swapping.
+
+    most: of frames; None: all.
+    """
+    num_frames = min(most or info.num_frames, info.num_frames)
     clock = _Clock()
     encoding = VideoOptions().encoding(output)
     with SegmentWriter(output.with_suffix(".nut"), info, encoding, 0) as writer:
-        for frame in read_frames(info, 0, info.num_frames):
+        for frame in read_frames(info, 0, num_frames):
             if swap is not None:
                 swapper, identity = swap
                 try:
@@ -152,7 +177,7 @@ def _speed(
                     faces.append(result.faces)
                     frame = result.image
             writer.write(frame)
-    return clock.per_frame(info.num_frames)
+    return clock.per_frame(num_frames)
 
 
 def _time_job(

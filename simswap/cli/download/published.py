@@ -16,7 +16,7 @@ from pathlib import Path
 
 from simswap.cli.download.fetching import CHUNK, fetch
 from simswap.errors import ModelError, OptionError
-from simswap.files import is_ours_alone, lasting_beside, write_whole
+from simswap.files import is_ours_alone, lasting_beside, read_record, write_whole
 from simswap.provenance.signer import data_folder
 from simswap.weights.bundle_config import CONFIG_FILE
 from simswap.weights.convert import Conversion, convert
@@ -92,7 +92,7 @@ def fetch_published(name: str, output: Path) -> Conversion:
 def _known() -> dict[str, object]:
     """The sha256 of what was fetched before, by its address."""
     try:
-        known = json.loads((data_folder() / RECORD).read_text(encoding="utf-8"))
+        known = read_record(data_folder() / RECORD)
     except (OSError, ValueError):
         return {}
     return known if isinstance(known, dict) else {}

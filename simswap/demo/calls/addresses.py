@@ -6,6 +6,7 @@ folder and hands them out; and it would fetch addresses. So what a call names is
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
@@ -23,7 +24,28 @@ TOO_DEEP = "The arguments are nested too deeply. Check them against the page's A
 OWN_FILE = "/gradio_api/file="  # in the address that this server gives an upload
 SCHEMES = ("http://", "https://")
 MAX_ADDRESS = 4 * MAX_PATH  # characters; each of a path's may be written as three
+# Of one call; each takes some 0.2 ms in which nobody is answered. The page sends those of its
+# gallery, up to 64, once more with whose they are, and a target.
+MAX_FILES = 150
+TOO_MANY = f"The call names more than {MAX_FILES} files. Give fewer at a time."
 MAX_DEPTH = 32  # lists and objects within each other; the page sends 5
+
+
+def check_number(value: object) -> None:
+    """Raise gr.Error if a JSON value names more files (objects with a "path") than a call may."""
+    if sum(isinstance(part, dict) and "path" in part for part in parts_of(value)) > MAX_FILES:
+        raise gr.Error(TOO_MANY, print_exception=False)
+
+
+def parts_of(value: object) -> Iterator[object]:
+    """All that a JSON value holds, at any depth, and itself; tuples count as lists."""
+    parts = [value]
+    while parts:
+        yield (part := parts.pop())
+        if isinstance(part, dict):
+            parts += part.values()
+        elif isinstance(part, list | tuple):
+            parts += part
 
 
 def checked(value: object, depth: int = 0) -> object:

@@ -1,7 +1,8 @@
 """The page, what describes it, and its parts are made once, not for each request.
 
 Gradio makes documents anew for each, which takes up to 60 ms, and compresses the page's scripts
-anew, which takes up to 190 ms; others wait meanwhile.
+anew, which takes up to 190 ms; others wait meanwhile. Whatever else it compresses takes 5 MB as
+long as its reader likes.
 """
 
 from __future__ import annotations
@@ -13,14 +14,11 @@ from gradio.utils import LRUCache
 from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from simswap.demo.server.allowed_routes import API, SEEN, own_path
+from simswap.demo.server.allowed_routes import API, HOSTS, SEEN, own_path
 from simswap.demo.server.rate_limit import count_one_more
 
 DOCUMENT = re.compile(rf"/|/config/?|/theme\.css|{API}(info/?|openapi\.json|mcp/schema)")
-PART = re.compile(r"/(assets|static)/.+", re.DOTALL)
 PLAIN_PART = re.compile(r"/(assets|static)(/\w[\w.@-]*)+", re.ASCII)  # a file has one such path
-# Of a request, what a document depends on; beside its path, and whether it may be compressed.
-HEADERS = ("host", "x-forwarded-host", "x-forwarded-proto")
 ENCODINGS = ("br", "gzip")
 MAX_DOCUMENTS = 32  # of up to half a megabyte
 MAX_PARTS = 2000  # more than there are; in all they have some 20 MB
@@ -39,13 +37,15 @@ class Documents:
         """Pass a request on, or answer it. A document yet to be made counts as another request."""
         path = own_path(scope) if scope["type"] == "http" and scope["method"] in SEEN else ""
         if DOCUMENT.fullmatch(path):
-            messages = await self._answer(self._documents, scope, _reduced(scope, HEADERS))
+            messages = await self._answer(self._documents, scope, _reduced(scope, HOSTS))
         elif PLAIN_PART.fullmatch(path) and _encoding(scope) and not _is_of_a_range(scope):
             messages = await self._answer(self._parts, scope, _reduced(scope))
         else:
-            if PART.fullmatch(path):  # what is not kept is not compressed
-                rest = [pair for pair in scope["headers"] if pair[0] != b"accept-encoding"]
-                scope = {**scope, "headers": rest}
+            if scope["type"] == "http":  # what is not kept is not compressed: see above
+                # In this scope, not in a copy: what refuses the request writes into it why.
+                scope["headers"] = [
+                    pair for pair in scope["headers"] if pair[0] != b"accept-encoding"
+                ]
             await self._app(scope, receive, send)
             return
         for message in messages:

@@ -20,10 +20,9 @@ from pathlib import Path
 import gradio as gr
 
 from simswap import SimSwapError
-from simswap.demo.process import freed_memory
 from simswap.demo.server.refusals import DISK_FULL, is_disk_full
 from simswap.demo.services.uploads import upload_folder
-from simswap.memory import is_out_of_memory, resident_bytes
+from simswap.memory import hand_back, is_out_of_memory, resident_bytes
 
 logger = logging.getLogger(__name__)
 
@@ -100,7 +99,7 @@ def give_memory_back(error: BaseException | None) -> None:
         traceback.clear_frames(error.__traceback__)
         error = error.__cause__ or error.__context__
     gc.collect()
-    freed_memory.hand_back()
+    hand_back()
 
 
 @contextmanager

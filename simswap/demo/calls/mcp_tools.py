@@ -17,9 +17,11 @@ from PIL import Image
 
 from simswap.demo.calls.descriptions import description_of, with_default
 from simswap.demo.server.allowed_routes import MCP_BYTES
+from simswap.demo.server.rate_limit import count_one_more
 
 Position = list[str | int]  # of a file among the arguments: "source", or "source", "items"
 PREFIXES = ("data:", "http://", "https://")
+MAX_FILES = 16  # of a call, as an upload may have; a swap has up to 8 sources and a target
 MAX_PICTURE_BYTES = MCP_BYTES * 3 // 4  # as many bytes as a message may have, in base64
 HOW_TO_SEND = (
     "A file is a text: a data: URI, or the address that an upload to /gradio_api/upload of this "
@@ -74,6 +76,10 @@ class ToolServer(gradio.mcp.GradioMCPServer):
             for number, item in enumerate(items if isinstance(items, list) else []):
                 if isinstance(item, str) and item.startswith(PREFIXES):
                     found.append([name, number] if where else [name])
+        if len(found) > MAX_FILES:
+            raise ValueError(f"The call has {len(found)} files; give at most {MAX_FILES}.")
+        for _ in found[1:]:  # each is stored by another request of this server to itself
+            count_one_more(self.mcp_server.request_context.request.scope)
         try:
             return super().convert_strings_to_filedata(value, found)
         except (ValueError, LookupError) as error:

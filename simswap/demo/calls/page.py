@@ -18,7 +18,7 @@ from simswap.demo.calls.descriptions import describe
 from simswap.demo.calls.failures import UNREADABLE, readable_errors, readable_misfits
 from simswap.demo.server.upload_limits import Room
 from simswap.demo.services.allowances import one_call
-from simswap.demo.services.cancelling import until_it_ends
+from simswap.demo.services.cancelling import as_long_as_needed, until_it_ends
 from simswap.demo.services.uploads import new_folders, upload_folder
 
 CLOCK_STEP = 0.05  # seconds by which a file may seem older than it is
@@ -48,6 +48,7 @@ class Page(gr.Blocks):
         self, block_fn: BlockFunction, inputs: list[Any], *more: Any, **named: Any
     ) -> list[Any]:
         """What a function gets: files and values checked by us, then read by Gradio."""
+        addresses.check_number(inputs)
         inputs = addresses.checked(_checked(block_fn, inputs))
         with readable_misfits():
             return await super().preprocess_data(block_fn, inputs, *more, **named)
@@ -55,13 +56,22 @@ class Page(gr.Blocks):
     async def process_api(self, *given: Any, **named: Any) -> dict[str, Any]:
         """Call a function, or let it go on. What it stores counts.
 
-        It is removed if the call fails or is cancelled, once its thread has ended.
+        It is removed if the call fails or is cancelled, once its thread has ended. A call is
+        taken for cancelled, too, once nobody listens any more who did.
         """
         function = named.get("block_fn", given[0] if given else None)
-        with readable_errors(), new_folders() as made, one_call():
+        event = self._queue.event_ids_to_events.get(named.get("event_id"))
+
+        def is_left() -> bool:
+            return event is not None and not event.alive
+
+        with readable_errors(), new_folders() as made, one_call(), as_long_as_needed(is_left):
             if isinstance(function, BlockFunction) and function.fn is None:
                 raise OptionError("The browser runs that function. Call one of the endpoints.")
-            return await until_it_ends(self._process(made, *given, **named))
+            answer = await until_it_ends(self._process(made, *given, **named))
+        if event is not None and event.streaming and _is_refusal(answer):
+            event.closed = True  # or it would keep its place until its time limit
+        return answer
 
     async def _process(self, made: list[Path], *given: Any, **named: Any) -> dict[str, Any]:
         if self.room is None:
@@ -90,12 +100,19 @@ def _checked(function: BlockFunction, inputs: list[object]) -> list[object]:
             f"{function.api_name} takes {len(declared)} values ({names}); {len(inputs)} came. "
             "Give each of them."
         )
-    # A missing or further value of the page's own functions is Gradio's to judge.
+    if len(inputs) > len(declared):
+        raise OptionError(f"That function takes {len(declared)} values; {len(inputs)} came.")
+    # A missing value of the page's own functions is Gradio's to judge.
     known = [
         value if entry is None else entry[1].checked(entry[0], value)
         for entry, value in zip(declared, inputs, strict=False)
     ]
     return known + inputs[len(known) :]
+
+
+def _is_refusal(answer: dict[str, Any]) -> bool:
+    """Whether a camera's frame was refused, and so will be all that come after it."""
+    return any(isinstance(value, dict) and "refused" in value for value in answer["data"])
 
 
 def _begins_a_job(named: dict[str, Any]) -> bool:
@@ -125,14 +142,9 @@ def _scope_of(request: object) -> Scope:
 def _stored_bytes(data: object, made: list[Path], since: float) -> int:
     """Size of the files in folders that a call made, and of others that only its answer names."""
     root = f"{upload_folder()}{os.sep}"
-    names, parts = {str(path) for folder in made for path in folder.rglob("*")}, [data]
-    while parts:
-        part = parts.pop()
-        if isinstance(part, dict):
-            parts += part.values()
-        elif isinstance(part, (list, tuple)):
-            parts += part
-        elif isinstance(part, str) and part.startswith(root):
+    names = {str(path) for folder in made for path in folder.rglob("*")}
+    for part in addresses.parts_of(data):
+        if isinstance(part, str) and part.startswith(root):
             names.add(part)
     return sum(_size_if_new(Path(name), since) for name in names)
 

@@ -6,15 +6,19 @@ does not have: pictures of visitors' faces and all else that calls hold, until t
 
 from __future__ import annotations
 
+import re
 from datetime import datetime, timedelta
 from typing import Any
 
+import gradio as gr
 from gradio.blocks import Blocks
 from gradio.state_holder import SessionState, StateHolder
 
 from simswap.demo.calls.remembered import jobs
 from simswap.demo.process.retention import MAX_AGE
 
+NAME = re.compile(r"[\w-]{1,64}", re.ASCII)  # as Gradio's page and clients name theirs
+NO_NAME = "A session is named by up to 64 letters, digits, - and _."
 CAPACITY = 2000  # sessions; one takes some 10 kB
 KEPT = timedelta(seconds=MAX_AGE)
 # Without a call; then answers that nobody has fetched go, and sessions that hold nothing.
@@ -44,7 +48,12 @@ class Sessions(StateHolder):
     """All pages' sessions, until they are idle for long."""
 
     def __getitem__(self, name: str) -> SessionState:
-        """As Gradio's; the session of a name, a new one if there is none."""
+        """As Gradio's; the session of a name, a new one if there is none.
+
+        Raises gr.Error for what is no name: it would be kept, however long it is.
+        """
+        if not NAME.fullmatch(name):
+            raise gr.Error(NO_NAME, print_exception=False)
         if name not in self.session_data:
             self.session_data[name] = Session(self.blocks)
         return super().__getitem__(name)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import itertools
+import json
 import re
 from collections import Counter
 from collections.abc import Callable, Iterator
@@ -17,6 +18,7 @@ from gradio.utils import LRUCache
 from starlette.requests import Request
 from starlette.types import ASGIApp, Receive, Scope, Send
 
+from simswap.demo.calls.sessions import NAME, NO_NAME
 from simswap.demo.server.allowed_routes import own_path
 from simswap.demo.server.refusals import refused
 from simswap.demo.server.visitors import visitor_of
@@ -25,15 +27,20 @@ from simswap.demo.settings import whole_number
 SETTING, SHARE_SETTING = "SIMSWAP_QUEUE_SIZE", "SIMSWAP_JOBS_PER_ADDRESS"
 DEFAULT_SIZE = 32  # jobs, not counting those at work
 SHARE = 4  # one address may have one place in so many, counting jobs at work
+PAUSE = 0.01  # s between looks at an empty line; at Gradio's 0.001 they take 6 % of a processor
 AT_WORK = 3  # jobs of one address at once, over all lanes
+# Of the calls that wait and are at work; at work they take up to five times as much. A page's have
+# some 10 kB each, mostly.
+MAX_BYTES, MAX_BYTES_PER_ADDRESS = 40_000_000, 10_000_000
 MAX_ADDRESSES = 10_000  # remembered at once
 MIN_JOBS = 4  # of one address; the page of one visitor may have three at once
 VIDEO = "video"  # the lane of videos
-SESSION = re.compile(r"[\w-]{1,64}", re.ASCII)  # as Gradio's page and clients name theirs
 ASKED = re.compile(r"/gradio_api/(queue/data|call/(v2/)?[^/]+/([^/]+))")
 BUSY = "The server has no place for another job just now. Try again in a minute."
+TOO_LONG = (
+    "The calls that wait hold too much text. Send files as uploads, or try again in a minute."
+)
 UNKNOWN = "This demo has no such function. The page's API link lists those that it has."
-NO_SESSION = "A session is named by up to 64 letters, digits, - and _."
 NOTHING_TO_TELL = "There is no such job (any more), so there is nothing to tell of it."
 
 
@@ -67,16 +74,24 @@ def keep_in_order(queue: Queue, waits: Callable[[str], bool] = lambda session: F
     ) -> tuple[bool, object, str]:
         if body.fn_index not in queue.blocks.fns:
             return False, UNKNOWN, "error"
-        if body.session_hash is not None and not SESSION.fullmatch(body.session_hash):
-            return False, NO_SESSION, "error"
-        if _num_jobs(queue, request) >= share:
+        if body.session_hash is not None and not NAME.fullmatch(body.session_hash):
+            return False, NO_NAME, "error"
+        jobs = [*_events_at_work(queue), *_waiting(queue)]
+        address = visitor_of(request.scope).address
+        own = [job for job in jobs if _address(job) == address]
+        if len(own) >= share:
             return False, share_is_used(share), "queue_full"
+        if _bytes(own, request) > MAX_BYTES_PER_ADDRESS or _bytes(jobs, request) > MAX_BYTES:
+            return False, TOO_LONG, "queue_full"
         is_taken, answer, state = await push(body=body, request=request, username=username)
+        if is_taken:
+            _pack(queue.event_ids_to_events[answer])
         if state == "queue_full":
             answer = f"The queue is full: {len(queue)} jobs are waiting. Try again in a minute."
         return is_taken, answer, state
 
     queue.push = push_or_tell
+    queue.sleep_when_free = max(PAUSE, queue.sleep_when_free)
     _take_turns(queue)
     _reset_once(queue)
     _outlive_pages(queue, waits)
@@ -85,7 +100,8 @@ def keep_in_order(queue: Queue, waits: Callable[[str], bool] = lambda session: F
 def _take_turns(queue: Queue) -> None:
     """In each lane, let the address have the next turn that had its last one longest ago.
 
-    Over all lanes, AT_WORK of its jobs are at work at once; the others stay in line.
+    Over all lanes, AT_WORK of its jobs are at work at once, and in a lane of several places half of
+    them; the others stay in line.
     """
     count = itertools.count(1)
     turns: LRUCache[tuple[str, str], int] = LRUCache(MAX_ADDRESSES)  # of a lane and an address
@@ -93,21 +109,38 @@ def _take_turns(queue: Queue) -> None:
     @wraps(queue.get_events)
     def get_next() -> tuple[list[Event], bool, str] | None:
         at_work = Counter(map(_address, filter(_counts, _events_at_work(queue))))
+        places = Counter((one.concurrency_id, _address(one)) for one in _events_at_work(queue))
         for lane, line in queue.event_queue_per_concurrency_id.items():
+            share = max((line.concurrency_limit or 2 * AT_WORK) // 2, 1)
             ready = [
                 event
                 for event in line.queue
-                if at_work[_address(event)] < AT_WORK or not _counts(event)
+                if (at_work[_address(event)] < AT_WORK or not _counts(event))
+                and places[lane, _address(event)] < share
             ]
             if not ready or line.current_concurrency == line.concurrency_limit:
                 continue
             event = min(ready, key=lambda one: turns.get((lane, _address(one)), 0))
             line.queue.remove(event)
             turns[lane, _address(event)] = next(count)
+            _unpack(event)
             return [event], False, lane  # nothing here takes calls in batches
         return None
 
     queue.get_events = get_next
+
+
+def _pack(event: Event) -> None:
+    """Of a call that waits, keep its values as bytes: as values they take ten times as much."""
+    sent = vars(event.request)
+    if sent.pop("_body", None) is not None:
+        sent.pop("_json", None)
+        event.data.data = json.dumps(event.data.data).encode()
+
+
+def _unpack(event: Event) -> None:
+    if event.data is not None and isinstance(event.data.data, bytes):
+        event.data.data = json.loads(event.data.data)
 
 
 def _events_at_work(queue: Queue) -> Iterator[Event]:
@@ -204,6 +237,12 @@ class KnownSessions:
         )
 
 
+def _bytes(jobs: list[Event], request: Request) -> int:
+    """Of the bodies by which jobs were called, and of one more."""
+    requests = [request, *(job.request for job in jobs)]
+    return sum(int(one.headers.get("content-length", 0)) for one in requests)
+
+
 def share_is_used(share: int) -> str:
     """The message to an address that has as many jobs as it may."""
     return (
@@ -212,15 +251,8 @@ def share_is_used(share: int) -> str:
     )
 
 
-def _num_jobs(queue: Queue, request: Request) -> int:
-    """Jobs of the address that a request comes from."""
-    address = visitor_of(request.scope).address
-    waiting = (
-        event for line in queue.event_queue_per_concurrency_id.values() for event in line.queue
-    )
-    return sum(
-        _address(event) == address for jobs in (_events_at_work(queue), waiting) for event in jobs
-    )
+def _waiting(queue: Queue) -> Iterator[Event]:
+    return (event for line in queue.event_queue_per_concurrency_id.values() for event in line.queue)
 
 
 def _address(event: Event) -> str:

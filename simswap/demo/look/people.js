@@ -4,6 +4,10 @@
 // the number of the face that is meant in a single photo (or null), a small picture of it, and the
 // place of the open person. It triggers "choose" when the gallery is to show other photos, "people"
 // when whoever can be put in has changed, and "chosen" when the open one has.
+//
+// It hears of other photos of the open person, document.dispatchEvent(new CustomEvent(
+// "simswap-photos", { detail: the gallery's photos })), and of the face that is meant in a photo,
+// "simswap-meant" with the strip of that photo's faces.
 
 const paths = (one) => one.photos.map((photo) => photo.image.path);
 const known = (one) => one && [one.id, paths(one), one.face];
@@ -20,11 +24,33 @@ element.addEventListener("click", (event) => {
   if (what === "remove") choose(people.toSpliced(open, 1), Math.max(open - 1, 0));
 });
 
+document.addEventListener("simswap-photos", ({ detail: photos }) => {
+  const { people, open } = props.value;
+  const { id, ...before } = people[open];
+  if (paths({ photos }).join() === paths(before).join()) return;
+  change(people.with(open, { id: id, photos: photos, face: null, picture: null }), open);
+});
+
+document.addEventListener("simswap-meant", ({ detail: strip }) => {
+  const [face] = strip.picked;
+  const picture = strip.faces[strip.numbers.indexOf(face)];
+  const meant = { picture: picture, face: strip.numbers.length > 1 ? face : null };
+  const { people, open } = props.value;
+  const isOf = (one) => strip.of && paths(one)[0] === strip.of;
+  change(people.map((one) => (isOf(one) ? { ...one, ...meant } : one)), open);
+});
+
 // The template is drawn anew, so the focus goes back into it.
 function choose(people, open) {
-  props.value = { people: people, open: open };
+  change(people, open);
   trigger("choose");
   requestAnimationFrame(() => element.querySelector(`[data-person="${open}"]`)?.focus());
+}
+
+// What changes the value here is not told to those who watch it.
+function change(people, open) {
+  props.value = { people: people, open: open };
+  tell();
 }
 
 watch("value", tell);

@@ -8,14 +8,15 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
-from starlette.datastructures import Headers, QueryParams
-from starlette.types import ASGIApp, Receive, Scope, Send
+from starlette.datastructures import Headers, MutableHeaders, QueryParams
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from simswap.demo.calls import addresses
 from simswap.demo.server import origins
 from simswap.demo.server.refusals import refused
 from simswap.demo.server.visitors import visitor_of
 from simswap.demo.server.webcam_socket import PATH as SOCKET
+from simswap.demo.services.uploads import MAX_NAME, MAX_PATH
 from simswap.media.photos import MAX_FILE_BYTES
 
 API = "/gradio_api/"
@@ -26,10 +27,17 @@ KILOBYTE, MEGABYTE = 1_000, 1_000_000
 CALL_BYTES = 8 * MEGABYTE  # of a call's JSON; a photo of 300 faces makes the page send 3 MB
 MCP_BYTES = 4 * 1024 * 1024  # as the mcp library has it
 UPLOAD_BYTES = 2 * MAX_FILE_BYTES + MEGABYTE  # of all files of one request, and their headers
+MAX_QUERY = 2_000  # bytes; the page's and its clients' have some hundred
+MAX_HOST = 255  # characters, as names in the internet may have
+HOSTS = ("host", "x-forwarded-host", "x-forwarded-proto")  # which documents repeat
 NOTHING_HERE = "There is nothing at this address."
 FOREIGN = (
     "Requests from pages of other web sites are not taken. Open this demo's own page, or call it "
     "from a program."
+)
+OTHER_HOST = (
+    "This demo serves its own machine only, as localhost. To let others come by this name, set "
+    "GRADIO_ROOT_PATH to its address, or name your proxy in SIMSWAP_TRUSTED_PROXIES."
 )
 NO_UPLOAD = "An upload is named by up to 64 letters, digits, - and _."
 NO_FILE = "This is no file that was uploaded to this server, or it has been deleted since."
@@ -73,7 +81,10 @@ _COMPILED = tuple((re.compile(route.pattern, re.ASCII | re.DOTALL), route) for r
 
 
 class AllowedRoutes:
-    """ASGI middleware that answers 404 to all that is not on the list, and 403 to other sites."""
+    """ASGI middleware that answers 404 to all that is not on the list, and 403 to other sites.
+
+    No answer is taken for another kind of file than it says it is, whatever is in it.
+    """
 
     def __init__(self, app: ASGIApp) -> None:
         self._app = app
@@ -82,13 +93,23 @@ class AllowedRoutes:
         """Pass a request on, or refuse it."""
         if scope["type"] == "http":
             check(scope)
-        elif scope["type"] == "websocket" and own_path(scope) != SOCKET:
-            raise refused(scope, 404, NOTHING_HERE)
-        await self._app(scope, receive, send)
+        elif scope["type"] == "websocket":
+            _check_host(scope)
+            if own_path(scope) != SOCKET:
+                raise refused(scope, 404, NOTHING_HERE)
+
+        async def send_as_told(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                MutableHeaders(scope=message)["x-content-type-options"] = "nosniff"
+            await send(message)
+
+        await self._app(scope, receive, send_as_told)
 
 
 def check(scope: Scope) -> None:
     """Raise Refused unless a request may come to Gradio."""
+    _check_lengths(scope)
+    _check_host(scope)
     route, method = route_of(scope), scope["method"]
     if route is None:
         raise refused(scope, 404, NOTHING_HERE)
@@ -98,12 +119,31 @@ def check(scope: Scope) -> None:
     is_counted = method not in SEEN and visitor_of(scope).is_counted
     if is_counted and origins.is_foreign_page(Headers(scope=scope)):
         raise refused(scope, 403, FOREIGN)
-    query = scope.get("query_string", b"")
+    query = scope["query_string"]
     name = QueryParams(query).get("upload_id") if b"upload_id" in query else None
     if name is not None and not UPLOAD_NAME.fullmatch(name):
         raise refused(scope, 404, NO_UPLOAD)
     if route is FILE and addresses.path_of_upload(own_path(scope).partition("=")[2]) is None:
         raise refused(scope, 403, NO_FILE)
+
+
+def _check_host(scope: Scope) -> None:
+    if origins.is_foreign_host(Headers(scope=scope)):
+        raise refused(scope, 421, OTHER_HOST)
+
+
+def _check_lengths(scope: Scope) -> None:
+    path = own_path(scope)
+    if len(path) > MAX_PATH or any(len(part.encode()) > MAX_NAME for part in path.split("/")):
+        raise refused(
+            scope, 414, f"A path has {MAX_PATH} characters here, a name {MAX_NAME} bytes."
+        )
+    if len(scope["query_string"]) > MAX_QUERY:
+        raise refused(scope, 414, f"What follows the ? here has at most {MAX_QUERY} characters.")
+    headers = Headers(scope=scope)
+    for name in HOSTS:
+        if any(len(value) > MAX_HOST for value in headers.getlist(name)):
+            raise refused(scope, 400, f"{name} has more than {MAX_HOST} characters.")
 
 
 def route_of(scope: Scope) -> Route | None:

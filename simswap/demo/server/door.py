@@ -58,9 +58,9 @@ class Application(App):
         app = Documents(app)
         app = UploadLimits(app, self._room)
         app = RequestBodies(app)
-        app = RateLimit(app, self._requests_a_minute)
         app = OpenRequests(app)
         app = AllowedRoutes(app)
+        app = RateLimit(app, self._requests_a_minute)  # what is refused counts, too
         app = KnowVisitor(app, self._proxies)
         if blocks.mcp_server_obj:  # None where the mcp package is missing
             app.identify(blocks.mcp_server_obj)

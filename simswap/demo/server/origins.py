@@ -10,8 +10,12 @@ from urllib.parse import urlsplit
 
 from starlette.datastructures import Headers
 
+from simswap.demo.process.own_address import NAME, OWN_HOSTS
+from simswap.demo.server import visitors
+
 OWN_SITE = ("same-origin", "none")  # none: the visitor's own doing, such as a bookmark
 ROOT_SETTING = "GRADIO_ROOT_PATH"
+SHARE_SETTING = "GRADIO_SHARE"
 
 
 def is_foreign_page(headers: Headers) -> bool:
@@ -33,3 +37,22 @@ def is_own_origin(headers: Headers) -> bool:
         return False
     host = headers.get("x-forwarded-host") or headers.get("host", "")
     return origin.scheme in ("http", "https") and origin.netloc in {host, root} - {""}
+
+
+def is_foreign_host(headers: Headers) -> bool:
+    """Whether a demo that serves its own machine only is asked for by another machine's name.
+
+    Such a name, of a web site, can be made to mean this machine; then that site's pages would be
+    the demo's own to a browser. Who lets others come has GRADIO_SERVER_NAME, GRADIO_ROOT_PATH,
+    SIMSWAP_TRUSTED_PROXIES or GRADIO_SHARE say so.
+    """
+    listens_for_others = os.environ.get(NAME, "").strip("[]") not in ("", *OWN_HOSTS)
+    settings = os.environ.get(visitors.SETTING) or os.environ.get(SHARE_SETTING)
+    if listens_for_others or settings or visitors.is_public() or "host" not in headers:
+        return False
+    try:
+        name = urlsplit(f"//{headers['host']}").hostname
+        root = urlsplit(os.environ.get(ROOT_SETTING, "")).hostname
+    except ValueError:
+        return True
+    return name not in (*OWN_HOSTS, root)

@@ -67,12 +67,17 @@ def is_disk_full(error: BaseException) -> bool:
     return isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT)
 
 
+def body_of(sentence: str) -> bytes:
+    """The JSON that tells a refusal."""
+    return json.dumps({"detail": sentence, "error": sentence}).encode()
+
+
 async def _answer(scope: Scope, send: Send) -> None:
     if scope["type"] == "websocket":
         await send(NO_WEBSOCKET)  # before it is accepted: the answer is HTTP 403
         return
     status, sentence, fields = scope[KEY]
-    body = json.dumps({"detail": sentence, "error": sentence}).encode()
+    body = body_of(sentence)
     headers = {"content-type": "application/json", "content-length": str(len(body)), **fields}
     encoded = [(name.encode(), value.encode()) for name, value in headers.items()]
     await send({"type": "http.response.start", "status": status, "headers": encoded})

@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from simswap.demo.server.allowed_routes import FRAME, UPLOAD, route_of
+from simswap.demo.server.allowed_routes import UPLOAD, route_of
 from simswap.demo.server.refusals import refused
 from simswap.demo.server.visitors import visitor_of
 
@@ -42,11 +42,11 @@ class RequestBodies:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        headers, max_bytes = Headers(scope=scope), _max_bytes(scope)
-        declared = headers.get("content-length", "0")
+        max_bytes = _max_bytes(scope)
+        declared = Headers(scope=scope).get("content-length", "0")
         if not declared.isdecimal():
             raise refused(scope, 400, "The request's Content-Length is no number.")
-        if int(declared) > max_bytes or (not max_bytes and "transfer-encoding" in headers):
+        if int(declared) > max_bytes:
             raise _too_long(scope, max_bytes)
         if not max_bytes:
             await self._app(scope, receive, send)
@@ -92,7 +92,7 @@ class _Body:
         self._scope, self._receive, self._max_bytes = scope, receive, max_bytes
         self._take = take if route_of(scope) is not UPLOAD else None
         self._num_bytes, self._is_whole, self._begun = 0, False, time.monotonic()
-        self._num_parts, self._is_json = 0, route_of(scope) not in (UPLOAD, FRAME)
+        self._num_parts, self._is_json = 0, route_of(scope) is not UPLOAD
 
     async def receive(self) -> Message:
         """The next part, as the server has it. Raises Refused for too much, or too slow."""

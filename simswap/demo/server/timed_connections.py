@@ -1,16 +1,21 @@
-"""Each address has so many connections; those end on which no request comes.
+"""Each address has so many connections; those end on which no request comes, or one too costly.
+
+Those end too whose answer nobody reads.
 
 So do those on which more comes by a WebSocket than frames need.
 
-By itself uvicorn waits for a request's headers without end, and unpacks messages of 16 MB.
+By itself uvicorn waits for a request's headers without end, takes thousands of them and bodies of
+millions of pieces, and unpacks messages of 16 MB.
 """
 
 from __future__ import annotations
 
 import asyncio
+import re
 from contextlib import ExitStack
+from http import HTTPStatus
 
-from h11 import Request
+from h11 import IDLE, NEED_DATA, PAUSED, Data, EndOfMessage, Event, Request, Response
 from uvicorn import config
 from uvicorn._types import ASGISendEvent
 from uvicorn.config import Config
@@ -21,18 +26,33 @@ from websockets.frames import CTRL_OPCODES, Frame
 
 from simswap.demo.pace import Pace
 from simswap.demo.server.open_connections import MAX_REQUESTS_PER_ADDRESS, OpenConnections
+from simswap.demo.server.refusals import body_of
 from simswap.demo.server.visitors import Proxies
 from simswap.demo.services.live_sessions import MAX_FRAME_BYTES
 
 # Systems often allow a process 1,024 in all. An address may have 64 beside those at work.
 MAX_CONNECTIONS, MAX_PER_ADDRESS = 900, MAX_REQUESTS_PER_ADDRESS + 64
 SECONDS = 15.0  # for a request's headers, from the first byte or the answer before them
+READ_SECONDS = 60.0  # for some 50 kB of an answer to be read, once the rest has to wait for that
+# Of a request up to its body, which is read before anybody knows whose it is. A browser sends some
+# 1 kB in 20 fields, and what cookies a proxy in front has.
+MAX_HEAD_BYTES, MAX_FIELDS = 16_000, 100
+HEAD_TOO_LARGE = (
+    f"A request's headers may have {MAX_HEAD_BYTES // 1000} kB in {MAX_FIELDS} fields. Send less."
+)
+IN_PIECES = "A body in pieces (Transfer-Encoding) is not taken. Send its Content-Length."
+_HEAD_END = re.compile(rb"\n\r?\n")  # as h11 finds it
+_SENT_IN_PIECES = re.compile(rb"\ntransfer-encoding", re.IGNORECASE)
 MAX_MESSAGE_BYTES = MAX_FRAME_BYTES + 1000  # a little more gets a sentence, the rest a close code
 MAX_PARTS = 64  # of one message; a browser sends one
 # In a second, by one WebSocket. A browser answers the server's ping every 20 s, and closes once.
 MAX_CONTROLS = 10
 MAX_MESSAGES = 200  # and their parts; the page sends up to 60
 CLOSE_SECONDS = 1.0  # for the other end to close as well
+
+
+class _TooCostlyError(Exception):
+    """A head that takes long to be taken in: the status and the sentence of its refusal."""
 
 
 class TimedProtocol(H11Protocol):
@@ -44,10 +64,13 @@ class TimedProtocol(H11Protocol):
     proxies = Proxies("")
     connections_by_address = OpenConnections(MAX_CONNECTIONS, MAX_PER_ADDRESS)
     _timer: asyncio.TimerHandle | None = None
+    _reader_timer: asyncio.TimerHandle | None = None
 
     def connection_made(self, transport: asyncio.Transport) -> None:
         """Begin to wait."""
         super().connection_made(transport)
+        # Here, as uvicorn goes on to the next request by itself where a body's end comes late.
+        self._next_event, self.conn.next_event = self.conn.next_event, self._checked_event
         self._place = ExitStack()
         address = self.proxies.counted_peer((self.client or ("unknown", 0))[0])
         if address is not None:
@@ -60,15 +83,37 @@ class TimedProtocol(H11Protocol):
     def connection_lost(self, exc: Exception | None) -> None:
         """Wait no more."""
         self._stop()
+        if self._reader_timer is not None:
+            self._reader_timer.cancel()
         self._place.close()
         super().connection_lost(exc)
 
+    def pause_writing(self) -> None:
+        """The answer waits for its reader, who has so much time."""
+        super().pause_writing()
+        self._reader_timer = self.loop.call_later(READ_SECONDS, self.transport.abort)
+
+    def resume_writing(self) -> None:
+        """It has been read."""
+        super().resume_writing()
+        self._reader_timer.cancel()
+
     def handle_events(self) -> None:
-        """Wait no more if a request has come."""
+        """Wait no more if a request has come; refuse one that would take long to be taken in."""
         before = self.cycle
-        super().handle_events()
+        try:
+            super().handle_events()
+        except _TooCostlyError as refusal:
+            self._refuse(*refusal.args)
+            return
         if self.cycle is not before and not self.cycle.response_complete:
             self._stop()
+
+    def _checked_event(self) -> Event | type[NEED_DATA] | type[PAUSED]:
+        """What h11 makes next of what has come. Raises _TooCostlyError before it begins a head."""
+        if self.conn.their_state is IDLE and (refusal := _refusal_of(self.conn.trailing_data[0])):
+            raise _TooCostlyError(*refusal)
+        return self._next_event()
 
     def handle_websocket_upgrade(self, event: Request) -> None:
         """Wait no more: another protocol takes over."""
@@ -81,14 +126,44 @@ class TimedProtocol(H11Protocol):
         self._wait()
         super().on_response_complete()
 
-    def _wait(self) -> None:
+    def _refuse(self, status: HTTPStatus, sentence: str) -> None:
+        """Answer, and read no more; who still sends has a moment to see the answer."""
+        body = body_of(sentence)
+        headers = {"content-type": "application/json", "content-length": str(len(body))}
+        headers["connection"] = "close"
+        begin = Response(status_code=status, headers=[*headers.items()], reason=status.phrase)
+        for event in (begin, Data(body), EndOfMessage()):
+            self.transport.write(self.conn.send(event))
+        self.transport.pause_reading()
+        if self.transport.can_write_eof():
+            self.transport.write_eof()
+        self._wait(CLOSE_SECONDS)
+
+    def _wait(self, seconds: float | None = None) -> None:
         self._stop()
-        self._timer = self.loop.call_later(SECONDS, self.transport.close)
+        self._timer = self.loop.call_later(seconds or SECONDS, self.transport.close)
 
     def _stop(self) -> None:
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
+
+
+def _refusal_of(read: bytes) -> tuple[HTTPStatus, str] | None:
+    """Why a request is not taken whose head these bytes begin with: status and sentence.
+
+    None if it is taken, or nobody can know yet.
+    """
+    end = _HEAD_END.search(read, 0, MAX_HEAD_BYTES)
+    if end is None:
+        is_too_large = len(read) >= MAX_HEAD_BYTES
+    else:
+        is_too_large = read.count(b"\n", 0, end.start()) > MAX_FIELDS
+    if is_too_large:
+        return HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE, HEAD_TOO_LARGE
+    if end is not None and _SENT_IN_PIECES.search(read, 0, end.start()):
+        return HTTPStatus.LENGTH_REQUIRED, IN_PIECES
+    return None
 
 
 class TooFast(ProtocolError):
@@ -111,6 +186,10 @@ class BoundedSocket(WebSocketsSansIOProtocol):
     def data_received(self, data: bytes) -> None:
         """Take in what came. What is not taken, or would only pile up, ends the connection."""
         super().data_received(data)
+        if self.conn.handshake_exc is not None and not self.handshake_initiated:
+            # An opening that the websockets library cannot read, which uvicorn leaves as it is.
+            self.transport.write(b"".join(self.conn.data_to_send()))
+            self.transport.close()
         is_refused = isinstance(self.conn.parser_exc, TooFast)
         if is_refused or len(self.frames) > MAX_PARTS:
             self.transport.abort()

@@ -10,7 +10,7 @@ import os
 import shutil
 import time
 from collections import OrderedDict, deque
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 from gradio import routes
 from gradio.route_utils import FileUploadProgress
@@ -24,12 +24,10 @@ from simswap.demo.server.allowed_routes import MCP, UPLOAD, route_of
 from simswap.demo.server.rate_limit import count_one_more
 from simswap.demo.server.refusals import DISK_FULL, refused
 from simswap.demo.server.visitors import visitor_of
-from simswap.demo.settings import number
+from simswap.demo.services.uploads import bytes_below
+from simswap.demo.settings import DISK_SHARE, disk_bytes
 from simswap.errors import OptionError
 
-SETTING = "SIMSWAP_DISK_GB"
-DEFAULT_GIGABYTES = 10.0  # for what all visitors have sent, and the results
-SHARE = 5  # of which one address may send one part in so many, in an hour
 MAX_TRACKED = 1000  # uploads of which one may ask how far they are
 MAX_FILES = 16  # in a request; the page sends 8 at most
 MAX_ADDRESSES = 10_000  # remembered at once
@@ -38,6 +36,7 @@ KEPT_SHARE = 0.05
 LOOK_EVERY = 1.0  # seconds between two looks at the folder and the disk
 FIELD = b"files"  # the only one that Gradio reads; it keeps the others, too
 NO_FORM = "An upload is a form of files: multipart/form-data with a boundary and nothing else."
+CUT_OFF = "The upload ends before its last boundary. Send it anew."
 TOO_MUCH = (
     "{gigabytes:g} GB an hour are taken from one address, results included; yours has had as much. "
     "Try again later."
@@ -82,8 +81,8 @@ class Room:
         Raises OptionError if the setting is no number above 0.
         """
         self._folder = folder
-        self._max_bytes = 1e9 * (gigabytes or number(SETTING, DEFAULT_GIGABYTES, "gigabytes"))
-        self._share = self._max_bytes / SHARE
+        self._max_bytes = 1e9 * gigabytes if gigabytes else disk_bytes()
+        self._share = self._max_bytes / DISK_SHARE
         self._too_much = TOO_MUCH.format(gigabytes=self._share / 1e9)
         self._sent: OrderedDict[str, deque[tuple[float, int]]] = OrderedDict()
         self._used, self._free, self._looked_at = 0, 0, -LOOK_EVERY
@@ -179,7 +178,7 @@ class _Upload(_Stored):
 
     def __init__(self, scope: Scope, receive: Receive, room: Room) -> None:
         super().__init__(scope, receive, room)
-        self._num_files, self._num_dispositions = 0, 0
+        self._num_files, self._num_dispositions, self._is_whole = 0, 0, False
         self._field, self._disposition = b"", b""
         self._parser = MultipartParser(
             _boundary_of(scope),
@@ -189,8 +188,17 @@ class _Upload(_Stored):
                 "on_header_value": self._value,
                 "on_header_end": self._end_of_field,
                 "on_headers_finished": self._headers_finished,
+                "on_end": self._end,
             },
         )
+
+    async def receive(self) -> Message:
+        """As of any body. Raises Refused at its end if the form goes on: Gradio would keep it."""
+        message = await super().receive()
+        is_end = message["type"] == "http.request" and not message.get("more_body")
+        if is_end and not self._is_whole:
+            raise refused(self._scope, 400, CUT_OFF)
+        return message
 
     def _look(self, part: bytes) -> None:
         try:
@@ -229,6 +237,11 @@ class _Upload(_Stored):
         if b"filename" not in options or options.get(b"name") != FIELD:
             said = "An upload takes files only, each with a file name, in the field 'files'."
             raise refused(self._scope, 400, said)
+        if PurePosixPath(os.fsdecode(options[b"filename"])).name in ("", ".."):
+            raise refused(self._scope, 400, "A file of an upload takes a name. Send it with one.")
+
+    def _end(self) -> None:
+        self._is_whole = True
 
 
 def _boundary_of(scope: Scope) -> bytes:
@@ -250,12 +263,6 @@ def _boundary_of(scope: Scope) -> bytes:
 
 def _look(folder: Path) -> tuple[int, int]:
     """Bytes that a folder's files have, and bytes of its disk that may still be used."""
-    used = 0
-    for place, _, names in os.walk(folder):
-        for name in names:
-            try:
-                used += os.lstat(os.path.join(place, name)).st_size
-            except OSError:  # deleted meanwhile
-                continue
+    used = bytes_below(folder)
     disk = shutil.disk_usage(folder)
     return used, int(disk.free - min(KEPT_FREE, disk.total * KEPT_SHARE))

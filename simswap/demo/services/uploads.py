@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from contextvars import ContextVar
 from dataclasses import replace
 from pathlib import Path
@@ -23,8 +24,9 @@ from simswap.media.photos import Photo, read_photo
 from simswap.provenance.metadata import synthetic_xmp
 
 RESULT = "-simswap"  # the end of a result's name, before its suffix
-MAX_STEM = 50  # characters, of up to four bytes each; a file system takes 255 bytes
-MAX_PATH = 4096  # characters, as many as systems take; see `resolved`
+MAX_STEM = 50  # characters, of up to four bytes each
+MAX_NAME = 255  # bytes that file systems take
+MAX_PATH = 1024  # characters of an upload's path, which has some 150; see `resolved`
 
 # Of the call at work: the folders that it has made.
 _made: ContextVar[list[Path] | None] = ContextVar("made", default=None)
@@ -59,6 +61,16 @@ def new_folder() -> Path:
     if (made := _made.get()) is not None:
         made.append(folder)
     return folder
+
+
+def bytes_below(folder: Path) -> int:
+    """How many all files in a folder have, and in those within."""
+    num_bytes = 0
+    for place, _, names in os.walk(folder):
+        for name in names:
+            with suppress(OSError):  # deleted meanwhile
+                num_bytes += os.lstat(os.path.join(place, name)).st_size
+    return num_bytes
 
 
 def result_name(target: Path | None, suffix: str) -> str:
@@ -104,13 +116,17 @@ def uploaded_file(path: str | None) -> Path:
 
 
 def resolved(path: str | Path, *, strict: bool = False) -> Path:
-    """What a path that a request names leads to, without links and `..`; strict: it is there.
+    """What a path that a request names leads to, without links; strict: it is there.
 
-    Raises OSError or ValueError for what is no path. A long one is none: Python before 3.13 takes
-    time by the square of its length, minutes for one of megabytes, in which nobody is answered.
+    Raises OSError or ValueError for what is no path, as one with `..`, a long one, and one that
+    does not begin with the upload folder's own: Python takes time for links and, before 3.13, by
+    the square of a path's length, in which nobody is answered.
     """
-    if len(str(path)) > MAX_PATH:
-        raise ValueError(f"a path of more than {MAX_PATH} characters")
+    if len(str(path)) > MAX_PATH or ".." in Path(path).parts:
+        raise ValueError(f"a path of more than {MAX_PATH} characters, or with ..")
+    folder = upload_folder()
+    if not any(Path(path).is_relative_to(one) for one in (folder, folder.resolve())):
+        raise ValueError("a path outside of the upload folder")
     return Path(path).resolve(strict=strict)
 
 

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import os
 from dataclasses import replace
+from pathlib import Path
 
+from simswap.demo import settings
+from simswap.demo.services.uploads import bytes_below
 from simswap.errors import OptionError
 from simswap.media.photos import MAX_FILE_BYTES
 from simswap.video.output.writing import ANIMATION_FORMATS
@@ -28,18 +31,20 @@ LIMITS = limits.VideoLimits(
     max_decoded=limits.VERIFY_LIMITS.max_decoded,
     # In some five seconds. Of 1080p 964 frames; usual encoders make a key frame of every 250th.
     max_reach=2_000_000_000,
+    max_tables=100_000_000,  # an hour of sound and all of max_frames take a fourth of it
     max_work=6.0,  # an ordinary file takes one, and each call looks through it again
 )
 
-# Of one that is verified, of which only some frames are looked at. What the trial run may take, the
-# look-through may take once more; with LOOK_SECONDS one file costs some ten seconds at most.
+# Of one that is verified, of which only some frames are looked at. With LOOK_SECONDS one file costs
+# some ten seconds at most.
 VERIFY_LIMITS = replace(
     limits.VERIFY_LIMITS,
     max_pixels=3840 * 2160,
     max_decoded=500_000_000,  # in a second or two, at 250 to 500 megapixels a second
+    max_tables=LIMITS.max_tables,
     max_work=3.0,
 )
-# On the clock, from the trial run on; an ordinary video's 12 frames take two or three.
+# On the clock, once the credentials are read; an ordinary video's 12 frames take two or three.
 LOOK_SECONDS = 6.0
 
 
@@ -82,6 +87,19 @@ def check_format(info: VideoInfo, format: str) -> None:
         raise OptionError(
             f"format={format!r} takes too much memory here for pictures of {info.width}x"
             f"{info.height}; at most {width}x{height}. Choose mp4, or scale the video down."
+        )
+
+
+def check_written(folder: Path) -> None:
+    """Raise OptionError if a job has written too much: its result would leave others no room.
+
+    folder: the job's. Joined, and then signed, what is in it is there three times.
+    """
+    most = settings.disk_bytes() / settings.DISK_SHARE / 3
+    if bytes_below(folder) > most:
+        raise OptionError(
+            f"The result takes more than {most / 1e6:.0f} MB, too much for this server. Choose a "
+            "larger crf, or a shorter part with start and end."
         )
 
 

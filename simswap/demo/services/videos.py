@@ -34,6 +34,7 @@ from simswap.demo.services import photos as service
 from simswap.demo.services.cancelling import stop_if_cancelled
 from simswap.demo.services.photos import Person, Roles
 from simswap.demo.services.uploads import new_folder, result_name, uploaded_file, write_shown
+from simswap.media import allowance
 from simswap.types import Source
 from simswap.video import progress
 from simswap.video.job import VideoJob
@@ -128,6 +129,7 @@ def _swap_uploads(
     options, video = choices.swap_options(), choices.video_options()
     swapper = models.by_name(choices.model)
     photos = service.read_people(people, swapper.name)
+    allowance.end_turn()  # they are smaller now, and a video may take hours
     info = look_at(target)
     video_limits.check_length(info, video.start, video.end)
     video_limits.check_held(info, video.detect_every)
@@ -146,7 +148,11 @@ def _swap_uploads(
         job = VideoJob.plan(swapper, info.path, output, source, options, video)
 
         def make_segment(number: int) -> Iterator[tuple[int, np.ndarray]]:
-            yield from _segment_steps(job, number, faces_per_frame)
+            with closing(_segment_steps(job, number, faces_per_frame)) as steps:
+                for step in steps:
+                    yield step
+                    video_limits.check_written(folder)
+            video_limits.check_written(folder)
             _keep_alive(folder, info.path)
 
         def look(number: int, people: PeopleSoFar) -> Generator[int, None, PeopleSoFar]:

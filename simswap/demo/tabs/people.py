@@ -37,27 +37,15 @@ SHOW_JS = """
   show();
 }
 """
-# (photos, tray) -> tray: the open person has these photos.
+# The tray changes itself, at once: a value that is handed over in turns would undo what a visitor
+# has clicked meanwhile.
 FILL_JS = """
-(given, tray) => {
-  const [photos, { people, open }] = [given || [], tray];
-  const paths = (list) => JSON.stringify(list.map((photo) => photo.image.path));
-  if (paths(photos) === paths(people[open].photos)) return { __type__: "update" };
-  const { id } = people[open];
-  return { ...tray, people: people.with(open, { id, photos, face: null, picture: null }) };
+(photos) => {
+  document.dispatchEvent(new CustomEvent("simswap-photos", { detail: photos || [] }));
 }
 """
-# (strip, tray) -> tray: of the photo that the strip is of, this face is meant.
 MEANT_JS = """
-(strip, tray) => {
-  const meant = (one) => {
-    if (!strip.of || one.photos[0]?.image.path !== strip.of) return one;
-    const [face] = strip.picked;
-    const picture = strip.faces[strip.numbers.indexOf(face)];
-    return { ...one, picture, face: strip.numbers.length > 1 ? face : null };
-  };
-  return { ...tray, people: tray.people.map(meant) };
-}
+(strip) => { document.dispatchEvent(new CustomEvent("simswap-meant", { detail: strip })); }
 """
 OPENED_JS = "(tray) => [tray.people[tray.open].photos]"
 
@@ -113,12 +101,14 @@ def build(model: gr.Dropdown) -> People:
     )
     private = {"api_visibility": "private", "show_progress": "hidden"}
     in_browser = {"fn": None, "api_visibility": "private"}
-    source.change(js=FILL_JS, inputs=[source, tray], outputs=tray, **in_browser)
+    source.change(js=FILL_JS, inputs=source, **in_browser)
     tray.choose(js=OPENED_JS, inputs=tray, outputs=source, **in_browser)
-    for meant in (strip.change, strip.input):
-        meant(js=MEANT_JS, inputs=[strip, tray], outputs=tray, **in_browser)
+    strip.input(js=MEANT_JS, inputs=strip, **in_browser)
     for changed in (source.change, model.input):
-        changed(check_photos, [source, tray, model], [strip, checked], preprocess=False, **private)
+        checks = changed(
+            check_photos, [source, tray, model], [strip, checked], preprocess=False, **private
+        )
+        checks.then(js=MEANT_JS, inputs=strip, **in_browser)
     return People(tray, source, everything)
 
 

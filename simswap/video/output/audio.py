@@ -3,18 +3,28 @@
 from __future__ import annotations
 
 import heapq
+import tempfile
 from collections.abc import Iterator
 from contextlib import ExitStack
+from dataclasses import dataclass
 from fractions import Fraction
+from pathlib import Path
+from typing import BinaryIO
 
-from av.audio.frame import AudioFrame
 from av.audio.stream import AudioStream
 from av.container import InputContainer, OutputContainer
-from av.error import FFmpegError
 from av.packet import Packet
 
+from simswap.video.output.sound import (
+    SKIPPED,
+    TAIL_SECONDS,
+    SoundRequest,
+    copied_apart,
+    encoded_apart,
+    packets_between,
+)
 from simswap.video.output.tracks import take_over
-from simswap.video.source.container import is_decoded, opened, packets_of
+from simswap.video.source.container import is_decoded, opened
 from simswap.video.source.info import VideoInfo
 
 # What a container may hold and players then play.
@@ -30,11 +40,8 @@ MAX_TRACKS = 8  # of sound that are kept; for each of them the file is read once
 _AAC_KINDS = {1, 2, 5, 29}  # Main, LC, HE and HE of version 2
 _AAC_RATES = 13  # that are told by a number
 _FLAC_HEADER_BYTES = 34
-# What may be outside of the pictures' time; files can hold hours of it in a few bytes.
-_LEAD_SECONDS = 10  # before the first picture
-_TAIL_SECONDS = 1  # after the last
-_PACKETS_PER_SECOND = 1000  # Opus of 2.5 ms has 400, Vorbis' short blocks 750
-_SKIPPED = "skip_samples"  # how much of a packet's sound is not played: numbers only
+# Before the first picture; TAIL_SECONDS after the last. Files can hold hours of it in a few bytes.
+_LEAD_SECONDS = 10
 TREATMENTS = ("copy", "encode", "drop")  # each for where the one before fails
 _AAC, _OPUS = ("aac", "AAC"), ("libopus", "Opus")
 _ENCODERS = {"mp4": _AAC, "mov": _AAC, "matroska": _AAC, "webm": _OPUS}
@@ -55,30 +62,32 @@ def add_audio(
 
     Whole packets are kept, so that a cut falls up to a packet (some 20 ms) beside the frame; what
     sounds when stays exact. shift: seconds to take off all times. treatment: "copy" it where the
-    container takes it, "encode" it in any case, or "drop" it. stack: closes the source.
+    container takes it, "encode" it in any case, or "drop" it. stack: closes the files that keep it.
     Returns the packets to write, ascending, and notices.
     """
     if not info.has_audio:
         return iter(()), ()
     if treatment == "drop":
-        return iter(()), (f"The sound ({info.audio_codec}) is damaged and is dropped.",)
-    tracks, told = [], []
+        return iter(()), (
+            f"The sound ({info.audio_codec}) is damaged, or takes too much, and is dropped.",
+        )
     with opened(info.path, info.max_pixels) as source:
         numbers = [stream.index for stream in source.streams.audio]
-    for count, number in enumerate(numbers, start=1):
-        if count > MAX_TRACKS:
-            told.append(f"Of {len(numbers)} sound tracks the first {MAX_TRACKS} are kept.")
-            break
-        # Each is read by itself, as they lie one behind the other in some files.
-        source = stack.enter_context(opened(info.path, info.max_pixels))
+    way = _Way(output, info, span, shift, treatment == "copy", stack, info.path.stat().st_size)
+    tracks, told = [], []
+    for count, number in enumerate(numbers[:MAX_TRACKS], start=1):
         which = "The sound" if len(numbers) == 1 else f"Sound track {count}"
-        track = source.streams[number]
-        num_before = len(output.streams.audio)
-        packets, notices = _add_track(output, source, track, which, info, span, shift, treatment)
-        if len(numbers) > 1 and len(output.streams.audio) > num_before:
-            take_over(track, output.streams.audio[-1])  # by which people choose
+        # Each is read by itself, as they lie one behind the other in some files, and the list of
+        # all packets, which may take much memory, is there while a file is open.
+        with opened(info.path, info.max_pixels) as source:
+            num_before = len(output.streams.audio)
+            packets, notices = way.add(source, source.streams[number], which)
+            if len(numbers) > 1 and len(output.streams.audio) > num_before:
+                take_over(source.streams[number], output.streams.audio[-1])  # for people's choice
         tracks.append(packets)
         told += notices
+    if len(numbers) > MAX_TRACKS:
+        told.append(f"Of {len(numbers)} sound tracks the first {MAX_TRACKS} are kept.")
     return heapq.merge(*tracks, key=_decoded_at), tuple(dict.fromkeys(told))
 
 
@@ -86,46 +95,79 @@ def _decoded_at(packet: Packet) -> Fraction:
     return packet.dts * packet.time_base
 
 
-def _add_track(
-    output: OutputContainer,
-    source: InputContainer,
-    stream: AudioStream,
-    which: str,
-    info: VideoInfo,
-    span: tuple[int, int],
-    shift: Fraction,
-    treatment: str,
-) -> tuple[Iterator[Packet], tuple[str, ...]]:
-    """One track; see add_audio. which: its name in notices."""
-    if stream.codec_context is None:
-        return iter(()), (f"{which} is of an unknown kind and is dropped.",)
-    start, end = _seconds(info, span)
-    told, codec = (), stream.codec_context.codec.canonical_name
-    stop = Fraction((source.start_time or 0) + (source.duration or 0), 1_000_000)
-    if span[1] == info.num_frames and stop > end:
-        told = (f"The sound ends {_TAIL_SECONDS} s after the last picture, where it went on.",)
-    packets = _packets(source, stream, start, end, is_cut=span[0] > 0)
-    container_format = output.format.name
-    is_taken = codec in _COPIED[container_format]
-    is_plain = _is_plain(codec, stream.codec_context.extradata or b"")
-    if treatment == "copy" and is_taken and is_plain:
-        if codec == "opus" and container_format == "mp4":
-            told += (f"{which} (Opus) is kept as it is; QuickTime may not play it in an MP4.",)
-        return _copied(packets, output.add_stream_from_template(stream), stream, shift), told
-    if not is_decoded(stream):
-        return iter(()), (f"{which} ({codec}) is of a rare kind and is dropped.",)
-    added = _add_encoder(output, stream, container_format)
-    name = _ENCODERS[container_format][1]
-    why = (
-        "its header may hold a name"
-        if is_taken
-        else f"{container_format} does not take it as it is"
-    )
-    notice = f"{which} ({codec}) is encoded anew as {name}: {why}."
-    before, after = stream.codec_context.layout.nb_channels, added.layout.nb_channels
-    if after < before:
-        notice += f" Its {before} channels become {after}."
-    return _encoded(packets, added, shift, end - start), (*told, notice)
+@dataclass
+class _Way:
+    """Where the source's tracks go; see add_audio.
+
+    may_copy: where the container takes it. left: bytes that copied tracks may have together, which
+    are not more than the source's: it may tell of the same ones in each.
+    """
+
+    output: OutputContainer
+    info: VideoInfo
+    span: tuple[int, int]
+    shift: Fraction
+    may_copy: bool
+    stack: ExitStack
+    left: int
+
+    def add(
+        self, source: InputContainer, stream: AudioStream, which: str
+    ) -> tuple[Iterator[Packet], tuple[str, ...]]:
+        """Add one track; which: its name in notices."""
+        if stream.codec_context is None:
+            return iter(()), (f"{which} is of an unknown kind and is dropped.",)
+        start, end = _seconds(self.info, self.span)
+        told, codec = (), stream.codec_context.codec.canonical_name
+        stop = Fraction((source.start_time or 0) + (source.duration or 0), 1_000_000)
+        if self.span[1] == self.info.num_frames and stop > end:
+            told = (f"The sound ends {TAIL_SECONDS} s after the last picture, where it went on.",)
+        container_format = self.output.format.name
+        is_taken = codec in _COPIED[container_format]
+        is_plain = _is_plain(codec, stream.codec_context.extradata or b"")
+        if self.may_copy and is_taken and is_plain:
+            if codec == "opus" and container_format == "mp4":
+                told += (f"{which} (Opus) is kept as it is; QuickTime may not play it in an MP4.",)
+            return self._copied(source, stream, start, end), told
+        if not is_decoded(stream):
+            return iter(()), (f"{which} ({codec}) is of a rare kind and is dropped.",)
+        packets, name, lost = self._encoded(stream, start, end)
+        why = (
+            "its header may hold a name"
+            if is_taken
+            else f"{container_format} does not take it as it is"
+        )
+        return packets, (*told, f"{which} ({codec}) is encoded anew as {name}: {why}.{lost}")
+
+    def _copied(
+        self, source: InputContainer, stream: AudioStream, start: Fraction, end: Fraction
+    ) -> Iterator[Packet]:
+        copy, store = self.output.add_stream_from_template(stream), self._store()
+        packets = packets_between(source, stream, start, end, is_cut=self.span[0] > 0)
+        plain = _copied(packets, copy, stream, self.shift)
+        kept, num_bytes = copied_apart(plain, copy, store, self.left)
+        self.left -= num_bytes
+        return kept
+
+    def _encoded(
+        self, stream: AudioStream, start: Fraction, end: Fraction
+    ) -> tuple[Iterator[Packet], str, str]:
+        """The packets, the format's name, and which channels are lost."""
+        added = _add_encoder(self.output, stream, self.output.format.name)
+        before, after = stream.codec_context.layout.nb_channels, added.layout.nb_channels
+        request = SoundRequest(
+            *(self.info.path, self.info.max_pixels, stream.index),
+            *(start, end, self.span[0] > 0, self.shift),
+            *(added.codec_context.codec.name, added.format.name),
+            *(added.rate, added.layout.name, added.bit_rate),
+        )
+        lost = f" Its {before} channels become {after}." if after < before else ""
+        packets = encoded_apart(request, added, self._store())
+        return packets, _ENCODERS[self.output.format.name][1], lost
+
+    def _store(self) -> BinaryIO:
+        folder = Path(self.output.name).parent
+        return self.stack.enter_context(tempfile.TemporaryFile(dir=folder))
 
 
 def _is_plain(codec: str, header: bytes) -> bool:
@@ -175,43 +217,12 @@ def _add_encoder(
 def _seconds(info: VideoInfo, span: tuple[int, int]) -> tuple[Fraction, Fraction]:
     """Where the sound begins and ends, in the file's seconds: with the pictures, or near them."""
     times, first, end = info.frame_times, *span
-    start, stop = int(times[first]) * info.time_base, info.end_time * info.time_base + _TAIL_SECONDS
+    start, stop = int(times[first]) * info.time_base, info.end_time * info.time_base + TAIL_SECONDS
     if first == 0:
         start -= _LEAD_SECONDS
     if end < len(times):
         stop = int(times[end]) * info.time_base
     return start, stop
-
-
-def _packets(
-    source: InputContainer,
-    stream: AudioStream,
-    start: Fraction,
-    end: Fraction,
-    *,
-    is_cut: bool,
-) -> Iterator[Packet]:
-    """Packets that sound between start and end. is_cut: that is not the file's own beginning."""
-    most = int((end - start) * _PACKETS_PER_SECOND)
-    base, newest = stream.time_base, None
-    try:
-        if is_cut:
-            source.seek(int(start / base), stream=stream, backward=True)
-        for packet in packets_of(source, stream):
-            if packet.size == 0 or packet.pts is None or packet.is_corrupt:
-                continue
-            # No container takes times that run backwards, as they do in damaged files.
-            if newest is not None and packet.pts <= newest:
-                continue
-            if (packet.pts + max(packet.duration or 0, 1)) * base <= start:
-                continue
-            if packet.pts * base >= end or most <= 0:
-                return
-            newest = packet.pts
-            most -= 1
-            yield packet
-    except FFmpegError:
-        return  # the file breaks off here, as its list of frames has told
 
 
 def _copied(
@@ -224,28 +235,6 @@ def _copied(
         plain.stream, plain.time_base = copy, packet.time_base
         plain.pts = plain.dts = packet.pts - offset
         plain.duration, plain.is_keyframe = packet.duration, packet.is_keyframe
-        if packet.has_sidedata(_SKIPPED):
-            plain.set_sidedata(packet.get_sidedata(_SKIPPED))
+        if packet.has_sidedata(SKIPPED):
+            plain.set_sidedata(packet.get_sidedata(SKIPPED))
         yield plain
-
-
-def _encoded(
-    packets: Iterator[Packet], stream: AudioStream, shift: Fraction, most: Fraction
-) -> Iterator[Packet]:
-    """most: seconds of sound, as a packet may hold more than its time tells."""
-    seconds = Fraction(0)
-    for frame in _frames(packets):
-        seconds += Fraction(frame.samples, frame.sample_rate)
-        if seconds > most + _TAIL_SECONDS:
-            break
-        frame.pts -= round(shift / frame.time_base)
-        yield from stream.encode(frame)
-    yield from stream.encode()
-
-
-def _frames(packets: Iterator[Packet]) -> Iterator[AudioFrame]:
-    for packet in packets:
-        try:
-            yield from (frame for frame in packet.decode() if frame.pts is not None)
-        except FFmpegError:
-            continue  # a click in the sound, no reason to lose the video

@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Iterator
-from contextlib import ExitStack
 from dataclasses import dataclass, field
 from fractions import Fraction
 
@@ -14,6 +13,7 @@ from av.error import FFmpegError
 from av.packet import Packet
 from av.stream import Stream
 from av.subtitles.stream import SubtitleStream
+from av.subtitles.subtitle import AssSubtitle
 
 from simswap.files import printable
 from simswap.video.output.tracks import take_over
@@ -35,9 +35,11 @@ _MAX_HEADER = 16  # bytes of a picture's kind
 MAX_TRACKS = 32
 _MAX_LINES = 200_000  # of all tracks; a long film has two thousand in each
 _MAX_BYTES = 50_000_000  # of all tracks, most of it pictures
-# Bytes of one line that is written in another form: FFmpeg's time for that grows with the square,
-# and nothing else runs in the meantime (a million take 13 s). Lines of films have some hundred.
+# Bytes of one line that is written in another form, as it comes and with all that is said of its
+# style: FFmpeg's time for that grows with the square (a million take 13 s). Lines of films have
+# some hundred. A track may take the time of 60 of the longest, 0.2 s.
 _MAX_LINE = 8_000
+_MAX_WORK = 60 * _MAX_LINE**2
 _MAX_TITLE = 200  # characters of a chapter's
 _NO_LINE = b"\0\0"  # between two lines of an MP4
 _MILLISECOND = Fraction(1, 1000)
@@ -54,7 +56,8 @@ _PLAIN = re.compile(
 class _Track:
     """A track of subtitles: where it comes from, where it goes, and its lines so far.
 
-    is_copied: whether lines are kept to the byte. end: of the last one, in milliseconds.
+    is_copied: whether lines are kept to the byte. end: of the last one, in milliseconds. work: of
+    writing them, the sum of their squared lengths.
     """
 
     source: SubtitleStream
@@ -63,6 +66,7 @@ class _Track:
     lines: list[Packet] = field(default_factory=list)
     end: int = 0
     num_lost: int = 0
+    work: int = 0
 
 
 def add_texts(
@@ -70,7 +74,6 @@ def add_texts(
     info: VideoInfo,
     span: tuple[int, int],
     shift: Fraction,
-    stack: ExitStack,
 ) -> tuple[Iterator[Packet], tuple[str, ...]]:
     """Add the source's chapters and subtitles for some frames; see audio.add_audio.
 
@@ -81,11 +84,11 @@ def add_texts(
     start = int(info.frame_times[span[0]]) * info.time_base if span[0] else Fraction(0)
     end = info.end_time if span[1] == info.num_frames else int(info.frame_times[span[1]])
     stretch = start, end * info.time_base
-    source = stack.enter_context(opened(info.path, info.max_pixels))
-    output.set_chapters(_chapters(source, stretch, shift))
-    tracks, notices = _add_tracks(output, source)
-    if tracks:
-        _read(source, tracks, stretch, shift)
+    with opened(info.path, info.max_pixels) as source:
+        output.set_chapters(_chapters(source, stretch, shift))
+        tracks, notices = _add_tracks(output, source)
+        if tracks:
+            _read(source, tracks, stretch, shift)
     name = _NAMES[output.format.name]
     num_lost = sum(track.num_lost for track in tracks)
     if num_lost:
@@ -209,6 +212,11 @@ def _add_line(track: _Track, packet: Packet, start: int, end: int) -> None:
         try:
             said = track.source.codec_context.decode2(packet)
             if said is None or not len(said):
+                return
+            num_bytes = sum(len(part.ass) for part in said if isinstance(part, AssSubtitle))
+            track.work += num_bytes**2
+            if num_bytes > _MAX_LINE or track.work > _MAX_WORK:
+                track.num_lost += 1
                 return
             line = track.output.codec_context.encode_subtitle(said)
         except FFmpegError:

@@ -21,11 +21,14 @@ from simswap.video.source.container import naming_failures
 from simswap.video.source.info import VideoInfo
 from simswap.video.source.picture.colour import ColourConverter
 from simswap.video.source.picture.side_data import Mastering
-from simswap.video.source.reading import FrameReader, read_deep_frames
+from simswap.video.source.reading import WatchedReader, read_deep_frames
 
 ANIMATION_FORMATS = ("gif", "webp")
 FORMATS = ("mp4", "mov", "mkv", "webm", *ANIMATION_FORMATS)
 HIGH_RANGE_FORMATS = ("mp4", "mov", "mkv")
+# x265 tells decoding times from its third frame on; those of fewer frames are whatever its memory
+# held, which often cannot be written.
+_UNTIMED = 2
 # px; x265, as PyAV 18.1 has it, writes beyond its memory for narrower frames (seen at 16 to 48).
 MIN_HIGH_RANGE_SIDE = 64
 PRESETS = (
@@ -181,7 +184,7 @@ class SegmentWriter:
         self._info, self._encoding, self._first = info, encoding, first
         self._num_written = 0
         self._converter = ColourConverter(info.colour, *info.stored_size)
-        self._originals: FrameReader | None = None
+        self._originals: WatchedReader | None = None
         if encoding.is_high_range:
             self._originals = read_deep_frames(info, first)
         with naming_failures(path), ExitStack() as stack:
@@ -232,7 +235,10 @@ class SegmentWriter:
         self._let_go()
         with naming_failures(self._path), self._file:
             try:
-                self._container.mux(self._stream.encode())
+                for packet in self._stream.encode():
+                    if self._num_written <= _UNTIMED:  # these are stored in the order of showing
+                        packet.dts = packet.pts
+                    self._container.mux(packet)
             finally:
                 self._container.close()
 

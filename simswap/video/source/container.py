@@ -17,7 +17,6 @@ from av.video.stream import VideoStream
 
 from simswap.errors import MediaError
 from simswap.files import printable
-from simswap.video.source.packets import bounded
 from simswap.video.source.structure import demuxers_for
 
 # The only decoders that a file can reach: those of phones, cameras, editors, browsers and of old
@@ -165,11 +164,10 @@ def holds_too_much(context: VideoCodecContext, max_pixels: int) -> bool:
 def packets_of(container: InputContainer, stream: Stream) -> Iterator[Packet]:
     """A stream's packets, to the file's end.
 
-    Raises FFmpegError where the file breaks off or is damaged beyond reading on, or a packet holds
-    too much.
+    Raises FFmpegError where the file breaks off or is damaged beyond reading on.
     """
     try:
-        yield from bounded(container.demux(stream), stream)
+        yield from container.demux(stream)
     except IndexError as error:  # what the library raises when another stream begins midway
         raise InvalidDataError(0, "the file's streams change midway") from error
 

@@ -2,45 +2,31 @@
 
 from __future__ import annotations
 
+import json
 import math
 import os
-from dataclasses import dataclass
+import threading
+from collections import OrderedDict
+from collections.abc import Hashable, Iterator
+from contextlib import closing
+from dataclasses import asdict, dataclass, replace
 from fractions import Fraction
 from pathlib import Path
 
-import av
 import numpy as np
-from av.container import InputContainer
-from av.error import FFmpegError
-from av.video.frame import VideoFrame
-from av.video.stream import VideoStream
 
 from simswap.errors import MediaError, OptionError
 from simswap.files import printable
-from simswap.video.source.animation import (
-    TIME_BASE,
-    look_at_animation,
-    plays_of_gif,
-)
-from simswap.video.source.container import (
-    check_is_file,
-    holds_too_much,
-    is_too_large,
-    naming_damage,
-    opened,
-    packets_of,
-    picture_stream,
-)
-from simswap.video.source.frame_lists import FrameList, check_count, list_frames
-from simswap.video.source.limits import VideoLimits, check_cost, check_size
-from simswap.video.source.losses import losses_of
-from simswap.video.source.picture.colour import STANDARD, Colour, colour_of
-from simswap.video.source.picture.orientation import orientation_of
-from simswap.video.source.structure import check_structure, is_animation
+from simswap.video.source.container import check_is_file
+from simswap.video.source.decoding.child import Piece, Request
+from simswap.video.source.decoding.process import answers_of
+from simswap.video.source.limits import VideoLimits, check_size, usual_memory
+from simswap.video.source.picture.colour import Colour
+from simswap.video.source.picture.side_data import Mastering
+from simswap.video.source.structure import MAX_SAMPLES, check_is_no_photo, check_structure
 
-_PROBED_PACKETS = 500  # how far a first frame that can be decoded is looked for
-# Clocks that start anywhere; the others' zero is the video's own.
-_FREE_CLOCKS = {"mpegts", "mpeg", "asf", "flv"}
+MAX_PIECE = 16 * MAX_SAMPLES  # bytes of what is told of a file: two times of each key frame
+KEPT_FRAMES, KEPT_INFOS = 20_000, 64  # of a film of eleven minutes; so many films
 
 
 @dataclass(frozen=True, eq=False)
@@ -51,9 +37,10 @@ class VideoInfo:
     left to right; rotation: degrees counter-clockwise (0, 90, 180, 270) that they turn them by
     after that. time_base: seconds per unit of all times. frame_times: [N] int64, when each frame is
     shown, ascending; end_time: when the last ends. max_pixels: of the largest frame to be decoded,
-    also if frames grow; max_reach: see VideoLimits. origin: seconds at which the file's own clock
-    starts. sample_aspect: width of a pixel by its height. key_frames: see FrameList. notices: what
-    is dropped or changed. num_plays: of an animation, 0 without end; None for a film.
+    also if frames grow; max_reach: see VideoLimits; max_memory: bytes that decoding it may take.
+    origin: seconds at which the file's own clock starts. sample_aspect: width of a pixel by its
+    height. key_frames: see FrameList. notices: what is dropped or changed. num_plays: of an
+    animation, 0 without end; None for a film.
     num_subtitles: tracks of them.
     """
 
@@ -81,6 +68,7 @@ class VideoInfo:
     num_subtitles: int = 0
     num_chapters: int = 0
     max_reach: int | None = None
+    max_memory: int = VideoLimits().memory
 
     @property
     def num_frames(self) -> int:
@@ -108,84 +96,177 @@ class VideoInfo:
         return float((time - int(self.frame_times[0])) * self.time_base)
 
 
+@dataclass(frozen=True, eq=False)
+class Look:
+    """What was found out of a file: its tags, and what it holds, or why that cannot be told."""
+
+    tags: tuple[str, ...]
+    problem: str = ""
+    info: VideoInfo | None = None
+
+
+@dataclass(frozen=True)
+class LookRequest(Request):
+    """What a file holds is wanted: a Look in JSON, then the times of frames and of key frames."""
+
+    path: Path
+    limits: VideoLimits
+
+    num_pieces = 3
+    usual_memory = usual_memory(0)
+
+    @property
+    def name(self) -> str:
+        """The video's."""
+        return printable(self.path.name)
+
+    @property
+    def memory(self) -> int:
+        """As much as decoding its frames may take."""
+        return self.limits.memory
+
+    @property
+    def piece_seconds(self) -> float:
+        """Of processor time, for all of it."""
+        return self.limits.max_work
+
+    seconds_each = piece_seconds
+
+    def pieces(self) -> Iterator[Piece]:
+        """What `look` puts together again."""
+        # Not above: what looks makes a VideoInfo.
+        from simswap.video.source.looking import look_through, read_tags
+
+        check_structure(self.path, self.limits.max_decoded)
+        told = {"tags": read_tags(self.path, self.limits)}
+        times = keys = np.empty(0, np.int64)
+        try:
+            info = look_through(self.path, self.limits)
+            times, keys = info.frame_times, info.key_frames
+            plain = asdict(info) | {"frame_times": None, "key_frames": None, "path": None}
+            told["info"] = plain
+        except MediaError as error:
+            told["problem"] = str(error)
+        yield 0, json.dumps(told, default=str).encode()  # fractions as "1/25"
+        yield 0, times.tobytes()
+        yield 0, keys.tobytes()
+
+    def room(self, size: int) -> bytearray | None:
+        """A piece's."""
+        return bytearray(size) if size <= MAX_PIECE else None
+
+    def look(self) -> Look:
+        """The answer. Raises MediaError if the file cannot be opened, CostlyVideoError."""
+        with closing(answers_of(self)) as answers:
+            text, times, keys = (piece for _, piece in answers)
+        told = json.loads(text)
+        tags = tuple(told["tags"])
+        if "problem" in told:
+            return Look(tags, told["problem"])
+        plain, colour = told["info"], told["info"]["colour"]
+        if colour["mastering"]:
+            lists = colour["mastering"]
+            colour["mastering"] = Mastering(
+                **{key: tuple(it) if isinstance(it, list) else it for key, it in lists.items()}
+            )
+        for key in ("time_base", "origin", "frame_rate", "sample_aspect"):
+            plain[key] = Fraction(plain[key])
+        plain |= {"path": self.path, "colour": Colour(**colour), "notices": tuple(plain["notices"])}
+        plain["frame_times"] = np.frombuffer(times, np.int64)
+        plain["key_frames"] = np.frombuffer(keys, np.int64).reshape(-1, 2)
+        return Look(tags, info=VideoInfo(**plain))
+
+
+class VideoRequest(Request):
+    """Something is wanted of a video that has been looked through."""
+
+    info: VideoInfo
+
+    @property
+    def name(self) -> str:
+        """The video's."""
+        return printable(self.info.path.name)
+
+    @property
+    def memory(self) -> int:
+        """As much as finding out what the file holds may take."""
+        return self.info.max_memory
+
+
+class _Kept:
+    """What the newest files hold, each until it changes, without names, tags or pictures.
+
+    Safe to use from several threads.
+    """
+
+    def __init__(self) -> None:
+        self._infos: OrderedDict[Hashable, VideoInfo] = OrderedDict()
+        self._lock = threading.Lock()
+
+    def get(self, path: Path, file: Hashable) -> VideoInfo | None:
+        """What is known of a file, which lies at `path`; file: its state, from `_state_of`."""
+        with self._lock:
+            if file not in self._infos:
+                return None
+            self._infos.move_to_end(file)
+            return replace(self._infos[file], path=path)
+
+    def put(self, info: VideoInfo, file: Hashable) -> None:
+        """Keep it, unless it is of very many frames."""
+        if info.num_frames > KEPT_FRAMES:
+            return
+        with self._lock:
+            self._infos[file] = replace(info, path=Path())
+            if len(self._infos) > KEPT_INFOS:
+                self._infos.popitem(last=False)
+
+
+_kept = _Kept()
+
+
+def look_at(path: str | os.PathLike[str], limits: VideoLimits) -> Look:
+    """What a file holds, found out by a decoding process, once what it claims is within limits.
+
+    Raises MediaError for a file that is missing, no video or over a limit, and CostlyVideoError for
+    one that takes too much time or memory.
+    """
+    path = _checked(path, limits)
+    file = _state_of(path, limits)
+    look = LookRequest(path, limits).look()
+    if look.info is not None:
+        _kept.put(look.info, file)
+    return look
+
+
 def probe_video(path: str | os.PathLike[str], limits: VideoLimits | None = None) -> VideoInfo:
     """Everything that reading and writing need to know of a video.
 
     Reads the file once through without decoding it (with decoding, where its packets do not tell
-    when frames are shown: GIF, AVI), so that a damaged file is known before work begins. What the
-    file claims is held against the limits first, then a trial run in another process tells
-    whether looking it through stays within them.
+    when frames are shown: GIF, AVI), so that a damaged file is known before work begins.
     Raises MediaError, in one sentence, for a file that is missing, no video, damaged from its
     first frame on, without frames, or over a limit.
     """
-    path, limits = Path(path), limits or VideoLimits()
+    limits = limits or VideoLimits()
+    checked = _checked(path, limits)
+    if info := _kept.get(checked, _state_of(checked, limits)):
+        return info
+    look = look_at(path, limits)
+    if look.info is None:
+        raise MediaError(look.problem)
+    return look.info
+
+
+def _checked(path: str | os.PathLike[str], limits: VideoLimits) -> Path:
+    path = Path(path).absolute()  # another process reads it
     check_is_file(path)
     check_size(path, limits)
-    check_structure(path, limits.max_decoded)
-    check_cost(path, limits)
-    return look_through(path, limits)
+    check_is_no_photo(path)
+    return path
 
 
-def look_through(path: Path, limits: VideoLimits) -> VideoInfo:
-    """What `probe_video` does once the file's cost is known to be bounded."""
-    info = _of_animation(path, limits) if is_animation(path) else _of_film(path, limits)
-    if limits.max_seconds is not None and info.duration > limits.max_seconds:
-        raise MediaError(
-            f"{printable(path.name)} is {info.duration:.1f} s long; at most "
-            f"{limits.max_seconds:g} s are taken. Cut it first."
-        )
-    return info
-
-
-def _of_film(path: Path, limits: VideoLimits) -> VideoInfo:
-    name = printable(path.name)
-    with naming_damage(path):
-        with opened(path, limits.max_pixels) as container:
-            stream = picture_stream(container, name)
-            pixels = stream.codec_context.width * stream.codec_context.height
-            if pixels > limits.max_pixels:
-                size = f"{stream.codec_context.width}x{stream.codec_context.height}"
-                raise MediaError(
-                    f"{name} has frames of {size} ({pixels / 1e6:.3g} megapixels); at most "
-                    f"{limits.max_pixels / 1e6:.3g} are taken. Scale it down first."
-                )
-            check_count(stream.frames, limits, name)
-            frame = _first_frame(container, stream, name, limits.max_pixels)
-        # Opened anew: a stream that has been decoded is not always wound back cleanly.
-        with opened(path, limits.max_pixels) as container:
-            stream = picture_stream(container, name)
-            frames = list_frames(container, stream, limits, name)
-            if frames is None:
-                raise MediaError(f"{name} has no frames. Give a video with at least one.")
-            return _describe(path, container, stream, frame, frames, limits)
-
-
-def _of_animation(path: Path, limits: VideoLimits) -> VideoInfo:
-    found = look_at_animation(path, limits)
-    return VideoInfo(
-        path=path,
-        max_pixels=limits.max_pixels,
-        max_reach=limits.max_reach,
-        width=found.size[0],
-        height=found.size[1],
-        rotation=0,
-        is_mirrored=False,
-        time_base=TIME_BASE,
-        frame_times=found.frames.times,
-        end_time=found.frames.end,
-        key_frames=found.frames.key_frames,
-        origin=Fraction(0),
-        frame_rate=_frame_rate(TIME_BASE, found.frames),
-        codec=found.codec,
-        colour=STANDARD,
-        bit_depth=8,
-        is_interlaced=False,
-        sample_aspect=Fraction(1),
-        has_audio=False,
-        audio_codec=None,
-        notices=found.notices,
-        num_plays=found.num_plays,
-    )
+def _state_of(path: Path, limits: VideoLimits) -> Hashable:
+    status = path.stat()
+    return status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns, limits
 
 
 def trim(info: VideoInfo, start: float | None, end: float | None) -> tuple[int, int]:
@@ -208,93 +289,3 @@ def trim(info: VideoInfo, start: float | None, end: float | None) -> tuple[int, 
     first = int(np.searchsorted(seconds, start + 0.0005, side="right")) - 1
     last = info.num_frames if end is None else int(np.searchsorted(seconds, end - 0.0005))
     return first, max(last, first + 1)
-
-
-def _first_frame(
-    container: InputContainer, stream: VideoStream, name: str, max_pixels: int
-) -> VideoFrame:
-    """The first frame that can be decoded: only it tells pixel format, rotation and fields."""
-    num_packets = 0
-    packets = packets_of(container, stream)
-    while num_packets < _PROBED_PACKETS:
-        try:
-            packet = next(packets, None)
-            if packet is None:
-                break
-            num_packets += packet.size > 0
-            frames = packet.decode()
-        except av.error.MemoryError:
-            raise
-        except FFmpegError:
-            num_packets += 1
-            continue
-        context = stream.codec_context
-        if holds_too_much(context, max_pixels):
-            raise MediaError(
-                f"{name} has frames of {context.width}x{context.height} whose colours "
-                f"({context.pix_fmt}) take too much memory. Convert it to 8-bit 4:2:0 first, or "
-                "scale it down."
-            )
-        if frames and not is_too_large(frames[0], max_pixels):
-            return frames[0]
-    if num_packets == 0:
-        raise MediaError(f"{name} has no frames. Give a video with at least one.")
-    raise MediaError(
-        f"{name} ({stream.codec_context.name}) cannot be decoded: the file is damaged, protected, "
-        f"of a rare kind, or of more than {max_pixels / 1e6:.0f} megapixels. Convert it to an MP4 "
-        "first."
-    )
-
-
-def _describe(
-    path: Path,
-    container: InputContainer,
-    stream: VideoStream,
-    frame: VideoFrame,
-    frames: FrameList,
-    limits: VideoLimits,
-) -> VideoInfo:
-    rotation, is_mirrored = orientation_of(frame)
-    width, height = frame.width, frame.height
-    aspect = stream.sample_aspect_ratio or Fraction(1)
-    if aspect <= 0:
-        aspect = Fraction(1)
-    if rotation % 180:
-        width, height, aspect = height, width, 1 / aspect
-    audio = container.streams.best("audio")
-    # Sound that cannot be decoded may yet be copied, but only if its format is known at all.
-    has_audio = audio is not None and audio.codec_context is not None
-    depth = max((component.bits for component in frame.format.components), default=8)
-    is_free = bool(set(container.format.name.split(",")) & _FREE_CLOCKS)
-    origin = Fraction(container.start_time or 0, 1_000_000) if is_free else Fraction(0)
-    return VideoInfo(
-        path=path,
-        max_pixels=limits.max_pixels,
-        max_reach=limits.max_reach,
-        width=width,
-        height=height,
-        rotation=rotation,
-        is_mirrored=is_mirrored,
-        time_base=stream.time_base,
-        frame_times=frames.times,
-        end_time=frames.end,
-        key_frames=frames.key_frames,
-        origin=origin,
-        frame_rate=_frame_rate(stream.time_base, frames),
-        codec=stream.codec_context.codec.canonical_name,
-        colour=colour_of(frame),
-        bit_depth=depth,
-        is_interlaced=bool(frame.interlaced_frame),
-        sample_aspect=aspect,
-        has_audio=has_audio,
-        audio_codec=audio.codec_context.codec.canonical_name if has_audio else None,
-        notices=losses_of(container, frame, frames, stream),
-        num_plays=plays_of_gif(path) if container.format.name == "gif" else None,
-        num_subtitles=len(container.streams.subtitles),
-        num_chapters=len(container.chapters()),
-    )
-
-
-def _frame_rate(time_base: Fraction, frames: FrameList) -> Fraction:
-    num_units = frames.end - int(frames.times[0])
-    return (len(frames.times) / (num_units * time_base)).limit_denominator(100_000)

@@ -1,276 +1,69 @@
-"""Decodes stretches of a video: upright RGB frames, exactly those that the file's list names."""
+"""Frames of a video, decoded by another process, which may be ended.
+
+The library decodes a packet at once, and what a packet makes it do has no bound: nothing in this
+process could stop it.
+"""
 
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import ExitStack, closing, suppress
+from collections.abc import Callable, Generator, Sequence
+from contextlib import closing
 
-import av
 import numpy as np
-from av.container import InputContainer
-from av.error import FFmpegError
-from av.packet import Packet
-from av.video.frame import VideoFrame
-from av.video.stream import VideoStream
 
-from simswap.errors import MediaError
-from simswap.files import printable
-from simswap.video.source.animation import READ_BY_PILLOW, pictures_of
-from simswap.video.source.container import (
-    holds_too_much,
-    is_too_large,
-    naming_damage,
-    opened,
-    packets_of,
-    picture_stream,
-)
-from simswap.video.source.deinterlacing import deinterlaced
+from simswap.video.source.decoding.frame_reader import Frames
+from simswap.video.source.decoding.frames import FrameRequest
+from simswap.video.source.decoding.process import answers_of
 from simswap.video.source.info import VideoInfo
-from simswap.video.source.packets import in_reach
-from simswap.video.source.picture.colour import ColourConverter
 
 logger = logging.getLogger(__name__)
 
-_THREADS = 2  # of a decoder, each of which holds frames: so memory is the same on every machine
-_LARGE = 3_000_000  # pixels of a frame; one thread decodes such
 
+class WatchedReader(Frames):
+    """The frames of a request, in order."""
 
-class _TimeUpError(Exception):
-    """Ends the decoding of chosen frames; see `read_chosen`."""
+    def __init__(self, request: FrameRequest, is_over: Callable[[], bool] | None = None) -> None:
+        """is_over: asked after each frame, and now and then; the frames end once it says so."""
+        self._frames = self._read(request, is_over)
 
-
-class FrameReader(Iterator[np.ndarray]):
-    """Frames `first` to `end` - 1 of a video, one after the other; see `read_frames`.
-
-    num_repeated: frames so far that could not be decoded, for which the one before was given.
-    """
-
-    def __init__(
-        self,
-        info: VideoInfo,
-        first: int,
-        end: int,
-        chosen: frozenset[int] | None = None,
-        is_over: Callable[[], bool] | None = None,
-        is_deep: bool = False,
-    ) -> None:
-        """Begin at `first`; chosen: the only frames to give, None for all.
-
-        is_deep: see read_deep_frames. is_over: asked before each packet; raises _TimeUpError once
-        it says so.
-        """
-        if not 0 <= first < end <= info.num_frames:
-            raise ValueError(f"no frames {first} to {end} in a video of {info.num_frames}")
-        self.num_repeated = self._num_decoded = 0
-        self._info, self._first, self._end, self._chosen = info, first, end, chosen
-        self._is_over, self._is_deep = is_over, is_deep
-        self._frames = self._read()
-
-    def __next__(self) -> np.ndarray:
-        return next(self._frames)
-
-    def close(self) -> None:
-        """Let go of the file before its frames are all read."""
-        self._frames.close()
-
-    def _read(self) -> Iterator[np.ndarray]:
-        with naming_damage(self._info.path):
-            yield from self._read_on()
-
-    def _read_on(self) -> Iterator[np.ndarray]:
-        info = self._info
-        converter = ColourConverter(info.colour, *info.stored_size)
-        convert = converter.to_deep_rgb if self._is_deep else converter.to_rgb
-        # What a frame shows until its successor comes: also where that one cannot be decoded.
-        shown: VideoFrame | None = None
-        position = self._first
-        chosen = self._chosen or range(self._first, self._end)
-        for number, frame in self._decoded():
-            self._num_decoded += self._first <= number < self._end
-            if self._num_decoded == 0 and number >= self._end:
-                break
-            for missing in range(position, min(number, self._end)):
-                self.num_repeated += 1
-                if missing in chosen:
-                    picture = shown if shown is not None else frame
-                    yield _upright(convert(picture), info)
-                position = missing + 1
-            shown = frame
-            if position == number < self._end:
-                if number in chosen:
-                    yield _upright(convert(frame), info)
-                position += 1
-            if position >= self._end:
-                break
-        if self._num_decoded == 0:
-            raise MediaError(
-                f"{printable(info.path.name)} cannot be decoded from "
-                f"{info.seconds(self._first):.2f} s to {info.seconds(self._end):.2f} s: the file "
-                "is damaged there. Leave that part out with start and end."
-            )
-        for missing in range(position, self._end):
-            self.num_repeated += 1
-            if missing in chosen:
-                yield _upright(convert(shown), info)
+    def _read(
+        self, request: FrameRequest, is_over: Callable[[], bool] | None
+    ) -> Generator[np.ndarray, None, None]:
+        with closing(answers_of(request, is_over)) as answers:
+            for self.num_repeated, room in answers:
+                yield room.obj
+                if is_over is not None and is_over():
+                    return
         if self.num_repeated:
             logger.warning(
-                "%d frames from %.2f s on could not be decoded; the frames before them are shown",
+                "%d frames of a video could not be decoded; the ones before them are shown",
                 self.num_repeated,
-                info.seconds(self._first),
             )
 
-    def _decoded(self) -> Iterator[tuple[int, VideoFrame]]:
-        """Decoded frames with their numbers, from some frame at or before the first on."""
-        info = self._info
-        if info.codec in READ_BY_PILLOW:
-            pictures = pictures_of(info.path)
-            yield from ((n, VideoFrame.from_ndarray(p)) for n, p in enumerate(pictures))
-            return
-        times = info.frame_times
-        # Deinterlacing looks at both neighbours: without them a frame would depend on the cut.
-        wanted = max(self._first - 1, 0) if info.is_interlaced else self._first
-        with ExitStack() as stack:
-            packets = _packets_from(info, wanted, stack)
-            packets = in_reach(packets, info, wanted, self._end, lambda: self._num_decoded > 0)
-            if self._is_over is not None:
-                packets = _until(self._is_over, packets)
-            frames = _decode(packets, info.max_pixels)
-            if info.is_interlaced:
-                frames = deinterlaced(frames, info)
-            if len(info.key_frames) == 0:  # listed by decoding: in the order of decoding
-                yield from enumerate(frames)
-                return
-            for frame in frames:
-                if frame.pts is None:
-                    continue
-                number = int(np.searchsorted(times, frame.pts))
-                if number < len(times) and times[number] == frame.pts:
-                    yield number, frame
 
-
-def read_frames(info: VideoInfo, first: int, end: int) -> FrameReader:
+def read_frames(info: VideoInfo, first: int, end: int) -> WatchedReader:
     """Decode frames `first` to `end` - 1, beginning at the key frame before.
 
     Yields exactly end - first upright frames, uint8 [H, W, 3] RGB. A frame that cannot be decoded
     is replaced by the one before it, as players do, and counted in `num_repeated`.
-    Raises MediaError, while iterating, if none of these frames can be decoded; ValueError if the
-    video has no such frames.
+    Raises MediaError, while iterating, if none of these frames can be decoded, one takes too much
+    time or memory, or no process can be started; ValueError if the video has no such frames.
     """
-    return FrameReader(info, first, end)
+    return WatchedReader(FrameRequest(info, first, end))
 
 
-def read_deep_frames(info: VideoInfo, first: int) -> FrameReader:
+def read_deep_frames(info: VideoInfo, first: int) -> WatchedReader:
     """As read_frames, to the end: uint16 [H, W, 3] RGB in the video's own transfer and colours."""
-    return FrameReader(info, first, info.num_frames, is_deep=True)
+    return WatchedReader(FrameRequest(info, first, info.num_frames, is_deep=True))
 
 
 def read_chosen(
     info: VideoInfo, numbers: Sequence[int], is_over: Callable[[], bool] | None = None
-) -> Iterator[np.ndarray]:
-    """Decode some frames, [H, W, 3] uint8 RGB; see `read_frames`.
+) -> WatchedReader:
+    """Decode some frames; see `read_frames`.
 
     numbers: in any order. Without key frames they are ascending, and the file is decoded once.
-    is_over: whether to end before the last of them; it is asked before each packet.
+    is_over: whether to end before the last of them; see WatchedReader.
     """
-    if len(info.key_frames):
-        stretches = [(number, number + 1) for number in numbers]
-    else:
-        stretches = [(numbers[0], numbers[-1] + 1)]
-    chosen = frozenset(numbers)
-    for first, end in stretches:
-        with (
-            suppress(_TimeUpError),
-            closing(FrameReader(info, first, end, chosen, is_over)) as frames,
-        ):
-            yield from frames
-        if is_over is not None and is_over():
-            return
-
-
-def _upright(image: np.ndarray, info: VideoInfo) -> np.ndarray:
-    upright = image[:, ::-1] if info.is_mirrored else image
-    return np.ascontiguousarray(np.rot90(upright, info.rotation // 90))
-
-
-def _packets_from(info: VideoInfo, frame: int, stack: ExitStack) -> Iterator[Packet]:
-    """The stream's packets, from the last key frame on that is shown at or before `frame`."""
-    keys = info.key_frames
-    key = int(np.searchsorted(keys[:, 0], info.frame_times[frame], side="right")) - 1
-    if key > 0:
-        with ExitStack() as attempt:
-            container, stream = _open(info, attempt)
-            found = _seek(container, stream, int(keys[key, 0]), int(keys[key, 1]))
-            if found is not None:
-                packets = packets_of(container, stream)
-                stack.push(attempt.pop_all())
-                return _from_key(found, packets)
-    container, stream = _open(info, stack)
-    return packets_of(container, stream)
-
-
-def _open(info: VideoInfo, stack: ExitStack) -> tuple[InputContainer, VideoStream]:
-    container = stack.enter_context(opened(info.path, info.max_pixels))
-    stream = picture_stream(container, printable(info.path.name))
-    stream.thread_type = "AUTO"
-    is_large = info.width * info.height > _LARGE
-    stream.codec_context.thread_count = 1 if is_large else _THREADS
-    return container, stream
-
-
-def _seek(
-    container: InputContainer, stream: VideoStream, shown: int, seek_to: int
-) -> Packet | None:
-    """The key frame's packet, reached by a seek; None where the container cannot get there."""
-    try:
-        container.seek(seek_to, stream=stream, backward=True)
-        for packet in packets_of(container, stream):
-            if packet.pts == shown and packet.is_keyframe:
-                return packet
-            if packet.size == 0 or (packet.dts is not None and packet.dts > shown):
-                return None
-    except FFmpegError:
-        pass
-    return None
-
-
-def _from_key(key: Packet, packets: Iterator[Packet]) -> Iterator[Packet]:
-    yield key
-    yield from packets
-
-
-def _until(is_over: Callable[[], bool], packets: Iterator[Packet]) -> Iterator[Packet]:
-    for packet in packets:
-        if is_over():
-            raise _TimeUpError
-        yield packet
-
-
-def _decode(packets: Iterator[Packet], max_pixels: int) -> Iterator[VideoFrame]:
-    """Frames of packets; those that cannot be decoded, or have grown too large, are left out.
-
-    Ends before a decoder holds too much, which the first frames of a file do not tell.
-    """
-    while True:
-        try:
-            packet = next(packets, None)
-        except av.error.MemoryError:
-            raise
-        except FFmpegError as error:  # the file breaks off here
-            logger.debug("A packet cannot be read: %s", error)
-            return
-        if packet is None:
-            return
-        if packet.is_corrupt:
-            continue  # as its frame is not in the file's list either
-        try:
-            frames = packet.decode()
-        except av.error.MemoryError:
-            raise
-        except FFmpegError as error:
-            logger.debug("A packet cannot be decoded: %s", error)
-            continue
-        if holds_too_much(packet.stream.codec_context, max_pixels):
-            logger.warning("Decoding ends where frames become too large")
-            return
-        yield from (frame for frame in frames if not is_too_large(frame, max_pixels))
+    return WatchedReader(FrameRequest(info, numbers=tuple(numbers)), is_over)

@@ -64,8 +64,20 @@ def demuxers_for(path: Path) -> str:
     return "avi" if head.startswith(b"RIFF") and head[8:11] == b"AVI" else _UNCHECKED
 
 
+def check_is_no_photo(path: Path) -> None:
+    """Raise MediaError for a photo, by its first bytes."""
+    with path.open("rb") as stream:
+        head = stream.read(12)
+    is_photo = head.startswith(_PHOTO_STARTS) or (head[:4] == b"RIFF" and head[8:] == b"WEBP")
+    if is_photo and not is_animation(path):
+        raise MediaError(
+            f"{printable(path.name)} is not a video that can be read, but a photo. Give a video "
+            "file."
+        )
+
+
 def check_structure(path: Path, max_decoded: int | None = None) -> None:
-    """Raise MediaError for a photo, and for an MP4 or a GIF that claims more than its kind needs.
+    """Raise MediaError for an MP4 or a GIF that claims more than its kind needs.
 
     max_decoded: pixels of all frames of a GIF together; None: any number.
     """
@@ -73,11 +85,6 @@ def check_structure(path: Path, max_decoded: int | None = None) -> None:
     with path.open("rb") as stream:
         head = stream.read(12)
         stream.seek(0)
-        is_photo = head.startswith(_PHOTO_STARTS) or (head[:4] == b"RIFF" and head[8:] == b"WEBP")
-        if is_photo and not is_animation(path):
-            raise MediaError(
-                f"{name} is not a video that can be read, but a photo. Give a video file."
-            )
         if head[4:8] in _MP4_STARTS:
             _check_mp4(stream, name)
         elif head.startswith(b"GIF8") and max_decoded is not None:
@@ -226,7 +233,8 @@ def _boxes_of_tables(stream: BinaryIO, name: str) -> Iterator[bytes]:
     """The top-level boxes of an MP4 that hold tables, whole.
 
     Boxes inside of them are not followed, as a box in an unusual place counts for libav too: what
-    looks like the name of a table is taken for one. What is missed here, the trial run finds.
+    looks like the name of a table is taken for one. What is missed here, the process finds that
+    looks it through.
     """
     size, position, num_bytes = os.fstat(stream.fileno()).st_size, 0, 0
     for _ in range(MAX_BOXES):

@@ -67,7 +67,8 @@ def _collect(graph: GraphProto) -> _Layers:
     for node in graph.node:
         inputs = [constants.get(name) for name in node.input]
         if node.op_type == "Conv" and inputs[1] is not None:
-            bias = inputs[2] if len(inputs) > 2 else np.zeros(len(inputs[1]), np.float32)
+            none = np.broadcast_to(np.float32(0), len(inputs[1]))  # of any length without memory
+            bias = inputs[2] if len(inputs) > 2 else none
             made_by[node.output[0]] = len(layers.convolutions)
             layers.convolutions.append([inputs[1], bias])
         elif node.op_type == "BatchNormalization" and node.input[0] in made_by:
@@ -103,15 +104,15 @@ def _state_of(layers: _Layers, config: GeneratorConfig) -> dict[str, Tensor] | N
         found |= {f"{name}.weight": values[0], f"{name}.bias": values[1]}
     for name, values in zip(linears, layers.linears, strict=True):
         found |= {f"{name}.weight": values[0], f"{name}.bias": values[1]}
+    shapes = {key: tuple(value.shape) for key, value in generator.state_dict().items()}
     for number, convolution in enumerate(convolutions):
         if convolution in norms:
-            width = len(layers.convolutions[number][0])
+            width = shapes[f"{norms[convolution]}.weight"][0]
             values = layers.norms.get(number) or _idle_norm(width)
             found |= {
                 f"{norms[convolution]}.{key}": value
                 for key, value in zip(NORM_VALUES, values, strict=True)
             }
-    shapes = {key: tuple(value.shape) for key, value in generator.state_dict().items()}
     if any(value is None or shapes[key] != value.shape for key, value in found.items()):
         return None
     state = {key: torch.tensor(value.astype(np.float32)) for key, value in found.items()}

@@ -61,6 +61,7 @@ class _Translation:
 
     constants: dict[str, np.ndarray]
     names: dict[str, str]  # by the file's names; ours are short
+    room: int  # numbers that layers may still hold: any number of them can name one constant
     layers: list[Layer] = field(default_factory=list)
     state: dict[str, Tensor] = field(default_factory=dict)
     shapes: set[str] = field(default_factory=set)
@@ -91,6 +92,9 @@ class _Translation:
         return self.names[name]
 
     def _append(self, layer: Layer, weights: Mapping[str, np.ndarray]) -> None:
+        self.room -= sum(value.size for value in weights.values())
+        if self.room < 0:
+            raise _UnknownLayerError("its layers hold more numbers than the file has bytes")
         for name, value in weights.items():
             tensor = torch.from_numpy(np.array(value, np.float32))
             self.state[f"layers.{len(self.layers)}.{name}"] = tensor
@@ -102,7 +106,7 @@ def _translate(graph: GraphProto) -> _Translation:
     inputs = [item.name for item in graph.input if item.name not in constants]
     if len(inputs) != 1 or len(graph.output) != 1:
         raise _UnknownLayerError(f"it has {len(inputs)} inputs and {len(graph.output)} outputs")
-    done = _Translation(constants, {inputs[0]: INPUT})
+    done = _Translation(constants, {inputs[0]: INPUT}, room=graph.ByteSize())
     for node in graph.node:
         if node.output[0] not in constants:
             _translate_node(done, node)
@@ -257,8 +261,11 @@ def _check_by_running(path: Path, config: IdentityConfig, state: Mapping[str, Te
     network = build_identity_network(config).eval()
     network.load_state_dict(state)
     crops = np.random.RandomState(0).rand(1, 3, INPUT_SIZE, INPUT_SIZE).astype(np.float32)
-    with torch.inference_mode():
-        found = network(torch.from_numpy(crops)).numpy()
+    try:
+        with torch.inference_mode():
+            found = network(torch.from_numpy(crops)).numpy()
+    except RuntimeError as error:  # of what no shape tells, such as a padding below zero
+        raise ModelError(f"{path} cannot be run: {error}. Export the network anew.") from error
     mean, std = (np.float32(values).reshape(3, 1, 1) for values in (config.mean, config.std))
     expected = run_onnx(path, (crops - mean) / std)
     scale = max(float(np.abs(expected).max()), 1e-12)

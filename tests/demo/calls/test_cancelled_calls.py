@@ -126,6 +126,28 @@ def test_a_call_that_nobody_cancels_does_not_stop():
     assert asyncio.run(cancelling.until_it_ends(call())) == "done"
 
 
+def test_a_call_ends_at_its_next_step_once_who_listened_has_gone(work):
+    has_ended = threading.Event()
+
+    def work_on() -> None:
+        work.has_begun.set()
+        until = time.monotonic() + LONG
+        while time.monotonic() < until and not cancelling.is_cancelled():
+            time.sleep(0.01)
+        cancelling.is_cancelled() and has_ended.set()
+
+    with Page() as page:
+        gr.Button().click(work_on, api_visibility="private")
+    _, url, _ = page.queue().launch(prevent_thread_lock=True, quiet=True)
+    call = {"fn_index": 0, "session_hash": "one", "data": []}
+    httpx.post(f"{url}gradio_api/queue/join", json=call, timeout=LONG)
+    with httpx.stream("GET", f"{url}gradio_api/queue/data?session_hash=one", timeout=LONG):
+        assert work.has_begun.wait(LONG)
+        assert not has_ended.wait(0.2)
+    assert has_ended.wait(LONG / 2)
+    page.close(verbose=False)
+
+
 @pytest.fixture
 def url(work, monkeypatch) -> Iterator[str]:
     """The address of a page in which a button does the work, one at a time."""

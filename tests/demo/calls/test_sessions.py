@@ -109,3 +109,11 @@ def test_answers_that_nobody_fetches_are_forgotten_once_their_job_has_ended(page
 def test_of_an_object_of_the_pages_scripts_only_what_is_read_gets_in(given, read):
     parts = Parts(parts={"token": Text(), "picked": Numbers()})
     assert parts.checked("view", given) == read
+
+
+@pytest.mark.parametrize("name", ["a" * 65, "", "a b", "a\n", "\u0661"])
+def test_a_name_that_no_page_has_is_not_kept(holder, name):
+    with pytest.raises(gr.Error, match="named by up to 64 letters"):
+        holder[name]
+    assert name not in holder.session_data
+    assert name not in holder.time_last_used

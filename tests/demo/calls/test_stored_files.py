@@ -1,5 +1,6 @@
 """Whatever a call names as a file, only uploads are read, kept track of, or deleted."""
 
+import asyncio
 import json
 import os
 import shutil
@@ -118,6 +119,48 @@ def test_arguments_that_are_nested_too_deeply_are_refused():
         nested = [nested]
     with pytest.raises(Error, match="nested too deeply"):
         addresses.checked(nested)
+
+
+@pytest.fixture
+def upload(tmp_path, monkeypatch) -> str:
+    monkeypatch.setenv("GRADIO_TEMP_DIR", str(tmp_path))
+    (tmp_path / "one").mkdir()
+    (tmp_path / "one" / "a.jpg").touch()
+    return str(tmp_path / "one" / "a.jpg")
+
+
+def test_a_call_names_so_many_files_at_most(upload):
+    from gradio import Error
+
+    from simswap.demo.calls import addresses
+
+    files = [{"path": upload}] * addresses.MAX_FILES
+    addresses.check_number([files, {"people": 1}])
+    with pytest.raises(Error, match="more than 150 files"):
+        addresses.check_number([files, {"people": [{"image": {"path": upload}}]}])
+
+
+def test_a_path_that_turns_back_is_no_uploads(upload):
+    from simswap.demo.calls import addresses
+
+    folder = Path(upload).parent
+    assert addresses.path_of_upload(upload) == Path(upload)
+    assert addresses.path_of_upload(f"{folder}/../one/a.jpg") is None
+
+
+def test_a_function_of_the_page_gets_no_more_values_and_files_than_it_takes():
+    import gradio as gr
+
+    from simswap.demo.calls.page import Page
+
+    with Page() as page:
+        gr.Button().click(lambda text: text, gr.Textbox(), gr.Textbox(), api_visibility="private")
+    assert asyncio.run(page.process_api(page.fns[0], ["a"]))["data"] == ["a"]
+    with pytest.raises(gr.Error, match="takes 1 values; 2 came"):
+        asyncio.run(page.process_api(page.fns[0], ["a", {"path": "/etc/passwd"}]))
+    files = [{"path": "/etc/passwd"}] * 151
+    with pytest.raises(gr.Error, match="more than 150 files"):
+        asyncio.run(page.process_api(page.fns[0], [files]))
 
 
 def test_what_a_mistaken_call_sends_is_not_logged(demo_url, demo_folder):

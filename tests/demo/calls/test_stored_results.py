@@ -7,7 +7,7 @@ import pytest
 
 from simswap.demo.calls.failures import UNREADABLE
 from simswap.demo.server.refusals import DISK_FULL
-from tests.support.demo.demo_server import running_demo
+from tests.support.demo.demo_server import paths_below, running_demo
 from tests.support.demo.raw_requests import JSON, ask, form
 from tests.support.examples import EXAMPLES
 
@@ -35,7 +35,7 @@ def small(quick_folder, tmp_path_factory):
 
 
 def stored(folder: Path) -> int:
-    return sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
+    return sum(path.stat().st_size for path in paths_below(folder) if path.is_file())
 
 
 def swapped(url: str, visitor: str, photo: dict) -> str:

@@ -1,5 +1,6 @@
 """More callers than may wait: each gets its own result, or is told what to do."""
 
+import asyncio
 import json
 import time
 import urllib.error
@@ -11,6 +12,7 @@ from pathlib import Path
 
 import gradio as gr
 import pytest
+from gradio.data_classes import PredictBodyInternal
 from gradio.queueing import Event
 from gradio_client import Client, handle_file
 from gradio_client.utils import QueueError
@@ -97,6 +99,13 @@ def test_who_calls_without_gradios_client_is_told_how_long_to_wait(busy_url, lon
     assert sentence == "The queue is full: 1 jobs are waiting. Try again in a minute."
 
 
+def test_an_empty_line_is_looked_at_a_hundred_times_a_second_at_most():
+    with gr.Blocks() as page:
+        page.queue()
+    waiting_line.keep_in_order(page._queue)
+    assert page._queue.sleep_when_free >= 0.01
+
+
 def test_addresses_take_turns_whoever_has_sent_more():
     with gr.Blocks() as page:
         gr.Button().click(lambda: None)
@@ -148,6 +157,27 @@ def test_an_address_has_three_jobs_at_work_over_all_lanes_and_others_go_first():
     assert begin() == ("3", "a")
 
 
+def test_calls_that_wait_hold_so_much_together_at_most():
+    with gr.Blocks() as page:
+        gr.Button().click(lambda: None)
+    page.queue()
+    waiting_line.keep_in_order(queue := page._queue)
+    queue.create_event_queue_for_fn(page.fns[0])
+
+    async def push(address: str, num_bytes: int) -> bool:
+        headers = [(b"content-length", str(num_bytes).encode())]
+        request = Request({"type": "http", "client": (address, 1), "headers": headers})
+        body = PredictBodyInternal(fn_index=0, session_hash="me", data=[])
+        return (await queue.push(body=body, request=request, username=None))[0]
+
+    async def push_all() -> list[bool]:
+        sizes = [8_000_000, 3_000_000, 10_000]
+        own = [await push("a", size) for size in sizes]
+        return own + [await push(address, 9_000_000) for address in "bcde"]
+
+    assert asyncio.run(push_all()) == [True, False, True, True, True, True, False]
+
+
 @pytest.mark.parametrize("text", ["0", "-3", "many", "1.5"])
 def test_a_size_that_cannot_be_is_told(monkeypatch, text):
     monkeypatch.setenv(waiting_line.SETTING, text)
@@ -161,6 +191,12 @@ def browser():
         yield chromium
 
 
+def num_waiting(url: str) -> int:
+    """Calls that wait in the demo's lines."""
+    with urllib.request.urlopen(f"{url}/gradio_api/queue/status", timeout=60) as answer:
+        return json.load(answer)["queue_size"]
+
+
 @pytest.mark.browser
 def test_visitors_of_every_tab_are_told_and_can_try_again(
     browser, busy_url, face_clip, long_face_clip
@@ -168,7 +204,10 @@ def test_visitors_of_every_tab_are_told_and_can_try_again(
     pages = {name: open_page(browser, busy_url) for name in ("Image", "Video", "Webcam")}
     for name, page in pages.items():
         page.get_by_role("tab", name=name).click()
-        upload(page, "source", ADMIRAL)
+        with page.expect_response("**/queue/join*", timeout=PATIENCE):
+            upload(page, "source", ADMIRAL)
+        while num_waiting(busy_url):  # a look for faces takes the one place that there is to wait
+            time.sleep(0.1)
         page.locator("#source img").first.wait_for()
     upload(pages["Video"], "video-target", face_clip)
     pages["Video"].get_by_text("frames/s").first.wait_for()

@@ -60,9 +60,8 @@ def test_who_agrees_after_an_example_keeps_its_result_as_it_is(open_tab):
     expect(page.locator("#result .stale")).to_have_count(0)
 
 
-@pytest.mark.parametrize("width", [1280, 390])
-def test_one_tap_swaps_a_film_and_asks_nothing(open_tab, width: int):
-    page = open_tab("Video", width)
+def test_one_tap_swaps_a_film_and_asks_nothing(open_tab):
+    page = open_tab("Video", 390)
     tap_example(page, "Grace Hopper's face in a film of two seconds")
     film = page.locator("#video-stage video")
     expect(film).to_be_in_viewport(timeout=PATIENCE)

@@ -55,18 +55,22 @@ def behind(address: str) -> dict[str, str]:
 
 
 @pytest.mark.slow
-def test_behind_a_proxy_that_refuses_the_demo_starts_and_never_asks_it(tmp_path, proxy):
-    with running_demo(tmp_path, **behind(proxy)) as url:
+def test_behind_a_proxy_that_refuses_the_demo_starts_and_never_asks_it(
+    tmp_path, proxy, quick_folder
+):
+    with running_demo(tmp_path, **behind(proxy), SIMSWAP_MODEL=str(quick_folder)) as url:
         urllib.request.urlopen(url).close()
     assert Refusing.asked == []
 
 
 @pytest.mark.slow
-def test_behind_a_dead_proxy_the_demo_starts_and_tells_no_path(tmp_path, dead_proxy):
+def test_behind_a_dead_proxy_the_demo_starts_and_tells_no_path(tmp_path, dead_proxy, quick_folder):
     """In the same run: nothing can be signed, and only the log says where that was tried."""
     secret = "/proc/users-secret-name"
     settings = behind(dead_proxy.replace("http", "socks5"))  # which httpx refuses
-    with running_demo(tmp_path, **settings, SIMSWAP_HOME=f"{secret}/home") as url:
+    settings |= {"SIMSWAP_HOME": f"{secret}/home", "SIMSWAP_MODEL": str(quick_folder)}
+    settings |= {"SIMSWAP_RUNTIME": "torch"}  # without a home a network is compiled at every start
+    with running_demo(tmp_path, **settings) as url:
         with urllib.request.urlopen(url) as page:
             shown = page.read().decode()
         client = Client(url, verbose=False, download_files=tmp_path)
@@ -80,12 +84,13 @@ def test_behind_a_dead_proxy_the_demo_starts_and_tells_no_path(tmp_path, dead_pr
 
 
 @pytest.mark.slow
-def test_a_port_that_was_named_and_is_taken_ends_the_start_in_one_sentence(tmp_path):
+def test_a_port_that_was_named_and_is_taken_ends_the_start_in_one_sentence(tmp_path, quick_folder):
     with socket.socket() as other:
         other.bind(("127.0.0.1", 0))
         other.listen()
         port = other.getsockname()[1]
-        start = run_as_demo("app.py", stored=tmp_path, port=port)
+        model = str(quick_folder)
+        start = run_as_demo("app.py", stored=tmp_path, port=port, SIMSWAP_MODEL=model)
     assert start.returncode == 1
     assert start.stderr.splitlines()[-1].startswith(f"app.py: Port {port} (GRADIO_SERVER_PORT)")
     assert "Traceback" not in start.stderr

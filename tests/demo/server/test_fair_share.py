@@ -129,3 +129,13 @@ def test_one_address_leaves_places_for_the_cameras_of_others(proxied_url):
     assert all("token" in view for view in mine)
     assert f"{most} live cameras of your address are on" in one_more["refused"]
     assert "token" in begin(Page(proxied_url, "theirs", visitor="2.2.2.2"), {})
+
+
+def test_a_stream_whose_frame_is_refused_gives_its_place_back(proxied_url):
+    page = Page(proxied_url, "stranger")
+    (stream,) = [one for one in page.config["dependencies"] if one["connection"] == "stream"]
+    page._send(stream["id"], True, ({"token": "guess"},))
+    path = "/gradio_api/queue/data?session_hash=stranger"
+    told = ask(proxied_url, "GET", path)[1].decode()  # which ends with the last job
+    assert "has ended" in told
+    assert "process_completed" in told

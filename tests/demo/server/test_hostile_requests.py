@@ -9,7 +9,10 @@ from pathlib import Path
 import pytest
 from gradio_client import Client, handle_file
 from gradio_client.exceptions import AppError
+from starlette.datastructures import Headers
 
+from simswap.demo.server import origins
+from tests.support.demo.raw_requests import ask, form, sentence
 from tests.support.examples import EXAMPLES
 
 ADMIRAL, ASTRONAUT = EXAMPLES / "grace_hopper.jpg", EXAMPLES / "astronaut.jpg"
@@ -128,3 +131,40 @@ def test_nothing_of_a_run_is_kept_in_the_browser_and_nobody_can_watch_others(dem
     with pytest.raises(urllib.error.HTTPError) as caught:
         urllib.request.urlopen(f"{demo_url}/monitoring/summary")
     assert caught.value.code == 404
+
+
+@pytest.mark.parametrize(
+    "host", ["evil.example", "evil.example:7860", "127.0.0.1.evil.example", "["]
+)
+def test_a_demo_of_this_machine_answers_to_no_other_name(demo_url, host):
+    own = {"Origin": f"http://{host}", "Sec-Fetch-Site": "same-origin"}
+    for method, path in (("GET", "/"), ("POST", "/gradio_api/queue/join"), ("GET", "/live-camera")):
+        status, said = ask(demo_url, method, path, headers={"Host": host, **own})
+        assert (status, sentence(said)[:40]) == (421, "This demo serves its own machine only, a")
+
+
+@pytest.mark.parametrize(
+    ("setting", "value", "host", "is_foreign"),
+    [
+        ("GRADIO_SERVER_NAME", "127.0.0.1", "swap.example", True),
+        ("GRADIO_SERVER_NAME", "0.0.0.0", "swap.example", False),
+        ("GRADIO_ROOT_PATH", "https://swap.example/demo", "swap.example", False),
+        ("GRADIO_ROOT_PATH", "https://swap.example/demo", "other.example", True),
+        ("SIMSWAP_TRUSTED_PROXIES", "10.0.0.1", "swap.example", False),
+        ("GRADIO_SHARE", "True", "abc.gradio.live", False),
+        ("SPACE_ID", "user/space", "user-space.hf.space", False),
+        ("GRADIO_SERVER_NAME", "::1", "[::1]:7860", False),
+        ("GRADIO_SERVER_NAME", "", "localhost:7860", False),
+    ],
+)
+def test_whoever_lets_others_come_says_so(monkeypatch, setting, value, host, is_foreign):
+    monkeypatch.setenv(setting, value)
+    assert origins.is_foreign_host(Headers({"host": host})) == is_foreign
+
+
+def test_no_browser_takes_an_upload_for_another_kind_of_file(demo_url):
+    body, headers = form(("photo.jpg", b"<script>alert(1)</script>"))
+    (path,) = json.loads(ask(demo_url, "POST", "/gradio_api/upload", body, headers)[1])
+    with urllib.request.urlopen(f"{demo_url}/gradio_api/file={path}") as answer:
+        assert answer.headers["X-Content-Type-Options"] == "nosniff"
+        assert "html" not in answer.headers["Content-Type"]

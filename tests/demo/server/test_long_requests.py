@@ -32,6 +32,15 @@ def test_a_long_path_in_an_address_is_not_followed():
     assert addresses.path_of_upload(f"{UP}/photo.jpg") is None
 
 
+def test_a_path_that_leads_to_an_upload_from_elsewhere_is_not_followed(tmp_path, monkeypatch):
+    monkeypatch.setenv("GRADIO_TEMP_DIR", str(tmp_path))
+    photo = tmp_path / "a" / "photo.jpg"
+    photo.parent.mkdir()
+    photo.touch()
+    assert addresses.path_of_upload(str(photo)) == photo
+    assert addresses.path_of_upload(f"/proc/self/root{photo}") is None
+
+
 @pytest.mark.parametrize("path", [UP, "%2E%2E%2F" * 1_000_000])
 def test_a_long_address_of_an_upload_is_not_followed(path):
     with pytest.raises(Error, match="was not uploaded to this server"):

@@ -1,14 +1,27 @@
 """Requests that never end: each is ended, and others are served meanwhile."""
 
+import json
+import socket
 import threading
 import time
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
 
 from simswap.demo.server.timed_connections import MAX_PER_ADDRESS
-from tests.support.demo.demo_server import running_demo
-from tests.support.demo.raw_requests import JSON, answer, ask, connect, form, head, sentence
+from simswap.demo.server.upload_limits import CUT_OFF
+from tests.support.demo.demo_server import paths_below, running_demo
+from tests.support.demo.raw_requests import (
+    JSON,
+    all_said,
+    answer,
+    ask,
+    connect,
+    form,
+    head,
+    sentence,
+)
 from tests.support.examples import ROOT
 
 pytestmark = pytest.mark.slow
@@ -20,7 +33,7 @@ sys.path.insert(0, {str(ROOT)!r})
 import app
 from simswap.demo.server import open_connections, request_bodies, timed_connections
 open_connections.MAX_REQUESTS_PER_ADDRESS = 1000  # so that connections are what is too many
-request_bodies.PATIENCE = timed_connections.SECONDS = 1.0
+request_bodies.PATIENCE = timed_connections.SECONDS = timed_connections.READ_SECONDS = 1.0
 app.main()
 """
 JOIN, UPLOAD = "/gradio_api/queue/join", "/gradio_api/upload"
@@ -39,7 +52,7 @@ def impatient(quick_folder, tmp_path_factory):
 
 def stored(folder: Path) -> list[str]:
     """Names of the files that are kept, but for the lock of their folder."""
-    names = [path.name for path in (folder / "uploads").rglob("*") if path.is_file()]
+    names = [path.name for path in paths_below(folder / "uploads") if path.is_file()]
     return [name for name in names if name != ".lock"]
 
 
@@ -73,11 +86,10 @@ def test_a_connection_without_a_whole_request_is_closed(impatient, begun, is_sil
         stop.set()
 
 
-@pytest.mark.parametrize("headers", [{**JSON, **LONG}, {**JSON, "Transfer-Encoding": "chunked"}])
-def test_a_body_that_does_not_come_is_told_and_ended(impatient, headers):
+def test_a_body_that_does_not_come_is_told_and_ended(impatient):
     url, _ = impatient
     with connect(url) as connection:
-        connection.sendall(head("POST", JOIN, headers))
+        connection.sendall(head("POST", JOIN, {**JSON, **LONG}))
         status, body = answer(connection)
     assert (status, sentence(body)) == (408, "The request came too slowly. Try again.")
 
@@ -100,6 +112,35 @@ def test_of_an_upload_that_is_cut_off_nothing_is_kept(impatient):
             time.sleep(0.01)
     while stored(folder):
         time.sleep(0.01)
+
+
+@pytest.mark.parametrize("name", ["cut.bin", "..", "a/..", ""])
+def test_of_an_upload_without_an_end_or_a_name_nothing_is_kept(impatient, name):
+    url, folder = impatient
+    body, headers = form((name, b"A" * 2_000_000))
+    body = body[:-10] if name == "cut.bin" else body
+    status, told = ask(url, "POST", UPLOAD, body, headers)
+    assert status == 400
+    assert sentence(told) in (CUT_OFF, "A file of an upload takes a name. Send it with one.")
+    assert stored(folder) == []
+
+
+@pytest.mark.parametrize(("pauses", "is_whole"), [([3.0], False), ([0.2] * 10, True)])
+def test_an_answer_is_ended_that_nobody_reads_but_not_one_that_is_read_slowly(
+    impatient, pauses, is_whole
+):
+    url, size = impatient[0], 20_000_000
+    body, headers = form(("large.bin", bytes(size)))
+    (path,) = json.loads(ask(url, "POST", UPLOAD, body, headers)[1])
+    with connect(url) as connection:
+        connection.sendall(head("GET", f"/gradio_api/file={path}", {"Connection": "close"}))
+        received = 0
+        for pause in pauses:
+            time.sleep(pause)
+            received += len(connection.recv(size // 10, socket.MSG_WAITALL))
+        with suppress(ConnectionError):
+            received += len(all_said(connection))
+    assert (received > size) == is_whole
 
 
 def test_three_hundred_half_requests_keep_nobody_from_the_page(impatient):

@@ -2,17 +2,21 @@
 
 import asyncio
 import threading
+from collections.abc import Iterator
+from contextlib import ExitStack
 
 import gradio as gr
 import numpy as np
 import pytest
 from PIL import Image
 
+from simswap.demo import memory_room
 from simswap.demo.calls.page import Page
 from simswap.demo.services import allowances, cancelling, nsfw, photos
 from simswap.demo.services.uploads import read_upload
 from simswap.errors import MediaError
 from simswap.media import allowance
+from simswap.swap.threads import made_ahead
 
 PIXELS = 64 * 64
 
@@ -68,6 +72,25 @@ def test_time_of_a_child_process_counts(folder):
         assert 0.05 < allowances.CALL_SECONDS - allowance.OF_CALL.get().seconds < 5
 
 
+@pytest.mark.parametrize("count", [1, 2])
+def test_an_avif_waits_while_others_hold_all_the_memory_for_reading(folder, count):
+    path, read = written(folder, "one.avif"), []
+
+    def work() -> None:
+        with allowances.one_call():
+            read.append(read_upload(path))
+
+    waiting = threading.Thread(target=work)
+    with allowances.one_call(), ExitStack() as others:
+        for _ in range(count):
+            others.enter_context(allowance.place(allowances.ROOM_BYTES // count))
+        waiting.start()
+        waiting.join(0.5)
+        assert not read
+    waiting.join(20)
+    assert read
+
+
 def test_each_call_of_the_page_has_an_allowance_of_its_own():
     seen = []
     with Page() as page:
@@ -116,6 +139,22 @@ def test_a_large_photo_waits_until_another_calls_large_photos_are_done_with(busy
     assert read
 
 
+def test_a_call_that_goes_on_may_end_its_turn(folder, monkeypatch):
+    monkeypatch.setattr(allowance, "LARGE", PIXELS - 1)
+    monkeypatch.setattr(memory_room, "PATIENCE", 0.0)
+    path = written(folder, "large.png")
+    with allowances.one_call():
+        read_upload(path)
+        with pytest.raises(MediaError, match="Try again in a minute"), allowances.one_call():
+            read_upload(path)
+        allowance.end_turn()
+        with allowances.one_call():
+            read_upload(path)
+        assert allowances._room._held == 0
+        with allowance.place(10):
+            assert allowances._room._held == 10
+
+
 def test_a_photo_of_ordinary_size_does_not_wait(busy, folder, monkeypatch):
     monkeypatch.setattr(allowance, "LARGE", PIXELS)
     with allowances.one_call():
@@ -134,3 +173,46 @@ def test_a_call_that_waits_for_its_turn_ends_when_it_is_cancelled(busy):
             assert call.cancelled()
 
     asyncio.run(run())
+
+
+def test_a_call_with_a_large_photo_waits_for_no_place_that_might_wait_for_it(busy):
+    path, may_end = busy
+    read = []
+
+    def work() -> None:
+        with allowances.one_call():
+            read_upload(path)
+            with allowance.place(allowances.ROOM_BYTES):
+                read.append(True)
+
+    may_end.set()
+    waiting = threading.Thread(target=work)
+    waiting.start()
+    waiting.join(20)
+    assert read
+
+
+def test_a_file_of_many_bytes_waits_as_a_photo_of_many_pixels_does(busy, folder, monkeypatch):
+    monkeypatch.setattr(allowance, "LARGE", PIXELS)
+    monkeypatch.setattr(allowance, "LARGE_FILE", 10)
+    read = []
+
+    def work() -> None:
+        with allowances.one_call():
+            read.append(read_upload(written(folder, "other.png")))
+
+    waiting = threading.Thread(target=work)
+    waiting.start()
+    waiting.join(0.3)
+    assert not read
+    busy[1].set()
+    waiting.join(20)
+    assert read
+
+
+def test_what_a_thread_of_a_call_reads_ahead_takes_of_the_calls_room(monkeypatch):
+    def seen() -> Iterator[object]:
+        yield allowance.OF_CALL.get()
+
+    with allowances.one_call(), made_ahead(seen(), 1) as items:
+        assert list(items) == [allowance.OF_CALL.get()] != [None]

@@ -44,13 +44,17 @@ def test_only_swaps_of_photos_are_in_their_lane(lanes):
     "names",
     [
         ("simswap.demo.verify_endpoint.verify", "simswap.demo.tabs.verify.show"),
-        ("simswap.demo.tabs.video.tab.show_video", "simswap.demo.tabs.video.tab.show_frame"),
         ("simswap.demo.video_endpoints.swap_video", "simswap.demo.tabs.video.tab.swap_on_page"),
     ],
 )
 def test_of_each_work_on_videos_one_is_done_at_a_time(lanes, names):
     assert len({lanes[name][0] for name in names}) == 1
     assert all(lanes[name][1] in (1, "default") for name in names)
+
+
+def test_a_preview_leaves_a_place_for_another_visitors(lanes):
+    names = ("simswap.demo.tabs.video.tab.show_video", "simswap.demo.tabs.video.tab.show_frame")
+    assert [lanes[name] for name in names] == [["preview", 2]] * 2
 
 
 @pytest.fixture

@@ -66,9 +66,8 @@ def test_memory_goes_back_after_a_call_that_took_much_only(monkeypatch, size, ti
 
 FREES = """
 import numpy as np
-from simswap.demo.process.freed_memory import keep_large_blocks_apart
 from simswap.media.photos import read_photo
-from simswap.memory import resident_bytes
+from simswap.memory import keep_large_blocks_apart, resident_bytes
 keep_large_blocks_apart()
 def frames():  # each followed by something small that stays
     return [(np.ones(25_000_000, np.uint8), np.ones(1000, np.uint8)) for _ in range(4)]

@@ -32,7 +32,8 @@ GPU_TIME_IS_UP = gr.Error("GPU task aborted", title=video_service.GPU_ERROR)
 @pytest.fixture(autouse=True)
 def quick_model(quick_swapper, monkeypatch) -> None:
     """What this demo offers: whoever swaps the frames, they go through the same."""
-    monkeypatch.setattr("simswap.demo.models._swappers", {quick_swapper.name: quick_swapper})
+    swappers = {quick_swapper.name: quick_swapper}
+    monkeypatch.setattr("simswap.demo.models._swappers", lambda: swappers)
 
 
 @pytest.fixture
@@ -144,6 +145,16 @@ def test_other_errors_of_a_segment_end_the_job_and_leave_nothing(
     monkeypatch.setattr(video_service, "_swap_segment", failing)
     with pytest.raises(gr.Error, match="used up"):
         outcome(source, target)
+    assert sorted(path.name for path in uploads.iterdir()) == ["clip.mp4", "grace_hopper.jpg"]
+
+
+def test_a_job_whose_result_would_fill_the_disk_ends_and_leaves_nothing(
+    source, target, uploads, short_segments, monkeypatch
+):
+    monkeypatch.setenv("SIMSWAP_DISK_GB", "0.0003")  # 20 kB for a result
+    lossless = replace(CHOICES, crf=0)
+    with pytest.raises(OptionError, match=r"takes more than 0 MB, .* larger crf, or a shorter"):
+        list(video_service.swap_uploads([Person([source])], target, lossless))
     assert sorted(path.name for path in uploads.iterdir()) == ["clip.mp4", "grace_hopper.jpg"]
 
 

@@ -1,4 +1,4 @@
-"""A photo whose signer left its pixels out of the hash, so that they can be changed afterwards."""
+"""Photos whose signer left out of the hash what can therefore be changed, or added, afterwards."""
 
 from __future__ import annotations
 
@@ -26,6 +26,12 @@ PLACEHOLDER.argtypes = [ctypes.c_void_p, ctypes.c_size_t, ctypes.c_char_p, Made]
 EMBEDDABLE = library.c2pa_builder_sign_data_hashed_embeddable
 EMBEDDABLE.restype = ctypes.c_int64
 EMBEDDABLE.argtypes = [*[ctypes.c_void_p] * 2, *[ctypes.c_char_p] * 2, ctypes.c_void_p, Made]
+UPDATE = library.c2pa_builder_update_hash_from_stream
+UPDATE.restype = ctypes.c_int
+UPDATE.argtypes = [ctypes.c_void_p, ctypes.c_char_p, ctypes.c_void_p]
+BY_PARTS = library.c2pa_builder_sign_embeddable
+BY_PARTS.restype = ctypes.c_int64
+BY_PARTS.argtypes = [ctypes.c_void_p, ctypes.c_char_p, Made]
 PLACE = 33  # behind a PNG's header
 MANIFEST = {
     "claim_generator_info": [{"name": "Example Camera"}],
@@ -49,6 +55,30 @@ def write_with_other_pixels(path: Path) -> Path:
     return path
 
 
+def write_with_another_behind(path: Path) -> Path:
+    """Two photos, one behind the other; the signer of the first hashed it part by part."""
+    photo, made = _noise(1), Bytes()
+    settings = {"builder": {"prefer_box_hash": True, "thumbnail": {"enabled": False}}}
+    context = c2pa.Context(c2pa.Settings.from_dict(settings), signer=example_signer())
+    builder = c2pa.Builder(MANIFEST, context=context)
+    stream = c2pa.Stream(io.BytesIO(photo))
+    assert UPDATE(builder._handle, b"image/png", stream._stream) == 0
+    size = BY_PARTS(builder._handle, b"image/png", ctypes.byref(made))
+    path.write_bytes(photo[:PLACE] + ctypes.string_at(made, size) + photo[PLACE:] + _noise(2))
+    return path
+
+
+def example_signer() -> c2pa.Signer:
+    by = make_certificate("Example Camera")
+    key = form.load_pem_private_key(by.key.encode(), None)
+
+    def sign(data: bytes) -> bytes:
+        parts = utils.decode_dss_signature(key.sign(data, ec.ECDSA(hashes.SHA256())))
+        return b"".join(part.to_bytes(32, "big") for part in parts)
+
+    return c2pa.Signer.from_callback(sign, c2pa.C2paSigningAlg.ES256, by.certificate, None)
+
+
 def _noise(seed: int) -> bytes:
     """A PNG, of the same length whatever the seed."""
     encoded = io.BytesIO()
@@ -62,14 +92,7 @@ def _credentials(photo: bytes, begin: int, end: int, length: int) -> bytes:
 
     length: its own, as it is thought to be.
     """
-    by = make_certificate("Example Camera")
-    key = form.load_pem_private_key(by.key.encode(), None)
-
-    def sign(data: bytes) -> bytes:
-        parts = utils.decode_dss_signature(key.sign(data, ec.ECDSA(hashes.SHA256())))
-        return b"".join(part.to_bytes(32, "big") for part in parts)
-
-    signer = c2pa.Signer.from_callback(sign, c2pa.C2paSigningAlg.ES256, by.certificate, None)
+    signer = example_signer()
     builder = c2pa.Builder(MANIFEST)
     made = Bytes()
     PLACEHOLDER(builder._handle, 20_000, b"image/png", ctypes.byref(made))

@@ -1,6 +1,6 @@
 """app.py as a visitor meets it: a process of its own on this machine's loopback address."""
 
-import socket
+import os
 import subprocess
 import time
 import urllib.error
@@ -10,6 +10,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from tests.support.examples import ROOT
+from tests.support.ports import free_port
 from tests.support.warm_python import LIBRARIES, WarmProcess, WarmServer, run_warm, start_warm
 
 START_SECONDS = 240
@@ -29,9 +30,7 @@ def running_demo(folder: Path, script: Path = ROOT / "app.py", **more: str) -> I
 
     script: what starts it; more: environment variables, such as SIMSWAP_MODEL.
     """
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
+    port = free_port()
     # All tests come from one address, and fast.
     settings = {"SIMSWAP_REQUESTS_PER_MINUTE": "100000", "SIMSWAP_JOBS_PER_ADDRESS": "1000"}
     variables = {**settings_of_demo(folder / "uploads", port), **settings, **more}
@@ -73,3 +72,10 @@ def _wait(url: str, process: WarmProcess, log: Path) -> None:
         except (urllib.error.URLError, TimeoutError):
             time.sleep(0.2)
     raise RuntimeError(f"app.py did not start:\n{log.read_text()[-3000:]}")
+
+
+def paths_below(folder: Path) -> list[Path]:
+    """Every folder and file below it; one that is deleted meanwhile is left out."""
+    walked = os.walk(folder)  # Path.rglob fails where a folder goes away
+    paths = [Path(inner, name) for inner, *both in walked for names in both for name in names]
+    return sorted(path for path in paths if path.exists())

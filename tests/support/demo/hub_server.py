@@ -156,7 +156,7 @@ class Handler(BaseHTTPRequestHandler):
 
     def info(self, _: bytes, name: str) -> object:
         repo = self.repo(name)
-        siblings = [{"rfilename": path} for path in repo.files]
+        siblings = [{"rfilename": path, "size": len(data)} for path, data in repo.files.items()]
         return {"id": name, "sha": repo.sha(name), "private": repo.private, "siblings": siblings}
 
     def preupload(self, body: bytes, name: str) -> object:

@@ -17,8 +17,8 @@ def connect(url: str, source: str = "127.0.0.1") -> socket.socket:
 
 def head(method: str, path: str, headers: dict[str, str]) -> bytes:
     """A request up to its body, whose headers must say how long that is."""
-    lines = [f"{method} {path} HTTP/1.1", "Host: 127.0.0.1"]
-    lines += [f"{name}: {value}" for name, value in headers.items()]
+    lines = [f"{method} {path} HTTP/1.1"]
+    lines += [f"{name}: {value}" for name, value in {"Host": "127.0.0.1", **headers}.items()]
     return "\r\n".join([*lines, "", ""]).encode()
 
 

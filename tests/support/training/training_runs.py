@@ -3,7 +3,6 @@
 import atexit
 import json
 import shutil
-import socket
 import subprocess
 import tempfile
 import time
@@ -15,9 +14,11 @@ from pathlib import Path
 import psutil
 import torch
 
+from simswap.models.generator import Generator, GeneratorConfig
 from simswap.models.graph import INPUT, Layer
 from simswap.models.identity import IdentityConfig, build_identity_network
 from simswap.weights.bundle import load_bundle, save_bundle
+from tests.support.ports import free_port
 from tests.support.warm_python import LIBRARIES, WarmProcess, WarmServer, start_warm
 
 TINY = """
@@ -54,7 +55,12 @@ SETTINGS = {
     "GLOO_SOCKET_IFNAME": "lo",  # the host's name need not resolve
     "PYTHONDONTWRITEBYTECODE": "1",  # on a full disk it would be cut off, unnoticed
 }
-TRAININGS = WarmServer([*LIBRARIES, "accelerate", "datasets", "tyro"], SETTINGS)
+# torch imports its compiler for every optimiser, datasets scipy.io for every folder: that takes
+# longer than the training does.
+TRAININGS = WarmServer(
+    [*LIBRARIES, "torch._dynamo", "accelerate", "datasets", "scipy.io", "tyro", "train.train"],
+    SETTINGS,
+)
 
 
 def write_config(folder: Path, data: Path | str, extra: str = "") -> Path:
@@ -74,18 +80,26 @@ def small_bundle() -> Path:
 
 
 def save_small_bundle(folder: Path) -> Path:
-    """The bundled model with a seeded identity network that costs next to nothing."""
+    """The bundled detector beside a generator and an identity network that cost next to nothing.
+
+    Without a parser: each saved model counts what its networks cost.
+    """
     layers = (
         Layer("mean_pool", (INPUT,), "means", {"output_size": 8}),
         Layer("flatten", ("means",), "vector"),
         Layer("linear", ("vector",), "embedding", {"in_features": 192, "out_features": 512}),
     )
     bundle, identity = load_bundle(), IdentityConfig("graph", layers=layers)
+    generator = GeneratorConfig(channels=(4, 8), num_blocks=1)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(0)
-        network = build_identity_network(identity).eval()
-    config = replace(bundle.config, identity=identity)
-    save_bundle(replace(bundle, config=config, identity_network=network), folder, "# Small\n")
+        networks = {
+            "identity_network": build_identity_network(identity).eval(),
+            "generator": Generator(generator).eval(),
+            "parser": None,
+        }
+    config = replace(bundle.config, identity=identity, generator=generator, parser=None)
+    save_bundle(replace(bundle, config=config, **networks), folder, "# Small\n")
     return folder
 
 
@@ -112,7 +126,7 @@ def start_together(
 
     arguments: Python's; folder: where their output is kept.
     """
-    together = {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(_free_port())}
+    together = {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(free_port())}
     together |= dict.fromkeys(("WORLD_SIZE", "LOCAL_WORLD_SIZE"), str(num_processes))
     processes = []
     for rank in map(str, range(num_processes)):
@@ -124,7 +138,7 @@ def start_together(
 
 def our_launcher(num_processes: int) -> list[str]:
     """Python's arguments that start so many processes."""
-    address = ["--master_addr=127.0.0.1", f"--master_port={_free_port()}"]
+    address = ["--master_addr=127.0.0.1", f"--master_port={free_port()}"]
     return ["-m", "train.launch", f"--nproc_per_node={num_processes}", *address]
 
 
@@ -133,12 +147,6 @@ def interrupted(whole: Path, folder: Path) -> Path:
     checkpoint = Path("run", "checkpoints", "step_00000005")
     shutil.copytree(whole / checkpoint, folder / checkpoint)
     return folder
-
-
-def _free_port() -> int:
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        return listener.getsockname()[1]
 
 
 def finish(process: WarmProcess, timeout: float = 240) -> str:

@@ -231,6 +231,7 @@ def test_a_faulty_folder_is_refused_when_opened(tmp_path, spoil, message):
         ("/nowhere/at/all", "There is no folder"),
         ("nowhere", "There is no folder"),
         ("/nowhere/*.parquet", "No file matches"),
+        ("/nowhere/**/*.parquet", r"\*\* is not used here"),
         ("http://127.0.0.1:9/*.parquet", "a web server cannot list its files"),
         ("http://127.0.0.1:9/a.zip", "neither only .parquet nor only .tar"),
     ],

@@ -137,3 +137,22 @@ def test_a_data_set_that_is_absent_private_or_gated_says_so(tmp_path, hub_folder
 def test_a_split_that_is_not_there_names_those_that_are(tmp_path, hub_folder):
     said = opened(tmp_path, hub_folder, ReadingHub, "user/name", split="test")
     assert "Available splits: ['train']" in said
+
+
+CARD = "---\nconfigs:\n- config_name: default\n  data_files:\n  - split: train\n    path: {}\n---\n"
+
+
+@pytest.mark.parametrize("file", ["README.md", ".huggingface.yaml"])
+@pytest.mark.parametrize("path", ["http://127.0.0.1:9/x.parquet", "/etc/*", "../../other/set/*"])
+def test_a_card_that_names_files_elsewhere_is_refused(tmp_path, hub_folder, file, path):
+    card = CARD.format(path)
+    (hub_folder / "README.md").unlink()
+    (hub_folder / file).write_text(card if file == "README.md" else card.strip("-\n"))
+    said = opened(tmp_path, hub_folder, ReadingHub, "user/name")
+    assert "The card of user/name names files that are not its own" in said
+
+
+def test_a_card_that_names_its_own_files_is_followed(tmp_path, hub_folder):
+    (hub_folder / "README.md").write_text(CARD.format("data/train-00001-*.parquet"))
+    read = opened(tmp_path, hub_folder, ReadingHub, "user/name")
+    assert [len(rows) for rows in read] == [5]

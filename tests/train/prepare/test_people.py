@@ -12,7 +12,6 @@ pytest.importorskip("datasets", reason="needs the train extra")
 from tests.support.examples import ROOT
 from tests.support.training.shard_sources import write_parquet
 from tests.train.prepare.test_prepare import HERE, QUICK, noise_records
-from train.data.examples import make_example_data
 from train.errors import TrainingError
 from train.evaluate.pairs import load_pairs
 from train.prepare import __main__ as command
@@ -48,11 +47,10 @@ def test_of_two_photos_that_disagree_the_first_is_believed():
 
 
 @pytest.fixture(scope="module")
-def mislabelled(tmp_path_factory):
+def mislabelled(data, tmp_path_factory):
     """Twelve views of two people, of which two under the other's name."""
     folder = tmp_path_factory.mktemp("mislabelled")
-    make_example_data(folder / "all")
-    records = pq.read_table(folder / "all" / "train-00000.parquet").to_pylist()[:12]
+    records = pq.read_table(data / "train-00000.parquet").to_pylist()[:12]
     for place in (2, 7):  # even ones show the astronaut
         records[place]["identity"] = records[place + 1]["identity"]
     write_parquet(folder / "in" / "a.parquet", records)

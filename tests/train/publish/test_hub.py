@@ -280,7 +280,7 @@ def test_a_repo_that_is_not_on_the_hub_is_a_model_error(hub):
 
 
 def test_a_repo_that_may_not_be_read_is_a_model_error(hub):
-    hub.fail(1, status=403)
+    hub.fail(2, status=403)
     with pytest.raises(ModelError, match=r"403 Forbidden"):
         load_bundle("user/gated")
 

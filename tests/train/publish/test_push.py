@@ -1,5 +1,6 @@
 """Trainings that push to a local server, which they take for the Hub: it works, fails, refuses."""
 
+import shutil
 import signal
 import time
 from pathlib import Path
@@ -13,7 +14,6 @@ from tests.support.demo.hub_server import OWNER_TOKEN, READER_TOKEN, Hub, Repo, 
 from tests.support.examples import EXAMPLES
 from tests.support.training.training_runs import finish, kill, metrics, wait_for_step, write_config
 from tests.support.warm_python import WarmProcess, run_warm, start_warm
-from train.data.examples import make_example_data
 
 pytestmark = pytest.mark.slow
 REPO = "user/tiny"
@@ -31,10 +31,9 @@ PUSH = ("--push-to-hub", "--hub-model-id", REPO, "--push-every", "5", "--sample-
 
 
 @pytest.fixture(scope="module")
-def data(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("data") / "portraits"
-    make_example_data(folder)
-    return folder
+def data(data, tmp_path_factory):
+    """The same under a name of its own, for cards to tell."""
+    return shutil.copytree(data, tmp_path_factory.mktemp("named") / "portraits")
 
 
 @pytest.fixture

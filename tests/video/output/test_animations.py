@@ -12,8 +12,8 @@ from simswap.verify.report import verify
 from simswap.video.output import animation
 from simswap.video.output.animation import check_result
 from simswap.video.output.writing import Encoding
-from simswap.video.source.info import look_through
 from simswap.video.source.limits import VideoLimits
+from simswap.video.source.looking import look_through
 from tests.support.media.animations import make_animation
 from tests.support.media.face_videos import RATE, SHORT_SEGMENTS
 from tests.support.media.video_files import decoded, make_video, number_of, rewrite

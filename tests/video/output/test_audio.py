@@ -7,10 +7,8 @@ import av
 import numpy as np
 import pytest
 
-from simswap.video.output import audio
 from simswap.video.output.audio import _is_plain
 from simswap.video.output.writing import Encoding
-from simswap.video.source.info import probe_video
 from tests.support.media.video_files import (
     decoded,
     frame_seconds,
@@ -168,16 +166,6 @@ def test_sound_that_is_left_out_is_told(tmp_path: Path):
     path = make_video(tmp_path / "in.mp4", sound=4.0)
     notices = rewrite(path, tmp_path / "out.mp4")
     assert notices == ("The sound ends 1 s after the last picture, where it went on.",)
-
-
-def test_a_file_is_opened_for_its_sound_within_the_limit_of_its_pictures(tmp_path, monkeypatch):
-    path = make_video(tmp_path / "in.mp4", num_frames=5, sound=0.2)
-    limits, open_within = [], audio.opened
-    monkeypatch.setattr(
-        audio, "opened", lambda p, most: limits.append(most) or open_within(p, most)
-    )
-    rewrite(path, tmp_path / "out.mp4")
-    assert limits == [probe_video(path).max_pixels] * 2
 
 
 def with_another_header(flv: bytes, text: bytes) -> bytes:

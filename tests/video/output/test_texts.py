@@ -5,10 +5,12 @@ from pathlib import Path
 import av
 import pytest
 
+from simswap.video.output import joining, texts
+from simswap.video.output.muxing import MuxRequest
 from simswap.video.output.texts import _plain_header
 from simswap.video.output.writing import Encoding
-from simswap.video.source.info import look_through
 from simswap.video.source.limits import VideoLimits
+from simswap.video.source.looking import look_through
 from tests.support.media.texts import (
     CHAPTERS,
     HEADER,
@@ -74,6 +76,24 @@ def test_a_line_that_would_take_long_to_write_is_left_out_and_told(tmp_path):
     told = remade(source, tmp_path / "out.mp4")
     assert told == ("1 line of subtitles is left out: MP4 cannot hold it.",)
     assert lines_of(tmp_path / "out.mp4") == [(0, 300, "Good day")]
+
+
+def test_a_line_whose_style_would_take_long_to_write_is_left_out_and_told(tmp_path):
+    styled = "{\\b1}{\\i1}{\\u1}a{\\b0}{\\i0}{\\u0}b" * 450
+    lines = ((0, 300, "Good day"), (400, 900, styled))
+    source = make_film(tmp_path / "in.mp4", ["mov_text"], lines=lines, sound=None, **SHORT)
+    told = remade(source, tmp_path / "out.webm")
+    assert told == ("1 line of subtitles is left out: WebM cannot hold it.",)
+    assert lines_of(tmp_path / "out.webm") == [(0, 300, "Good day")]
+
+
+def test_of_lines_that_take_long_together_the_first_are_kept(tmp_path, monkeypatch):
+    monkeypatch.setattr(joining, "mux", MuxRequest.write)
+    monkeypatch.setattr(texts, "_MAX_WORK", 40**2)
+    source = make_film(tmp_path / "in.mkv", ["subrip"], sound=None, **SHORT)
+    told = remade(source, tmp_path / "out.mp4")
+    assert told == ("1 line of subtitles is left out: MP4 cannot hold it.",)
+    assert lines_of(tmp_path / "out.mp4") == list(LINES[:1])
 
 
 def test_nobody_is_named_by_the_header_of_subtitles_or_by_chapters(tmp_path):

@@ -8,10 +8,11 @@ from PIL import Image
 
 from simswap.errors import MediaError
 from simswap.media import decoding
-from simswap.video.source.info import VideoInfo, look_through
+from simswap.video.source.info import VideoInfo
 from simswap.video.source.limits import VideoLimits
+from simswap.video.source.looking import look_through
 from simswap.video.source.reading import read_frames
-from simswap.video.source.structure import check_structure
+from simswap.video.source.structure import check_is_no_photo
 from tests.support.media.animations import DELAYS, make_animation
 from tests.support.media.video_files import decoded, number_of
 
@@ -42,7 +43,7 @@ def test_pictures_of_no_time_are_shown_as_browsers_do(tmp_path, name):
 def test_photos_are_still_no_videos(tmp_path, name):
     Image.new("RGB", (64, 64)).save(tmp_path / name)
     with pytest.raises(MediaError, match="is not a video that can be read, but a photo"):
-        check_structure(tmp_path / name)
+        check_is_no_photo(tmp_path / name)
 
 
 def test_the_still_picture_of_an_apng_is_not_part_of_it(tmp_path):

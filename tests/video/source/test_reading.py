@@ -9,8 +9,9 @@ import numpy as np
 import pytest
 
 from simswap.errors import MediaError
-from simswap.video.source.info import look_through, probe_video
+from simswap.video.source.info import probe_video
 from simswap.video.source.limits import VideoLimits
+from simswap.video.source.looking import look_through
 from simswap.video.source.reading import read_frames
 from tests.support.hostile.hostile_videos import growing_frames
 from tests.support.media.video_files import (

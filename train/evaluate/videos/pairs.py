@@ -7,6 +7,7 @@ if several sources show one person, source_identity.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, closing
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -14,7 +15,7 @@ import numpy as np
 
 from simswap.media.photos import read_photo
 from simswap.video.source.info import VideoInfo, probe_video
-from simswap.video.source.reading import read_chosen, read_frames
+from simswap.video.source.reading import WatchedReader, read_chosen, read_frames
 from train.data.sources import PHOTO_SUFFIXES
 from train.errors import TrainingError
 from train.evaluate.pairs import read_table
@@ -81,14 +82,14 @@ def frames_beside(
     """
     is_run = numbers[-1] - numbers[0] + 1 == len(numbers)
 
-    def read(info: VideoInfo) -> Iterator[np.ndarray]:
-        if is_run:
-            return iter(read_frames(info, numbers[0], numbers[-1] + 1))
-        return read_chosen(info, numbers)
+    def read(info: VideoInfo, stack: ExitStack) -> WatchedReader:
+        frames = read_frames(info, numbers[0], numbers[-1] + 1) if is_run else None
+        return stack.enter_context(closing(frames or read_chosen(info, numbers)))
 
-    readers = [None if info is None else read(info) for info in results]
-    for frame in read(target):
-        yield [frame, *(frame if reader is None else next(reader) for reader in readers)]
+    with ExitStack() as stack:
+        readers = [None if info is None else read(info, stack) for info in results]
+        for frame in read(target, stack):
+            yield [frame, *(frame if reader is None else next(reader) for reader in readers)]
 
 
 def result_files(folder: Path, pairs: Sequence[VideoPair]) -> dict[int, Path]:

@@ -31,6 +31,8 @@ SETTINGS = {
     "detect_every": Number(default=DEFAULTS.detect_every),
     **looks.SETTINGS,
 }
+# An address has one of the two places: a preview may take seven seconds.
+PREVIEWS = {"concurrency_id": "preview", "concurrency_limit": 2, "trigger_mode": "always_last"}
 CRF, MAX_CRF = Encoding(DEFAULTS.format).quality, 51
 # Who changes what is put in wants to see that, not the last result. A page that opens has no video,
 # and Gradio may tell of a change only after the click that begins a job.
@@ -178,8 +180,7 @@ def build(above: Shared) -> None:
     seen = gr.State()
     private = {"api_visibility": "private", "preprocess": False}
     at_once = {"api_visibility": "private", "queue": False, "show_progress": "hidden"}
-    shown = {**private, "concurrency_id": "preview", "trigger_mode": "always_last"}
-    shown["show_progress_on"] = frame
+    shown = {**private, **PREVIEWS, "show_progress_on": frame}
     format, crf, *_ = settings
     tray = above.people.tray
     previewed = [frame, said_of_frame, strip, seen]

@@ -1,0 +1,98 @@
+"""Room in memory, for which the work of calls waits in a line."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections import deque
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+from simswap.demo.services.cancelling import stop_if_cancelled
+from simswap.errors import CrowdedError
+from simswap.trial_run import Fits
+
+LOOK_SECONDS = 0.1  # between two looks at whether a call that waits is cancelled
+PATIENCE = 120.0  # s; a part of a video keeps its place for some twenty
+MOST_PATIENCE = 40.0  # of who wants more than half of all, whose lane waits with it
+OVERTAKEN_SECONDS = 20.0  # for which others may go first who fit beside those that are in
+
+
+class MemoryRoom:
+    """So many bytes, of which work holds places. Safe to use from several threads.
+
+    Who comes first gets a place first, but for smaller ones that go first for a while where there
+    is room for them only. One that is larger than all gets it when nobody has any.
+    """
+
+    def __init__(self, num_bytes: int) -> None:
+        self._most, self._held = num_bytes, 0
+        self._line: deque[_Ticket] = deque()
+        self._changed = threading.Condition()
+
+    @contextmanager
+    def place(self, num_bytes: int, *, at_once: bool = False) -> Iterator[Fits]:
+        """A place in this block, entered when there is one; at_once: in any case.
+
+        Yields what tells whether the work may hold so many bytes, and then has them as its own.
+        Raises CrowdedError if it has to wait for long, CancelledError if its call is cancelled.
+        """
+        taken = num_bytes
+        if at_once:
+            with self._changed:
+                self._held += taken
+        else:
+            self._wait_for(taken)
+
+        def fits(held: int) -> bool:
+            nonlocal taken
+            with self._changed:
+                is_alone = self._held == taken
+                if held > taken and not is_alone and self._held - taken + held > self._most:
+                    return False
+                more = max(held - taken, 0)
+                self._held += more
+                taken += more
+                return True
+
+        try:
+            yield fits
+        finally:
+            with self._changed:
+                self._held -= taken
+                self._changed.notify_all()
+
+    def _wait_for(self, num_bytes: int) -> None:
+        ticket = _Ticket(num_bytes, time.monotonic())
+        until = ticket.since + (MOST_PATIENCE if 2 * num_bytes > self._most else PATIENCE)
+        with self._changed:
+            self._line.append(ticket)
+            try:
+                while not self._may_enter(ticket):
+                    stop_if_cancelled()
+                    if time.monotonic() > until:
+                        raise CrowdedError
+                    self._changed.wait(LOOK_SECONDS)
+                self._held += num_bytes
+            finally:
+                self._line.remove(ticket)
+                self._changed.notify_all()
+
+    def _may_enter(self, ticket: _Ticket) -> bool:
+        if not self._fits(ticket):
+            return False
+        first = self._line[0]
+        is_overtaken = time.monotonic() - first.since < OVERTAKEN_SECONDS
+        return first is ticket or (is_overtaken and not self._fits(first))
+
+    def _fits(self, ticket: _Ticket) -> bool:
+        return not self._held or self._held + ticket.num_bytes <= self._most
+
+
+@dataclass(frozen=True, eq=False)
+class _Ticket:
+    """Of who waits: bytes wanted, and since when."""
+
+    num_bytes: int
+    since: float

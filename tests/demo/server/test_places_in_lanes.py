@@ -1,0 +1,86 @@
+"""Calls that wait and are at work in the lanes of a page: what they hold, and who has a place."""
+
+import json
+import threading
+import time
+from collections.abc import Callable, Iterator
+
+import gradio as gr
+import httpx
+import pytest
+
+from simswap.demo.calls import waiting_line
+from simswap.demo.calls.page import Page
+
+LONG = 20.0  # s that no test waits for
+
+
+class Work:
+    """What a function of the page does with a text, until it may end."""
+
+    def __init__(self) -> None:
+        self.may_end, self.done = threading.Event(), []
+        self.at_work: list[str] = []
+
+    def on(self, text: str) -> str:
+        self.at_work.append(text)
+        assert self.may_end.wait(LONG)
+        self.done.append(text)
+        return text
+
+
+@pytest.fixture
+def work() -> Iterator[Work]:
+    work = Work()
+    yield work
+    work.may_end.set()
+
+
+@pytest.fixture
+def page(work, monkeypatch) -> Iterator[Page]:
+    """A page at work, in whose one lane two texts are worked on at once."""
+    monkeypatch.setenv(waiting_line.SHARE_SETTING, "8")
+    with Page() as page:
+        lane = {"concurrency_limit": 2, "api_visibility": "private"}
+        gr.Button().click(work.on, gr.Textbox(), gr.Textbox(), **lane)
+    page.queue()
+    waiting_line.keep_in_order(page._queue)
+    page.launch(prevent_thread_lock=True, quiet=True)
+    yield page
+    work.may_end.set()
+    page.close(verbose=False)
+
+
+def begin(page: Page, text: str, visitor: str) -> None:
+    call = {"fn_index": 0, "session_hash": f"page-{text[:9]}", "data": [text]}
+    with httpx.Client(transport=httpx.HTTPTransport(local_address=visitor)) as client:
+        answer = client.post(f"{page.local_url}gradio_api/queue/join", json=call, timeout=LONG)
+    assert answer.status_code == 200
+
+
+def until(condition: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + LONG
+    while not condition() and time.monotonic() < deadline:
+        time.sleep(0.01)
+    assert condition()
+
+
+def test_one_address_has_half_of_a_lanes_places(page, work):
+    for text, visitor in (("a", "127.0.0.1"), ("b", "127.0.0.1"), ("c", "127.0.0.2")):
+        begin(page, text, visitor)
+    until(lambda: len(work.at_work) == 2)
+    time.sleep(0.2)  # in which a third would begin
+    assert sorted(work.at_work) == ["a", "c"]
+    work.may_end.set()
+    until(lambda: sorted(work.done) == ["a", "b", "c"])
+
+
+def test_a_call_that_waits_is_kept_as_bytes(page, work):
+    for text in ("a", "b" * 1000):
+        begin(page, text, "127.0.0.1")
+    until(lambda: work.at_work == ["a"])
+    (event,) = waiting_line._waiting(page._queue)
+    assert json.loads(event.data.data) == ["b" * 1000]
+    assert not {"_body", "_json"} & vars(event.request).keys()
+    work.may_end.set()
+    until(lambda: work.done == ["a", "b" * 1000])

@@ -1,0 +1,80 @@
+"""Folders and shards of strangers: what is followed, and how much is held at once."""
+
+import os
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from tests.support.training.shard_sources import (
+    encoded,
+    make_records,
+    write_folder,
+    write_parquet,
+)
+from train.data import parquet, rows
+from train.data.rows import PhotoRow
+from train.data.shards import open_photos
+from train.errors import TrainingError
+
+
+def rows_of(folder: Path) -> list[PhotoRow]:
+    """All rows of the first shard."""
+    return list(open_photos(str(folder)).rows(0))
+
+
+def test_links_in_a_folder_of_photos_are_not_followed(tmp_path, caplog):
+    write_folder(tmp_path / "set", make_records(3))
+    (tmp_path / "private.png").write_bytes(encoded(9))
+    (tmp_path / "set" / "photo.png").symlink_to("../private.png")
+    for name in "ab":  # walked through, they are 2^40 folders
+        (tmp_path / "set" / name).symlink_to(".")
+    names = [row.name for row in rows_of(tmp_path / "set")]
+    assert names == ["anna/0000.png", "bert/0001.png", "carl/0002.png"]
+    assert "3 links to photos or folders are not followed" in caplog.text
+
+
+def test_links_to_shards_are_read_as_the_hubs_cache_has_them(tmp_path):
+    write_parquet(tmp_path / "blobs" / "a.parquet", make_records(3))
+    (tmp_path / "set").mkdir()
+    (tmp_path / "set" / "a.parquet").symlink_to("../blobs/a.parquet")
+    assert len(rows_of(tmp_path / "set")) == 3
+
+
+def test_a_pipe_among_the_photos_is_a_photo_that_is_missing(tmp_path):
+    os.mkfifo(tmp_path / "a.jpg")
+    assert [row.image for row in rows_of(tmp_path)] == [b""]
+
+
+def test_rows_that_share_a_photo_are_not_all_held_at_once(tmp_path):
+    photo = pa.DictionaryArray.from_arrays(np.zeros(500, np.int32), pa.array([bytes(1_000_000)]))
+    images = pa.StructArray.from_arrays([photo, pa.nulls(500, pa.string())], ["bytes", "path"])
+    pq.write_table(
+        pa.table({"image": images}),
+        tmp_path / "a.parquet",
+        compression="zstd",
+        dictionary_pagesize_limit=2**30,
+        store_schema=False,
+    )
+    assert (tmp_path / "a.parquet").stat().st_size < 10_000
+    before = pa.default_memory_pool().max_memory()
+    photos = open_photos(str(tmp_path))
+    assert sum(1 for _ in photos.rows(0)) == 500
+    assert pa.default_memory_pool().max_memory() < before + 250_000_000  # of 500 MB and more
+
+
+def test_a_shard_that_unpacks_to_very_much_more_than_it_is_is_refused(tmp_path, monkeypatch):
+    monkeypatch.setattr(parquet, "_MAX_UNPACKED", 1_000_000)
+    table = pa.table({"image": [{"bytes": bytes(2_000_000)}, {"bytes": encoded(1)}]})
+    pq.write_table(table, tmp_path / "a.parquet", compression="zstd")
+    with pytest.raises(TrainingError, match=r"a\.parquet: column 'image\.bytes' unpacks from"):
+        rows_of(tmp_path)
+
+
+def test_of_a_photo_in_a_shard_no_more_is_taken_than_one_may_have(tmp_path, monkeypatch):
+    monkeypatch.setattr(rows, "MAX_FILE_BYTES", 100)
+    write_parquet(tmp_path / "a.parquet", make_records(1))
+    (row,) = rows_of(tmp_path)
+    assert len(row.image) == 100

@@ -1,0 +1,54 @@
+"""Parquet shards, read a few rows at a time."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from pathlib import PurePath
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+from datasets import DownloadConfig
+from datasets.builder import Key
+from datasets.packaged_modules.parquet.parquet import Parquet
+from datasets.utils.file_utils import xopen
+
+READ_ROWS = 16  # rows held at once
+# Of a group of rows: what may be unpacked whatever it was, and as many times its bytes in the file.
+# Photos are packed already; a small one that many rows share is told once.
+_MAX_UNPACKED, _MAX_RATIO = 200_000_000, 20
+
+
+class BatchedParquet(Parquet):
+    """The library's reader, which holds a whole row group at once.
+
+    Rows that share one photo take few bytes in a file, and each its own in memory.
+    """
+
+    def _generate_tables(
+        self, files: Sequence[str], row_groups_list: Sequence[Sequence[int] | None]
+    ) -> Iterator[tuple[Key, pa.Table]]:
+        access = DownloadConfig(token=self.token, storage_options=self.storage_options)
+        for number, (path, groups) in enumerate(zip(files, row_groups_list, strict=True)):
+            with xopen(path, "rb", download_config=access) as file:
+                shard = pq.ParquetFile(file)
+                _check_sizes(shard.metadata, path)
+                batches = shard.iter_batches(
+                    READ_ROWS, row_groups=groups, columns=self.config.columns
+                )
+                for place, batch in enumerate(batches):
+                    yield Key(number, place), self._cast_table(pa.Table.from_batches([batch]))
+
+
+def _check_sizes(told: pq.FileMetaData, path: str) -> None:
+    """Raise ValueError for a shard that unpacks to very much more than it is."""
+    for number in range(told.num_row_groups):
+        group = told.row_group(number)
+        columns = [group.column(place) for place in range(group.num_columns)]
+        for column in columns:
+            most = max(_MAX_UNPACKED, _MAX_RATIO * column.total_compressed_size)
+            if column.total_uncompressed_size > most:
+                raise ValueError(
+                    f"{PurePath(path).name}: column {column.path_in_schema!r} unpacks from "
+                    f"{column.total_compressed_size} to {column.total_uncompressed_size} bytes. "
+                    "Write it anew without such rows."
+                )
