@@ -13,7 +13,7 @@ from simswap.__main__ import main, parse
 from simswap.cli import image
 from simswap.cli.batch import report
 from simswap.cli.batch.jobs import read_jobs
-from simswap.errors import MediaError
+from simswap.errors import OptionError
 from simswap.media.photos import read_photo
 from simswap.video.source.info import probe_video
 from tests.support.examples import EXAMPLES
@@ -158,6 +158,7 @@ JOB = '[[job]]\ntarget = "a.jpg"\noutput = "{}"\nsource = "s.jpg"\n'
         (JOB.format("o.mp4") + "detect_every = 0", "Job 1 ({}/a.jpg): argument --detect-every"),
         (JOB.format("o.mp4") + 'preset = "warp"', "preset"),
         (JOB.format("o.mp4") + 'cluster = "10.0.0.1:6379"', "Job 1: --cluster goes with"),
+        (JOB.format("o.jpg") + 'model = "who/knows"', "Job 1: --model goes with"),
         (JOB.format("o.jpg") * 2, "would overwrite another job's result"),
         (JOB.format("s.jpg"), "would overwrite an input"),
         (
@@ -197,12 +198,13 @@ def test_a_wrong_command_line_is_told(folder, monkeypatch, capsys, words, messag
     assert message in capsys.readouterr().err
 
 
-def test_ones_own_file_of_jobs_may_write_anywhere(tmp_path):
+def test_ones_own_file_of_jobs_may_write_anywhere_and_choose_a_model(tmp_path):
     (tmp_path / "jobs").mkdir()
-    path = write_jobs(tmp_path / "jobs", JOB.format("../o.jpg"))
-    with pytest.raises(MediaError, match="lies outside"):
+    path = write_jobs(tmp_path / "jobs", JOB.format("../o.jpg") + 'model = "my/model"')
+    with pytest.raises(OptionError, match="--model goes with"):
         read_jobs(parse(["batch", path]))
     (job,), _ = read_jobs(parse(["batch", path, "--anywhere"]))
+    assert job.arguments.model == "my/model"
     assert job.output.resolve() == (tmp_path / "o.jpg").resolve()
 
 

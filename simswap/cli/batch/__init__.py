@@ -37,7 +37,8 @@ def add_options(parser: ArgumentParser) -> None:
     add(
         "--anywhere",
         action="store_true",
-        help="of a .toml file: its results and job folders may lie outside of its own folder",
+        help="of a .toml file: its results and job folders may lie outside of its own folder, and "
+        "its jobs name models",
     )
     add(
         "--faces",

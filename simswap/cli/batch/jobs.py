@@ -89,7 +89,7 @@ def read_jobs(arguments: Namespace) -> tuple[list[Job], Path]:
         surplus = [f"--{name}" for name, value in of_folder.items() if value]
         if surplus:
             arguments.parser.error(f"{', '.join(surplus)}: of a folder; a file of jobs has its own")
-        found, place = list(_of_file(given)), given.with_suffix(".report.json")
+        found, place = list(_of_file(given, arguments.anywhere)), given.with_suffix(".report.json")
     if not 0 < len(found) <= MAX_JOBS:
         raise MediaError(
             f"{printable(given.name)} holds {len(found)} jobs; 1 to {MAX_JOBS} are possible."
@@ -118,8 +118,10 @@ def _of_folder(folder: Path, output: Path) -> Iterator[Values]:
             yield {"target": str(path), "output": str(output / written_name(path))}
 
 
-def _of_file(path: Path) -> Iterator[Values]:
+def _of_file(path: Path, is_trusted: bool) -> Iterator[Values]:
     name = printable(path.name)
+    # By these, a stranger's file would name a machine to be asked.
+    refused = ["cluster"] if is_trusted else ["cluster", "model"]
     try:
         if not path.is_file():
             raise MediaError(f"{name} is neither a file of jobs nor a folder.")
@@ -139,10 +141,12 @@ def _of_file(path: Path) -> Iterator[Values]:
             raise OptionError(f"Job {number}: it needs a target and an output, as text.")
         known = _options_of(_is_photo(one))
         usual = {key: value for key, value in defaults.items() if key.replace("-", "_") in known}
-        if "cluster" in (values := {**usual, **one}):  # a stranger's file would name its machine
-            raise OptionError(
-                f"Job {number}: --cluster goes with the command, for all of its jobs."
-            )
+        values = {**usual, **one}
+        for option in refused:
+            if option in values:
+                raise OptionError(
+                    f"Job {number}: --{option} goes with the command, for all of its jobs."
+                )
         num_characters += len(str(values))
         if num_characters > MAX_ALL:
             raise MediaError(

@@ -23,7 +23,6 @@ from av.error import FFmpegError, InvalidDataError
 from av.packet import Packet, PacketSideData
 
 from simswap.errors import CrowdedError, MediaError
-from simswap.files import printable
 from simswap.video.source.container import opened, packets_of
 from simswap.video.source.decoding.child import Piece, Request
 from simswap.video.source.decoding.process import answers_of
@@ -98,11 +97,6 @@ class SoundRequest(Request):
     memory = _MEMORY
     usual_memory = usual_memory(0)
     seconds_each = _SECONDS_EACH
-
-    @property
-    def name(self) -> str:
-        """The video's."""
-        return printable(self.path.name)
 
     def pieces(self) -> Iterator[Piece]:
         """Encoded packets: their times, what is not played of them, their bytes."""

@@ -16,7 +16,6 @@ from pathlib import Path
 import numpy as np
 
 from simswap.errors import MediaError, OptionError
-from simswap.files import printable
 from simswap.video.source.container import check_is_file
 from simswap.video.source.decoding.child import Piece, Request
 from simswap.video.source.decoding.process import answers_of
@@ -116,11 +115,6 @@ class LookRequest(Request):
     usual_memory = usual_memory(0)
 
     @property
-    def name(self) -> str:
-        """The video's."""
-        return printable(self.path.name)
-
-    @property
     def memory(self) -> int:
         """As much as decoding its frames may take."""
         return self.limits.memory
@@ -183,9 +177,9 @@ class VideoRequest(Request):
     info: VideoInfo
 
     @property
-    def name(self) -> str:
+    def path(self) -> Path:
         """The video's."""
-        return printable(self.info.path.name)
+        return self.info.path
 
     @property
     def memory(self) -> int:

@@ -57,6 +57,14 @@ def test_one_process_decodes_one_stretch_after_another(clip, decoders):
     assert len(decoders) == 1
 
 
+def test_another_file_gets_another_process(clip, decoders, tmp_path):
+    other = probe_video(make_video(tmp_path / "other.mp4", sound=None))
+    decoders.clear()
+    for info in (clip, clip, other):
+        list(read_frames(info, 0, 2))
+    assert [decoder.poll() is None for decoder in decoders] == [False, True]
+
+
 def test_a_process_ends_with_a_reading_that_is_given_up(clip, decoders):
     frames = read_frames(clip, 0, clip.num_frames)
     next(frames)

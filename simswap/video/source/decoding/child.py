@@ -15,9 +15,11 @@ import threading
 import time
 from abc import ABC, abstractmethod
 from collections.abc import Iterator
+from pathlib import Path
 from typing import BinaryIO
 
 from simswap.errors import MediaError
+from simswap.files import printable
 from simswap.trial_run import allow_work
 
 LENGTH = struct.Struct("<Q")  # of a request, in bytes
@@ -34,12 +36,17 @@ Room = bytearray | memoryview
 class Request(ABC):
     """Pieces of a file that are to be decoded."""
 
-    name: str  # of the file, fit to be shown
+    path: Path  # of the file
     memory: int  # bytes that the process may hold
     usual_memory: int  # as many as it mostly does
     seconds_each: float  # of processor time that a piece may take on average
     piece_seconds: float = PIECE_SECONDS
     num_pieces: int = -1  # that there will be, if that is known
+
+    @property
+    def name(self) -> str:
+        """The file's, fit to be shown."""
+        return printable(self.path.name)
 
     @abstractmethod
     def pieces(self) -> Iterator[Piece]:

@@ -1,4 +1,4 @@
-"""The processes that decode: started, asked, watched, and kept for the next request."""
+"""The processes that decode: started, asked, watched, and kept for their file's next request."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TypeVar
 
 from simswap.errors import CostlyVideoError, CrowdedError, MediaError
@@ -48,9 +49,13 @@ AnyRoom = TypeVar("AnyRoom", bytearray, memoryview)
 
 
 class _Decoder:
-    """A process that decodes."""
+    """A process that decodes one file: what a hostile one did to it must not meet another.
 
-    def __init__(self) -> None:
+    path: of that file, absolute.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
         self.child = start_talking(CHILD)
         self.idle_since = 0.0
 
@@ -106,7 +111,7 @@ def _answers_of(
     request: Request, is_over: Callable[[], bool] | None, fits: Fits
 ) -> Iterator[tuple[int, Room]]:
     try:
-        decoder = _taken()
+        decoder = _taken(request.path.absolute())
     except OSError as error:
         raise no_process(request.name, error) from error
     is_at_rest = False
@@ -137,14 +142,15 @@ def _answers_of(
             decoder.end()
 
 
-def _taken() -> _Decoder:
+def _taken(path: Path) -> _Decoder:
     with _lock:
         while _idle:
             decoder = _idle.pop()
-            if time.monotonic() - decoder.idle_since < KEPT_SECONDS and decoder.is_running():
+            is_young = time.monotonic() - decoder.idle_since < KEPT_SECONDS
+            if decoder.path == path and is_young and decoder.is_running():
                 return decoder
             decoder.end()
-    return _Decoder()
+    return _Decoder(path)
 
 
 def _keep(decoder: _Decoder) -> None:
