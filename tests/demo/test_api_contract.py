@@ -183,6 +183,8 @@ def test_a_tool_called_over_mcp_swaps_a_video(demo_url, face_clip):
         (["data:image/png;base64,Anna"], "is damaged or incomplete|not a photo"),
         (["data:image/png;base64,A"], "A data: URI is not whole"),
         (["http://127.0.0.1:9/Anna.jpg"], "Addresses are not fetched"),
+        (["http://" + "Anna" * 500_000], "has 2000007 characters; up to 4096 are possible"),
+        (["data:" + "Anna" * 500_000], "has 2000005 characters; up to 4096 are possible"),
         ([["nested"]], "Input validation error"),
     ],
 )

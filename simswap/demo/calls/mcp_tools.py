@@ -15,6 +15,7 @@ from gradio.block_function import BlockFunction
 from gradio_client.utils import is_file_obj_with_meta
 from PIL import Image
 
+from simswap.demo.calls.addresses import MAX_ADDRESS
 from simswap.demo.calls.descriptions import description_of, with_default
 from simswap.demo.server.allowed_routes import MCP_BYTES
 from simswap.demo.server.rate_limit import count_one_more
@@ -75,6 +76,7 @@ class ToolServer(gradio.mcp.GradioMCPServer):
             items = value.get(name) if where else [given]
             for number, item in enumerate(items if isinstance(items, list) else []):
                 if isinstance(item, str) and item.startswith(PREFIXES):
+                    self._check_text(item)
                     found.append([name, number] if where else [name])
         if len(found) > MAX_FILES:
             raise ValueError(f"The call has {len(found)} files; give at most {MAX_FILES}.")
@@ -86,6 +88,17 @@ class ToolServer(gradio.mcp.GradioMCPServer):
             raise ValueError("A data: URI is not whole. Give it as data:TYPE;base64,...") from error
         except OSError as error:  # its text names the path
             raise ValueError("The server cannot store a file just now. Try again later.") from error
+
+    @staticmethod
+    def _check_text(text: str) -> None:
+        """Raise ValueError for what Gradio would take long to make a file's name of."""
+        head, found, _ = text.partition(",")
+        named = head if found and text.startswith("data:") else text
+        if len(named) > MAX_ADDRESS:
+            raise ValueError(
+                f"A file's address, or what stands before its data, has {len(named)} characters; "
+                f"up to {MAX_ADDRESS} are possible."
+            )
 
     async def _execute_tool_without_progress(self, job: Any) -> list[Any]:
         """As Gradio's, which takes several results for one."""

@@ -9,13 +9,14 @@ from __future__ import annotations
 
 import hmac
 import os
+import re
 import secrets
 from dataclasses import dataclass
 from ipaddress import IPv4Address, IPv6Address, IPv6Network, ip_address, ip_network
 from typing import TYPE_CHECKING
 
-from starlette.datastructures import Headers
-from starlette.types import ASGIApp, Receive, Scope, Send
+from starlette.datastructures import Headers, MutableHeaders
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from simswap.demo.settings import is_public
 from simswap.errors import OptionError
@@ -33,7 +34,7 @@ ON_A_SPACE = (
 MAX_HOPS = 16
 IPV6_PREFIX = 64  # bits: a household or a machine has all of the addresses that share them
 KEY = "simswap.visitor"  # in a request's scope
-MCP = "/mcp"  # in the path of calls by MCP
+MCP = re.compile(r"(/gradio_api)?/mcp/?")  # the path of calls by MCP
 HEADER = "x-simswap-visitor"  # of what this server asks of itself, for a visitor
 # Nothing here needs cookies, but Gradio has them read: in time by the square of their length,
 # minutes for one of 200 kB, before Python 3.11.10 and 3.12.6.
@@ -111,10 +112,17 @@ class KnowVisitor:
             scope[KEY] = self._visitor(scope)
             others = [(name, value) for name, value in scope["headers"] if name not in UNREAD]
             scope["headers"] = others
-            if MCP in scope["path"]:  # its headers go with what this server then asks of itself
+            path = scope["path"].removeprefix(scope.get("root_path", ""))
+            if MCP.fullmatch(path):  # its headers go with what this server then asks of itself
                 word = f"{self._secret};{scope[KEY].address}"
                 scope["headers"] = [*others, (HEADER.encode(), word.encode())]
-        await self._app(scope, receive, send)
+
+        async def send_without(message: Message) -> None:
+            if message["type"] == "http.response.start":  # Gradio's may repeat a request's headers
+                del MutableHeaders(scope=message)[HEADER]
+            await send(message)
+
+        await self._app(scope, receive, send_without)
 
     def identify(self, server: GradioMCPServer) -> None:
         """Let the client by which the MCP server calls this demo say that it is no visitor."""

@@ -7,7 +7,7 @@ import pytest
 from gradio import Error
 
 from simswap.demo.calls import addresses
-from simswap.demo.server.visitors import KnowVisitor, Proxies
+from simswap.demo.server.visitors import HEADER, KnowVisitor, Proxies
 from simswap.demo.services.uploads import uploaded_file
 from simswap.errors import MediaError
 
@@ -57,3 +57,27 @@ def test_nothing_behind_the_door_sees_a_cookie():
     scope = {"type": "http", "path": "/", "client": ("127.0.0.1", 1), "headers": headers}
     asyncio.run(KnowVisitor(app, Proxies(""))(scope, None, None))
     assert seen == [[(b"host", b"x")]]
+
+
+@pytest.mark.parametrize(
+    ("path", "is_call"),
+    [
+        *(("/gradio_api/mcp", True), ("/gradio_api/mcp/", True), ("/sub/gradio_api/mcp/", True)),
+        *(("/gradio_api/file=/tmp/mcp.png", False), ("/gradio_api/file=/gradio_api/mcp", False)),
+        *(("/mcp.png", False), ("/gradio_api/mcp/x", False), ("/gradio_api/call/mcp", False)),
+    ],
+)
+def test_only_a_call_of_a_tool_carries_this_servers_word_and_no_answer_does(path, is_call):
+    seen, answered = [], []
+
+    async def app(scope, receive, send):
+        seen.extend(value for name, value in scope["headers"] if name == HEADER.encode())
+        headers = [*scope["headers"], (b"x-own", b"1")]  # as Gradio answers for a part of a file
+        await send({"type": "http.response.start", "status": 206, "headers": headers})
+
+    async def send(message):
+        answered.extend(name for name, _ in message["headers"])
+
+    scope = {"type": "http", "path": path, "root_path": "/sub", "client": ("127.0.0.1", 1)}
+    asyncio.run(KnowVisitor(app, Proxies(""))({**scope, "headers": []}, None, send))
+    assert (len(seen) == 1, answered) == (is_call, [b"x-own"])
