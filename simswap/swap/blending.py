@@ -1,4 +1,4 @@
-"""Fits a swapped crop to its frame: a soft mask, its colours, its fine detail, its pixels in place.
+"""Fits a swapped crop to its frame: a soft mask, its fine detail, its pixels in place.
 
 A crop of 128 px, enlarged, is blurred against its surroundings. What the crop cannot hold (pores,
 lashes, single hairs) is the target's, so it is put back where the swap left the face's structure as
@@ -32,15 +32,6 @@ BROW, CHIN_TIP = 0.7, 0.5  # above the eye, below the mouth
 SILHOUETTE_MIN = 0.2  # for landmarks of no face
 BORDER_FADE = 0.05  # of the side: the crop's edge cuts a long chin off softly, yet keeps most of it
 ROUNDNESS = 2.5  # exponent of the superellipse; 2 is an ellipse, more is squarer
-
-# Surroundings that colours are matched over, as a share of the crop's side. Lightness carries the
-# new features, so it is matched over wide areas only; hue carries hardly any.
-LIGHTNESS_REACH = 0.12
-COLOUR_REACH = 0.05
-MATCH_SHRINK = 4  # they are matched on a crop so many times smaller
-MAX_LIGHTNESS_SHIFT = 15.0  # CIE L*, of 100
-MAX_COLOUR_SHIFT = 20.0  # CIE a*, b*
-
 
 STRUCTURE_SIGMA = 3.0  # px of the crop; coarser differences are light, and hide no detail
 REACH_SIGMA = 2.0  # px of the crop around a change in structure
@@ -124,35 +115,6 @@ def _smoothstep(ramp: np.ndarray) -> np.ndarray:
     return ramp * ramp * (3 - 2 * ramp)
 
 
-def match_colour(swapped_crop: np.ndarray, target_crop: np.ndarray, mask: np.ndarray) -> np.ndarray:
-    """Pull the swapped face's light and colour, place by place, to the target face's.
-
-    swapped_crop: [S, S, 3] float32 RGB in [0, 1]; target_crop: the same, or uint8; mask: [S, S]
-    -> [S, S, 3] float32 RGB in [0, 1]. Works in CIE Lab, where lightness and hue part; every
-    change is bounded, so that a hand or a mask in front of the target tints the result little.
-    """
-    if float(mask.sum()) < 1:  # nothing of the face is kept, so there is nothing to match
-        return swapped_crop
-    if target_crop.dtype == np.uint8:
-        target_crop = target_crop.astype(np.float32) / 255
-    # The shift varies slowly: found on a small picture, it costs a tenth and looks the same.
-    size, small = len(mask), max(len(mask) // MATCH_SHRINK, 1)
-    swapped, target, kept = (
-        cv2.resize(picture, (small, small), interpolation=cv2.INTER_AREA)
-        for picture in (swapped_crop, target_crop, mask)
-    )
-    lab = cv2.cvtColor(swapped, cv2.COLOR_RGB2Lab)
-    difference = cv2.cvtColor(target, cv2.COLOR_RGB2Lab) - lab
-    lightness, colour = difference[..., :1], difference[..., 1:]
-    lightness = _local_mean(lightness, kept, LIGHTNESS_REACH)
-    colour = _local_mean(colour, kept, COLOUR_REACH)
-    lab[..., :1] += np.clip(lightness, -MAX_LIGHTNESS_SHIFT, MAX_LIGHTNESS_SHIFT)
-    lab[..., 1:] += np.clip(colour, -MAX_COLOUR_SHIFT, MAX_COLOUR_SHIFT)
-    shift = cv2.cvtColor(lab, cv2.COLOR_Lab2RGB) - swapped
-    shift = cv2.resize(shift, (size, size), interpolation=cv2.INTER_LINEAR)
-    return np.clip(swapped_crop + shift, 0, 1)
-
-
 def with_detail(swapped: np.ndarray, given: np.ndarray, target: np.ndarray) -> np.ndarray:
     """A swapped crop, enlarged, with the target's fine detail: [L, L, 3] float32 RGB in [0, 1].
 
@@ -224,11 +186,3 @@ def _agreement(swapped: np.ndarray, given: np.ndarray) -> np.ndarray:
 
 def _enlarged(crop: np.ndarray, side: int) -> np.ndarray:
     return cv2.resize(crop, (side, side), interpolation=cv2.INTER_CUBIC)
-
-
-def _local_mean(values: np.ndarray, mask: np.ndarray, reach: float) -> np.ndarray:
-    """Mean of [S, S, C] values around each pixel, of those under the mask only."""
-    sigma = reach * len(mask)
-    total = cv2.GaussianBlur(np.ascontiguousarray(values * mask[..., None]), (0, 0), sigma)
-    weight = cv2.GaussianBlur(mask, (0, 0), sigma) + 1e-3  # no mask far around: no shift
-    return total.reshape(values.shape) / weight[..., None]

@@ -1,4 +1,7 @@
-"""Holds a swapped face within its target's light: its contrast, its black and white, its colour.
+"""Gives a swapped face its target's light: brightness and colour by place, contrast, black, white.
+
+Colours are compared where both faces show the same, skin with skin: to hold new skin against the
+brow or beard that it replaces would tint it. Elsewhere they keep to what the target shows nearby.
 
 A generator that has learnt from daylight draws daylight's contrast and colours into the dark and
 into grey photos. A dark face is therefore shown to it in brighter light, and the result darkened
@@ -10,9 +13,28 @@ from __future__ import annotations
 import cv2
 import numpy as np
 
+from simswap.watermark.embedding import LUMA
+
 DIM = 0.45  # brightness of [0, 1] up to which a face is shown to the generator in more light
 MOST_LIGHT = 8.0  # times
 BRIGHTNESS = 95.0  # percentile of luma in the middle of the crop
+
+# Surroundings that are matched over, as a share of the crop's side. Lightness carries the new
+# features, so it is matched over wide areas.
+LIGHTNESS_REACH, COLOUR_REACH = 0.12, 0.1
+MATCH_SHRINK = 4  # they are matched on a crop so many times smaller
+MOST_LIGHTER = 0.15  # or darker, of [0, 1]
+MOST_TINTED = 0.25  # of colour as a share of lightness
+DARK = 0.08  # added to lightness: colour as a share of black would be noise
+LEVELS = 9  # of lightness
+LEVEL_SIGMA = 0.7  # levels that still count as the same
+NEARNESS = (0.03, 1.0), (0.12, 0.05)  # sigma, of the crop's side, and how it counts
+FARTHEST = 0.002  # how the rest of the face counts
+SAME = 0.06  # difference of lightness at which two places may show the same
+BEYOND = np.array(
+    [0.06, 0.02], np.float32
+)  # what is usual, colours may go: along the face's mean colour, beside it
+RED = np.array([0.701, -0.299, -0.299], np.float32)  # where a face has no colour
 
 # Standard deviation of luma in each band, as a multiple of the target's. A face may have a little
 # less or more than the one it replaces: brows and beards differ.
@@ -35,6 +57,135 @@ def light_wanted(crop: np.ndarray) -> float:
     middle = slice(len(crop) // 4, -(len(crop) // 4), 2)  # of its pixels a quarter will do
     brightness = float(np.percentile(_luma(crop[middle, middle]), BRIGHTNESS)) / 255
     return min(max(DIM / max(brightness, 1e-6), 1.0), MOST_LIGHT)
+
+
+def match_colour(swapped_crop: np.ndarray, target_crop: np.ndarray, mask: np.ndarray) -> np.ndarray:
+    """Pull the swapped face's lightness and colour, place by place, to the target face's.
+
+    swapped_crop: [S, S, 3] float32 RGB in [0, 1]; target_crop: the same, or uint8; mask: [S, S]
+    -> [S, S, 3] float32 RGB in [0, 1]. Every change is bounded, so that a hand or a mask in front
+    of the target tints the result little. Colour counts as a share of lightness: in a shadow skin
+    stays skin.
+    """
+    if float(mask.sum()) < 1:  # nothing of the face is kept, so there is nothing to match
+        return swapped_crop
+    if target_crop.dtype == np.uint8:
+        target_crop = target_crop.astype(np.float32) / 255
+    axes = _axes(target_crop, mask)
+    lightness, colours = _in_shares(cv2.transform(swapped_crop, axes))
+    target, theirs = _in_shares(cv2.transform(target_crop, axes))
+    lightness, matched = _shifted(lightness, colours, target, theirs, mask)
+    lightness = np.clip(lightness, 0, 1)
+    most = cv2.merge([np.full_like(mask, MOST_TINTED)] * 2)
+    matched = cv2.max(cv2.min(matched, colours + most), colours - most)
+    along, beside = cv2.split(matched)
+    share_of = lightness + DARK
+    picture = cv2.merge([lightness, along * share_of, beside * share_of])
+    return np.clip(cv2.transform(picture, np.linalg.inv(axes)), 0, 1)
+
+
+def _shifted(
+    lightness: np.ndarray,
+    colours: np.ndarray,
+    target: np.ndarray,
+    theirs: np.ndarray,
+    mask: np.ndarray,
+) -> tuple[np.ndarray, np.ndarray]:
+    """Lightness and colours, matched; target and theirs are the target's. [S, S] and [S, S, 2]."""
+    small, small_target, kept = (_shrunk(plane) for plane in (lightness, target, mask))
+    small_colours, small_theirs = _shrunk(colours), _shrunk(theirs)
+    shift = _local_mean(small_target - small, kept, LIGHTNESS_REACH)
+    shift = np.clip(shift, -MOST_LIGHTER, MOST_LIGHTER)
+    grid = _grid(small_target, small_theirs, kept)
+    # What the target shows at a place need not be usual there; what a swap adds to that is a tint.
+    tint = small_colours - _usual(grid, small + shift)
+    tint -= small_theirs - _usual(grid, small_target)
+    tint = _local_mean(tint, kept, COLOUR_REACH)
+    lightness = lightness + _enlarged(shift, len(mask))
+    colours = colours - _enlarged(tint, len(mask))
+    usual = _usual(grid, lightness)
+    beyond = cv2.merge([np.full_like(mask, share) for share in BEYOND])
+    least, most = usual - beyond, usual + beyond
+    # Where both show the same, the target's grain is usual, too.
+    same = (cv2.absdiff(lightness, target) < SAME).view(np.uint8)
+    cv2.copyTo(cv2.min(least, theirs), same, least)
+    cv2.copyTo(cv2.max(most, theirs), same, most)
+    return lightness, cv2.max(cv2.min(colours, most), least)
+
+
+def _axes(picture: np.ndarray, mask: np.ndarray) -> np.ndarray:
+    """[3, 3], RGB to luma, to colour along the face's mean colour, and to colour beside that hue.
+
+    Colour is what a pixel differs by from a grey of its luma.
+    """
+    mean = np.array(cv2.mean(picture, mask=(mask > 0.5).astype(np.uint8))[:3], np.float32)
+    colour = mean - LUMA @ mean
+    if np.linalg.norm(colour) < GREY:
+        colour = RED
+    along = colour / np.linalg.norm(colour)
+    beside = np.cross(along, LUMA)
+    beside /= np.linalg.norm(beside)
+    return np.stack([LUMA, *(axis - axis.sum() * LUMA for axis in (along, beside))])
+
+
+def _in_shares(picture: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """[S, S, 3] luma and colours -> luma [S, S], and colours as shares of luma [S, S, 2]."""
+    lightness, along, beside = cv2.split(picture)
+    share_of = lightness + DARK
+    return lightness, cv2.merge([along / share_of, beside / share_of])
+
+
+def _grid(target: np.ndarray, theirs: np.ndarray, mask: np.ndarray) -> np.ndarray:
+    """The target's colours by lightness and place: [LEVELS, S, S, 2], of the nearest that there is.
+
+    target: [S, S] lightness; theirs: [S, S, 2] colours. A bilateral grid (Chen et al. 2007).
+    """
+    levels = np.arange(LEVELS, dtype=np.float32)
+    apart = (target[..., None] * (LEVELS - 1) - levels) / LEVEL_SIGMA  # [S, S, LEVELS]
+    weight = mask[..., None] * np.exp(-apart * apart / 2)
+    values = np.concatenate([weight, weight * theirs[..., :1], weight * theirs[..., 1:]], axis=-1)
+    total = 1e-6 * np.repeat(np.array([1, *theirs.mean((0, 1))], np.float32), LEVELS)
+    total = total + FARTHEST * values.mean((0, 1))
+    for sigma, trust in NEARNESS:
+        total = total + trust * cv2.GaussianBlur(values, (0, 0), sigma * len(target))
+    weight, *colours = np.split(total, 3, axis=-1)
+    grid = np.stack([colour / weight for colour in colours], axis=-1)  # [S, S, LEVELS, 2]
+    return np.ascontiguousarray(grid.transpose(2, 0, 1, 3))
+
+
+def _usual(grid: np.ndarray, lightness: np.ndarray) -> np.ndarray:
+    """What a grid has at each place and lightness, [S, S], of whatever size: [S, S, 2]."""
+    levels, side = grid.shape[:2]
+    stacked = grid.reshape(levels * side, side, 2)
+    place = (np.arange(len(lightness), dtype=np.float32) + 0.5) * (side / len(lightness)) - 0.5
+    place = np.clip(place, 0, side - 1)
+    columns = np.broadcast_to(place, lightness.shape)
+    level = np.clip(lightness * (levels - 1), 0, levels - 1)
+    below = np.minimum(np.floor(level), levels - 2)
+    rows = below * side + place[:, None]
+    lower, upper = (
+        cv2.remap(stacked, np.ascontiguousarray(columns), rows + above, cv2.INTER_LINEAR)
+        for above in (0, side)
+    )
+    return lower + cv2.merge([level - below] * 2) * (upper - lower)
+
+
+def _shrunk(picture: np.ndarray) -> np.ndarray:
+    small = (max(len(picture) // MATCH_SHRINK, 1),) * 2
+    return cv2.resize(picture, small, interpolation=cv2.INTER_AREA)
+
+
+def _enlarged(picture: np.ndarray, side: int) -> np.ndarray:
+    return cv2.resize(picture, (side, side), interpolation=cv2.INTER_LINEAR)
+
+
+def _local_mean(values: np.ndarray, mask: np.ndarray, reach: float) -> np.ndarray:
+    """Mean of [S, S] or [S, S, C] values around each pixel, of those under the mask only."""
+    sigma = reach * len(mask)
+    weight = cv2.GaussianBlur(mask, (0, 0), sigma) + 1e-3  # no mask far around: no shift
+    if values.ndim == 3:
+        mask, weight = mask[..., None], weight[..., None]
+    return cv2.GaussianBlur(values * mask, (0, 0), sigma) / weight
 
 
 def match_light(swapped_crop: np.ndarray, target_crop: np.ndarray, mask: np.ndarray) -> np.ndarray:

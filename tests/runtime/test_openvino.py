@@ -116,7 +116,7 @@ def test_of_the_same_faces_a_photo_is_swapped_as_by_torch(bundled, astronaut, id
         for each in (bundled, plain)
     ]  # fmt: skip
     difference = np.abs(images[0].astype(int) - images[1])
-    assert difference.max() <= (4 if is_reduced(bundled.running.generator) else 1)
+    assert difference.max() <= (6 if is_reduced(bundled.running.generator) else 1)
 
 
 def test_faces_are_found_where_torch_finds_them(bundled, astronaut):

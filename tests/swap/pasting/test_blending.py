@@ -46,60 +46,6 @@ def random_crop(low: float = 0.2, high: float = 0.7) -> np.ndarray:
     return np.random.default_rng(5).uniform(low, high, (SIZE, SIZE, 3)).astype(np.float32)
 
 
-def masked_mean(crop: np.ndarray, mask: np.ndarray) -> np.ndarray:
-    return (crop * mask[..., None]).sum((0, 1)) / mask.sum()
-
-
-def test_colour_match_brings_a_small_cast_to_the_targets_colour():
-    target, mask = random_crop(), face_mask(FRONTAL, SIZE, 0.12)
-    cast = target + np.array([0.04, -0.02, 0.03], np.float32)
-    matched = blending.match_colour(cast, target, mask)
-    before = np.abs(masked_mean(cast, mask) - masked_mean(target, mask)).max()
-    after = np.abs(masked_mean(matched, mask) - masked_mean(target, mask)).max()
-    assert after < 0.1 * before
-
-
-def test_colour_match_leaves_a_crop_that_already_matches():
-    crop, mask = random_crop(), face_mask(FRONTAL, SIZE, 0.12)
-    np.testing.assert_allclose(blending.match_colour(crop, crop, mask), crop, atol=1 / 255)
-
-
-def test_colour_match_is_bounded_against_a_target_of_another_colour():
-    crop, mask = random_crop(), face_mask(FRONTAL, SIZE, 0.12)
-    red = np.zeros((SIZE, SIZE, 3), np.uint8)
-    red[..., 0] = 255
-    matched = blending.match_colour(crop, red, mask)
-    lab_change = cv2.cvtColor(matched, cv2.COLOR_RGB2Lab) - cv2.cvtColor(crop, cv2.COLOR_RGB2Lab)
-    change = np.abs(masked_mean(lab_change, mask))
-    limit = [blending.MAX_LIGHTNESS_SHIFT, blending.MAX_COLOUR_SHIFT, blending.MAX_COLOUR_SHIFT]
-    assert (change <= np.array(limit) + 1).all()  # 1: clipping back into RGB
-
-
-def test_colour_match_removes_a_cast_on_one_side_of_the_face():
-    target, mask = random_crop(), face_mask(FRONTAL, SIZE, 0.12)
-    one_sided = mask * (np.arange(SIZE) < SIZE // 2)
-    cast = target + one_sided[..., None] * np.array([0.04, -0.02, 0.03], np.float32)
-    matched = blending.match_colour(cast, target, mask)
-    before = np.abs(masked_mean(cast, one_sided) - masked_mean(target, one_sided)).max()
-    after = np.abs(masked_mean(matched, one_sided) - masked_mean(target, one_sided)).max()
-    assert after < 0.3 * before
-
-
-def test_colour_match_keeps_the_new_faces_fine_features():
-    target, mask = random_crop(), face_mask(FRONTAL, SIZE, 0.12)
-    line = np.zeros((SIZE, SIZE, 1), np.float32)
-    line[SIZE // 2 - 1 : SIZE // 2 + 1] = -0.2
-    matched = blending.match_colour(np.clip(target + line, 0, 1), target, mask)
-    middle = np.s_[SIZE // 2 - 1 : SIZE // 2 + 1, SIZE // 3 : -SIZE // 3]
-    assert (matched - target)[middle].mean() < -0.12
-
-
-def test_colour_match_without_a_mask_changes_nothing():
-    crop = random_crop()
-    matched = blending.match_colour(crop, crop[::-1], np.zeros((SIZE, SIZE), np.float32))
-    np.testing.assert_array_equal(matched, crop)
-
-
 @pytest.mark.parametrize("frame_to_crop", PLACES)
 def test_paste_back_leaves_pixels_outside_the_mask_untouched(frame_to_crop):
     frame, mask = smooth_frame(), face_mask(FRONTAL, SIZE, 0.12)
