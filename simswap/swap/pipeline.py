@@ -26,7 +26,7 @@ from simswap.runtime.networks import DetectorNetworks, Networks, load_networks
 from simswap.runtime.torch_networks import TorchNetwork
 from simswap.swap import selection
 from simswap.swap.casting import StreamCast
-from simswap.swap.covering import find_covers
+from simswap.swap.pasting.covering import find_covers
 from simswap.swap.rendering import (
     AlignedFace,
     align_face,

@@ -14,8 +14,11 @@ from simswap import geometry
 from simswap.errors import ModelError
 from simswap.runtime.networks import Network
 from simswap.runtime.pixels import network_input
-from simswap.swap.blending import face_mask, paste_into, uncovered, with_detail
-from simswap.swap.light import light_wanted, match_colour, match_light
+from simswap.swap.pasting.blending import paste_into
+from simswap.swap.pasting.colour import match_colour
+from simswap.swap.pasting.detail import with_detail
+from simswap.swap.pasting.light import light_wanted, match_light
+from simswap.swap.pasting.masks import face_mask, uncovered
 from simswap.types import Face, SwapOptions
 from simswap.watermark.embedding import SMALLEST, FaceCrop, side_in_frame, watermark_crop
 

@@ -5,7 +5,8 @@ import pytest
 from PIL import Image
 
 from simswap import SwapOptions, geometry
-from simswap.swap.blending import face_mask, paste_into
+from simswap.swap.pasting.blending import paste_into
+from simswap.swap.pasting.masks import face_mask
 from simswap.watermark import embedding
 from simswap.watermark.code import watermark_id
 from simswap.watermark.reading import read_faces

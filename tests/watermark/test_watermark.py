@@ -10,7 +10,7 @@ import pytest
 from PIL import Image
 
 from simswap import Face, geometry
-from simswap.swap.blending import face_mask
+from simswap.swap.pasting.masks import face_mask
 from simswap.watermark import embedding, trial
 from simswap.watermark.carrier import PLANES
 from simswap.watermark.code import REDUNDANT_BITS, bundle_id_of, symbols_of

@@ -31,7 +31,7 @@ from simswap.geometry import (
 )
 from simswap.media.photos import write_photo
 from simswap.models.parser import INPUT_SIZE, TEMPLATE, FaceParser
-from simswap.swap.light import contrast_bands
+from simswap.swap.pasting.light import contrast_bands
 from simswap.swap.rendering import align_face
 from simswap.types import Face, SwapResult
 from simswap.weights.bundle import find_bundle, load_bundle, read_config

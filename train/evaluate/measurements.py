@@ -8,7 +8,8 @@ from dataclasses import dataclass, fields
 import numpy as np
 
 from simswap import geometry
-from simswap.swap.blending import face_mask, paste_into
+from simswap.swap.pasting.blending import paste_into
+from simswap.swap.pasting.masks import face_mask
 from simswap.swapper import FaceSwapper
 from simswap.types import SwapOptions
 from train.evaluate.judges import Judges

@@ -5,8 +5,8 @@ import numpy as np
 import pytest
 
 from simswap import geometry
-from simswap.swap import light
-from simswap.swap.blending import face_mask
+from simswap.swap.pasting.colour import match_colour
+from simswap.swap.pasting.masks import face_mask
 from simswap.watermark.embedding import LUMA
 
 SIZE = 128
@@ -39,7 +39,7 @@ def saturation(crop: np.ndarray) -> np.ndarray:
 def test_colour_match_brings_a_small_cast_to_the_targets_colour():
     target = random_crop()
     cast = target + np.array([0.04, -0.02, 0.03], np.float32)
-    matched = light.match_colour(cast, target, MASK)
+    matched = match_colour(cast, target, MASK)
     before = np.abs(masked_mean(cast, MASK) - masked_mean(target, MASK)).max()
     after = np.abs(masked_mean(matched, MASK) - masked_mean(target, MASK)).max()
     assert after < 0.1 * before
@@ -47,7 +47,7 @@ def test_colour_match_brings_a_small_cast_to_the_targets_colour():
 
 def test_colour_match_leaves_a_crop_that_already_matches():
     crop = random_crop()
-    np.testing.assert_allclose(light.match_colour(crop, crop, MASK), crop, atol=1 / 255)
+    np.testing.assert_allclose(match_colour(crop, crop, MASK), crop, atol=1 / 255)
 
 
 def test_colour_match_is_bounded_against_a_target_of_another_colour():
@@ -55,8 +55,7 @@ def test_colour_match_is_bounded_against_a_target_of_another_colour():
     red = np.zeros((SIZE, SIZE, 3), np.uint8)
     red[..., 0] = 255
     before, after = (
-        picture[..., 1:] - picture[..., :1]
-        for picture in (crop, light.match_colour(crop, red, MASK))
+        picture[..., 1:] - picture[..., :1] for picture in (crop, match_colour(crop, red, MASK))
     )
     assert np.abs(after - before).mean() < 0.3  # of the 1 between red and grey
 
@@ -65,7 +64,7 @@ def test_colour_match_removes_a_cast_on_one_side_of_the_face():
     target = random_crop()
     one_sided = MASK * (np.arange(SIZE) < SIZE // 2)
     cast = target + one_sided[..., None] * np.array([0.04, -0.02, 0.03], np.float32)
-    matched = light.match_colour(cast, target, MASK)
+    matched = match_colour(cast, target, MASK)
     before = np.abs(masked_mean(cast, one_sided) - masked_mean(target, one_sided)).max()
     after = np.abs(masked_mean(matched, one_sided) - masked_mean(target, one_sided)).max()
     assert after < 0.3 * before
@@ -75,19 +74,19 @@ def test_colour_match_keeps_the_new_faces_fine_features():
     target = random_crop()
     line = np.zeros((SIZE, SIZE, 1), np.float32)
     line[SIZE // 2 - 1 : SIZE // 2 + 1] = -0.2
-    matched = light.match_colour(np.clip(target + line, 0, 1), target, MASK)
+    matched = match_colour(np.clip(target + line, 0, 1), target, MASK)
     middle = np.s_[SIZE // 2 - 1 : SIZE // 2 + 1, SIZE // 3 : -SIZE // 3]
     assert (matched - target)[middle].mean() < -0.12
 
 
 def test_colour_match_without_a_mask_changes_nothing():
     crop = random_crop()
-    matched = light.match_colour(crop, crop[::-1], np.zeros((SIZE, SIZE), np.float32))
+    matched = match_colour(crop, crop[::-1], np.zeros((SIZE, SIZE), np.float32))
     np.testing.assert_array_equal(matched, crop)
 
 
 def test_skin_in_the_place_of_a_brow_has_the_colour_of_skin():
-    matched = light.match_colour(skin_with(SKIN), skin_with(HAIR), MASK)
+    matched = match_colour(skin_with(SKIN), skin_with(HAIR), MASK)
     np.testing.assert_allclose(saturation(matched)[BROW], saturation(SKIN), atol=0.03)
 
 
@@ -96,12 +95,12 @@ def test_a_brow_in_the_place_of_skin_has_the_colour_of_the_targets_hair():
     target[20:30] = HAIR
     swapped = target.copy()
     swapped[BROW] = HAIR * np.array([1.3, 1.0, 0.7], np.float32)
-    matched = light.match_colour(swapped, target, MASK)
+    matched = match_colour(swapped, target, MASK)
     assert saturation(matched)[54:58, 45:85].max() < 0.6 * saturation(swapped)[56, 65]
 
 
 def test_a_shadow_on_skin_keeps_the_hue_of_skin():
-    matched = light.match_colour(skin_with(SKIN * 0.6), skin_with(SKIN), MASK)
+    matched = match_colour(skin_with(SKIN * 0.6), skin_with(SKIN), MASK)
     hues = matched[BROW] / matched[BROW].sum(-1, keepdims=True)
     np.testing.assert_allclose(hues, np.broadcast_to(SKIN / SKIN.sum(), hues.shape), atol=0.02)
 
@@ -111,6 +110,6 @@ def test_a_patch_of_a_colour_that_the_target_has_nowhere_goes(patch):
     target = skin_with(HAIR)
     tinted = target.copy()
     tinted[90:100, 40:90] += np.array(patch, np.float32)
-    matched = light.match_colour(tinted, target, MASK)[90:100, 40:90]
+    matched = match_colour(tinted, target, MASK)[90:100, 40:90]
     colour = matched - (matched @ LUMA)[..., None]
     assert np.abs(colour - (SKIN - SKIN @ LUMA)).max() < 0.08

@@ -5,8 +5,8 @@ import numpy as np
 import pytest
 
 from simswap import Identity, OptionError, SwapOptions, geometry
-from simswap.swap.blending import uncovered
-from simswap.swap.covering import cover_of, find_covers
+from simswap.swap.pasting.covering import cover_of, find_covers
+from simswap.swap.pasting.masks import uncovered
 from simswap.swap.rendering import align_face
 from simswap.swap.selection import SwapPlan
 from simswap.types import parse_keep

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from simswap import geometry
-from simswap.swap.blending import with_detail
+from simswap.swap.pasting.detail import with_detail
 from simswap.swap.rendering import AlignedFace, align_face, fit_crop, paste_faces
 from simswap.types import Face, SwapOptions
 

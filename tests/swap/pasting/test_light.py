@@ -5,8 +5,8 @@ import numpy as np
 import pytest
 
 from simswap import geometry
-from simswap.swap.blending import face_mask
-from simswap.swap.light import light_wanted, match_light
+from simswap.swap.pasting.light import light_wanted, match_light
+from simswap.swap.pasting.masks import face_mask
 from simswap.watermark.embedding import LUMA
 
 SIZE = 128

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from simswap import geometry
-from simswap.swap.blending import face_mask
+from simswap.swap.pasting.masks import face_mask
 
 SIZE = 128
 FRONTAL = geometry.TEMPLATES["simswap_frontal"] * SIZE

@@ -20,7 +20,7 @@ import numpy as np
 from simswap import FaceSwapper, geometry
 from simswap.faces.nms import overlaps
 from simswap.faces.tracking import motion_of
-from simswap.swap.blending import face_mask
+from simswap.swap.pasting.masks import face_mask
 from simswap.types import Face
 
 LEAST_FRAMES = 10  # of a face that is measured

@@ -1,9 +1,4 @@
-"""Fits a swapped crop to its frame: a soft mask, its fine detail, its pixels in place.
-
-A crop of 128 px, enlarged, is blurred against its surroundings. What the crop cannot hold (pores,
-lashes, single hairs) is the target's, so it is put back where the swap left the face's structure as
-it was, and left out where it drew something else.
-"""
+"""Where a face lies in its aligned crop: a soft mask from five landmarks."""
 
 from __future__ import annotations
 
@@ -11,8 +6,6 @@ from functools import lru_cache
 
 import cv2
 import numpy as np
-
-from simswap import geometry
 
 # Face outline around the five landmarks, in units of the eye-to-mouth distance; read off aligned
 # crops of frontal to profile heads, a little outside the skin so that the fade happens on it.
@@ -32,10 +25,6 @@ BROW, CHIN_TIP = 0.7, 0.5  # above the eye, below the mouth
 SILHOUETTE_MIN = 0.2  # for landmarks of no face
 BORDER_FADE = 0.05  # of the side: the crop's edge cuts a long chin off softly, yet keeps most of it
 ROUNDNESS = 2.5  # exponent of the superellipse; 2 is an ellipse, more is squarer
-
-STRUCTURE_SIGMA = 3.0  # px of the crop; coarser differences are light, and hide no detail
-REACH_SIGMA = 2.0  # px of the crop around a change in structure
-TOLERANCE = 0.07  # of [0, 1]; the change in structure at which half of the detail is left
 
 
 def face_mask(landmarks: np.ndarray, size: int, softness: float) -> np.ndarray:
@@ -113,76 +102,3 @@ def _crop_grid(size: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
 def _smoothstep(ramp: np.ndarray) -> np.ndarray:
     ramp = np.clip(ramp, 0, 1)
     return ramp * ramp * (3 - 2 * ramp)
-
-
-def with_detail(swapped: np.ndarray, given: np.ndarray, target: np.ndarray) -> np.ndarray:
-    """A swapped crop, enlarged, with the target's fine detail: [L, L, 3] float32 RGB in [0, 1].
-
-    swapped: [S, S, 3] float32 RGB in [0, 1]; given: [S, S, 3] uint8 RGB, what the generator was
-    given; target: [L, L, 3] uint8 RGB, the same part of the frame, larger.
-    """
-    side = len(target)
-    given = given.astype(np.float32) / 255
-    share = _agreement(swapped, given)
-    # What the target's larger crop has of `given` is taken off before it is enlarged: at once.
-    rest = _enlarged(swapped - share[..., None] * given, side)
-    share = _enlarged(share / 255, side)
-    detailed = cv2.add(rest, cv2.multiply(target, cv2.merge([share] * 3), dtype=cv2.CV_32F))
-    return np.clip(detailed, 0, 1, out=detailed)
-
-
-def paste_into(
-    frame: np.ndarray, swapped_crop: np.ndarray, mask: np.ndarray, frame_to_crop: np.ndarray
-) -> None:
-    """Blend a swapped crop into the frame itself where the mask says.
-
-    frame: [H, W, 3] uint8 RGB; swapped_crop: [S, S, 3] float32 RGB in [0, 1]; mask: [S, S]
-    float32, 0 on its border; frame_to_crop: [2, 3]. Pixels where the warped mask is 0 stay as they
-    are, to the bit.
-    """
-    size = len(mask)
-    crop_to_frame = geometry.invert(frame_to_crop)
-    x0, y0, x1, y1 = geometry.crop_region(crop_to_frame, size, frame.shape)
-    if x1 <= x0 or y1 <= y0:
-        return
-    # First a resize to the face's own size: it averages where the crop shrinks (a warp would pick
-    # single pixels), and where it grows a cubic resize is far cheaper than a cubic warp.
-    scale = geometry.scale_of(crop_to_frame)
-    resized_size = max(round(size * scale), 1)
-    side = (resized_size, resized_size)
-    shrinks = scale < 1
-    pixels = cv2.resize(
-        cv2.convertScaleAbs(swapped_crop, alpha=255),
-        side,
-        interpolation=cv2.INTER_AREA if shrinks else cv2.INTER_CUBIC,
-    )
-    weight = cv2.resize(mask, side, interpolation=cv2.INTER_AREA if shrinks else cv2.INTER_LINEAR)
-    weight[[0, -1]] = weight[:, [0, -1]] = 0  # where it shrank it reached in from the border
-    to_region = geometry.compose(
-        geometry.resize_transform(size / resized_size),
-        geometry.compose(crop_to_frame, np.array([[1.0, 0, -x0], [0, 1, -y0]])),
-    )
-
-    def moved(picture: np.ndarray, interpolation: int) -> np.ndarray:
-        # The repeated border is the mask's 0, and keeps dark fringes out.
-        shape = (x1 - x0, y1 - y0)
-        border = cv2.BORDER_REPLICATE
-        return cv2.warpAffine(picture, to_region, shape, flags=interpolation, borderMode=border)
-
-    # Linear blurs detail of single pixels, which a much enlarged crop does not have, nor a mask.
-    pixels = moved(pixels, cv2.INTER_LINEAR if scale > 2 else cv2.INTER_CUBIC)
-    weight = moved(weight, cv2.INTER_LINEAR)
-    region = np.ascontiguousarray(frame[y0:y1, x0:x1])
-    frame[y0:y1, x0:x1] = cv2.blendLinear(pixels, region, weight, 1 - weight)
-
-
-def _agreement(swapped: np.ndarray, given: np.ndarray) -> np.ndarray:
-    """How far a swap kept the structure of each place: [S, S], 1 where all of it."""
-    difference = cv2.cvtColor(swapped - given, cv2.COLOR_RGB2GRAY)
-    structure = difference - cv2.GaussianBlur(difference, (0, 0), STRUCTURE_SIGMA)
-    change = cv2.GaussianBlur(structure * structure, (0, 0), REACH_SIGMA)
-    return 1 / (1 + change / TOLERANCE**2)
-
-
-def _enlarged(crop: np.ndarray, side: int) -> np.ndarray:
-    return cv2.resize(crop, (side, side), interpolation=cv2.INTER_CUBIC)
