@@ -22,6 +22,9 @@ SLOWEST = 10_000  # bytes a second that it must bring on top
 # of 64 faces makes the page send some 2,000.
 MAX_PARTS = 10_000
 PARTS = (b"[", b"{", b",")
+# Of a number, which Python reads in time by the square of its digits; names have hashes of 64.
+MAX_DIGITS = 100
+DIGITS_TO_ZERO = bytes.maketrans(b"123456789", b"000000000")
 # Bytes of bodies that lie in memory until they are whole and answered; those of uploads do not.
 MAX_HELD, MAX_HELD_PER_ADDRESS = 96_000_000, 24_000_000
 TOO_MUCH_AT_ONCE = (
@@ -119,6 +122,8 @@ class _Body:
             self._num_parts += sum(map(content.count, PARTS))
             if self._num_parts > MAX_PARTS:
                 raise refused(self._scope, 413, "The request is made of too many parts.")
+            if b"0" * (MAX_DIGITS + 1) in content.translate(DIGITS_TO_ZERO):
+                raise refused(self._scope, 413, f"Up to {MAX_DIGITS} digits in a row are taken.")
         return message
 
 

@@ -109,3 +109,11 @@ def test_a_socket_that_is_not_opened_rightly_is_closed(demo_url, more, status):
     with connect(demo_url) as connection:
         connection.sendall(head("GET", "/live-camera", {**upgrade, **more}))
         assert answer(connection)[0] == status
+
+
+@pytest.mark.parametrize("path", ["/gradio_api/call/verify", "/gradio_api/stream/none"])
+def test_a_number_of_very_many_digits_is_not_read(demo_url, path):
+    numbers = ",".join(["9" * 4299] * 200)
+    body = f'{{"data":[{numbers}],"fn_index":92,"session_hash":"abc"}}'.encode()
+    status, told = ask(demo_url, "POST", path, body, JSON)
+    assert (status, sentence(told)) == (413, "Up to 100 digits in a row are taken.")
