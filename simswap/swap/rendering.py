@@ -142,7 +142,7 @@ def fit_crop(
     size = len(face.crop)
     mask = uncovered(face_mask(face.landmarks, size, options.mask_softness), cover)
     if options.match_colour:
-        crop = match_colour(crop, face.crop, mask)
+        crop = match_colour(crop, face.crop, mask, face.landmarks)
     if options.match_light:
         crop = match_light(crop, face.crop, mask)
     side = min(round(size / geometry.scale_of(face.frame_to_crop)), LARGEST_CROP)

@@ -7,6 +7,8 @@ target shows nearby *where it is as light*, and colour counts as a share of ligh
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import cv2
 import numpy as np
 
@@ -23,64 +25,102 @@ LEVELS = 9  # of lightness
 LEVEL_SIGMA = 0.7  # levels that still count as the same
 NEARNESS = (0.03, 1.0), (0.12, 0.05)  # sigma, of the crop's side, and how it counts
 FARTHEST = 0.002  # how the rest of the face counts
+EYE = 0.2, 0.11  # half axes, of the eyes' distance
+MOUTH = 0.2  # half its height, of that; its width is known
+NEARBY = 0.025  # of the crop's side: so far may what is pale have moved
 SAME = 0.06  # difference of lightness at which two places may show the same
 BEYOND = 0.06, 0.02  # so far from what is usual: along the face's mean colour, beside it
 RED = np.array([0.701, -0.299, -0.299], np.float32)  # where a face has no colour
 GREY = 1e-4  # of [0, 1]: the colour of what has none, after rounding
 
 
-def match_colour(swapped_crop: np.ndarray, target_crop: np.ndarray, mask: np.ndarray) -> np.ndarray:
+def match_colour(
+    swapped_crop: np.ndarray, target_crop: np.ndarray, mask: np.ndarray, landmarks: np.ndarray
+) -> np.ndarray:
     """Pull the swapped face's lightness and colour, place by place, to the target face's.
 
-    swapped_crop: [S, S, 3] float32 RGB in [0, 1]; target_crop: the same, or uint8; mask: [S, S]
-    -> [S, S, 3] float32 RGB in [0, 1]. Every change is bounded, so that a hand or a mask in front
-    of the target tints the result little. Colour counts as a share of lightness: in a shadow skin
-    stays skin.
+    swapped_crop: [S, S, 3] float32 RGB in [0, 1]; target_crop: the same, or uint8; mask: [S, S];
+    landmarks: [5, 2] in crop pixels -> [S, S, 3] float32 RGB in [0, 1]. Every change is bounded, so
+    that a hand or a mask in front of the target tints the result little.
     """
     if float(mask.sum()) < 1:  # nothing of the face is kept, so there is nothing to match
         return swapped_crop
     if target_crop.dtype == np.uint8:
         target_crop = target_crop.astype(np.float32) / 255
     axes = _axes(target_crop, mask)
-    lightness, colours = _in_shares(cv2.transform(swapped_crop, axes))
-    target, theirs = _in_shares(cv2.transform(target_crop, axes))
-    lightness, matched = _shifted(lightness, colours, target, theirs, mask)
-    lightness = np.clip(lightness, 0, 1)
+    own, theirs = (_Planes.of(cv2.transform(crop, axes)) for crop in (swapped_crop, target_crop))
+    matched = _shifted(own, theirs, mask, _features(landmarks, len(mask)))
     most = cv2.merge([np.full_like(mask, MOST_TINTED)] * 2)
-    matched = cv2.max(cv2.min(matched, colours + most), colours - most)
-    along, beside = cv2.split(matched)
-    share_of = lightness + DARK
-    picture = cv2.merge([lightness, along * share_of, beside * share_of])
+    colours = cv2.max(cv2.min(matched.colours, own.colours + most), own.colours - most)
+    lightness = np.clip(matched.lightness, 0, 1)
+    along, beside = (share * (lightness + DARK) for share in cv2.split(colours))
+    picture = cv2.merge([lightness, along, beside])
     return np.clip(cv2.transform(picture, np.linalg.inv(axes)), 0, 1)
 
 
-def _shifted(
-    lightness: np.ndarray,
-    colours: np.ndarray,
-    target: np.ndarray,
-    theirs: np.ndarray,
-    mask: np.ndarray,
-) -> tuple[np.ndarray, np.ndarray]:
-    """Lightness and colours, matched; target and theirs are the target's. [S, S] and [S, S, 2]."""
-    small, small_target, kept = (_shrunk(plane) for plane in (lightness, target, mask))
-    small_colours, small_theirs = _shrunk(colours), _shrunk(theirs)
-    shift = _local_mean(small_target - small, kept, LIGHTNESS_REACH)
+@dataclass(frozen=True, eq=False)
+class _Planes:
+    """A crop: lightness [S, S], and colours as shares of it [S, S, 2]."""
+
+    lightness: np.ndarray
+    colours: np.ndarray
+
+    @classmethod
+    def of(cls, picture: np.ndarray) -> _Planes:
+        """From [S, S, 3] luma and colours."""
+        lightness, along, beside = cv2.split(picture)
+        share_of = lightness + DARK
+        return cls(lightness, cv2.merge([along / share_of, beside / share_of]))
+
+    def shrunk(self) -> _Planes:
+        return _Planes(_shrunk(self.lightness), _shrunk(self.colours))
+
+
+def _features(landmarks: np.ndarray, size: int) -> np.ndarray:
+    """[S, S] bool, where eyes and mouth are, whose colours are no skin's."""
+    marks = np.zeros((size, size), np.uint8)
+    left, right, _, *corners = landmarks.astype(np.float64)
+    width = float(np.linalg.norm(right - left))
+    angle = float(np.degrees(np.arctan2(*(right - left)[::-1])))
+    for middle in (left, right):
+        _ellipse(marks, middle, (EYE[0] * width, EYE[1] * width), angle)
+    mouth = np.linalg.norm(corners[1] - corners[0]) / 2
+    _ellipse(marks, (corners[0] + corners[1]) / 2, (mouth, MOUTH * width), angle)
+    return marks
+
+
+def _ellipse(
+    marks: np.ndarray, middle: np.ndarray, half_axes: tuple[float, float], angle: float
+) -> None:
+    axes = tuple(int(np.clip(round(axis), 1, len(marks))) for axis in half_axes)
+    place = tuple(int(value) for value in np.clip(np.rint(middle), -len(marks), 2 * len(marks)))
+    cv2.ellipse(marks, place, axes, angle, 0, 360, 1, cv2.FILLED)
+
+
+def _shifted(own: _Planes, theirs: _Planes, mask: np.ndarray, features: np.ndarray) -> _Planes:
+    """Lightness and colours as around each place of the target's, then held within what it has."""
+    small, small_theirs, kept = own.shrunk(), theirs.shrunk(), _shrunk(mask)
+    shift = _local_mean(small_theirs.lightness - small.lightness, kept, LIGHTNESS_REACH)
     shift = np.clip(shift, -MOST_LIGHTER, MOST_LIGHTER)
-    grid = _grid(small_target, small_theirs, kept)
+    grid = _grid(small_theirs, kept)
     # What the target shows at a place need not be usual there; what a swap adds to that is a tint.
-    tint = small_colours - _usual(grid, small + shift)
-    tint -= small_theirs - _usual(grid, small_target)
+    tint = small.colours - _usual(grid, small.lightness + shift)
+    tint -= small_theirs.colours - _usual(grid, small_theirs.lightness)
     tint = _local_mean(tint, kept, COLOUR_REACH)
-    lightness = lightness + _enlarged(shift, len(mask))
-    colours = colours - _enlarged(tint, len(mask))
+    lightness = own.lightness + _enlarged(shift, len(mask))
+    colours = own.colours - _enlarged(tint, len(mask))
     usual = _usual(grid, lightness)
     beyond = cv2.merge([np.full_like(mask, share) for share in BEYOND])
     least, most = usual - beyond, usual + beyond
     # Where both show the same, the target's grain is usual, too.
-    same = (cv2.absdiff(lightness, target) < SAME).view(np.uint8)
-    cv2.copyTo(cv2.min(least, theirs), same, least)
-    cv2.copyTo(cv2.max(most, theirs), same, most)
-    return lightness, cv2.max(cv2.min(colours, most), least)
+    same = (cv2.absdiff(lightness, theirs.lightness) < SAME).view(np.uint8)
+    cv2.copyTo(cv2.min(least, theirs.colours), same, least)
+    cv2.copyTo(cv2.max(most, theirs.colours), same, most)
+    # White and blue of eyes, and teeth, may be as pale as the target's nearby, which skin is not.
+    around = np.ones((2 * round(NEARBY * len(mask)) + 1,) * 2, np.uint8)
+    pale = cv2.merge([cv2.erode(cv2.extractChannel(theirs.colours, 0), around), least[..., 1]])
+    cv2.copyTo(cv2.min(least, pale), features, least)
+    return _Planes(lightness, cv2.max(cv2.min(colours, most), least))
 
 
 def _axes(picture: np.ndarray, mask: np.ndarray) -> np.ndarray:
@@ -98,26 +138,20 @@ def _axes(picture: np.ndarray, mask: np.ndarray) -> np.ndarray:
     return np.stack([LUMA, *(axis - axis.sum() * LUMA for axis in (along, beside))])
 
 
-def _in_shares(picture: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """[S, S, 3] luma and colours -> luma [S, S], and colours as shares of luma [S, S, 2]."""
-    lightness, along, beside = cv2.split(picture)
-    share_of = lightness + DARK
-    return lightness, cv2.merge([along / share_of, beside / share_of])
-
-
-def _grid(target: np.ndarray, theirs: np.ndarray, mask: np.ndarray) -> np.ndarray:
+def _grid(target: _Planes, mask: np.ndarray) -> np.ndarray:
     """The target's colours by lightness and place: [LEVELS, S, S, 2], of the nearest that there is.
 
-    target: [S, S] lightness; theirs: [S, S, 2] colours. A bilateral grid (Chen et al. 2007).
+    A bilateral grid (Chen et al. 2007).
     """
     levels = np.arange(LEVELS, dtype=np.float32)
-    apart = (target[..., None] * (LEVELS - 1) - levels) / LEVEL_SIGMA  # [S, S, LEVELS]
+    apart = (target.lightness[..., None] * (LEVELS - 1) - levels) / LEVEL_SIGMA  # [S, S, LEVELS]
     weight = mask[..., None] * np.exp(-apart * apart / 2)
-    values = np.concatenate([weight, weight * theirs[..., :1], weight * theirs[..., 1:]], axis=-1)
-    total = 1e-6 * np.repeat(np.array([1, *theirs.mean((0, 1))], np.float32), LEVELS)
+    colours = [weight * colour[..., None] for colour in cv2.split(target.colours)]
+    values = np.concatenate([weight, *colours], axis=-1)
+    total = 1e-6 * np.repeat(np.array([1, *target.colours.mean((0, 1))], np.float32), LEVELS)
     total = total + FARTHEST * values.mean((0, 1))
     for sigma, trust in NEARNESS:
-        total = total + trust * cv2.GaussianBlur(values, (0, 0), sigma * len(target))
+        total = total + trust * cv2.GaussianBlur(values, (0, 0), sigma * len(mask))
     weight, *colours = np.split(total, 3, axis=-1)
     grid = np.stack([colour / weight for colour in colours], axis=-1)  # [S, S, LEVELS, 2]
     return np.ascontiguousarray(grid.transpose(2, 0, 1, 3))
