@@ -8,6 +8,8 @@ import struct
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, BinaryIO
 
+from simswap.provenance import pointers
+
 LEFT_OUT = "simswap.partsLeftOut"  # our code: it fits whatever these parts hold
 _NOTICED = ".additionalExclusionsPresent"  # end of C2PA's code, which is no failure to it
 # Boxes that C2PA's own library leaves out of each MP4 and AVIF: of what kind the file is, where its
@@ -17,9 +19,12 @@ _USUAL = ("/ftyp", "/mfra", "/free", "/skip")
 _BY_PARTS = "assertion.boxesHash.match"
 _OWN = "/uuid"  # the credentials' box, if it is told by its number
 _IN_BOXES = "c2pa.hash.bmff"
-# A picture's place in the file is a number, which may point into such a box too: so none may have
-# room for one. Padding is all zeros, and of these, honest ones are smaller.
-_MOST_BYTES = {b"ftyp": 256, b"mfra": 4096}
+# A picture's place in the file is a number, which may point into such a box too, also into the
+# credentials' own, whose signature has bytes to spare. Padding is all zeros, kinds are plain text,
+# and of these, honest ones are smaller; of long films mfra is not, but it stands behind the media.
+_MOST_BYTES = {b"ftyp": 96, b"mfra": 64}
+_MAX_HOLDER = 200_000_000  # bytes of a box with tables; a day's have half of it
+_KINDS = re.compile(rb"[ -~]{4}.{4}(?:[ -~]{4})*", re.DOTALL)  # what ftyp has: a number is second
 _PADDING = (b"free", b"skip")
 _CREDENTIALS = bytes.fromhex("d8fec3d61b0e483c92975828877ec481")  # number of their box
 _APP11, _SCAN = 0xFFEB, 0xFFDA  # of a JPEG's segments: those with credentials, with pixels
@@ -116,17 +121,37 @@ def _are_alone(segments: list[bytes | None]) -> bool:
 
 def _have_room(stream: BinaryIO) -> bool:
     """Whether the boxes that are left out of an MP4 or AVIF have."""
-    num_credentials = 0
+    own, media, holders = [], [], []
     for number, (kind, start, end) in enumerate(_boxes(stream)):
         stream.seek(start)
-        num_credentials += kind == b"uuid" and stream.read(16) == _CREDENTIALS
-        if number >= _MAX_BOXES or num_credentials > 1 or end < start:
+        if kind == b"uuid" and stream.read(16) == _CREDENTIALS:
+            own.append((start, end))
+        elif kind == pointers.MEDIA:
+            media.append((start, end))
+        elif kind in pointers.HOLDERS:
+            holders.append((start, end))
+        if number >= _MAX_BOXES or len(own) > 1 or end < start:
             return True
         if kind in _MOST_BYTES and end - start > _MOST_BYTES[kind]:
             return True
+        stream.seek(start)
+        if kind == b"ftyp" and not _KINDS.fullmatch(stream.read(end - start)):
+            return True
         if kind in _PADDING and not _is_blank(stream, start, end):
             return True
-    return False
+    if own and media and media[0][0] < own[0][0]:  # what begins in the media could go on to it
+        return True
+    return any(_point_into(stream, holder, media, own) for holder in holders)
+
+
+def _point_into(
+    stream: BinaryIO, holder: pointers.Span, media: list[pointers.Span], own: list[pointers.Span]
+) -> bool:
+    start, end = holder
+    if end - start > _MAX_HOLDER:
+        return True
+    stream.seek(start)
+    return pointers.point_into(stream.read(end - start), media, own)
 
 
 def _boxes(stream: BinaryIO) -> Iterator[tuple[bytes, int, int]]:

@@ -1,0 +1,107 @@
+"""Where the boxes of an MP4, AVIF or HEIC say that pictures and sound lie (ISO 14496-12)."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator
+
+import numpy as np
+
+HOLDERS = (b"meta", b"moov", b"moof")  # boxes at the top of a file that hold such tables
+MEDIA = b"mdat"
+Span = tuple[int, int]  # bytes of a file, the last exclusive
+
+# Looked for anywhere in their holders: a table in an unusual place counts for readers, too.
+_TABLES = re.compile(rb"stco|co64|iloc|tfhd|trun")
+_IN_FILE, _IN_ITEM = 0, 2  # how a picture's place is told
+_HAS_OFFSET = 1  # of the flags of a tfhd or a trun
+_MAX_EXTENTS = 100_000
+
+
+class _Broken(Exception):
+    """A table that is not as the standard has it."""
+
+
+def point_into(holder: bytes, media: Iterable[Span], forbidden: list[Span]) -> bool:
+    """Whether tables name a place in one of the forbidden spans, or one that cannot be told.
+
+    holder: what stands in one of HOLDERS. media: the contents of the file's mdat boxes, where
+    samples must begin; how long they are is not looked at, so what is forbidden must lie before.
+    """
+    media = list(media)
+    try:
+        for found in _TABLES.finditer(holder):
+            kind, body = found[0], found.end()
+            if kind in (b"stco", b"co64"):
+                if not _all_within(_chunks(holder, body, kind == b"co64"), media):
+                    return True
+            elif kind == b"iloc":
+                if any(_meet(span, other) for span in _items(holder, body) for other in forbidden):
+                    return True
+            elif _number(holder, body + 1, 3) & _HAS_OFFSET:
+                # Of a fragment: a place in the file, or one that is counted from the fragment on.
+                if kind == b"tfhd" and not _all_within(_long(holder, body + 8), media):
+                    return True
+                if kind == b"trun" and _number(holder, body + 8, 4) >= 2**31:  # before it
+                    return True
+    except _Broken:
+        return True
+    return False
+
+
+def _all_within(offsets: np.ndarray, spans: list[Span]) -> bool:
+    inside = np.zeros(len(offsets), bool)
+    for start, end in spans:
+        inside |= (offsets >= start) & (offsets < end)
+    return bool(inside.all())
+
+
+def _meet(one: Span, other: Span) -> bool:
+    return one[0] < other[1] and other[0] < one[1]
+
+
+def _chunks(data: bytes, body: int, is_long: bool) -> np.ndarray:
+    count, width = _number(data, body + 4, 4), 8 if is_long else 4
+    if len(data) - body - 8 < count * width:
+        raise _Broken
+    return np.frombuffer(data, f">u{width}", count, body + 8)
+
+
+def _long(data: bytes, place: int) -> np.ndarray:
+    return np.array([_number(data, place, 8)], np.uint64)
+
+
+def _items(data: bytes, body: int) -> Iterator[Span]:
+    """Of an iloc: the bytes that each picture has in the file."""
+    version, sizes = data[body : body + 1], _number(data, body + 4, 2)
+    if version not in (b"\0", b"\1", b"\2"):
+        raise _Broken
+    size_of = [sizes >> shift & 15 for shift in (12, 8, 4, 0)]  # offset, length, base, index
+    wide = 4 if version == b"\2" else 2
+    count, place, left = _number(data, body + 6, wide), body + 6 + wide, _MAX_EXTENTS
+    for _ in range(count):
+        place += wide  # its number
+        method = _IN_FILE
+        if version != b"\0":
+            method, place = _number(data, place, 2) & 15, place + 2
+        if method >= _IN_ITEM or _number(data, place, 2):  # of another item, or another file
+            raise _Broken
+        base, place = _number(data, place + 2, size_of[2]), place + 2 + size_of[2]
+        num_extents, place = _number(data, place, 2), place + 2
+        left -= num_extents + 1
+        if left < 0:
+            raise _Broken
+        for _ in range(num_extents):
+            place += size_of[3] if version != b"\0" else 0
+            offset = base + _number(data, place, size_of[0])
+            length = _number(data, place + size_of[0], size_of[1])
+            place += size_of[0] + size_of[1]
+            if method == _IN_FILE:
+                yield offset, offset + length if length else 2**64  # to the file's end
+
+
+def _number(data: bytes, place: int, length: int) -> int:
+    found = data[place : place + length]
+    if len(found) < length:
+        raise _Broken
+    return int.from_bytes(found, "big")

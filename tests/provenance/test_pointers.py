@@ -1,0 +1,87 @@
+"""Pictures and sound of a signed file must not lie where its signer's hash does not look."""
+
+import io
+import struct
+
+import pytest
+from PIL import Image
+
+from simswap.provenance.exclusions import could_hold_pixels
+from simswap.provenance.pointers import point_into
+from simswap.provenance.signing import sign_photo
+from tests.support.media.video_files import make_video
+
+OWN, MEDIA = (100, 200), (300, 900)
+ILOC = struct.pack(">4sI", b"iloc", 0)
+
+
+def iloc(offset: int, length: int, reference: int = 0) -> bytes:
+    """A table of one picture, of offsets and lengths of four bytes."""
+    return ILOC + struct.pack(">HHHHHII", 0x4400, 1, 1, reference, 1, offset, length)
+
+
+def points(table: bytes) -> bool:
+    return point_into(b"\0\0\0\x40" + table, [MEDIA], [OWN])
+
+
+@pytest.mark.parametrize(
+    ("table", "is_pointing"),
+    [
+        *((iloc(300, 600), False), (iloc(150, 10), True), (iloc(40, 61), True)),
+        *((iloc(0, 0), True), (iloc(300, 9, reference=1), True), (iloc(300, 9)[:-1], True)),
+        (struct.pack(">4sIIII", b"stco", 0, 2, 300, 899), False),
+        (struct.pack(">4sIIII", b"stco", 0, 2, 300, 150), True),
+        (struct.pack(">4sIII", b"stco", 0, 2, 300), True),  # it is cut off
+        (struct.pack(">4sIIQ", b"co64", 0, 1, 300), False),
+        (struct.pack(">4sIIQ", b"co64", 0, 1, 199), True),
+        (struct.pack(">4sIIQ", b"tfhd", 1, 1, 300), False),
+        (struct.pack(">4sIIQ", b"tfhd", 1, 1, 150), True),
+        (struct.pack(">4sIIi", b"trun", 1, 1, 80), False),
+        (struct.pack(">4sIIi", b"trun", 1, 1, -80), True),
+    ],
+)
+def test_a_table_that_names_another_place_than_the_medias_is_noticed(table, is_pointing):
+    assert points(table) is is_pointing
+
+
+def avif(colour: tuple[int, int, int]) -> bytes:
+    stream = io.BytesIO()
+    Image.new("RGB", (96, 96), colour).save(stream, "AVIF", quality=60)
+    return stream.getvalue()
+
+
+def picture_of(data: bytes) -> tuple[int, int, int]:
+    """Where its place is told, where it lies, and how long it is."""
+    told = data.rindex(b"iloc") + 18
+    return told, *struct.unpack_from(">II", data, told)
+
+
+def could(path, data: bytes) -> bool:
+    path.write_bytes(data)
+    with path.open("rb") as stream:
+        return could_hold_pixels(stream)
+
+
+def test_a_picture_in_the_bytes_that_a_signature_has_to_spare_is_noticed(tmp_path):
+    plain = avif((10, 200, 30))
+    signed, _ = sign_photo(plain, ".avif", "some model", None)
+    assert not could(tmp_path / "honest.avif", signed)
+    spare = signed.index(b"\x63pad\x59") + 7
+    told, place, length = picture_of(plain)
+    moved = picture_of(signed)[1] - place  # by what is written before it
+    crafted = bytearray(plain)
+    struct.pack_into(">I", crafted, told, (spare - moved) % 2**32)
+    signed, _ = sign_photo(bytes(crafted), ".avif", "some model", None)
+    other = bytearray(signed)
+    other[spare : spare + length] = plain[place : place + length]
+    assert Image.open(io.BytesIO(other)).getpixel((40, 40))[1] > 150  # it is read from there
+    assert could(tmp_path / "crafted.avif", bytes(other))
+
+
+@pytest.mark.parametrize("content", [bytes(65), bytes(4096)])
+def test_a_box_behind_the_media_that_has_room_for_a_picture_is_noticed(tmp_path, content):
+    path = make_video(tmp_path / "clip.mp4", sound=None)
+    data = path.read_bytes()
+    assert not could(tmp_path / "plain.mp4", data)
+    behind = struct.pack(">I4s", len(content) + 8, b"mfra") + content
+    assert could(tmp_path / "more.mp4", data + behind)
