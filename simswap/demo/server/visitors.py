@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from ipaddress import IPv4Address, IPv6Address, IPv6Network, ip_address, ip_network
 from typing import TYPE_CHECKING
 
-from starlette.datastructures import Headers, MutableHeaders
+from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from simswap.demo.settings import is_public
@@ -38,6 +38,7 @@ MCP = re.compile(r"(/gradio_api)?/mcp/?")  # the path of calls by MCP
 HEADER = "x-simswap-visitor"  # of what this server asks of itself, for a visitor
 # Nothing here needs cookies, but Gradio has them read: in time by the square of their length,
 # minutes for one of 200 kB, before Python 3.11.10 and 3.12.6.
+PARTIAL = 206  # status of an answer that is a part of a file
 UNREAD = (HEADER.encode(), b"cookie")
 
 
@@ -99,7 +100,10 @@ class Proxies:
 
 
 class KnowVisitor:
-    """ASGI middleware that writes into each request's scope who sent it, and takes cookies out."""
+    """ASGI middleware that writes into each request's scope who sent it, and takes cookies out.
+
+    What a request brought, or was given here, no answer tells again.
+    """
 
     def __init__(self, app: ASGIApp, proxies: Proxies | None = None) -> None:
         self._app = app
@@ -108,6 +112,7 @@ class KnowVisitor:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Pass a request on."""
+        sent = set()
         if scope["type"] != "lifespan":
             scope[KEY] = self._visitor(scope)
             others = [(name, value) for name, value in scope["headers"] if name not in UNREAD]
@@ -116,10 +121,12 @@ class KnowVisitor:
             if MCP.fullmatch(path):  # its headers go with what this server then asks of itself
                 word = f"{self._secret};{scope[KEY].address}"
                 scope["headers"] = [*others, (HEADER.encode(), word.encode())]
+            sent = set(scope["headers"])
 
         async def send_without(message: Message) -> None:
-            if message["type"] == "http.response.start":  # Gradio's may repeat a request's headers
-                del MutableHeaders(scope=message)[HEADER]
+            if message["type"] == "http.response.start" and message["status"] == PARTIAL:
+                # Gradio repeats the request's headers there, also those that proxies have added.
+                message["headers"] = [each for each in message["headers"] if each not in sent]
             await send(message)
 
         await self._app(scope, receive, send_without)

@@ -14,7 +14,9 @@ from simswap.video.output.writing import Encoding
 from simswap.video.source.container import opened
 from simswap.video.source.info import VideoInfo
 
-MAX_PIXELS = 200_000_000  # of all pictures: Pillow holds a byte of each while it writes a GIF
+# Of all pictures: Pillow holds a byte of each while it writes a GIF, which may be as large where
+# they are noise, and C2PA's library holds it twice to sign it.
+MAX_PIXELS = 100_000_000
 _NAMES = {"gif": "GIF", "webp": "WebP"}
 _UNITS = {"gif": 10, "webp": 1}  # milliseconds in which times are told
 _SHORTEST = {"gif": 20, "webp": 11}  # ms; what is to last less is shown for 100 by browsers
