@@ -49,9 +49,12 @@ def match_colour(
         target_crop = target_crop.astype(np.float32) / 255
     axes = _axes(target_crop, mask)
     own, theirs = (_Planes.of(cv2.transform(crop, axes)) for crop in (swapped_crop, target_crop))
-    matched = _shifted(own, theirs, mask, _features(landmarks, len(mask)))
-    most = cv2.merge([np.full_like(mask, MOST_TINTED)] * 2)
-    colours = cv2.max(cv2.min(matched.colours, own.colours + most), own.colours - most)
+    grid = _grid(theirs.shrunk(), _shrunk(mask))
+    matched = _shifted(own, theirs, mask, grid)
+    least, most = _bounds(matched.lightness, theirs, grid, _eyes_and_mouth(landmarks, len(mask)))
+    furthest = cv2.merge([np.full_like(mask, MOST_TINTED)] * 2)
+    colours = cv2.max(cv2.min(matched.colours, most), least)
+    colours = cv2.max(cv2.min(colours, own.colours + furthest), own.colours - furthest)
     lightness = np.clip(matched.lightness, 0, 1)
     along, beside = (share * (lightness + DARK) for share in cv2.split(colours))
     picture = cv2.merge([lightness, along, beside])
@@ -73,54 +76,58 @@ class _Planes:
         return cls(lightness, cv2.merge([along / share_of, beside / share_of]))
 
     def shrunk(self) -> _Planes:
+        """As small as local means are found on."""
         return _Planes(_shrunk(self.lightness), _shrunk(self.colours))
 
 
-def _features(landmarks: np.ndarray, size: int) -> np.ndarray:
-    """[S, S] bool, where eyes and mouth are, whose colours are no skin's."""
-    marks = np.zeros((size, size), np.uint8)
-    left, right, _, *corners = landmarks.astype(np.float64)
-    width = float(np.linalg.norm(right - left))
-    angle = float(np.degrees(np.arctan2(*(right - left)[::-1])))
-    for middle in (left, right):
-        _ellipse(marks, middle, (EYE[0] * width, EYE[1] * width), angle)
-    mouth = np.linalg.norm(corners[1] - corners[0]) / 2
-    _ellipse(marks, (corners[0] + corners[1]) / 2, (mouth, MOUTH * width), angle)
-    return marks
-
-
-def _ellipse(
-    marks: np.ndarray, middle: np.ndarray, half_axes: tuple[float, float], angle: float
-) -> None:
-    axes = tuple(int(np.clip(round(axis), 1, len(marks))) for axis in half_axes)
-    place = tuple(int(value) for value in np.clip(np.rint(middle), -len(marks), 2 * len(marks)))
-    cv2.ellipse(marks, place, axes, angle, 0, 360, 1, cv2.FILLED)
-
-
-def _shifted(own: _Planes, theirs: _Planes, mask: np.ndarray, features: np.ndarray) -> _Planes:
-    """Lightness and colours as around each place of the target's, then held within what it has."""
+def _shifted(own: _Planes, theirs: _Planes, mask: np.ndarray, grid: np.ndarray) -> _Planes:
+    """Lightness and colours that are around each place what the target's are."""
     small, small_theirs, kept = own.shrunk(), theirs.shrunk(), _shrunk(mask)
     shift = _local_mean(small_theirs.lightness - small.lightness, kept, LIGHTNESS_REACH)
     shift = np.clip(shift, -MOST_LIGHTER, MOST_LIGHTER)
-    grid = _grid(small_theirs, kept)
     # What the target shows at a place need not be usual there; what a swap adds to that is a tint.
     tint = small.colours - _usual(grid, small.lightness + shift)
     tint -= small_theirs.colours - _usual(grid, small_theirs.lightness)
     tint = _local_mean(tint, kept, COLOUR_REACH)
-    lightness = own.lightness + _enlarged(shift, len(mask))
-    colours = own.colours - _enlarged(tint, len(mask))
+    side = len(mask)
+    return _Planes(own.lightness + _enlarged(shift, side), own.colours - _enlarged(tint, side))
+
+
+def _bounds(
+    lightness: np.ndarray, theirs: _Planes, grid: np.ndarray, features: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
+    """The least and the most of each colour at places so light: [S, S, 2] each.
+
+    features: [S, S] uint8, 1 in eyes and mouth.
+    """
     usual = _usual(grid, lightness)
-    beyond = cv2.merge([np.full_like(mask, share) for share in BEYOND])
+    beyond = cv2.merge([np.full_like(lightness, share) for share in BEYOND])
     least, most = usual - beyond, usual + beyond
     # Where both show the same, the target's grain is usual, too.
     same = (cv2.absdiff(lightness, theirs.lightness) < SAME).view(np.uint8)
     cv2.copyTo(cv2.min(least, theirs.colours), same, least)
     cv2.copyTo(cv2.max(most, theirs.colours), same, most)
     # White and blue of eyes, and teeth, may be as pale as the target's nearby, which skin is not.
-    around = np.ones((2 * round(NEARBY * len(mask)) + 1,) * 2, np.uint8)
+    around = np.ones((2 * round(NEARBY * len(lightness)) + 1,) * 2, np.uint8)
     pale = cv2.merge([cv2.erode(cv2.extractChannel(theirs.colours, 0), around), least[..., 1]])
     cv2.copyTo(cv2.min(least, pale), features, least)
-    return _Planes(lightness, cv2.max(cv2.min(colours, most), least))
+    return least, most
+
+
+def _eyes_and_mouth(landmarks: np.ndarray, size: int) -> np.ndarray:
+    """Where they are in a crop: [S, S] uint8, 1 there."""
+    marks = np.zeros((size, size), np.uint8)
+    left, right, _, *corners = landmarks.astype(np.float64)
+    across = right - left
+    width, mouth = float(np.linalg.norm(across)), float(np.linalg.norm(corners[1] - corners[0]))
+    ellipses = [(eye, (EYE[0] * width, EYE[1] * width)) for eye in (left, right)]
+    ellipses.append(((corners[0] + corners[1]) / 2, (mouth / 2, MOUTH * width)))
+    for middle, half_axes in ellipses:
+        place = np.clip(np.rint(middle), -size, 2 * size).astype(int).tolist()
+        axes = np.clip(np.rint(half_axes), 1, size).astype(int).tolist()
+        angle = float(np.degrees(np.arctan2(across[1], across[0])))
+        cv2.ellipse(marks, place, axes, angle, 0, 360, 1, cv2.FILLED)
+    return marks
 
 
 def _axes(picture: np.ndarray, mask: np.ndarray) -> np.ndarray:
