@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 import struct
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, BinaryIO
 
@@ -121,37 +122,50 @@ def _are_alone(segments: list[bytes | None]) -> bool:
 
 def _have_room(stream: BinaryIO) -> bool:
     """Whether the boxes that are left out of an MP4 or AVIF have."""
-    own, media, holders = [], [], []
+    left_out, own, media, holders = [], [], [], []
     for number, (kind, start, end) in enumerate(_boxes(stream)):
         stream.seek(start)
         if kind == b"uuid" and stream.read(16) == _CREDENTIALS:
             own.append((start, end))
+        elif kind in (*_MOST_BYTES, *_PADDING):
+            left_out.append((kind, start, end))
         elif kind == pointers.MEDIA:
             media.append((start, end))
         elif kind in pointers.HOLDERS:
             holders.append((start, end))
-        if number >= _MAX_BOXES or len(own) > 1 or end < start:
+        if number >= _MAX_BOXES or end < start:
             return True
-        if kind in _MOST_BYTES and end - start > _MOST_BYTES[kind]:
-            return True
-        stream.seek(start)
-        if kind == b"ftyp" and not _KINDS.fullmatch(stream.read(end - start)):
-            return True
-        if kind in _PADDING and not _is_blank(stream, start, end):
-            return True
+    kinds = Counter(kind for kind, _, _ in left_out)
+    if len(own) > 1 or any(kinds[kind] > 1 for kind in _MOST_BYTES):  # many have room together
+        return True
+    if any(_holds_more(stream, *box) for box in left_out):
+        return True
     if own and media and media[0][0] < own[0][0]:  # what begins in the media could go on to it
         return True
-    return any(_point_into(stream, holder, media, own) for holder in holders)
+    forbidden = [*own, *((start, end) for _, start, end in left_out)]
+    return any(_point_into(stream, holder, media, forbidden) for holder in holders)
+
+
+def _holds_more(stream: BinaryIO, kind: bytes, start: int, end: int) -> bool:
+    """Whether a box that is left out holds more than one of its kind needs."""
+    if kind in _PADDING:
+        return not _is_blank(stream, start, end)
+    stream.seek(start)
+    content = stream.read(min(end - start, _MOST_BYTES[kind] + 1))
+    return len(content) > _MOST_BYTES[kind] or (kind == b"ftyp" and not _KINDS.fullmatch(content))
 
 
 def _point_into(
-    stream: BinaryIO, holder: pointers.Span, media: list[pointers.Span], own: list[pointers.Span]
+    stream: BinaryIO,
+    holder: pointers.Span,
+    media: list[pointers.Span],
+    forbidden: list[pointers.Span],
 ) -> bool:
     start, end = holder
     if end - start > _MAX_HOLDER:
         return True
     stream.seek(start)
-    return pointers.point_into(stream.read(end - start), media, own)
+    return pointers.point_into(stream.read(end - start), media, forbidden)
 
 
 def _boxes(stream: BinaryIO) -> Iterator[tuple[bytes, int, int]]:

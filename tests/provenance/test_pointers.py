@@ -78,10 +78,32 @@ def test_a_picture_in_the_bytes_that_a_signature_has_to_spare_is_noticed(tmp_pat
     assert could(tmp_path / "crafted.avif", bytes(other))
 
 
-@pytest.mark.parametrize("content", [bytes(65), bytes(4096)])
-def test_a_box_behind_the_media_that_has_room_for_a_picture_is_noticed(tmp_path, content):
-    path = make_video(tmp_path / "clip.mp4", sound=None)
-    data = path.read_bytes()
-    assert not could(tmp_path / "plain.mp4", data)
-    behind = struct.pack(">I4s", len(content) + 8, b"mfra") + content
-    assert could(tmp_path / "more.mp4", data + behind)
+def box(kind: bytes, content: bytes) -> bytes:
+    return struct.pack(">I4s", len(content) + 8, kind) + content
+
+
+MORE = {
+    "one of 65 bytes": box(b"mfra", bytes(65)),
+    "one of 4 kB": box(b"mfra", bytes(4096)),
+    "two of 64 bytes": box(b"mfra", bytes(64)) * 2,
+    "another ftyp": box(b"ftyp", b"isom\0\0\2\0isom"),
+    "padding that is not blank": box(b"free", b"x"),
+}
+
+
+@pytest.mark.parametrize("name", MORE)
+def test_boxes_that_are_left_out_and_have_room_for_a_picture_are_noticed(tmp_path, name):
+    data = make_video(tmp_path / "clip.mp4", sound=None).read_bytes()
+    honest = data + box(b"mfra", bytes(64)) + box(b"free", bytes(99)) * 2
+    assert not could(tmp_path / "plain.mp4", honest)
+    assert could(tmp_path / "more.mp4", data + MORE[name])
+
+
+def test_a_picture_in_a_box_that_is_left_out_is_noticed(tmp_path):
+    plain = avif((10, 200, 30))
+    told, place, length = picture_of(plain)
+    content = plain[place : place + length]
+    crafted = bytearray(plain + box(b"mfra", content))
+    struct.pack_into(">I", crafted, told, len(plain) + 8)
+    assert length <= 64
+    assert could(tmp_path / "crafted.avif", bytes(crafted))

@@ -122,6 +122,8 @@ class _Body:
             self._num_parts += sum(map(content.count, PARTS))
             if self._num_parts > MAX_PARTS:
                 raise refused(self._scope, 413, "The request is made of too many parts.")
+            if b"\0" in content:  # which JSON has in UTF-16 only, between all digits
+                raise refused(self._scope, 415, "A call is JSON in UTF-8.")
             if b"0" * (MAX_DIGITS + 1) in content.translate(DIGITS_TO_ZERO):
                 raise refused(self._scope, 413, f"Up to {MAX_DIGITS} digits in a row are taken.")
         return message

@@ -117,3 +117,10 @@ def test_a_number_of_very_many_digits_is_not_read(demo_url, path):
     body = f'{{"data":[{numbers}],"fn_index":92,"session_hash":"abc"}}'.encode()
     status, told = ask(demo_url, "POST", path, body, JSON)
     assert (status, sentence(told)) == (413, "Up to 100 digits in a row are taken.")
+
+
+@pytest.mark.parametrize("encoding", ["utf-16-le", "utf-16", "utf-32-be"])
+def test_a_call_is_read_in_utf_8_only(demo_url, encoding):
+    body = '{"data":[9],"fn_index":92,"session_hash":"abc"}'.encode(encoding)
+    status, told = ask(demo_url, "POST", "/gradio_api/call/verify", body, JSON)
+    assert (status, sentence(told)) == (415, "A call is JSON in UTF-8.")
