@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import re
 import struct
-from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, BinaryIO
 
@@ -21,12 +20,17 @@ _BY_PARTS = "assertion.boxesHash.match"
 _OWN = "/uuid"  # the credentials' box, if it is told by its number
 _IN_BOXES = "c2pa.hash.bmff"
 # A picture's place in the file is a number, which may point into such a box too, also into the
-# credentials' own, whose signature has bytes to spare. Padding is all zeros, kinds are plain text,
-# and of these, honest ones are smaller; of long films mfra is not, but it stands behind the media.
-_MOST_BYTES = {b"ftyp": 96, b"mfra": 64}
+# credentials' own, whose signature has bytes to spare. So padding must be all zeros, there is one
+# list of kinds, in plain text, and no mfra, by which players find fragments.
+_MOST_KINDS = 96  # bytes; honest ones have some 40
+# Boxes at the top of a file, and those that may stand before the credentials: others count media
+# from their own place on.
+_BEFORE = {b"ftyp", b"styp", b"free", b"skip", b"wide", b"uuid", b"moov", b"meta"}
+_KNOWN = {*_BEFORE, b"mdat", b"moof", b"sidx", b"ssix", b"emsg", b"prft", b"pdin"}
 _MAX_HOLDER = 200_000_000  # bytes of a box with tables; a day's have half of it
 _KINDS = re.compile(rb"[ -~]{4}.{4}(?:[ -~]{4})*", re.DOTALL)  # what ftyp has: a number is second
 _PADDING = (b"free", b"skip")
+_LEFT_OUT = (b"ftyp", *_PADDING)
 _CREDENTIALS = bytes.fromhex("d8fec3d61b0e483c92975828877ec481")  # number of their box
 _APP11, _SCAN = 0xFFEB, 0xFFDA  # of a JPEG's segments: those with credentials, with pixels
 _CREDENTIALS_BEGIN = re.compile(rb"\xff\xeb..JP", re.DOTALL)
@@ -122,37 +126,40 @@ def _are_alone(segments: list[bytes | None]) -> bool:
 
 def _have_room(stream: BinaryIO) -> bool:
     """Whether the boxes that are left out of an MP4 or AVIF have."""
-    left_out, own, media, holders = [], [], [], []
+    left_out, media, holders = [], [], []
+    before, num_credentials, num_lists = set(), 0, 0
     for number, (kind, start, end) in enumerate(_boxes(stream)):
         stream.seek(start)
-        if kind == b"uuid" and stream.read(16) == _CREDENTIALS:
-            own.append((start, end))
-        elif kind in (*_MOST_BYTES, *_PADDING):
-            left_out.append((kind, start, end))
+        is_own = kind == b"uuid" and stream.read(16) == _CREDENTIALS
+        if number >= _MAX_BOXES or end < start or kind not in _KNOWN:
+            return True
+        if is_own and not before <= _BEFORE:
+            return True
+        if _holds_more(stream, kind, start, end):
+            return True
+        num_credentials += is_own
+        num_lists += kind == b"ftyp"
+        before.add(kind)
+        if is_own or kind in _LEFT_OUT:
+            left_out.append((start, end))
         elif kind == pointers.MEDIA:
             media.append((start, end))
         elif kind in pointers.HOLDERS:
             holders.append((start, end))
-        if number >= _MAX_BOXES or end < start:
-            return True
-    kinds = Counter(kind for kind, _, _ in left_out)
-    if len(own) > 1 or any(kinds[kind] > 1 for kind in _MOST_BYTES):  # many have room together
+    if num_credentials > 1 or num_lists > 1:
         return True
-    if any(_holds_more(stream, *box) for box in left_out):
-        return True
-    if own and media and media[0][0] < own[0][0]:  # what begins in the media could go on to it
-        return True
-    forbidden = [*own, *((start, end) for _, start, end in left_out)]
-    return any(_point_into(stream, holder, media, forbidden) for holder in holders)
+    return any(_point_into(stream, holder, media, left_out) for holder in holders)
 
 
 def _holds_more(stream: BinaryIO, kind: bytes, start: int, end: int) -> bool:
     """Whether a box that is left out holds more than one of its kind needs."""
     if kind in _PADDING:
         return not _is_blank(stream, start, end)
+    if kind != b"ftyp":
+        return False
     stream.seek(start)
-    content = stream.read(min(end - start, _MOST_BYTES[kind] + 1))
-    return len(content) > _MOST_BYTES[kind] or (kind == b"ftyp" and not _KINDS.fullmatch(content))
+    content = stream.read(min(end - start, _MOST_KINDS + 1))
+    return len(content) > _MOST_KINDS or not _KINDS.fullmatch(content)
 
 
 def _point_into(

@@ -159,6 +159,10 @@ JOB = '[[job]]\ntarget = "a.jpg"\noutput = "{}"\nsource = "s.jpg"\n'
         (JOB.format("o.mp4") + 'preset = "warp"', "preset"),
         (JOB.format("o.mp4") + 'cluster = "10.0.0.1:6379"', "Job 1: --cluster goes with"),
         (JOB.format("o.jpg") + 'model = "who/knows"', "Job 1: --model goes with"),
+        (JOB.format("o.jpg") + '"model=who/knows" = true', "is no option's name"),
+        (JOB.format("o.jpg") + '"model=who" = "knows"', "is no option's name"),
+        (JOB.format("o.mp4") + '"cluster=10.0.0.1" = true', "is no option's name"),
+        (JOB.format("o.mp4") + '"--cluster" = "10.0.0.1"', "is no option's name"),
         (JOB.format("o.jpg") * 2, "would overwrite another job's result"),
         (JOB.format("s.jpg"), "would overwrite an input"),
         (

@@ -26,6 +26,7 @@ MAX_VALUE = 4096  # characters, as many as a path may have
 # Each to its line's end where nothing ends it, so that no character is looked at twice.
 _QUOTED = re.compile(r""" "(?:\\.|[^"\\\n])*"? | '[^'\n]*'? | \#[^\n]* """, re.VERBOSE)
 _DEEP_KEY = re.compile(r"(?<![\w-])(?:[\w-]+[ \t]*\.[ \t]*){4}")  # ours have one part
+_KEY = re.compile(r"[a-z][a-z0-9]*([-_][a-z0-9]+)*")
 # An output's ending says whether it is a photo: of those that may be either, .webp is, .gif is not.
 VIDEO_SUFFIXES = {*FORMAT_OF_SUFFIX, ".avi", ".m4v", ".mpg", ".mpeg", ".ts", ".mts", ".wmv", ".flv"}
 PATHS = ("source", "target", "output", "job-folder")  # options that are of the file's own folder
@@ -180,6 +181,8 @@ def _job(number: int, values: Values) -> Job:
     is_photo = _is_photo(values)
     words = []
     for key, value in values.items():
+        if not _KEY.fullmatch(key):  # it would be read as another option, or a value
+            raise OptionError(f"Job {number}: {printable(key)!r:.80} is no option's name.")
         for one in value if isinstance(value, list | tuple) else (value,):
             if "\0" in str(one):
                 raise OptionError(f"Job {number}: {key} holds a null character. Remove it.")
