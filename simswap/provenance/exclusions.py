@@ -71,13 +71,15 @@ def _are_usual(manifest: Mapping[str, Any]) -> bool:
 def could_hold_pixels(stream: BinaryIO) -> bool:
     """Whether what C2PA's library leaves out of a file has room for what is shown.
 
-    stream: a JPEG, MP4 or AVIF on the disk. Of other kinds of file, False.
+    stream: a JPEG, MP4, AVIF or AVI on the disk. Of other kinds of file, False.
     """
     stream.seek(0)
-    head = stream.read(8)
+    head = stream.read(12)
+    if head.startswith(b"RIFF") and head[8:] == b"AVI ":  # whose index may point anywhere
+        return True
     if head.startswith(b"\xff\xd8"):
         return not _are_alone(_credentials_of(stream))
-    return head[4:] == b"ftyp" and _have_room(stream)
+    return head[4:8] == b"ftyp" and _have_room(stream)
 
 
 def _credentials_of(stream: BinaryIO) -> list[bytes | None]:

@@ -113,3 +113,8 @@ def test_a_picture_in_a_box_that_is_left_out_is_noticed(tmp_path):
     crafted = bytearray(honest)
     struct.pack_into(">I", crafted, told, len(plain) + 8)
     assert could(tmp_path / "crafted.avif", bytes(crafted))
+
+
+def test_of_an_avi_whose_index_may_point_anywhere_nothing_is_promised(tmp_path):
+    assert could(tmp_path / "clip.avi", b"RIFF" + struct.pack("<I", 4) + b"AVI ")
+    assert not could(tmp_path / "photo.webp", b"RIFF" + struct.pack("<I", 4) + b"WEBP")

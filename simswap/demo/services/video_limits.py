@@ -17,6 +17,7 @@ from simswap.video.source.info import VideoInfo, trim
 SETTING = "SIMSWAP_VIDEO_SECONDS"
 DEFAULT_SECONDS = 120.0
 FRAMES_PER_SECOND = 60  # that many of a second are swapped at most
+WRITTEN_BYTES = 250_000_000  # of a result: C2PA's library holds it twice to sign it
 HELD_BYTES = 100_000_000  # of frames in which faces are followed from one look to the next
 # Frames, or as many pixels: larger ones would take over 600 MB, missing to others, if their decoder
 # refers to 16 frames, and an animation of them as much in any case.
@@ -93,9 +94,9 @@ def check_format(info: VideoInfo, format: str) -> None:
 def check_written(folder: Path) -> None:
     """Raise OptionError if a job has written too much: its result would leave others no room.
 
-    folder: the job's. Joined, and then signed, what is in it is there three times.
+    folder: the job's. Joined, and then signed, what is in it is on the disk three times.
     """
-    most = settings.disk_bytes() / settings.DISK_SHARE / 3
+    most = min(settings.disk_bytes() / settings.DISK_SHARE / 3, WRITTEN_BYTES)
     if bytes_below(folder) > most:
         raise OptionError(
             f"The result takes more than {most / 1e6:.0f} MB, too much for this server. Choose a "

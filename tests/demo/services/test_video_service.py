@@ -148,10 +148,14 @@ def test_other_errors_of_a_segment_end_the_job_and_leave_nothing(
     assert sorted(path.name for path in uploads.iterdir()) == ["clip.mp4", "grace_hopper.jpg"]
 
 
-def test_a_job_whose_result_would_fill_the_disk_ends_and_leaves_nothing(
-    source, target, uploads, short_segments, monkeypatch
+@pytest.mark.parametrize("what", ["disk", "memory"])
+def test_a_job_whose_result_would_fill_disk_or_memory_ends_and_leaves_nothing(
+    source, target, uploads, short_segments, monkeypatch, what
 ):
-    monkeypatch.setenv("SIMSWAP_DISK_GB", "0.0003")  # 20 kB for a result
+    if what == "disk":
+        monkeypatch.setenv("SIMSWAP_DISK_GB", "0.0003")  # 20 kB for a result
+    else:
+        monkeypatch.setattr(video_limits, "WRITTEN_BYTES", 20_000)
     lossless = replace(CHOICES, crf=0)
     with pytest.raises(OptionError, match=r"takes more than 0 MB, .* larger crf, or a shorter"):
         list(video_service.swap_uploads([Person([source])], target, lossless))
