@@ -22,8 +22,8 @@ SLOWEST = 10_000  # bytes a second that it must bring on top
 # of 64 faces makes the page send some 2,000.
 MAX_PARTS = 10_000
 PARTS = (b"[", b"{", b",")
-# Of a number, which Python reads in time by the square of its digits; names have hashes of 64.
-MAX_DIGITS = 100
+# Of a number, which Python reads in time by the square of its digits; names have up to 200.
+MAX_DIGITS = 400
 DIGITS_TO_ZERO = bytes.maketrans(b"123456789", b"000000000")
 # Bytes of bodies that lie in memory until they are whole and answered; those of uploads do not.
 MAX_HELD, MAX_HELD_PER_ADDRESS = 96_000_000, 24_000_000

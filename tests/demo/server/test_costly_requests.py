@@ -116,7 +116,7 @@ def test_a_number_of_very_many_digits_is_not_read(demo_url, path):
     numbers = ",".join(["9" * 4299] * 200)
     body = f'{{"data":[{numbers}],"fn_index":92,"session_hash":"abc"}}'.encode()
     status, told = ask(demo_url, "POST", path, body, JSON)
-    assert (status, sentence(told)) == (413, "Up to 100 digits in a row are taken.")
+    assert (status, sentence(told)) == (413, "Up to 400 digits in a row are taken.")
 
 
 @pytest.mark.parametrize("encoding", ["utf-16-le", "utf-16", "utf-32-be"])
