@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 
 import numpy as np
 
@@ -22,13 +22,12 @@ class _Broken(Exception):
     """A table that is not as the standard has it."""
 
 
-def point_into(holder: bytes, media: Iterable[Span], forbidden: list[Span]) -> bool:
+def point_into(holder: bytes, media: list[Span], forbidden: list[Span]) -> bool:
     """Whether tables name a place in one of the forbidden spans, or one that cannot be told.
 
     holder: what stands in one of HOLDERS. media: the contents of the file's mdat boxes, where
     samples must begin; how long they are is not looked at, so what is forbidden must lie before.
     """
-    media = list(media)
     try:
         for found in _TABLES.finditer(holder):
             kind, body = found[0], found.end()

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 
+from simswap.swap.pasting.light import GREY
 from simswap.watermark.embedding import LUMA
 
 # Surroundings that are matched over, as a share of the crop's side. Lightness carries the new
@@ -31,7 +32,6 @@ NEARBY = 0.025  # of the crop's side: so far may what is pale have moved
 SAME = 0.06  # difference of lightness at which two places may show the same
 BEYOND = 0.06, 0.02  # so far from what is usual: along the face's mean colour, beside it
 RED = np.array([0.701, -0.299, -0.299], np.float32)  # where a face has no colour
-GREY = 1e-4  # of [0, 1]: the colour of what has none, after rounding
 
 
 def match_colour(
@@ -122,10 +122,10 @@ def _eyes_and_mouth(landmarks: np.ndarray, size: int) -> np.ndarray:
     width, mouth = float(np.linalg.norm(across)), float(np.linalg.norm(corners[1] - corners[0]))
     ellipses = [(eye, (EYE[0] * width, EYE[1] * width)) for eye in (left, right)]
     ellipses.append(((corners[0] + corners[1]) / 2, (mouth / 2, MOUTH * width)))
+    angle = float(np.degrees(np.arctan2(across[1], across[0])))
     for middle, half_axes in ellipses:
         place = np.clip(np.rint(middle), -size, 2 * size).astype(int).tolist()
         axes = np.clip(np.rint(half_axes), 1, size).astype(int).tolist()
-        angle = float(np.degrees(np.arctan2(across[1], across[0])))
         cv2.ellipse(marks, place, axes, angle, 0, 360, 1, cv2.FILLED)
     return marks
 
