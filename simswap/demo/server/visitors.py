@@ -12,6 +12,7 @@ import os
 import re
 import secrets
 from dataclasses import dataclass
+from http import HTTPStatus
 from ipaddress import IPv4Address, IPv6Address, IPv6Network, ip_address, ip_network
 from typing import TYPE_CHECKING
 
@@ -38,7 +39,6 @@ MCP = re.compile(r"(/gradio_api)?/mcp/?")  # the path of calls by MCP
 HEADER = "x-simswap-visitor"  # of what this server asks of itself, for a visitor
 # Nothing here needs cookies, but Gradio has them read: in time by the square of their length,
 # minutes for one of 200 kB, before Python 3.11.10 and 3.12.6.
-PARTIAL = 206  # status of an answer that is a part of a file
 UNREAD = (HEADER.encode(), b"cookie")
 
 
@@ -102,7 +102,7 @@ class Proxies:
 class KnowVisitor:
     """ASGI middleware that writes into each request's scope who sent it, and takes cookies out.
 
-    What a request brought, or was given here, no answer tells again.
+    A part of a file is answered without what its request brought, or was given here.
     """
 
     def __init__(self, app: ASGIApp, proxies: Proxies | None = None) -> None:
@@ -124,7 +124,10 @@ class KnowVisitor:
             sent = set(scope["headers"])
 
         async def send_without(message: Message) -> None:
-            if message["type"] == "http.response.start" and message["status"] == PARTIAL:
+            if (
+                message["type"] == "http.response.start"
+                and message["status"] == HTTPStatus.PARTIAL_CONTENT
+            ):
                 # Gradio repeats the request's headers there, also those that proxies have added.
                 message["headers"] = [each for each in message["headers"] if each not in sent]
             await send(message)
