@@ -17,13 +17,12 @@ def checked_commit(name: str, revision: str | None) -> str | None:
     there, also in this machine's own network, and with the user's token.
     """
     from datasets.config import REPOCARD_FILENAME, REPOYAML_FILENAME
-    from huggingface_hub import HfApi
+    from huggingface_hub import DatasetCard, HfApi
     from huggingface_hub.errors import (
         EntryNotFoundError,
         RepositoryNotFoundError,
         RevisionNotFoundError,
     )
-    from huggingface_hub.repocard import metadata_load
 
     api = HfApi()
     try:
@@ -35,8 +34,10 @@ def checked_commit(name: str, revision: str | None) -> str | None:
             path = Path(api.hf_hub_download(name, file, repo_type="dataset", revision=commit))
         except EntryNotFoundError:
             continue
-        is_card = file == REPOCARD_FILENAME
-        held = metadata_load(path) if is_card else yaml.safe_load(path.read_text(encoding="utf-8"))
+        if file == REPOCARD_FILENAME:  # as `datasets` does: readers differ in where its head ends
+            held = DatasetCard.load(path).data.to_dict()
+        else:
+            held = yaml.safe_load(path.read_text(encoding="utf-8"))
         for text in _texts((held or {}).get("configs")):
             if "://" in text or text.startswith("/") or ".." in text.split("/"):
                 raise TrainingError(

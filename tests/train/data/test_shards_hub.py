@@ -152,6 +152,13 @@ def test_a_card_that_names_files_elsewhere_is_refused(tmp_path, hub_folder, file
     assert "The card of user/name names files that are not its own" in said
 
 
+def test_a_cards_head_is_read_as_the_library_reads_it(tmp_path, hub_folder):
+    card = CARD.format("http://127.0.0.1:9/x.parquet").replace("---\n", "---\n# a set\n---\r", 1)
+    (hub_folder / "README.md").write_bytes(card.encode())
+    said = opened(tmp_path, hub_folder, ReadingHub, "user/name")
+    assert "The card of user/name names files that are not its own" in said
+
+
 def test_a_card_that_names_its_own_files_is_followed(tmp_path, hub_folder):
     (hub_folder / "README.md").write_text(CARD.format("data/train-00001-*.parquet"))
     read = opened(tmp_path, hub_folder, ReadingHub, "user/name")
