@@ -31,13 +31,11 @@ from simswap.types import (
     SwapOptions,
     SwapResult,
 )
-from simswap.video.options import OnProgress, VideoOptions, VideoReport
 from simswap.weights.bundle import Bundle, load_bundle
 
 if TYPE_CHECKING:
     from simswap.video.on_cluster import Cluster
-
-DEFAULT_VIDEO = VideoOptions()
+    from simswap.video.options import OnProgress, VideoOptions, VideoReport
 
 
 class FaceSwapper(Pipeline):
@@ -182,7 +180,7 @@ class FaceSwapper(Pipeline):
         source: Source,
         options: SwapOptions = DEFAULT_OPTIONS,
         *,
-        video: VideoOptions = DEFAULT_VIDEO,
+        video: VideoOptions | None = None,
         on_progress: OnProgress | None = None,
         job_folder: str | os.PathLike[str] | None = None,
         resume: bool = True,
@@ -196,7 +194,7 @@ class FaceSwapper(Pipeline):
                 only when all is done.
             source: as for swap_frames.
             options: which faces, and how.
-            video: which part, how it is written, how faces are followed.
+            video: which part, how it is written, how faces are followed; None: the defaults.
             on_progress: called some times a second; raise JobCancelledError in it to give up.
             job_folder: keeps finished parts until the end; None is a hidden one beside the output.
             resume: go on where the same job was interrupted; False begins anew.
@@ -209,9 +207,10 @@ class FaceSwapper(Pipeline):
         # Here, because a photo needs no video library, which takes long to load.
         from simswap.video.job import VideoJob
         from simswap.video.on_cluster import SegmentsOnCluster
+        from simswap.video.options import VideoOptions
         from simswap.video.progress import run_here
 
-        source = self._checked(source)
+        source, video = self._checked(source), video or VideoOptions()
         job = VideoJob.plan(self, target, output, source, options, video, job_folder)
         make_segment = SegmentsOnCluster(job, cluster).make if cluster is not None else None
         return run_here(job, self, on_progress, resume, make_segment)
@@ -221,17 +220,20 @@ class FaceSwapper(Pipeline):
         target: str | os.PathLike[str],
         options: SwapOptions = DEFAULT_OPTIONS,
         *,
-        video: VideoOptions = DEFAULT_VIDEO,
+        video: VideoOptions | None = None,
         on_progress: Callable[[int, int], None] | None = None,
     ) -> tuple[FaceTrack, ...]:
         """The people of a video in the order of their numbers, as swap_video chooses them.
 
-        options: `faces` is not looked at; video: which part, and how faces are found.
+        options: `faces` is not looked at; video: which part, and how faces are found; None: the
+        defaults.
         on_progress: called with the number of frames looked at, and of all.
         Raises MediaError if the video cannot be read, OptionError for a trim outside of it.
         """
+        from simswap.video.options import VideoOptions
         from simswap.video.people import people_of_video
 
+        video = video or VideoOptions()
         return people_of_video(self, Path(target), options, video, on_progress)
 
     def _checked(self, source: Source | Cast) -> Source | Cast:

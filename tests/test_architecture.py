@@ -135,6 +135,11 @@ def test_importing_the_package_does_not_load_torch():
     assert subprocess.run([sys.executable, "-c", script], cwd=ROOT, check=False).returncode == 0
 
 
+def test_a_photo_loads_no_video_library():
+    script = "import sys, simswap.swapper, simswap.media; sys.exit('av' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", script], cwd=ROOT, check=False).returncode == 0
+
+
 def test_every_public_name_is_there():
     import simswap
 

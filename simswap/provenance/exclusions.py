@@ -31,6 +31,7 @@ _MAX_HOLDER = 200_000_000  # bytes of a box with tables; a day's have half of it
 _KINDS = re.compile(rb"[ -~]{4}.{4}(?:[ -~]{4})*", re.DOTALL)  # what ftyp has: a number is second
 _PADDING = (b"free", b"skip")
 _LEFT_OUT = (b"ftyp", *_PADDING)
+_NOT_HASHED = (b"uuid", b"mfra", *_LEFT_OUT)  # by any signer; more than is left out, if need be
 _CREDENTIALS = bytes.fromhex("d8fec3d61b0e483c92975828877ec481")  # number of their box
 _APP11, _SCAN = 0xFFEB, 0xFFDA  # of a JPEG's segments: those with credentials, with pixels
 _CREDENTIALS_BEGIN = re.compile(rb"\xff\xeb..JP", re.DOTALL)
@@ -80,6 +81,17 @@ def could_hold_pixels(stream: BinaryIO) -> bool:
     if head.startswith(b"\xff\xd8"):
         return not _are_alone(_credentials_of(stream))
     return head[4:8] == b"ftyp" and _have_room(stream)
+
+
+def spans_left_out(stream: BinaryIO) -> list[pointers.Span]:
+    """Where in an MP4 or AVIF what C2PA's library leaves out lies: bytes, the last exclusive.
+
+    stream: a file on the disk. Of other kinds of file, none.
+    """
+    stream.seek(4)
+    if stream.read(4) != b"ftyp":
+        return []
+    return [(start, end) for kind, start, end in _boxes(stream) if kind in _NOT_HASHED]
 
 
 def _credentials_of(stream: BinaryIO) -> list[bytes | None]:
@@ -147,10 +159,10 @@ def _have_room(stream: BinaryIO) -> bool:
         elif kind == pointers.MEDIA:
             media.append((start, end))
         elif kind in pointers.HOLDERS:
-            holders.append((start, end))
+            holders.append((kind, start, end))
     if num_credentials > 1 or num_lists > 1:
         return True
-    return any(_point_into(stream, holder, media, left_out) for holder in holders)
+    return any(_point_into(stream, *holder, media, left_out) for holder in holders)
 
 
 def _holds_more(stream: BinaryIO, kind: bytes, start: int, end: int) -> bool:
@@ -166,15 +178,16 @@ def _holds_more(stream: BinaryIO, kind: bytes, start: int, end: int) -> bool:
 
 def _point_into(
     stream: BinaryIO,
-    holder: pointers.Span,
+    kind: bytes,
+    start: int,
+    end: int,
     media: list[pointers.Span],
     forbidden: list[pointers.Span],
 ) -> bool:
-    start, end = holder
     if end - start > _MAX_HOLDER:
         return True
     stream.seek(start)
-    return pointers.point_into(stream.read(end - start), media, forbidden)
+    return pointers.point_into(kind, stream.read(end - start), media, forbidden)
 
 
 def _boxes(stream: BinaryIO) -> Iterator[tuple[bytes, int, int]]:

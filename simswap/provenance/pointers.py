@@ -7,12 +7,16 @@ from collections.abc import Iterator
 
 import numpy as np
 
-HOLDERS = (b"meta", b"moov", b"moof")  # boxes at the top of a file that hold such tables
+from simswap.files import search
+
+FRAGMENT = b"moof"
+HOLDERS = (b"meta", b"moov", FRAGMENT)  # boxes at the top of a file that hold such tables
 MEDIA = b"mdat"
 Span = tuple[int, int]  # bytes of a file, the last exclusive
 
 # Looked for anywhere in their holders: a table in an unusual place counts for readers, too.
-_TABLES = re.compile(rb"stco|co64|iloc|tfhd|trun")
+_TABLES = re.compile(rb"stco|co64|iloc|tfhd|trun|cmov")
+_MAX_TABLES = 100_000  # of one holder
 _IN_FILE, _IN_ITEM = 0, 2  # how a picture's place is told
 _HAS_OFFSET = 1  # of the flags of a tfhd or a trun
 _MAX_EXTENTS = 100_000
@@ -22,30 +26,46 @@ class _Broken(Exception):
     """A table that is not as the standard has it."""
 
 
-def point_into(holder: bytes, media: list[Span], forbidden: list[Span]) -> bool:
+def point_into(kind: bytes, holder: bytes, media: list[Span], forbidden: list[Span]) -> bool:
     """Whether tables name a place in one of the forbidden spans, or one that cannot be told.
 
-    holder: what stands in one of HOLDERS. media: the contents of the file's mdat boxes, where
-    samples must begin; how long they are is not looked at, so what is forbidden must lie before.
+    kind: one of HOLDERS; holder: what stands in it. media: the contents of the file's mdat boxes,
+    where samples must begin; how long they are is not looked at, so what is forbidden must lie
+    before.
     """
     try:
-        for found in _TABLES.finditer(holder):
-            kind, body = found[0], found.end()
-            if kind in (b"stco", b"co64"):
-                if not _all_within(_chunks(holder, body, kind == b"co64"), media):
+        for table, body in _tables_in(holder):
+            if table in (b"stco", b"co64"):
+                if not _all_within(_chunks(holder, body, table == b"co64"), media):
                     return True
-            elif kind == b"iloc":
+            elif table == b"iloc":
                 if any(_meet(span, other) for span in _items(holder, body) for other in forbidden):
                     return True
+            elif (
+                table == b"cmov" or kind != FRAGMENT
+            ):  # compressed, or counted from where it stands
+                return True
             elif _number(holder, body + 1, 3) & _HAS_OFFSET:
                 # Of a fragment: a place in the file, or one that is counted from the fragment on.
-                if kind == b"tfhd" and not _all_within(_long(holder, body + 8), media):
+                if table == b"tfhd" and not _all_within(_long(holder, body + 8), media):
                     return True
-                if kind == b"trun" and _number(holder, body + 8, 4) >= 2**31:  # before it
+                if table == b"trun" and _number(holder, body + 8, 4) >= 2**31:  # before it
                     return True
     except _Broken:
         return True
     return False
+
+
+def _tables_in(holder: bytes) -> Iterator[tuple[bytes, int]]:
+    """The name of each, and where its content begins; one may begin in another's name."""
+    place = 0
+    for _ in range(_MAX_TABLES):
+        found = search(_TABLES, holder, place)
+        if found is None:
+            return
+        yield found[0], found.end()
+        place = found.start() + 1
+    raise _Broken
 
 
 def _all_within(offsets: np.ndarray, spans: list[Span]) -> bool:

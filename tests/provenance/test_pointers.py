@@ -20,8 +20,8 @@ def iloc(offset: int, length: int, reference: int = 0) -> bytes:
     return ILOC + struct.pack(">HHHHHII", 0x4400, 1, 1, reference, 1, offset, length)
 
 
-def points(table: bytes) -> bool:
-    return point_into(b"\0\0\0\x40" + table, [MEDIA], [OWN])
+def points(table: bytes, kind: bytes = b"moof") -> bool:
+    return point_into(kind, b"\0\0\0\x40" + table, [MEDIA], [OWN])
 
 
 @pytest.mark.parametrize(
@@ -42,6 +42,22 @@ def points(table: bytes) -> bool:
 )
 def test_a_table_that_names_another_place_than_the_medias_is_noticed(table, is_pointing):
     assert points(table) is is_pointing
+
+
+@pytest.mark.parametrize("kind", [b"moov", b"meta"])
+@pytest.mark.parametrize("table", [b"trun", b"tfhd"])
+def test_a_fragment_in_another_box_may_point_anywhere(kind, table):
+    assert points(struct.pack(">4sIII", table, 0, 1, 9), kind)
+    assert not points(struct.pack(">4sIII", table, 0, 1, 9))
+
+
+def test_a_table_whose_size_ends_like_a_name_is_read():
+    assert points(b"st" + struct.pack(">4sIIQ", b"co64", 0, 1, 150), b"moov")
+    assert not points(b"st" + struct.pack(">4sIIQ", b"co64", 0, 1, 300).ljust(99, b"\0"), b"moov")
+
+
+def test_compressed_tables_may_point_anywhere():
+    assert points(b"cmov", b"moov")
 
 
 def avif(colour: tuple[int, int, int]) -> bytes:

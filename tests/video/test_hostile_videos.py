@@ -9,13 +9,14 @@ import pytest
 
 from simswap.errors import MediaError
 from simswap.video.metadata_label import read_video_label
-from simswap.video.source import structure
 from simswap.video.source.container import naming_damage, opened
 from simswap.video.source.decoding.frame_reader import ChosenFrames
 from simswap.video.source.limits import VideoLimits
 from simswap.video.source.looking import look_through
 from simswap.video.source.reading import read_chosen, read_frames
-from simswap.video.source.structure import MAX_SAMPLES, check_structure
+from simswap.video.source.structure import gif as gif_structure
+from simswap.video.source.structure.kinds import check_structure
+from simswap.video.source.structure.mp4 import MAX_SAMPLES
 from tests.support.media.mp4_boxes import START, box, groups, samples, sizes, table, track
 from tests.support.media.video_files import make_video
 
@@ -75,7 +76,7 @@ NAMES = {
 
 @pytest.mark.parametrize("names", NAMES)
 def test_names_of_tables_cost_no_more_than_the_file_has_bytes(tmp_path, monkeypatch, names):
-    monkeypatch.setattr("simswap.video.source.structure.MAX_NAMES", 50_000)  # a tenth
+    monkeypatch.setattr("simswap.video.source.structure.mp4.MAX_NAMES", 50_000)  # a tenth
     path = tmp_path / "names.mp4"
     path.write_bytes(START + box(b"moov", box(b"free", NAMES[names])))
     tracemalloc.start()
@@ -102,10 +103,29 @@ def test_hours_of_plain_sound_are_no_claim(tmp_path):
     check_structure(tmp_path / "long.mov")
 
 
-def test_a_cover_picture_may_hold_any_bytes(tmp_path):
-    cover = box(b"covr", b"stsz" + b"\xff" * 40 + b"cmov" * 9)
-    (tmp_path / "film.mp4").write_bytes(START + box(b"moov", samples(10), cover))
+TABLES = b"stsz" + b"\xff" * 40 + b"cmov" * 9
+
+
+@pytest.mark.parametrize("version", [bytes(4), b""])
+def test_a_cover_picture_may_hold_any_bytes(tmp_path, version):
+    tags = box(b"meta", version, box(b"hdlr", bytes(24)), box(b"ilst", box(b"covr", TABLES)))
+    (tmp_path / "film.mp4").write_bytes(START + box(b"moov", samples(10), box(b"udta", tags)))
     check_structure(tmp_path / "film.mp4")
+
+
+@pytest.mark.parametrize("name", [b"covr", b"\x10\0\0\0covr"])
+def test_what_calls_itself_a_cover_elsewhere_hides_no_tables(tmp_path, name):
+    moov = box(b"moov", box(b"free", name + bytes(8)), samples(10), TABLES)
+    (tmp_path / "film.mp4").write_bytes(START + moov)
+    with pytest.raises(MediaError, match="compressed headers"):
+        check_structure(tmp_path / "film.mp4")
+
+
+def test_a_table_whose_size_looks_like_a_name_is_counted(tmp_path):
+    sizes = struct.pack(">I4s3I", 0x7374, b"stsz", 0, 1, 2**31).ljust(0x7374, b"\0")
+    (tmp_path / "film.mp4").write_bytes(START + box(b"moov", track(sizes)))
+    with pytest.raises(MediaError, match="claims more"):
+        check_structure(tmp_path / "film.mp4")
 
 
 # GIF and other files that are decoded to find their frames
@@ -125,7 +145,7 @@ def test_a_gif_of_many_pictures_on_a_large_canvas_is_refused_undecoded(tmp_path)
 
 
 def test_a_gif_of_very_many_pieces_is_refused(tmp_path, monkeypatch):
-    monkeypatch.setattr(structure, "MAX_GIF_STEPS", 1000)
+    monkeypatch.setattr(gif_structure, "MAX_GIF_STEPS", 1000)
     (tmp_path / "pieces.gif").write_bytes(
         gif(64, 64, 1)[:-1] + b"\x21\xfe" + b"\1a" * 2000 + b"\0;"
     )

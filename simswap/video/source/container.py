@@ -17,7 +17,7 @@ from av.video.stream import VideoStream
 
 from simswap.errors import MediaError
 from simswap.files import printable
-from simswap.video.source.structure import demuxers_for
+from simswap.video.source.structure.kinds import demuxers_for
 
 # The only decoders that a file can reach: those of phones, cameras, editors, browsers and of old
 # files; the libraries know 500.

@@ -22,7 +22,8 @@ from simswap.video.source.decoding.process import answers_of
 from simswap.video.source.limits import VideoLimits, check_size, usual_memory
 from simswap.video.source.picture.colour import Colour
 from simswap.video.source.picture.side_data import Mastering
-from simswap.video.source.structure import MAX_SAMPLES, check_is_no_photo, check_structure
+from simswap.video.source.structure.kinds import check_is_no_photo, check_structure
+from simswap.video.source.structure.mp4 import MAX_SAMPLES
 
 MAX_PIECE = 16 * MAX_SAMPLES  # bytes of what is told of a file: two times of each key frame
 KEPT_FRAMES, KEPT_INFOS = 20_000, 64  # of a film of eleven minutes; so many films

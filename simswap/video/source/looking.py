@@ -35,7 +35,7 @@ from simswap.video.source.limits import OPENING_SECONDS, VideoLimits
 from simswap.video.source.losses import losses_of
 from simswap.video.source.picture.colour import STANDARD, colour_of
 from simswap.video.source.picture.orientation import orientation_of
-from simswap.video.source.structure import is_animation
+from simswap.video.source.structure.kinds import is_animation
 
 MAX_TAGS = 1000  # and chapters; libav's time to read them grows with their number's square
 _PROBED_PACKETS = 500  # how far a first frame that can be decoded is looked for

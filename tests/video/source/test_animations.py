@@ -12,7 +12,7 @@ from simswap.video.source.info import VideoInfo
 from simswap.video.source.limits import VideoLimits
 from simswap.video.source.looking import look_through
 from simswap.video.source.reading import read_frames
-from simswap.video.source.structure import check_is_no_photo
+from simswap.video.source.structure.kinds import check_is_no_photo
 from tests.support.media.animations import DELAYS, make_animation
 from tests.support.media.video_files import decoded, number_of
 

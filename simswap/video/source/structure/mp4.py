@@ -1,7 +1,7 @@
-"""What a video's file claims, held against limits before any library sees it.
+"""What the tables of an MP4 claim.
 
-Tables of an MP4 may claim any number of samples in a few bytes, for each of which the library
-makes entries in memory; pictures of a GIF may be a few bytes each on a canvas of any size.
+They may tell of any number of samples in a few bytes, for each of which the library makes entries
+in memory.
 """
 
 from __future__ import annotations
@@ -11,13 +11,11 @@ import re
 import struct
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import BinaryIO
 
 import numpy as np
 
 from simswap.errors import MediaError
-from simswap.files import printable
 
 MAX_SAMPLES = 5_000_000  # of all tracks: pictures and sound of a day
 MAX_FRAGMENTS = 2_000_000  # times tracks
@@ -25,17 +23,10 @@ MAX_BOXES = 1_000_000  # at the top level of an MP4
 MAX_TABLE_BYTES = 200_000_000  # of an MP4 but its media data; a day's tables have half of it
 MAX_NAMES = 500_000  # of tables in an MP4; fragments of a day have half as many
 MAX_TRACKS = 200  # as many as libav takes
-MAX_GIF_STEPS = 10_000_000  # blocks of a GIF, and pieces of them
-# Nothing but files of these and the kinds below is ever opened: a playlist that calls itself an
-# MP4 could otherwise make the library fetch addresses or read other files.
-_UNCHECKED = "mpegts,mpeg,flv,asf,ogg,nut,m4v,mp3,wav,flac,aac,aiff"  # sound too, to tell it apart
-_MP4_STARTS = {
-    *(b"ftyp", b"moov", b"mdat", b"wide", b"free", b"skip", b"pnot", b"udta", b"uuid", b"styp"),
-    *(b"moof", b"sidx", b"jP  ", b"junk"),
-}
 _TABLES = re.compile(
-    rb"trak|hdlr|stsz|stz2|stts|ctts|stsc|stco|co64|elst|sbgp|moof|trun|sidx|tfra|cmov|covr"
+    rb"trak|hdlr|stsz|stz2|stts|ctts|stsc|stco|co64|elst|sbgp|moof|trun|sidx|tfra|cmov"
 )
+_TO_COVERS = (b"moov", b"udta", b"meta", b"ilst", b"covr")  # box within box
 # Boxes that libav looks for tables in, should they stand at the top.
 _MP4_TABLES = {
     *(b"moov", b"hoov", b"moof", b"mfra", b"mvex", b"sidx", b"trak", b"traf", b"mdia", b"minf"),
@@ -43,69 +34,9 @@ _MP4_TABLES = {
     *(b"stsz", b"stz2", b"stts", b"ctts", b"stsc", b"stco", b"co64", b"elst", b"sbgp", b"trun"),
     b"tfra",
 }
-_PHOTO_STARTS = (b"\xff\xd8\xff", b"\x89PNG\r\n\x1a\n", b"BM", b"II*\0", b"MM\0*")
-_MAX_CHUNKS = 1_000  # of a PNG before its pixels
-_WEBP_ANIMATION = 2  # of the flags in a WebP's first chunk
 _SAMPLES_PER_PIECE = 1024  # of plain sound, which libav cuts up
 _ROWS_AT_ONCE = 100_000  # of a table
 _FEW_EDITS = 2  # that any camera's file may have
-
-
-def demuxers_for(path: Path) -> str:
-    """The names of libav's readers that a file may reach, by its own first bytes."""
-    with path.open("rb") as stream:
-        head = stream.read(12)
-    if head[4:8] in _MP4_STARTS:
-        return "mov,mp4,m4a,3gp,3g2,mj2"
-    if head.startswith(b"\x1aE\xdf\xa3"):
-        return "matroska,webm"
-    if head.startswith(b"GIF8"):
-        return "gif"
-    return "avi" if head.startswith(b"RIFF") and head[8:11] == b"AVI" else _UNCHECKED
-
-
-def check_is_no_photo(path: Path) -> None:
-    """Raise MediaError for a photo, by its first bytes."""
-    with path.open("rb") as stream:
-        head = stream.read(12)
-    is_photo = head.startswith(_PHOTO_STARTS) or (head[:4] == b"RIFF" and head[8:] == b"WEBP")
-    if is_photo and not is_animation(path):
-        raise MediaError(
-            f"{printable(path.name)} is not a video that can be read, but a photo. Give a video "
-            "file."
-        )
-
-
-def check_structure(path: Path, max_decoded: int | None = None) -> None:
-    """Raise MediaError for an MP4 or a GIF that claims more than its kind needs.
-
-    max_decoded: pixels of all frames of a GIF together; None: any number.
-    """
-    name = printable(path.name)
-    with path.open("rb") as stream:
-        head = stream.read(12)
-        stream.seek(0)
-        if head[4:8] in _MP4_STARTS:
-            _check_mp4(stream, name)
-        elif head.startswith(b"GIF8") and max_decoded is not None:
-            _check_gif(stream.read(), name, max_decoded)
-
-
-def is_animation(path: Path) -> bool:
-    """Whether a file says of itself that it is an animated WebP or PNG."""
-    with path.open("rb") as stream:
-        head = stream.read(21)
-        if head[:4] == b"RIFF" and head[8:16] == b"WEBPVP8X":
-            return len(head) == 21 and bool(head[20] & _WEBP_ANIMATION)
-        if not head.startswith(b"\x89PNG\r\n\x1a\n"):
-            return False
-        stream.seek(8)
-        for _ in range(_MAX_CHUNKS):
-            length, kind = struct.unpack(">I4s", stream.read(8).ljust(8, b"\0"))
-            if kind in (b"acTL", b"IDAT", b"\0\0\0\0"):
-                return kind == b"acTL"
-            stream.seek(length + 4, os.SEEK_CUR)
-    return False
 
 
 @dataclass
@@ -146,16 +77,22 @@ class _Track:
             self.last_pieces += -(-int(runs[-1, 1]) // _SAMPLES_PER_PIECE)
 
 
-def _check_mp4(stream: BinaryIO, name: str) -> None:
+def check_mp4(stream: BinaryIO, name: str) -> None:
+    """Raise MediaError for an MP4 that claims more than a video of a day needs.
+
+    name: of the file, for messages.
+    """
     tracks, num_fragments, num_names, room = [_Track()], 0, 0, MAX_TABLE_BYTES
     for tables in _boxes_of_tables(stream, name):
-        place = 0
-        while found := _TABLES.search(tables, place):
-            kind, place = found[0], found.end()
-            num_names += 1
-            if kind == b"covr":  # a picture, whose bytes may look like anything
-                place += max(_number(tables, place - 8) - 8, 0)
+        start, covers = 0, _covers_in(tables)
+        while found := _TABLES.search(tables, start):
+            # What looks like a name may end in another.
+            kind, place, start = found[0], found.end(), found.start() + 1
+            behind = next((end for begin, end in covers if begin <= start < end), None)
+            if behind is not None:
+                start = behind
                 continue
+            num_names += 1
             if kind == b"cmov":
                 raise MediaError(
                     f"{name} has compressed headers, which are not read. Convert it to an MP4."
@@ -179,6 +116,30 @@ def _check_mp4(stream: BinaryIO, name: str) -> None:
             f"{name} claims more than {MAX_SAMPLES // 1_000_000} million pictures and pieces "
             "of sound. Cut it, or convert it to an ordinary MP4."
         )
+
+
+def _covers_in(tables: bytes) -> list[tuple[int, int]]:
+    """Where cover pictures stand in a top-level box: their bytes may look like anything.
+
+    Only where libav, too, takes them for nothing else: each box within its own, in the usual order.
+    """
+    spans = [(0, len(tables))]
+    for kind in _TO_COVERS:
+        spans = [inner for start, end in spans for inner in _inside(tables, start, end, kind)]
+    return spans
+
+
+def _inside(tables: bytes, start: int, end: int, kind: bytes) -> Iterator[tuple[int, int]]:
+    """The contents of the boxes of a kind between two places."""
+    while start + 8 <= end:
+        length = _number(tables, start)
+        if not 8 <= length <= end - start:
+            return
+        body = start + 8
+        if tables[start + 4 : body] == kind:
+            is_full = kind == b"meta" and tables[body + 4 : body + 8] != b"hdlr"
+            yield body + (4 if is_full else 0), start + length
+        start += length
 
 
 def _note(track: _Track, kind: bytes, tables: bytes, place: int) -> int:
@@ -259,34 +220,3 @@ def _boxes_of_tables(stream: BinaryIO, name: str) -> Iterator[bytes]:
             yield stream.read(length)
         position += length
     raise _too_many_tables(name)
-
-
-def _check_gif(data: bytes, name: str, max_decoded: int) -> None:
-    width, height = struct.unpack_from("<HH", data.ljust(13), 6)
-    position, num_frames, num_pieces = 13 + _colours(data[10:11]), 0, 0
-    while num_pieces < MAX_GIF_STEPS and num_frames * width * height <= max_decoded:
-        num_pieces += 1
-        kind = data[position : position + 1]
-        if kind == b"\x2c":
-            num_frames += 1
-            position += 10 + _colours(data[position + 9 : position + 10]) + 1
-        elif kind == b"\x21":
-            position += 2
-        elif not kind or kind == b"\x3b":
-            return
-        else:
-            position += 1
-            continue
-        while position < len(data) and data[position] and num_pieces < MAX_GIF_STEPS:
-            position += 1 + data[position]
-            num_pieces += 1
-        position += 1
-    raise MediaError(
-        f"{name} has so many pictures of {width}x{height} pixels that looking through them takes "
-        "too long. Convert it to an MP4, make it smaller, or cut it."
-    )
-
-
-def _colours(flags: bytes) -> int:
-    """Bytes of the table of colours that flags tell of."""
-    return 3 << (flags[0] & 7) + 1 if flags and flags[0] & 0x80 else 0

@@ -1,0 +1,1 @@
+"""What a video's file claims, held against limits before any library sees it."""

@@ -1,0 +1,54 @@
+"""A signed video whose pictures lie where its signer's hash does not look is not called intact."""
+
+import struct
+
+import av
+import pytest
+
+from simswap.provenance import credentials
+from simswap.provenance.exclusions import LEFT_OUT
+from simswap.provenance.signing import sign_video
+from simswap.verify.report import verify
+from tests.support.media.video_files import make_video
+
+SPARE = b"\x63pad\x59"  # how bytes to spare begin in a signature, before their number
+
+
+@pytest.fixture
+def crafted(tmp_path):
+    """Of one frame, which lies in the bytes that the signature has to spare."""
+    path = make_video(tmp_path / "clip.mp4", num_frames=1, sound=None)
+    with av.open(str(path)) as container:
+        packet = next(packet for packet in container.demux() if packet.size)
+        place, frame = packet.pos, bytes(packet)
+    plain = path.read_bytes()
+    sign_video(path, "some model", None)
+    signed = path.read_bytes()
+    spare = signed.index(SPARE) + len(SPARE) + 2
+    moved = signed.rindex(frame) - place
+    told = plain.index(b"stco") + 12
+    path.write_bytes(plain[:told] + struct.pack(">I", (spare - moved) % 2**32) + plain[told + 4 :])
+    sign_video(path, "some model", None)
+    signed = bytearray(path.read_bytes())
+    assert signed.index(SPARE) + len(SPARE) + 2 == spare
+    signed[spare : spare + len(frame)] = frame
+    path.write_bytes(signed)
+    return path
+
+
+def test_a_frame_in_the_bytes_that_a_signature_has_to_spare_is_noticed(crafted):
+    found = verify(crafted).credentials
+    assert LEFT_OUT in found.failures
+    assert not found.is_intact
+
+
+def test_it_is_noticed_even_where_the_tables_do_not_tell(crafted, monkeypatch):
+    monkeypatch.setattr(credentials, "could_hold_pixels", lambda stream: False)
+    found = verify(crafted).credentials
+    assert found.failures == (LEFT_OUT,)
+
+
+def test_an_ordinary_signed_video_is_intact(tmp_path):
+    path = make_video(tmp_path / "clip.mp4")
+    sign_video(path, "some model", None)
+    assert verify(path).credentials.is_intact
