@@ -11,6 +11,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable
+from contextlib import ExitStack
 from pathlib import Path
 
 import numpy as np
@@ -22,7 +23,7 @@ from PIL import Image
 from simswap import FaceSwapper
 from simswap.demo.services.live_sessions import decode_frame, encode_frame
 from tests.support.demo.chromium import consent_box, launched, upload
-from tests.support.demo.demo_server import running_demo
+from tests.support.demo.demo_server import at_a_distance, running_demo
 from tests.support.demo.fake_camera import (
     HEIGHT,
     READ_NUMBER_JS,
@@ -145,13 +146,18 @@ def main() -> None:
     """Measure both ways, and the start-up; a line of JSON for each."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--seconds", type=float, default=20, help="watched of each way")
-    seconds = parser.parse_args().seconds
+    parser.add_argument("--away", type=int, default=0, help="ms of a way there and back, besides")
+    given = parser.parse_args()
+    seconds = given.seconds
     portrait = np.array(Image.open(EXAMPLES / "astronaut.jpg").convert("RGB"))
     print(json.dumps({"way": "server's steps", "ms": server_parts(portrait)}), flush=True)
     with tempfile.TemporaryDirectory() as folder:
         camera = write_camera(Path(folder) / "camera.y4m", portrait, NUM_FRAMES)
         started = time.perf_counter()
-        with running_demo(Path(folder)) as url:
+        with ExitStack() as stack:
+            url = stack.enter_context(running_demo(Path(folder)))
+            if given.away:
+                url = stack.enter_context(at_a_distance(url, given.away / 2000))
             start = {"way": "server start-up", "s": round(time.perf_counter() - started, 1)}
             print(json.dumps(start), flush=True)
             for with_socket in (True, False):

@@ -3,18 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from itertools import islice
 from pathlib import Path
 
 import yaml
 
 from train.errors import TrainingError
 
+MAX_BYTES = 4_000_000
+MAX_PARTS = 100_000  # texts, numbers and lists of a card; a large one has a hundredth of that
+
 
 def checked_commit(name: str, revision: str | None) -> str | None:
     """The commit of a data set to read; `revision` itself if there is no such set.
 
     Raises TrainingError if its card names files elsewhere: the library would ask for addresses
-    there, also in this machine's own network, and with the user's token.
+    there, also in this machine's own network, and with the user's token. Also if it is very large
+    once it is written out, as the library does.
     """
     from datasets.config import REPOCARD_FILENAME, REPOYAML_FILENAME
     from huggingface_hub import DatasetCard, HfApi
@@ -34,11 +39,23 @@ def checked_commit(name: str, revision: str | None) -> str | None:
             path = Path(api.hf_hub_download(name, file, repo_type="dataset", revision=commit))
         except EntryNotFoundError:
             continue
+        if path.stat().st_size > MAX_BYTES:
+            raise TrainingError(
+                f"The card of {name} has {path.stat().st_size / 1e6:.1f} MB; up to "
+                f"{MAX_BYTES / 1e6:.0f} are read. Ask its maker for a smaller one."
+            )
         if file == REPOCARD_FILENAME:  # as `datasets` does: readers differ in where its head ends
             held = DatasetCard.load(path).data.to_dict()
         else:
             held = yaml.safe_load(path.read_text(encoding="utf-8"))
-        for text in _texts((held or {}).get("configs")):
+        if sum(1 for _ in islice(_parts(held), MAX_PARTS)) == MAX_PARTS:
+            raise TrainingError(
+                f"The card of {name} holds more than {MAX_PARTS} parts, or names some many times, "
+                "which takes very much memory to read. Ask its maker for a smaller one."
+            )
+        for text in _parts((held or {}).get("configs")):
+            if not isinstance(text, str):
+                continue
             if "://" in text or text.startswith("/") or ".." in text.split("/"):
                 raise TrainingError(
                     f"The card of {name} names files that are not its own ({text[:80]!a}). "
@@ -47,13 +64,11 @@ def checked_commit(name: str, revision: str | None) -> str | None:
     return commit
 
 
-def _texts(held: object) -> Iterator[str]:
-    """All texts in what YAML gave; a list that is named many times once."""
-    waiting, seen = [held], set()
+def _parts(held: object) -> Iterator[object]:
+    """All in what YAML gave, as it is when written out: what is named many times comes as often."""
+    waiting = [held]
     while waiting:
         one = waiting.pop()
-        if isinstance(one, str):
-            yield one
-        elif isinstance(one, dict | list) and id(one) not in seen:
-            seen.add(id(one))
+        yield one
+        if isinstance(one, dict | list):
             waiting += one.values() if isinstance(one, dict) else one

@@ -151,7 +151,7 @@ def _landmarks(value: object, name: str) -> np.ndarray | None:
         return None
     try:
         landmarks = np.asarray(value, np.float32)
-    except (TypeError, ValueError) as error:
+    except (TypeError, ValueError, OverflowError) as error:
         raise TrainingError(f"{name}: the landmarks are no numbers, 5 x (x, y).") from error
     if landmarks.size == 0:
         return None

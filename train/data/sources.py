@@ -19,7 +19,12 @@ logger = logging.getLogger(__name__)
 PHOTO_SUFFIXES = (
     *(".jpg", ".jpeg", ".png", ".webp", ".avif", ".heic", ".heif", ".bmp", ".tif", ".tiff", ".gif"),
 )
-SHARD_SUFFIXES = {".parquet": "parquet", ".tar": "webdataset", ".tar.gz": "webdataset"}
+SHARD_SUFFIXES = {".parquet": "parquet", ".tar": "webdataset"}
+_MAX_NAME = 10_000  # bytes of a member's name, or of what else a tar tells beside its content
+_NAMES = {
+    *(tarfile.GNUTYPE_LONGNAME, tarfile.GNUTYPE_LONGLINK, tarfile.SOLARIS_XHDTYPE),
+    *(tarfile.XHDTYPE, tarfile.XGLTYPE),
+}
 _HUB_ID = re.compile(r"[\w.-]+/[\w.-]+")
 _KINDS = (
     "Give a Hub data set (user/name), a folder or pattern of .parquet or .tar shards, "
@@ -40,6 +45,15 @@ class Files:
     kind: Kind
     paths: tuple[str, ...]
     root: str = ""
+
+
+class ModestMember(tarfile.TarInfo):
+    """A member of a tar; its name, which Python reads as a whole, may not be of any length."""
+
+    def _proc_member(self, archive: tarfile.TarFile) -> tarfile.TarInfo:
+        if self.type in _NAMES and self.size > _MAX_NAME:
+            raise tarfile.ReadError(f"a name in it has {self.size} bytes")
+        return super()._proc_member(archive)
 
 
 def find_files(source: str) -> Files:
@@ -190,6 +204,6 @@ def _peek_parquet(path: str) -> int:
 
 
 def _peek_tar(path: str) -> int:
-    """1 if the archive begins with a member, 0 if it has none."""
-    with tarfile.open(path) as archive:
+    """1 if the archive begins with a member, 0 if it has none. A packed one is damaged to us."""
+    with tarfile.open(path, "r:", tarinfo=ModestMember) as archive:
         return int(archive.next() is not None)

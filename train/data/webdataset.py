@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tarfile
 from collections.abc import Iterable, Iterator
 from itertools import chain, islice
 from pathlib import PurePosixPath
@@ -11,26 +12,64 @@ from datasets.packaged_modules.webdataset.webdataset import (
     EXTENSION_TO_COMPRESSION_FS_FILE_CLS as PACKED,
 )
 from datasets.packaged_modules.webdataset.webdataset import WebDataset
+from datasets.utils.file_utils import ArchiveIterable
 
 from simswap.media.photos import MAX_FILE_BYTES
+from train.data.sources import PHOTO_SUFFIXES, ModestMember
 
 # What the library makes of them may be of any size: arrays, tensors, other programs' records.
 _UNPACKED = {".npy", ".npz", ".ten", ".tb", ".pth", ".mp", ".msg", ".cbor"}
+_MAX_TEXT = 1_000_000  # bytes of what is no photo; as JSON it takes thirty times as much memory
 
 
 class _Beginning:
-    """A file of an archive: as much as a photo may have, though a few bytes may claim any size."""
+    """A file of an archive: as much as its kind may have, though a few bytes may claim any size."""
 
-    def __init__(self, file: BinaryIO) -> None:
+    def __init__(self, name: str, file: BinaryIO) -> None:
         self._file = file
+        self._most = MAX_FILE_BYTES if name.lower().endswith(PHOTO_SUFFIXES) else _MAX_TEXT
 
     def read(self) -> bytes:
         """What the library puts into a sample."""
-        return self._file.read(MAX_FILE_BYTES)
+        return self._file.read(self._most)
+
+
+class _PlainArchive(ArchiveIterable):
+    """The library's archive, if it is a plain tar: a packed one may unpack to any size."""
+
+    @staticmethod
+    def _iter_tar(file: BinaryIO) -> Iterator[tuple[str, BinaryIO]]:
+        with tarfile.open(fileobj=file, mode="r|", tarinfo=ModestMember) as archive:
+            for member in archive:
+                if member.isreg():
+                    yield member.name, archive.extractfile(member)
+                archive.members = []  # which it would keep
+
+    @staticmethod
+    def _iter_zip(file: BinaryIO) -> Iterator[tuple[str, BinaryIO]]:
+        raise tarfile.ReadError("it is a zip archive, not a tar")
+
+
+class _PlainArchives:
+    """The library's download manager, of whose archives only plain tars are read."""
+
+    def __init__(self, manager: object) -> None:
+        self._manager = manager
+
+    def download(self, addresses: object) -> object:
+        """As the library does."""
+        return self._manager.download(addresses)
+
+    def iter_archive(self, path: str) -> _PlainArchive:
+        """The files of one."""
+        return _PlainArchive.from_urlpath(path, download_config=self._manager.download_config)
 
 
 class IncompleteWebDataset(WebDataset):
     """The library's reader, which refuses a shard if one of its first samples is incomplete."""
+
+    def _split_generators(self, dl_manager: object) -> list:
+        return super()._split_generators(_PlainArchives(dl_manager))
 
     @classmethod
     def _get_pipeline_from_tar(
@@ -42,7 +81,7 @@ class IncompleteWebDataset(WebDataset):
         arrays and such, as they may unpack to any size.
         """
         members = (
-            (name, _Beginning(file))
+            (name, _Beginning(name, file))
             for name, file in tar_iterator
             if not PurePosixPath(name).name.startswith(".")
             and PurePosixPath(name).suffix.lower() not in _UNPACKED.union(PACKED)

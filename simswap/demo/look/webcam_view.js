@@ -1,4 +1,5 @@
-// The live view: the visitor's camera in, swapped frames out, one frame in flight.
+// The live view: the visitor's camera in, swapped frames out. As many frames are in flight as keep the
+// server busy, and no more: what waits there would only be old when it comes back.
 //
 // props.value, as this script sends it: { token, number, frame } with a JPEG's data URI, by the
 // event "stream", and { token } of the last session, if any, by "begin". As the server sends it:
@@ -9,6 +10,8 @@
 const LONG_SIDE = 640; // px of a frame that is sent: more costs time and shows little
 const QUALITY = 0.85; // of its JPEG
 const OPENING = 8000; // ms in which a socket must take the first frame, or "stream" is used
+const MOST_IN_FLIGHT = 4; // by socket, where the way there and back takes as long as three swaps
+const SERVED_UNIT = 4; // ms, in which the server says how long a frame took it
 const PATIENCE = 10000; // ms for one answer by "stream", whose run may have been at its end
 const FIGURES_EVERY = 1000; // ms
 
@@ -27,7 +30,11 @@ let lastToken = ""; // of the newest session
 let camera = null; // MediaStream
 let socket = null; // null: frames go by "stream"
 let number = 0; // of the newest frame that was sent
-let sentAt = null; // of the frame in flight; null: none
+let inFlight = []; // when each frame that is not answered yet was sent
+let lastSent = 0;
+let served = 0; // ms that the server took for the last frame
+let onTheWay = Infinity; // ms that frames take besides, at the least of late: more is a queue
+let waiting = null; // timer until the next frame may be sent
 let hasNewFrame = false; // the camera gave one since the last was sent
 let undrawn = 0; // answers that are being decoded
 let lags = []; // ms from capture to drawn, since the figures were last shown
@@ -158,7 +165,8 @@ function connect(mine) {
   socket = opening;
   const giveUp = () => {
     if (mine !== run || hasAnswered || socket !== opening) return;
-    socket = sentAt = null; // Gradio's stream takes over
+    socket = null; // Gradio's stream takes over
+    inFlight = [];
     opening.close();
     send();
   };
@@ -175,7 +183,9 @@ function connect(mine) {
     }
     hasAnswered = true;
     const bytes = new Uint8Array(event.data);
-    draw(mine, bytes.subarray(2), bytes[0], bytes[1]);
+    served = Math.max(bytes[2], 1) * SERVED_UNIT;
+    onTheWay = Math.min(onTheWay + 1, performance.now() - inFlight[0] - served);
+    draw(mine, bytes.subarray(3), bytes[0], bytes[1]);
   };
   opening.onclose = () => {
     if (mine !== run || socket !== opening) return;
@@ -192,20 +202,35 @@ function noticeFrames(mine) {
   else setTimeout(() => noticeFrames(mine), 33);
 }
 
-// Sends the camera's newest frame, unless one is in flight; those in between are never sent.
+// How many ms a frame that is sent now would have to wait for its turn.
+function wait(now) {
+  if (!inFlight.length) return 0;
+  if (!socket) return now - inFlight[0] > PATIENCE ? 0 : Infinity; // it is taken for lost
+  const most = served ? Math.min(1 + Math.floor(onTheWay / served), MOST_IN_FLIGHT) : 1;
+  return inFlight.length < most ? lastSent + served - now : Infinity;
+}
+
+// Sends the camera's newest frame, if it is its turn; those in between are never sent.
 function send() {
   const now = performance.now();
-  const isLost = !socket && sentAt !== null && now - sentAt > PATIENCE;
   if (element.offsetParent === null) return; // another tab of the page is open
-  if (state !== "on" || !hasNewFrame || (sentAt !== null && !isLost) || undrawn > 1) return;
+  if (state !== "on" || !hasNewFrame || undrawn > 1) return;
   if (socket && socket.readyState !== WebSocket.OPEN) return;
+  clearTimeout(waiting);
+  const rest = wait(now);
+  if (rest > 0) {
+    if (rest < PATIENCE) waiting = setTimeout(send, rest);
+    return;
+  }
   const scale = Math.min(1, LONG_SIDE / Math.max(video.videoWidth, video.videoHeight));
   if (!video.videoWidth) return;
   captured.width = Math.round(video.videoWidth * scale);
   captured.height = Math.round(video.videoHeight * scale);
   captured.getContext("2d").drawImage(video, 0, 0, captured.width, captured.height);
   hasNewFrame = false;
-  sentAt = now;
+  if (!socket) inFlight = []; // what was lost
+  inFlight.push(now);
+  lastSent = now;
   number += 1;
   // Not toBlob: browsers put it off until they are idle.
   const frame = captured.toDataURL("image/jpeg", QUALITY);
@@ -235,9 +260,8 @@ async function decoded(jpeg) {
 }
 
 async function draw(mine, jpeg, faces, swapped) {
-  const capturedAt = sentAt;
+  const capturedAt = inFlight.shift();
   const decoding = decoded(jpeg).catch(() => null);
-  sentAt = null;
   undrawn += 1;
   send(); // the server works on the next frame while this one is decoded and drawn
   const picture = await decoding;
@@ -288,7 +312,10 @@ function stop(why) {
   if (!socket && number) trigger("close_stream");
   props.value = { token: lastToken };
   trigger("end");
-  camera = socket = session = sentAt = null;
+  camera = socket = session = null;
+  inFlight = [];
+  served = 0;
+  onTheWay = Infinity;
   undrawn = 0;
   video.srcObject = null;
   element.classList.remove("camera-on");

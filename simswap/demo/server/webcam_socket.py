@@ -1,12 +1,14 @@
-"""The quick way for live frames: a WebSocket beside Gradio, JPEG both ways, one frame in flight.
+"""The quick way for live frames: a WebSocket beside Gradio, JPEG both ways.
 
-The page first sends the token it was given (as text), then frames. Each answer is two bytes, the
-numbers of faces found and swapped, and a JPEG. What is refused is said as text before the end.
+The page first sends the token it was given (as text), then frames. They are answered in order, each
+by three bytes and a JPEG: the numbers of faces found and swapped, and the time that the frame took,
+by which the page sends as many as are swapped. What is refused is said as text before the end.
 """
 
 from __future__ import annotations
 
 import asyncio
+import time
 
 import gradio as gr
 from starlette.concurrency import run_in_threadpool
@@ -29,7 +31,8 @@ from simswap.demo.services.live_sessions import (
 
 PATH = "/live-camera"
 TOKEN_SECONDS = 10.0  # within which a page must show its token
-MAX_FPS = 60  # frames a page may send in a second; the page itself waits for each answer
+MAX_FPS = 60  # frames a page may send in a second; our own sends no more than are answered
+SERVED_UNIT = 0.004  # seconds, in which that time is told
 POLICY_VIOLATION = 1008
 MAX_SOCKETS, MAX_SOCKETS_PER_ADDRESS = 32, 4  # open at once
 TOO_MANY = (
@@ -106,16 +109,18 @@ async def _swap_frames(socket: WebSocket, session: LiveSession, sessions: LiveSe
             raise Refused(f"More than {MAX_FPS} frames a second are not taken.")
         if not sessions.is_open(session):
             raise Refused(ENDED)
+        begun = time.monotonic()
         try:
             with readable_errors():
                 frame = await run_in_threadpool(session.swap, message.get("bytes") or b"")
         except gr.Error as error:
             raise Refused(error.message) from error
-        await socket.send_bytes(_packed(frame))
+        await socket.send_bytes(_packed(frame, time.monotonic() - begun))
 
 
-def _packed(frame: LiveFrame) -> bytes:
-    return bytes([min(frame.num_faces, 255), min(frame.num_swapped, 255)]) + frame.jpeg
+def _packed(frame: LiveFrame, seconds: float) -> bytes:
+    head = frame.num_faces, frame.num_swapped, round(seconds / SERVED_UNIT)
+    return bytes(min(number, 255) for number in head) + frame.jpeg
 
 
 async def _end(socket: WebSocket, sentence: str) -> None:

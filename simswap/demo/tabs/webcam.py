@@ -1,7 +1,7 @@
 """The Webcam tab: the visitor's own camera, live, with somebody else's face.
 
 The page's script (webcam_view.js) sends frames over a WebSocket where it can, else by Gradio's
-`.stream`; both have one frame in flight, so a picture is never older than one swap.
+`.stream`, one frame in flight. By the socket as many are as keep the server busy, and no more.
 """
 
 from __future__ import annotations

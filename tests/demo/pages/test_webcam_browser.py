@@ -10,6 +10,7 @@ from PIL import Image
 from simswap.demo.services.live_sessions import MAX_SESSIONS
 from simswap.provenance.metadata import read_label
 from tests.support.demo.chromium import PATIENCE, consent_box, new_page, upload
+from tests.support.demo.demo_server import at_a_distance
 from tests.support.demo.fake_camera import NUM_FRAMES, READ_NUMBER_JS
 from tests.support.examples import EXAMPLES
 
@@ -19,6 +20,7 @@ expect = playwright.expect
 pytestmark = pytest.mark.browser
 
 SOCKET = "**/live-camera"
+MOST_IN_FLIGHT = 4  # as in webcam_view.js
 
 
 def open_tab(browser, url: str, before=lambda page: None):
@@ -80,6 +82,32 @@ def test_a_visitor_sees_swapped_pictures_and_saves_a_marked_one(browser, demo_ur
     expect(button(page, "Start camera")).to_be_enabled()
     expect(page.locator(".camera-on")).to_have_count(0)
     page.close()
+
+
+def test_to_a_server_far_away_several_pictures_are_on_their_way(browser, demo_url):
+    sent, answered, most = 0, 0, 0
+
+    def count(socket):
+        def on_sent(data):
+            nonlocal sent, most
+            sent += isinstance(data, bytes)
+            most = max(most, sent - answered)
+
+        def on_answer(data):
+            nonlocal answered
+            answered += isinstance(data, bytes)
+
+        socket.on("framesent", on_sent)
+        socket.on("framereceived", on_answer)
+
+    with at_a_distance(demo_url, 0.5) as url:
+        page = open_tab(browser, url, lambda page: page.on("websocket", count))
+        start(page)
+        wait_for_pictures(page)
+        expect(page.locator(".camera-figures")).not_to_contain_text("stream")
+        page.wait_for_timeout(3000)
+        page.close()
+    assert 2 <= most <= MOST_IN_FLIGHT
 
 
 def is_swapped(path: Path) -> bool:

@@ -151,7 +151,7 @@ def test_two_sockets_get_the_swaps_of_their_own_sessions(client, sessions):
             socket.send_bytes(jpeg())
             answer = socket.receive_bytes()
             assert answer[:2] == b"\0\1"
-            assert abs(red_of(answer[2:]) - red) <= 2
+            assert abs(red_of(answer[3:]) - red) <= 2
 
 
 def test_a_page_of_another_site_gets_no_socket(client):

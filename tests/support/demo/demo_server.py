@@ -1,12 +1,14 @@
 """app.py as a visitor meets it: a process of its own on this machine's loopback address."""
 
+import asyncio
 import os
 import subprocess
+import threading
 import time
 import urllib.error
 import urllib.request
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from tests.support.examples import ROOT
@@ -79,3 +81,40 @@ def paths_below(folder: Path) -> list[Path]:
     walked = os.walk(folder)  # Path.rglob fails where a folder goes away
     paths = [Path(inner, name) for inner, *both in walked for names in both for name in names]
     return sorted(path for path in paths if path.exists())
+
+
+@contextmanager
+def at_a_distance(url: str, seconds: float) -> Iterator[str]:
+    """The address of a server, as it is if what passes takes so long each way."""
+    loop, connections = asyncio.new_event_loop(), set()
+
+    async def carry(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        connections.add(writer)
+        with suppress(ConnectionError):
+            while data := await reader.read(2**16):
+                loop.call_later(seconds, writer.write, data)
+        loop.call_later(seconds, writer.close)
+
+    async def connect(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        host, port = url.removeprefix("http://").rsplit(":", 1)
+        there, back = await asyncio.open_connection(host, int(port))
+        await asyncio.gather(carry(reader, back), carry(there, writer))
+
+    async def end() -> None:
+        for writer in connections:
+            writer.close()
+        others = asyncio.all_tasks() - {asyncio.current_task()}
+        for task in others:
+            task.cancel()
+        await asyncio.gather(*others, return_exceptions=True)
+
+    thread = threading.Thread(target=loop.run_forever, daemon=True)
+    thread.start()
+    starting = asyncio.start_server(connect, "127.0.0.1", 0)
+    server = asyncio.run_coroutine_threadsafe(starting, loop).result()
+    try:
+        yield f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"
+    finally:
+        asyncio.run_coroutine_threadsafe(end(), loop).result()
+        loop.call_soon_threadsafe(loop.stop)
+        thread.join()

@@ -1,6 +1,8 @@
 """Folders and shards of strangers: what is followed, and how much is held at once."""
 
+import io
 import os
+import tarfile
 from pathlib import Path
 
 import numpy as np
@@ -11,11 +13,12 @@ import pytest
 from tests.support.training.shard_sources import (
     encoded,
     make_records,
+    serving,
     write_folder,
     write_parquet,
 )
 from train.data import parquet, rows
-from train.data.rows import PhotoRow
+from train.data.rows import Columns, PhotoRow
 from train.data.shards import open_photos
 from train.errors import TrainingError
 
@@ -78,3 +81,53 @@ def test_of_a_photo_in_a_shard_no_more_is_taken_than_one_may_have(tmp_path, monk
     write_parquet(tmp_path / "a.parquet", make_records(1))
     (row,) = rows_of(tmp_path)
     assert len(row.image) == 100
+
+
+def write_packed(path: Path, *members: tuple[tarfile.TarInfo, bytes]) -> None:
+    """A tar, packed by gzip if its name is no .tar's."""
+    with tarfile.open(path, "w:gz" if path.suffix == ".gz" else "w") as archive:
+        for member, content in members:
+            member.size = len(content)
+            archive.addfile(member, io.BytesIO(content))
+
+
+def long_name(num_bytes: int, kind: bytes) -> tuple[tarfile.TarInfo, bytes]:
+    member = tarfile.TarInfo("././@LongLink")
+    member.type = kind
+    return member, b"a" * num_bytes
+
+
+PHOTO = tarfile.TarInfo("0000.png"), encoded(3)
+
+
+@pytest.mark.parametrize("kind", [tarfile.GNUTYPE_LONGNAME, tarfile.XHDTYPE, tarfile.XGLTYPE])
+def test_a_member_of_a_tar_may_not_have_a_name_of_any_length(tmp_path, kind):
+    write_packed(tmp_path / "a.tar", long_name(20_000, kind), PHOTO)
+    with pytest.raises(TrainingError, match="a name in it has 20000 bytes"):
+        open_photos(str(tmp_path))
+    write_packed(tmp_path / "a.tar", PHOTO, long_name(20_000, kind), PHOTO)
+    with pytest.raises(TrainingError, match="a name in it has 20000 bytes"):
+        list(open_photos(str(tmp_path), Columns("png")).rows(0))
+
+
+def test_a_packed_tar_is_not_unpacked_whatever_it_is_called(tmp_path):
+    write_packed(tmp_path / "a.tar.gz", PHOTO)
+    with pytest.raises(TrainingError, match=r"neither only \.parquet nor only \.tar"):
+        open_photos(str(tmp_path / "a.tar.gz"))
+    (tmp_path / "a.tar.gz").rename(tmp_path / "a.tar")
+    with pytest.raises(TrainingError, match="damaged or incomplete"):
+        open_photos(str(tmp_path / "a.tar"))
+
+
+def test_a_packed_tar_of_a_server_is_not_unpacked(tmp_path):
+    write_packed(tmp_path / "a.tar.gz", PHOTO)
+    (tmp_path / "a.tar.gz").rename(tmp_path / "a.tar")
+    with serving(tmp_path) as url, pytest.raises(TrainingError, match="cannot be read"):
+        open_photos(f"{url}/a.tar")
+
+
+def test_of_a_text_in_a_tar_no_more_is_read_than_a_text_may_have(tmp_path):
+    many = b'{"identity": "anna", "x": [' + b"[]," * 400_000 + b"0]}"
+    write_packed(tmp_path / "a.tar", PHOTO, (tarfile.TarInfo("0000.json"), many))
+    with pytest.raises(TrainingError, match="cannot be read"):
+        open_photos(str(tmp_path), Columns("png", "json.identity"))

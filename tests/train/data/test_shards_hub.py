@@ -159,6 +159,15 @@ def test_a_cards_head_is_read_as_the_library_reads_it(tmp_path, hub_folder):
     assert "The card of user/name names files that are not its own" in said
 
 
+def test_a_card_of_few_bytes_that_says_very_much_is_refused(tmp_path, hub_folder):
+    """Each list names the one before it ten times."""
+    lists = ["a0: &a0 [x, x, x, x, x, x, x, x, x, x]"]
+    lists += [f"a{n}: &a{n} [{', '.join([f'*a{n - 1}'] * 10)}]" for n in range(1, 6)]
+    (hub_folder / "README.md").write_text("---\n" + "\n".join(lists) + "\n---\n")
+    said = opened(tmp_path, hub_folder, ReadingHub, "user/name")
+    assert "The card of user/name holds more than 100000 parts" in said
+
+
 def test_a_card_that_names_its_own_files_is_followed(tmp_path, hub_folder):
     (hub_folder / "README.md").write_text(CARD.format("data/train-00001-*.parquet"))
     read = opened(tmp_path, hub_folder, ReadingHub, "user/name")
