@@ -45,23 +45,28 @@ def checked_commit(name: str, revision: str | None) -> str | None:
                 f"{MAX_BYTES / 1e6:.0f} are read. Ask its maker for a smaller one."
             )
         if file == REPOCARD_FILENAME:  # as `datasets` does: readers differ in where its head ends
-            held = DatasetCard.load(path).data.to_dict()
+            _check(name, DatasetCard.load(path).data.to_dict())
         else:
-            held = yaml.safe_load(path.read_text(encoding="utf-8"))
-        if sum(1 for _ in islice(_parts(held), MAX_PARTS)) == MAX_PARTS:
-            raise TrainingError(
-                f"The card of {name} holds more than {MAX_PARTS} parts, or names some many times, "
-                "which takes very much memory to read. Ask its maker for a smaller one."
-            )
-        for text in _parts((held or {}).get("configs")):
-            if not isinstance(text, str):
-                continue
-            if "://" in text or text.startswith("/") or ".." in text.split("/"):
-                raise TrainingError(
-                    f"The card of {name} names files that are not its own ({text[:80]!a}). "
-                    "Ask its maker to name them by their paths in the data set."
-                )
+            _check(name, yaml.safe_load(path.read_text(encoding="utf-8")))
     return commit
+
+
+def _check(name: str, held: object) -> None:
+    """Raise TrainingError for what a card holds, see checked_commit."""
+    if sum(1 for _ in islice(_parts(held), MAX_PARTS)) == MAX_PARTS:
+        raise TrainingError(
+            f"The card of {name} holds more than {MAX_PARTS} parts, or names some many times, "
+            "which takes very much memory to read. Ask its maker for a smaller one."
+        )
+    configs = held.get("configs") if isinstance(held, dict) else None
+    for text in _parts(configs):
+        if isinstance(text, str) and (
+            "://" in text or text.startswith("/") or ".." in text.split("/")
+        ):
+            raise TrainingError(
+                f"The card of {name} names files that are not its own ({text[:80]!a}). "
+                "Ask its maker to name them by their paths in the data set."
+            )
 
 
 def _parts(held: object) -> Iterator[object]:
