@@ -10,7 +10,7 @@ from __future__ import annotations
 import hashlib
 import logging
 import os
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from functools import cache
 from pathlib import Path
 
@@ -26,6 +26,7 @@ FOLDER = "compiled"
 ENDING = ".openvino"
 MOST_FILES = 16  # the networks of four models
 _DIGEST_BYTES = hashlib.sha256().digest_size
+_OF_ALL = vars(nn.Module()).keys()  # what all modules have: weights, parts, hooks
 
 
 def key_of(module: nn.Module, circumstances: Sequence[object]) -> str:
@@ -33,8 +34,9 @@ def key_of(module: nn.Module, circumstances: Sequence[object]) -> str:
 
     circumstances: what else the compilation depends on.
     """
+    settings = list(_settings_of(module))
     digest = hashlib.sha256(
-        repr((str(module), *circumstances, _code(), torch.__version__)).encode()
+        repr((settings, str(module), *circumstances, _code(), torch.__version__)).encode()
     )
     tensors = (*module.named_parameters(), *module.named_buffers())
     for name, tensor in sorted(tensors, key=lambda item: item[0]):
@@ -42,6 +44,19 @@ def key_of(module: nn.Module, circumstances: Sequence[object]) -> str:
         flat = tensor.detach().cpu().contiguous().reshape(-1)
         digest.update(flat.view(torch.uint8).numpy())
     return digest.hexdigest()
+
+
+def _settings_of(module: nn.Module) -> Iterator[tuple[object, ...]]:
+    """Of all its parts, what each was set to: not all of that is told in its text."""
+    for path, part in module.named_modules(remove_duplicate=False):
+        own = sorted(vars(part).keys() - _OF_ALL)
+        values = ((name, _told(vars(part)[name])) for name in own)
+        yield path, type(part).__module__, type(part).__qualname__, *values
+
+
+def _told(value: object) -> str:
+    """As text that is the same in each process."""
+    return f"{value.__module__}.{value.__qualname__}" if callable(value) else repr(value)
 
 
 def read(key: str) -> bytes | None:

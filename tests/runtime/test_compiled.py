@@ -1,6 +1,9 @@
 """Compiled networks that are kept: used again if they are whole and the user's own."""
 
 import os
+import subprocess
+import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -8,7 +11,9 @@ import torch
 
 from simswap import FaceSwapper
 from simswap.files import HOME
+from simswap.models.graph import INPUT, GraphNetwork, Layer
 from simswap.runtime import compiled
+from tests.support.examples import ROOT
 from tests.support.weights.tiny_bundle import make_bundle
 
 pytest.importorskip("openvino", reason="has no wheel for this platform")
@@ -54,6 +59,46 @@ def test_a_network_is_compiled_once_and_then_read(home, converted):
     assert torch.equal(generated(), first)
     assert len(converted) == 1
     assert (home / compiled.FOLDER).stat().st_mode & 0o777 == 0o700
+
+
+@pytest.mark.parametrize("change", [{"pixel_range": "imagenet"}, {"embedding_scale": 2.0}])
+def test_the_same_weights_with_another_config_are_another_network(home, change):
+    bundle, other = make_bundle(), make_bundle()
+    other.generator.config = replace(other.generator.config, **change)
+    keys = {compiled.key_of(one.generator, ()) for one in (bundle, make_bundle(), other)}
+    assert len(keys) == 2
+
+
+def test_graphs_of_the_same_layers_are_told_apart(home):
+    sides = {"in_channels": 3, "out_channels": 3, "kernel_size": 1}
+
+    def key(kind: str, taken: str) -> str:
+        torch.manual_seed(0)
+        layers = (
+            Layer("convolution", (INPUT,), "a", sides),
+            Layer("convolution", ("a",), "b", sides),
+            Layer(kind, (taken, "b"), "c"),
+        )
+        return compiled.key_of(GraphNetwork(torch.nn.Identity(), layers), ())
+
+    graphs = [(kind, "a") for kind in ("add", "subtract", "multiply", "divide")]
+    graphs += [("add", "b"), ("add", INPUT)]
+    assert len({key(*graph) for graph in graphs}) == len(graphs)
+    assert key("add", "a") == key("add", "a")
+
+
+def test_a_network_has_the_same_name_in_each_process():
+    script = (
+        "from simswap.runtime.compiled import key_of\n"
+        "from tests.support.weights.tiny_bundle import make_bundle\n"
+        "bundle = make_bundle()\n"
+        "print(key_of(bundle.generator, ()), key_of(bundle.identity_network, ()))\n"
+    )
+    runs = [
+        subprocess.run([sys.executable, "-c", script], capture_output=True, check=True, cwd=ROOT)
+        for _ in range(2)
+    ]
+    assert runs[0].stdout == runs[1].stdout
 
 
 def test_other_weights_are_another_network(home, converted):

@@ -17,6 +17,7 @@ from train.errors import CorruptPhotoError, TrainingError
 LANDMARKS_SHAPE = (5, 2)
 NUM_HASHES = 2**63
 ARCHIVES = ("zip://", "tar://", "gzip://", "bz2://", "xz://", "zstd://", "lz4://")
+MAX_IDENTITY = 200  # characters; of a longer one its digest is taken
 MIN_EXTENT = 2  # px between the outermost landmarks; many sets write zeros where they found no face
 
 
@@ -142,7 +143,10 @@ def _identity_text(value: object, feature: object) -> str | None:
         return feature.int2str(value) if value >= 0 else None
     if isinstance(value, float):  # a whole number, if nulls made its column one of floats
         value = int(value) if value.is_integer() else None
-    return None if value is None or value == "" else str(value)
+    text = None if value is None or value == "" else str(value)
+    if text is not None and len(text) > MAX_IDENTITY:  # each photo that is held holds its own
+        return blake2b(text.encode(errors="surrogatepass"), digest_size=16).hexdigest()
+    return text
 
 
 def _landmarks(value: object, name: str) -> np.ndarray | None:

@@ -87,9 +87,9 @@ def cache_photos(
         for chunk in chunks
         for person, name in zip(chunk.people, chunk.names, strict=True)
     ]
-    order = np.argsort(np.array(names, dtype=str), kind="stable")
+    order = np.argsort(np.array(names, dtype=object), kind="stable")
     may_be_target = np.array([may for chunk in chunks for may in chunk.may_be_target], dtype=bool)
-    _, numbers = np.unique(np.array(people, dtype=str)[order], return_inverse=True)
+    _, numbers = np.unique(np.array(people, dtype=object)[order], return_inverse=True)
     targets = np.flatnonzero(may_be_target[order])
     _check(numbers, targets, settings, skipped, world)
     held = [

@@ -131,3 +131,13 @@ def test_of_a_text_in_a_tar_no_more_is_read_than_a_text_may_have(tmp_path):
     write_packed(tmp_path / "a.tar", PHOTO, (tarfile.TarInfo("0000.json"), many))
     with pytest.raises(TrainingError, match="cannot be read"):
         open_photos(str(tmp_path), Columns("png", "json.identity"))
+
+
+def test_a_persons_name_of_any_length_tells_people_apart_and_is_not_held(tmp_path):
+    names = ["a" * 1_000_000, "a" * 999_999 + "b", "a" * 1_000_000, "anna"]
+    records = [{"image": encoded(3), "identity": name} for name in names]
+    write_parquet(tmp_path / "a.parquet", records)
+    first, second, third, last = [row.identity for row in rows_of(tmp_path)]
+    assert first == third != second
+    assert last == "anna"
+    assert max(map(len, (first, second))) <= rows.MAX_IDENTITY
