@@ -126,6 +126,18 @@ def write_whole(path: Path, content: bytes, *, follow: bool = False) -> None:
         part.write_bytes(content)
 
 
+def write_private(path: Path, content: bytes, *, keep: bool) -> None:
+    """Write a file of the user's data folder for its owner's eyes only, whole at once.
+
+    keep: leave a file that another process has put there. Raises OSError.
+    """
+    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    with replaced(path, durable=True, keep=keep, follow=True) as part:
+        descriptor = os.open(part, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+        with os.fdopen(descriptor, "wb") as stream:
+            stream.write(content)
+
+
 @contextmanager
 def fresh_folder(path: Path) -> Iterator[Path]:
     """A new folder beside `path`, to fill and move; what is left of it at the end is removed."""

@@ -31,7 +31,8 @@ _MAX_HOLDER = 200_000_000  # bytes of a box with tables; a day's have half of it
 _KINDS = re.compile(rb"[ -~]{4}.{4}(?:[ -~]{4})*", re.DOTALL)  # what ftyp has: a number is second
 _PADDING = (b"free", b"skip")
 _LEFT_OUT = (b"ftyp", *_PADDING)
-_NOT_HASHED = (b"uuid", b"mfra", *_LEFT_OUT)  # by any signer; more than is left out, if need be
+_NOT_HASHED = (b"uuid", b"mfra", *_PADDING)  # and a few letters of the kind that the file is of
+_NUMBER = 16  # bytes, of a uuid box, by which it is told
 _CREDENTIALS = bytes.fromhex("d8fec3d61b0e483c92975828877ec481")  # number of their box
 _APP11, _SCAN = 0xFFEB, 0xFFDA  # of a JPEG's segments: those with credentials, with pixels
 _CREDENTIALS_BEGIN = re.compile(rb"\xff\xeb..JP", re.DOTALL)
@@ -84,14 +85,19 @@ def could_hold_pixels(stream: BinaryIO) -> bool:
 
 
 def spans_left_out(stream: BinaryIO) -> list[pointers.Span]:
-    """Where in an MP4 or AVIF what C2PA's library leaves out lies: bytes, the last exclusive.
+    """Where in an MP4 or AVIF lies what a signer may leave out: bytes, the last exclusive.
 
-    stream: a file on the disk. Of other kinds of file, none.
+    stream: a file on the disk, of which could_hold_pixels is False. Of other kinds of file, none.
     """
     stream.seek(4)
     if stream.read(4) != b"ftyp":
         return []
-    return [(start, end) for kind, start, end in _boxes(stream) if kind in _NOT_HASHED]
+    found = [
+        (start + (_NUMBER if kind == b"uuid" else 0), end)
+        for kind, start, end in _boxes(stream)
+        if kind in _NOT_HASHED
+    ]
+    return [(start, end) for start, end in found if start < end]
 
 
 def _credentials_of(stream: BinaryIO) -> list[bytes | None]:
@@ -144,7 +150,7 @@ def _have_room(stream: BinaryIO) -> bool:
     before, num_credentials, num_lists = set(), 0, 0
     for number, (kind, start, end) in enumerate(_boxes(stream)):
         stream.seek(start)
-        is_own = kind == b"uuid" and stream.read(16) == _CREDENTIALS
+        is_own = kind == b"uuid" and stream.read(_NUMBER) == _CREDENTIALS
         if number >= _MAX_BOXES or end < start or kind not in _KNOWN:
             return True
         if is_own and not before <= _BEFORE:

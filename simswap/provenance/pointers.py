@@ -16,6 +16,7 @@ Span = tuple[int, int]  # bytes of a file, the last exclusive
 
 # Looked for anywhere in their holders: a table in an unusual place counts for readers, too.
 _TABLES = re.compile(rb"stco|co64|iloc|tfhd|trun|cmov")
+_LONG_SIZE = b"\0\0\0\1"  # before the name of a box whose size has 64 bits
 _MAX_TABLES = 100_000  # of one holder
 _IN_FILE, _IN_ITEM = 0, 2  # how a picture's place is told
 _HAS_OFFSET = 1  # of the flags of a tfhd or a trun
@@ -63,8 +64,11 @@ def _tables_in(holder: bytes) -> Iterator[tuple[bytes, int]]:
         found = search(_TABLES, holder, place)
         if found is None:
             return
+        place = found.start()
+        if holder[max(place - 4, 0) : place] == _LONG_SIZE:  # which then stands behind the name
+            raise _Broken
         yield found[0], found.end()
-        place = found.start() + 1
+        place += 1
     raise _Broken
 
 

@@ -16,7 +16,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from simswap.errors import SigningError
-from simswap.files import HOME, data_folder, printable, read_beginning, replaced
+from simswap.files import HOME, data_folder, printable, read_beginning, write_private
 
 logger = logging.getLogger(__name__)
 
@@ -166,10 +166,10 @@ def _own_signer(path: Path, url: str | None) -> Signer:
     name = path.name
     try:
         if not path.exists():
-            _make_own(path, replace=False)
+            write_private(path, _new_certificate_and_key(), keep=True)
         signer = _read_own(path, name, url)
         if signer.has_expired:
-            _make_own(path, replace=True)
+            write_private(path, _new_certificate_and_key(), keep=False)
             signer = _read_own(path, name, url)
     except OSError as error:
         logger.warning("No certificate at %s: %s", printable(str(path)), error.strerror)
@@ -189,18 +189,6 @@ def _read_own(path: Path, name: str, url: str | None) -> Signer:
         return _signer(pem, pem, name, url, is_self_made=True)
     except SigningError as error:
         raise SigningError(f"{error} Or delete the file, and a new one is made.") from error
-
-
-def _make_own(path: Path, replace: bool) -> None:
-    """Write a new certificate and key as one file, whole at once, for its owner's eyes only.
-
-    replace: take the place of a file that is there; else keep what another process put there.
-    """
-    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-    with replaced(path, durable=True, keep=not replace, follow=True) as part:
-        descriptor = os.open(part, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-        with os.fdopen(descriptor, "wb") as stream:
-            stream.write(_new_certificate_and_key())
 
 
 def _new_certificate_and_key() -> bytes:

@@ -17,7 +17,7 @@ from simswap.provenance.credentials import (
     media_type_of,
     read_credentials,
 )
-from simswap.provenance.exclusions import LEFT_OUT, spans_left_out
+from simswap.provenance.exclusions import LEFT_OUT
 from simswap.provenance.metadata import (
     HUMAN_TERMS,
     MetadataLabel,
@@ -28,10 +28,10 @@ from simswap.provenance.metadata import (
 from simswap.provenance.signer import Signer, find_signer
 from simswap.trial_run import problem_of
 from simswap.verify.credential_words import about_credentials, with_model
+from simswap.verify.left_out import shows_left_out
 from simswap.verify.watermark import FoundWatermark, find_watermark, never
 from simswap.video.metadata_label import read_video_label
 from simswap.video.source.limits import VERIFY_LIMITS, VideoLimits, usual_memory
-from simswap.video.source.places import is_read_from
 
 TRIAL = "simswap.verify.trial"  # reads the credentials first, in a process of its own
 TRIAL_SECONDS = 4.0  # of processor time; an ordinary file takes 0.4, most of it to start
@@ -99,7 +99,7 @@ def verify(path: str | os.PathLike[str], limits: VideoLimits = VERIFY_LIMITS) ->
     try:
         _check_parts(path)
         found = read_credentials(path, _own_signer())
-        if found is not None and kind == "video" and _is_read_from_left_out(path, found, limits):
+        if found is not None and found.is_unchanged and shows_left_out(path, kind, limits):
             found = replace(found, failures=(*found.failures, LEFT_OUT))
     except CrowdedError:  # nothing of the file, of which nothing would be known
         raise
@@ -272,15 +272,6 @@ def _check_parts(path: Path) -> None:
             "Content Credentials: the file has too many parts, or too large ones, to be looked "
             "through. Whether it has any is not known."
         )
-
-
-def _is_read_from_left_out(path: Path, found: Credentials, limits: VideoLimits) -> bool:
-    """Whether a video that seems to be as it was signed lies where its hash does not look."""
-    if not found.is_matched or LEFT_OUT in found.failures:
-        return False
-    with path.open("rb") as stream:
-        spans = spans_left_out(stream)
-    return bool(spans) and is_read_from(path, spans, limits)
 
 
 def _own_signer() -> Signer | None:

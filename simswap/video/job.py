@@ -256,7 +256,7 @@ class VideoJob:
 
 
 def _hash_of_networks(pipeline: Pipeline) -> str:
-    digest = hashlib.sha256()
+    digest = hashlib.sha256(repr((pipeline.generator.config, pipeline.alignment)).encode())
     for network in (pipeline.generator, pipeline.identity_network, pipeline.detector):
         for name, tensor in network.state_dict().items():
             digest.update(name.encode())

@@ -22,6 +22,7 @@ import numpy as np
 
 from simswap.errors import MediaError, OptionError
 from simswap.files import JOB, is_temporary, printable, read_record, replaced
+from simswap.video.job_seal import is_sealed, seal_of
 from simswap.video.segments import SegmentRecord
 
 try:
@@ -39,6 +40,7 @@ _MAX_PEOPLE = 4_000_000  # bytes
 # What reading raises of a part that a job did not write; for one without end, MemoryError.
 _DAMAGE = (OSError, EOFError, ValueError, TypeError, LookupError, MemoryError, RecursionError)
 _FORMAT = "simswap-job-1"
+_SEAL = "seal"
 _MAX_MANIFEST = 100_000  # bytes
 _MAX_RECORD = 10_000  # bytes
 # A link is not followed, a pipe not waited for; Windows knows neither flag.
@@ -117,8 +119,8 @@ class JobFolder:
         """Hold the folder for this process, made if needed, with segments of these settings only.
 
         resume: False begins anew. At the end it is removed if nothing in it has been finished.
-        Raises OptionError if it holds a job of other settings, MediaError if another process works
-        in it, if it holds files but no job, or if it cannot be written.
+        Raises OptionError if it holds a job of other settings, or of somebody else; MediaError if
+        another process works in it, if it holds files but no job, or if it cannot be written.
         """
         is_new = self._make()
         with self._locked() as lock:
@@ -191,8 +193,16 @@ class JobFolder:
         settings = json.loads(json.dumps({"format": _FORMAT, **settings}))
         found = self._manifest()
         if found is None:
-            _write_durably(self.path / _MANIFEST, json.dumps(settings, indent=1))
-        elif found != settings:
+            sealed = {**settings, _SEAL: seal_of(settings)}
+            _write_durably(self.path / _MANIFEST, json.dumps(sealed, indent=1))
+            return
+        seal = found.pop(_SEAL, None)
+        if not is_sealed(found, seal):
+            raise OptionError(
+                f"An unfinished job lies in {printable(str(self.path))} that somebody else began, "
+                "or another machine. Restart to begin anew."
+            )
+        if found != settings:
             names = {**settings, **found}
             differ = [name for name in names if found.get(name) != settings.get(name)]
             raise OptionError(

@@ -56,6 +56,14 @@ def test_a_table_whose_size_ends_like_a_name_is_read():
     assert not points(b"st" + struct.pack(">4sIIQ", b"co64", 0, 1, 300).ljust(99, b"\0"), b"moov")
 
 
+@pytest.mark.parametrize("kind", [b"moov", b"moof", b"meta"])
+@pytest.mark.parametrize("table", [iloc(300, 600), struct.pack(">4sIIQ", b"co64", 0, 1, 300)])
+def test_a_box_whose_size_stands_behind_its_name_may_point_anywhere(kind, table):
+    long = struct.pack(">I4sQ", 1, table[:4], len(table) + 12) + table[4:]
+    assert points(long, kind)
+    assert points(struct.pack(">I", len(table) + 4) + table, kind) is False
+
+
 def test_compressed_tables_may_point_anywhere():
     assert points(b"cmov", b"moov")
 

@@ -1,13 +1,15 @@
 """A signed video whose pictures lie where its signer's hash does not look is not called intact."""
 
+import io
 import struct
 
 import av
 import pytest
+from PIL import Image
 
 from simswap.provenance import credentials
 from simswap.provenance.exclusions import LEFT_OUT
-from simswap.provenance.signing import sign_video
+from simswap.provenance.signing import sign_photo, sign_video
 from simswap.verify.report import verify
 from tests.support.media.video_files import make_video
 
@@ -46,6 +48,43 @@ def test_it_is_noticed_even_where_the_tables_do_not_tell(crafted, monkeypatch):
     monkeypatch.setattr(credentials, "could_hold_pixels", lambda stream: False)
     found = verify(crafted).credentials
     assert found.failures == (LEFT_OUT,)
+
+
+@pytest.fixture
+def crafted_photo(tmp_path):
+    """An AVIF whose picture lies in the bytes that the signature has to spare."""
+    stream = io.BytesIO()
+    Image.new("RGB", (96, 96), (10, 200, 30)).save(stream, "AVIF", quality=60)
+    plain = stream.getvalue()
+    told = plain.rindex(b"iloc") + 18
+    place, length = struct.unpack_from(">II", plain, told)
+    signed, _ = sign_photo(plain, ".avif", "some model", None)
+    moved = struct.unpack_from(">I", signed, signed.rindex(b"iloc") + 18)[0] - place
+    spare = signed.index(SPARE) + len(SPARE) + 2
+    changed = bytearray(plain)
+    struct.pack_into(">I", changed, told, (spare - moved) % 2**32)
+    signed, _ = sign_photo(bytes(changed), ".avif", "some model", None)
+    forged = bytearray(signed)
+    forged[spare : spare + length] = plain[place : place + length]
+    path = tmp_path / "photo.avif"
+    path.write_bytes(forged)
+    return path
+
+
+def test_a_picture_there_is_noticed_even_where_the_tables_do_not_tell(crafted_photo, monkeypatch):
+    assert Image.open(crafted_photo).convert("RGB").getpixel((40, 40))[1] > 150
+    monkeypatch.setattr(credentials, "could_hold_pixels", lambda stream: False)
+    found = verify(crafted_photo).credentials
+    assert found.failures == (LEFT_OUT,)
+
+
+@pytest.mark.parametrize("suffix", [".avif", ".png", ".jpg"])
+def test_an_ordinary_signed_photo_is_intact(tmp_path, suffix):
+    stream = io.BytesIO()
+    Image.new("RGB", (96, 96), (10, 200, 30)).save(stream, Image.registered_extensions()[suffix])
+    signed, _ = sign_photo(stream.getvalue(), suffix, "some model", None)
+    (tmp_path / f"photo{suffix}").write_bytes(signed)
+    assert verify(tmp_path / f"photo{suffix}").credentials.is_intact
 
 
 def test_an_ordinary_signed_video_is_intact(tmp_path):

@@ -1,0 +1,58 @@
+"""Whether a signed file shows what its signer's hash does not cover.
+
+Its tables are looked at, too (see provenance.exclusions), but whoever forges a file knows more ways
+to write one than a check knows to read. What is shown by those who read it cannot be talked away.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+from pathlib import Path
+
+from simswap.errors import CrowdedError, MediaError
+from simswap.media.decoding import decode_series
+from simswap.media.photos import content_of
+from simswap.provenance.exclusions import spans_left_out
+from simswap.verify.watermark import MAX_FRAMES
+from simswap.video.source.limits import VideoLimits
+from simswap.video.source.places import is_read_from
+
+Span = tuple[int, int]  # bytes of a file, the last exclusive
+
+
+def shows_left_out(path: Path, kind: str, limits: VideoLimits) -> bool:
+    """Whether a "photo" or "video" shows anything of what is left out of its hash.
+
+    path: of a file whose tables seem to be in order. Raises MediaError if it cannot be read.
+    """
+    with path.open("rb") as stream:
+        spans = spans_left_out(stream)
+    if not spans:
+        return False
+    return is_read_from(path, spans, limits) if kind == "video" else _changes(path, spans)
+
+
+def _changes(path: Path, spans: Sequence[Span]) -> bool:
+    """Whether a photo is another one when these bytes are zeros."""
+    data, name = content_of(path)
+    shown = _digest(data, name)
+    blank = bytearray(data)
+    del data
+    for start, end in spans:
+        blank[start:end] = bytes(end - start)
+    try:
+        return _digest(bytes(blank), name) != shown
+    except CrowdedError:
+        raise
+    except MediaError:
+        return True
+
+
+def _digest(data: bytes, name: str) -> bytes:
+    """Of the pictures that a file shows, of an animation of some all over it."""
+    digest = hashlib.sha256()
+    for picture, count in decode_series(data, name, MAX_FRAMES):
+        digest.update(repr((picture.shape, count)).encode())
+        digest.update(picture)
+    return digest.digest()

@@ -1,0 +1,48 @@
+"""The seal by which a job knows its own folder again: of one that somebody sent, no part is taken.
+
+It is made with a key in the user's data folder. Without such a folder a job can only go on in the
+process that began it.
+"""
+
+from __future__ import annotations
+
+import hmac
+import json
+import logging
+import secrets
+from collections.abc import Mapping
+
+from simswap.files import data_folder, read_beginning, write_private
+
+logger = logging.getLogger(__name__)
+
+KEY_FILE = "jobs.key"
+_KEY_BYTES = 32
+_of_this_process = secrets.token_bytes(_KEY_BYTES)
+
+
+def seal_of(settings: Mapping[str, object]) -> str:
+    """What nobody else can write below a job's settings, which are values for JSON."""
+    told = json.dumps(settings, sort_keys=True).encode()
+    return hmac.new(_key(), told, "sha256").hexdigest()
+
+
+def is_sealed(settings: Mapping[str, object], seal: object) -> bool:
+    """Whether this user's jobs have sealed these settings."""
+    told = str(seal).encode(errors="replace")
+    return hmac.compare_digest(seal_of(settings).encode(), told)
+
+
+def _key() -> bytes:
+    home = data_folder()
+    if home is None:
+        return _of_this_process
+    try:
+        path = home / KEY_FILE
+        if not path.exists():
+            write_private(path, secrets.token_bytes(_KEY_BYTES), keep=True)
+        key = read_beginning(path, _KEY_BYTES)
+    except OSError as error:
+        logger.info("Jobs have no key of their own: %s", error.strerror)
+        return _of_this_process
+    return key if len(key) == _KEY_BYTES else _of_this_process
