@@ -106,13 +106,12 @@ class Look:
 
 
 @dataclass(frozen=True)
-class LookRequest(Request):
-    """What a file holds is wanted: a Look in JSON, then the times of frames and of key frames."""
+class FileRequest(Request):
+    """Something is wanted of a file of which nothing is known yet."""
 
     path: Path
     limits: VideoLimits
 
-    num_pieces = 3
     usual_memory = usual_memory(0)
 
     @property
@@ -126,6 +125,12 @@ class LookRequest(Request):
         return self.limits.max_work
 
     seconds_each = piece_seconds
+
+
+class LookRequest(FileRequest):
+    """What a file holds is wanted: a Look in JSON, then the times of frames and of key frames."""
+
+    num_pieces = 3
 
     def pieces(self) -> Iterator[Piece]:
         """What `look` puts together again."""

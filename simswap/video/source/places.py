@@ -8,35 +8,21 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from simswap.video.source.container import naming_damage, opened
-from simswap.video.source.decoding.child import Piece, Request
+from simswap.video.source.decoding.child import Piece
 from simswap.video.source.decoding.process import answers_of
-from simswap.video.source.limits import VideoLimits, usual_memory
+from simswap.video.source.info import FileRequest
+from simswap.video.source.limits import VideoLimits
 
 Span = tuple[int, int]  # bytes of a file, the last exclusive
 
 
 @dataclass(frozen=True)
-class PlacesRequest(Request):
+class PlacesRequest(FileRequest):
     """Whether pictures, sound or texts lie in any of the spans: one byte, 0 or 1."""
 
-    path: Path
     spans: tuple[Span, ...]
-    limits: VideoLimits
 
     num_pieces = 1
-    usual_memory = usual_memory(0)
-
-    @property
-    def memory(self) -> int:
-        """As much as decoding its frames may take."""
-        return self.limits.memory
-
-    @property
-    def piece_seconds(self) -> float:
-        """Of processor time, for all of it."""
-        return self.limits.max_work
-
-    seconds_each = piece_seconds
 
     def pieces(self) -> Iterator[Piece]:
         """The byte."""
@@ -65,5 +51,5 @@ def is_read_from(path: Path, spans: Sequence[Span], limits: VideoLimits) -> bool
     It is found by reading the video to its end, whatever its tables look like to others. Raises
     MediaError if it cannot be opened, CostlyVideoError if that takes too much.
     """
-    with closing(answers_of(PlacesRequest(path.absolute(), tuple(spans), limits))) as answers:
+    with closing(answers_of(PlacesRequest(path.absolute(), limits, tuple(spans)))) as answers:
         return any(bytes(piece) != b"\0" for _, piece in answers)
