@@ -32,6 +32,7 @@ _KINDS = re.compile(rb"[ -~]{4}.{4}(?:[ -~]{4})*", re.DOTALL)  # what ftyp has: 
 _PADDING = (b"free", b"skip")
 _LEFT_OUT = (b"ftyp", *_PADDING)
 _NOT_HASHED = (b"uuid", b"mfra", *_PADDING)  # and a few letters of the kind that the file is of
+_ONCE = (b"ftyp", b"moov", b"meta")  # of which a reader might take another than is looked at
 _NUMBER = 16  # bytes, of a uuid box, by which it is told
 _CREDENTIALS = bytes.fromhex("d8fec3d61b0e483c92975828877ec481")  # number of their box
 _APP11, _SCAN = 0xFFEB, 0xFFDA  # of a JPEG's segments: those with credentials, with pixels
@@ -147,7 +148,7 @@ def _are_alone(segments: list[bytes | None]) -> bool:
 def _have_room(stream: BinaryIO) -> bool:
     """Whether the boxes that are left out of an MP4 or AVIF have."""
     left_out, media, holders = [], [], []
-    before, num_credentials, num_lists = set(), 0, 0
+    before, num_credentials = set(), 0
     for number, (kind, start, end) in enumerate(_boxes(stream)):
         stream.seek(start)
         is_own = kind == b"uuid" and stream.read(_NUMBER) == _CREDENTIALS
@@ -157,8 +158,9 @@ def _have_room(stream: BinaryIO) -> bool:
             return True
         if _holds_more(stream, kind, start, end):
             return True
+        if kind in _ONCE and kind in before:
+            return True
         num_credentials += is_own
-        num_lists += kind == b"ftyp"
         before.add(kind)
         if is_own or kind in _LEFT_OUT:
             left_out.append((start, end))
@@ -166,7 +168,7 @@ def _have_room(stream: BinaryIO) -> bool:
             media.append((start, end))
         elif kind in pointers.HOLDERS:
             holders.append((kind, start, end))
-    if num_credentials > 1 or num_lists > 1:
+    if num_credentials > 1:
         return True
     return any(_point_into(stream, *holder, media, left_out) for holder in holders)
 

@@ -35,7 +35,11 @@ def point_into(kind: bytes, holder: bytes, media: list[Span], forbidden: list[Sp
     before.
     """
     try:
+        num_lists = 0
         for table, body in _tables_in(holder):
+            num_lists += table == b"iloc"
+            if num_lists > 1:  # each may tell of very many pictures in the same bytes
+                return True
             if table in (b"stco", b"co64"):
                 if not _all_within(_chunks(holder, body, table == b"co64"), media):
                     return True

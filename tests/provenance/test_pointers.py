@@ -64,6 +64,11 @@ def test_a_box_whose_size_stands_behind_its_name_may_point_anywhere(kind, table)
     assert points(struct.pack(">I", len(table) + 4) + table, kind) is False
 
 
+def test_of_two_lists_of_pictures_it_is_not_told_which_counts():
+    assert not points(iloc(300, 600), b"meta")
+    assert points(iloc(300, 600) * 2, b"meta")
+
+
 def test_compressed_tables_may_point_anywhere():
     assert points(b"cmov", b"moov")
 
@@ -110,6 +115,7 @@ OTHER = {
     "an index": box(b"mfra", bytes(64)),
     "another list of kinds": box(b"ftyp", b"isom\0\0\2\0isom"),
     "padding that is not blank": box(b"free", b"x"),
+    "another list of tables": box(b"moov", box(b"free", bytes(8))),
     "tables under another name": box(b"hoov", bytes(8)),
 }
 
