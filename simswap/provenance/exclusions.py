@@ -21,12 +21,12 @@ _OWN = "/uuid"  # the credentials' box, if it is told by its number
 _IN_BOXES = "c2pa.hash.bmff"
 # A picture's place in the file is a number, which may point into such a box too, also into the
 # credentials' own, whose signature has bytes to spare. So padding must be all zeros, there is one
-# list of kinds, in plain text, and no mfra, by which players find fragments.
+# list of kinds, in plain text, and no fragments, of which players read what they want when they
+# want it.
 _MOST_KINDS = 96  # bytes; honest ones have some 40
-# Boxes at the top of a file, and those that may stand before the credentials: others count media
-# from their own place on.
-_BEFORE = {b"ftyp", b"styp", b"free", b"skip", b"wide", b"uuid", b"moov", b"meta"}
-_KNOWN = {*_BEFORE, b"mdat", b"moof", b"sidx", b"ssix", b"emsg", b"prft", b"pdin"}
+# Boxes at the top of a file that may stand before the credentials.
+_BEFORE = {b"ftyp", b"free", b"skip", b"wide", b"uuid", b"moov", b"meta"}
+_KNOWN = {*_BEFORE, pointers.MEDIA}
 _MAX_HOLDER = 200_000_000  # bytes of a box with tables; a day's have half of it
 _KINDS = re.compile(rb"[ -~]{4}.{4}(?:[ -~]{4})*", re.DOTALL)  # what ftyp has: a number is second
 _PADDING = (b"free", b"skip")
@@ -167,7 +167,7 @@ def _have_room(stream: BinaryIO) -> bool:
         elif kind == pointers.MEDIA:
             media.append((start, end))
         elif kind in pointers.HOLDERS:
-            holders.append((kind, start, end))
+            holders.append((start, end))
     if num_credentials > 1:
         return True
     return any(_point_into(stream, *holder, media, left_out) for holder in holders)
@@ -186,7 +186,6 @@ def _holds_more(stream: BinaryIO, kind: bytes, start: int, end: int) -> bool:
 
 def _point_into(
     stream: BinaryIO,
-    kind: bytes,
     start: int,
     end: int,
     media: list[pointers.Span],
@@ -195,7 +194,7 @@ def _point_into(
     if end - start > _MAX_HOLDER:
         return True
     stream.seek(start)
-    return pointers.point_into(kind, stream.read(end - start), media, forbidden)
+    return pointers.point_into(stream.read(end - start), media, forbidden)
 
 
 def _boxes(stream: BinaryIO) -> Iterator[tuple[bytes, int, int]]:

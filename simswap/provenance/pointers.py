@@ -3,23 +3,23 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 import numpy as np
 
 from simswap.files import search
 
-FRAGMENT = b"moof"
-HOLDERS = (b"meta", b"moov", FRAGMENT)  # boxes at the top of a file that hold such tables
+HOLDERS = (b"meta", b"moov")  # boxes at the top of a file that hold such tables
 MEDIA = b"mdat"
 Span = tuple[int, int]  # bytes of a file, the last exclusive
 
 # Looked for anywhere in their holders: a table in an unusual place counts for readers, too.
-_TABLES = re.compile(rb"stco|co64|iloc|tfhd|trun|cmov")
+# Of others it is not told where they point: of compressed ones (cmov), of fragments and of what
+# leads to these (a maker's name does, too), which players read when they please.
+_TABLES = re.compile(rb"stco|co64|iloc|cmov|mvex|moof|traf|tfhd|trun|sidx|mfra|tfra|Anev")
 _LONG_SIZE = b"\0\0\0\1"  # before the name of a box whose size has 64 bits
 _MAX_TABLES = 100_000  # of one holder
 _IN_FILE, _IN_ITEM = 0, 2  # how a picture's place is told
-_HAS_OFFSET = 1  # of the flags of a tfhd or a trun
 _MAX_EXTENTS = 100_000
 
 
@@ -27,35 +27,24 @@ class _Broken(Exception):
     """A table that is not as the standard has it."""
 
 
-def point_into(kind: bytes, holder: bytes, media: list[Span], forbidden: list[Span]) -> bool:
+def point_into(holder: bytes, media: list[Span], forbidden: list[Span]) -> bool:
     """Whether tables name a place in one of the forbidden spans, or one that cannot be told.
 
-    kind: one of HOLDERS; holder: what stands in it. media: the contents of the file's mdat boxes,
-    where samples must begin; how long they are is not looked at, so what is forbidden must lie
-    before.
+    holder: what stands in one of HOLDERS. media: the contents of the file's mdat boxes, where
+    samples must begin; how long they are is not looked at, so what is forbidden must lie before.
     """
     try:
         num_lists = 0
         for table, body in _tables_in(holder):
-            num_lists += table == b"iloc"
-            if num_lists > 1:  # each may tell of very many pictures in the same bytes
-                return True
             if table in (b"stco", b"co64"):
                 if not _all_within(_chunks(holder, body, table == b"co64"), media):
                     return True
             elif table == b"iloc":
-                if any(_meet(span, other) for span in _items(holder, body) for other in forbidden):
+                num_lists += 1  # each may tell of very many pictures, in the same bytes
+                if num_lists > 1 or _any_meet(_items(holder, body), forbidden):
                     return True
-            elif (
-                table == b"cmov" or kind != FRAGMENT
-            ):  # compressed, or counted from where it stands
+            else:
                 return True
-            elif _number(holder, body + 1, 3) & _HAS_OFFSET:
-                # Of a fragment: a place in the file, or one that is counted from the fragment on.
-                if table == b"tfhd" and not _all_within(_long(holder, body + 8), media):
-                    return True
-                if table == b"trun" and _number(holder, body + 8, 4) >= 2**31:  # before it
-                    return True
     except _Broken:
         return True
     return False
@@ -83,8 +72,8 @@ def _all_within(offsets: np.ndarray, spans: list[Span]) -> bool:
     return bool(inside.all())
 
 
-def _meet(one: Span, other: Span) -> bool:
-    return one[0] < other[1] and other[0] < one[1]
+def _any_meet(spans: Iterable[Span], others: list[Span]) -> bool:
+    return any(one[0] < other[1] and other[0] < one[1] for one in spans for other in others)
 
 
 def _chunks(data: bytes, body: int, is_long: bool) -> np.ndarray:
@@ -92,10 +81,6 @@ def _chunks(data: bytes, body: int, is_long: bool) -> np.ndarray:
     if len(data) - body - 8 < count * width:
         raise _Broken
     return np.frombuffer(data, f">u{width}", count, body + 8)
-
-
-def _long(data: bytes, place: int) -> np.ndarray:
-    return np.array([_number(data, place, 8)], np.uint64)
 
 
 def _items(data: bytes, body: int) -> Iterator[Span]:
