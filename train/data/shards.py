@@ -205,8 +205,13 @@ def _load(files: Files, split: str, revision: str | None) -> IterableDataset:
         split = "train"
     if isinstance(builder, Parquet):
         builder.__class__ = BatchedParquet  # the features that a card names stay
-    if not isinstance(builder, WebDataset):
         return builder.as_streaming_dataset(split=split)
+    if not isinstance(builder, WebDataset):  # the library reads forty kinds, packed ones too
+        raise TrainingError(
+            f"The data set {files.paths[0]} is neither of parquet files nor of tars, and other files "
+            "may unpack to any size. The Hub keeps many sets as parquet too: try the revision "
+            "refs/convert/parquet."
+        )
     origin = {"data_files": builder.config.data_files, "token": builder.token}
     features = IncompleteWebDataset(**origin).as_streaming_dataset(split=split).features
     # The keys of its json are guessed from five rows, and others dropped in silence; landmarks that

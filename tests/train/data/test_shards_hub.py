@@ -1,7 +1,9 @@
 """Data sets of a Hub: a loopback server answers, and refuses, as the Hub does."""
 
+import gzip
 import json
 import re
+import shutil
 from pathlib import Path
 
 import pytest
@@ -137,6 +139,17 @@ def test_a_data_set_that_is_absent_private_or_gated_says_so(tmp_path, hub_folder
 def test_a_split_that_is_not_there_names_those_that_are(tmp_path, hub_folder):
     said = opened(tmp_path, hub_folder, ReadingHub, "user/name", split="test")
     assert "Available splits: ['train']" in said
+
+
+@pytest.mark.parametrize("name", ["train.jsonl", "train.jsonl.gz", "train.txt", "train.csv"])
+def test_a_data_set_of_files_that_may_unpack_to_any_size_is_refused(tmp_path, hub_folder, name):
+    shutil.rmtree(hub_folder / "data")
+    (hub_folder / "data").mkdir()
+    text = b'{"image": "x", "identity": "anna"}\n'
+    (hub_folder / "data" / name).write_bytes(gzip.compress(text) if name.endswith("gz") else text)
+    said = opened(tmp_path, hub_folder, ReadingHub, "user/name")
+    assert "neither of parquet files nor of tars" in said
+    assert "refs/convert/parquet" in said
 
 
 CARD = "---\nconfigs:\n- config_name: default\n  data_files:\n  - split: train\n    path: {}\n---\n"
