@@ -208,9 +208,9 @@ def _load(files: Files, split: str, revision: str | None) -> IterableDataset:
         return builder.as_streaming_dataset(split=split)
     if not isinstance(builder, WebDataset):  # the library reads forty kinds, packed ones too
         raise TrainingError(
-            f"The data set {files.paths[0]} is neither of parquet files nor of tars, and other files "
-            "may unpack to any size. The Hub keeps many sets as parquet too: try the revision "
-            "refs/convert/parquet."
+            f"The data set {files.paths[0]} is neither of parquet files nor of tars, and other "
+            "files may unpack to any size. The Hub keeps many sets as parquet too: try the "
+            "revision refs/convert/parquet."
         )
     origin = {"data_files": builder.config.data_files, "token": builder.token}
     features = IncompleteWebDataset(**origin).as_streaming_dataset(split=split).features
