@@ -20,18 +20,35 @@ from train.data.sources import PHOTO_SUFFIXES, ModestMember
 # What the library makes of them may be of any size: arrays, tensors, other programs' records.
 _UNPACKED = {".npy", ".npz", ".ten", ".tb", ".pth", ".mp", ".msg", ".cbor"}
 _MAX_TEXT = 1_000_000  # bytes of what is no photo; as JSON it takes thirty times as much memory
+_MAX_SAMPLE = MAX_FILE_BYTES + 10 * _MAX_TEXT  # of all its files
+
+
+class _Room:
+    """For the files of one sample, in bytes."""
+
+    def __init__(self) -> None:
+        self.sample, self.left = "", 0
+
+    def enter(self, name: str) -> None:
+        """A file comes, with which another sample may begin."""
+        path = PurePosixPath(name)
+        sample = str(path.parent / path.name.split(".")[0])
+        if sample != self.sample:
+            self.sample, self.left = sample, _MAX_SAMPLE
 
 
 class _Beginning:
     """A file of an archive: as much as its kind may have, though a few bytes may claim any size."""
 
-    def __init__(self, name: str, file: BinaryIO) -> None:
-        self._file = file
+    def __init__(self, name: str, file: BinaryIO, room: _Room) -> None:
+        self._file, self._room = file, room
         self._most = MAX_FILE_BYTES if name.lower().endswith(PHOTO_SUFFIXES) else _MAX_TEXT
 
     def read(self) -> bytes:
         """What the library puts into a sample."""
-        return self._file.read(self._most)
+        content = self._file.read(min(self._most, self._room.left))
+        self._room.left -= len(content)
+        return content
 
 
 class _PlainArchive(ArchiveIterable):
@@ -41,6 +58,8 @@ class _PlainArchive(ArchiveIterable):
     def _iter_tar(file: BinaryIO) -> Iterator[tuple[str, BinaryIO]]:
         with tarfile.open(fileobj=file, mode="r|", tarinfo=ModestMember) as archive:
             for member in archive:
+                if member.issparse():  # which claims zeros that it does not hold
+                    raise tarfile.ReadError("it has files with holes")
                 if member.isreg():
                     yield member.name, archive.extractfile(member)
                 archive.members = []  # which it would keep
@@ -80,13 +99,17 @@ class IncompleteWebDataset(WebDataset):
         Hidden files, such as a Mac's `._` files, are no samples. Packed ones are left out, and
         arrays and such, as they may unpack to any size.
         """
-        members = (
-            (name, _Beginning(name, file))
-            for name, file in tar_iterator
-            if not PurePosixPath(name).name.startswith(".")
-            and PurePosixPath(name).suffix.lower() not in _UNPACKED.union(PACKED)
-        )
-        samples = super()._get_pipeline_from_tar(tar_path, members)
+        room = _Room()
+
+        def beginnings() -> Iterator[tuple[str, _Beginning]]:
+            for name, file in tar_iterator:
+                path = PurePosixPath(name)
+                left_out = path.suffix.lower() in _UNPACKED.union(PACKED)
+                if not left_out and not path.name.startswith("."):
+                    room.enter(name)
+                    yield name, _Beginning(name, file, room)
+
+        samples = super()._get_pipeline_from_tar(tar_path, beginnings())
         first = list(islice(samples, cls.NUM_EXAMPLES_FOR_FEATURES_INFERENCE))
         fields = dict.fromkeys(chain.from_iterable(first))
         for sample in chain(first, samples):

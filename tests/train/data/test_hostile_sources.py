@@ -17,7 +17,7 @@ from tests.support.training.shard_sources import (
     write_folder,
     write_parquet,
 )
-from train.data import parquet, rows
+from train.data import parquet, rows, webdataset
 from train.data.rows import Columns, PhotoRow
 from train.data.shards import open_photos
 from train.errors import TrainingError
@@ -131,6 +131,26 @@ def test_of_a_text_in_a_tar_no_more_is_read_than_a_text_may_have(tmp_path):
     write_packed(tmp_path / "a.tar", PHOTO, (tarfile.TarInfo("0000.json"), many))
     with pytest.raises(TrainingError, match="cannot be read"):
         open_photos(str(tmp_path), Columns("png", "json.identity"))
+
+
+def test_the_files_of_a_sample_are_not_held_beyond_a_photos_size(tmp_path, monkeypatch):
+    monkeypatch.setattr(webdataset, "_MAX_SAMPLE", 100_000)
+    many = [(tarfile.TarInfo(f"0000.{number}.png"), bytes(60_000)) for number in range(9)]
+    write_packed(tmp_path / "a.tar", PHOTO, *many)
+    with tarfile.open(tmp_path / "a.tar") as archive:
+        members = [(member.name, archive.extractfile(member)) for member in archive]
+        (sample,) = webdataset.IncompleteWebDataset._get_pipeline_from_tar("a.tar", members)
+    assert sum(len(value) for value in sample.values() if isinstance(value, bytes)) == 100_000
+
+
+def test_a_tar_whose_files_claim_what_they_do_not_hold_is_refused(tmp_path):
+    holes = tarfile.TarInfo("0000.png")
+    holes.pax_headers = {"GNU.sparse.map": "0,1", "GNU.sparse.size": "90000000"}
+    with tarfile.open(tmp_path / "a.tar", "w", format=tarfile.PAX_FORMAT) as archive:
+        holes.size = 1
+        archive.addfile(holes, io.BytesIO(b"a"))
+    with pytest.raises(TrainingError, match="files with holes"):
+        open_photos(str(tmp_path / "a.tar"), Columns("png"))
 
 
 def test_a_persons_name_of_any_length_tells_people_apart_and_is_not_held(tmp_path):
