@@ -37,16 +37,20 @@ def _changes(path: Path, spans: Sequence[Span]) -> bool:
     """Whether a photo is another one when these bytes are zeros."""
     data, name = content_of(path)
     shown = _digest(data, name)
-    blank = bytearray(data)
-    del data
-    for start, end in spans:
-        blank[start:end] = bytes(end - start)
     try:
-        return _digest(bytes(blank), name) != shown
+        return _digest(_blanked(data, spans), name) != shown
     except CrowdedError:
         raise
     except MediaError:
         return True
+
+
+def _blanked(data: bytes, spans: Sequence[Span]) -> bytes:
+    parts, position = [], 0
+    for start, end in spans:  # in the order of the file
+        parts += [memoryview(data)[position:start], bytes(end - start)]
+        position = end
+    return b"".join([*parts, memoryview(data)[position:]])
 
 
 def _digest(data: bytes, name: str) -> bytes:
