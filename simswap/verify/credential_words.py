@@ -29,7 +29,9 @@ _DOUBTS = {
     "signingCredential.invalid": "the certificate is not made for this",
     "signingCredential.ocsp.revoked": "the certificate was revoked",
     "signingCredential.revoked": "the certificate was revoked",
-    LEFT_OUT: "their signer left out parts of the file, which may have been changed or added",
+    LEFT_OUT: (
+        "the file shows, or could show, parts that its signer left out, which may have been changed"
+    ),
     "manifest.inaccessible": "a part of them lies on a server, which is not asked",
 }
 _IDENTITY = "cawg."  # beginning of the codes about a person's identity
