@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from itertools import islice
 from pathlib import Path
 
 import yaml
 
+from simswap.files import read_beginning
 from train.errors import TrainingError
 
-MAX_BYTES = 4_000_000
+MAX_BYTES = 1_000_000
+_BASE_60 = re.compile(rb"(?::[0-5]?[0-9]){20}")  # a number for YAML, whose time is its square
 MAX_PARTS = 100_000  # texts, numbers and lists of a card; a large one has a hundredth of that
 
 
@@ -39,10 +42,11 @@ def checked_commit(name: str, revision: str | None) -> str | None:
             path = Path(api.hf_hub_download(name, file, repo_type="dataset", revision=commit))
         except EntryNotFoundError:
             continue
-        if path.stat().st_size > MAX_BYTES:
+        content = read_beginning(path, MAX_BYTES + 1)
+        if len(content) > MAX_BYTES or _BASE_60.search(content):
             raise TrainingError(
-                f"The card of {name} has {path.stat().st_size / 1e6:.1f} MB; up to "
-                f"{MAX_BYTES / 1e6:.0f} are read. Ask its maker for a smaller one."
+                f"The card of {name} is larger than {MAX_BYTES / 1e6:.0f} MB, or holds a very long "
+                "number. Ask its maker for a smaller one."
             )
         if file == REPOCARD_FILENAME:  # as `datasets` does: readers differ in where its head ends
             _check(name, DatasetCard.load(path).data.to_dict())

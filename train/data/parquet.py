@@ -16,6 +16,8 @@ READ_ROWS = 16  # rows held at once
 # Of a group of rows: what may be unpacked whatever it was, and as many times its bytes in the file.
 # Photos are packed already; a small one that many rows share is told once.
 _MAX_UNPACKED, _MAX_RATIO = 200_000_000, 20
+# Equal values take next to no bytes in a file, 8 each when they are read, and 40 as Python's.
+_MAX_VALUES, _MAX_READ_VALUES = 20_000_000, 1_000_000  # of a column's group; of rows held at once
 
 
 class BatchedParquet(Parquet):
@@ -36,6 +38,7 @@ class BatchedParquet(Parquet):
                     READ_ROWS, row_groups=groups, columns=self.config.columns
                 )
                 for place, batch in enumerate(batches):
+                    _check_values(sum(map(_num_values, batch.columns)), _MAX_READ_VALUES, path)
                     yield Key(number, place), self._cast_table(pa.Table.from_batches([batch]))
 
 
@@ -52,3 +55,21 @@ def _check_sizes(told: pq.FileMetaData, path: str) -> None:
                     f"{column.total_compressed_size} to {column.total_uncompressed_size} bytes. "
                     "Write it anew without such rows."
                 )
+            _check_values(column.num_values, _MAX_VALUES, path)
+
+
+def _check_values(number: int, most: int, path: str) -> None:
+    if number > most:
+        raise ValueError(
+            f"{PurePath(path).name}: some rows hold {number} values, and at most {most} are read "
+            "at a time. Write it anew without such rows."
+        )
+
+
+def _num_values(array: pa.Array) -> int:
+    """Of an array, with all that its lists hold."""
+    if pa.types.is_nested(array.type) and isinstance(array, pa.StructArray):
+        return len(array) + sum(map(_num_values, array.flatten()))
+    if isinstance(array, pa.ListArray | pa.LargeListArray | pa.FixedSizeListArray | pa.MapArray):
+        return len(array) + _num_values(array.values)
+    return len(array)

@@ -15,9 +15,9 @@ from typing import TYPE_CHECKING
 
 from simswap.files import read_beginning
 from simswap.media.photos import MAX_FILE_BYTES
-from train.data.cards import checked_commit
 from train.data.rows import Columns, PhotoRow, column_of, decode_photo, to_photo_row
 from train.data.sources import Files, find_files
+from train.data.streams import open_stream
 from train.errors import TrainingError
 
 if TYPE_CHECKING:
@@ -165,7 +165,7 @@ def open_photos(
     if files.kind == "folder":
         return FolderPhotos(files)
     with _reading(source):
-        dataset = _load(files, split, revision)
+        dataset = open_stream(files, split, revision)
         names = list(dataset.column_names or next(iter(dataset), {}))
     _check_columns(names, columns, source)
     wanted = [column_of(name, names) for name in vars(columns).values()]
@@ -189,36 +189,6 @@ def _records(dataset: IterableDataset) -> Iterator[dict[str, object]]:
     for batch in dataset.iter(READ_ROWS):
         for values in zip(*batch.values(), strict=True):
             yield dict(zip(batch, values, strict=True))
-
-
-def _load(files: Files, split: str, revision: str | None) -> IterableDataset:
-    from datasets import Features, Json, load_dataset_builder
-
-    from train.data.parquet import BatchedParquet, Parquet
-    from train.data.webdataset import IncompleteWebDataset, WebDataset
-
-    if files.kind == "hub":
-        commit = checked_commit(files.paths[0], revision)
-        builder = load_dataset_builder(files.paths[0], revision=commit)
-    else:
-        builder = load_dataset_builder(files.kind, data_files=list(files.paths))
-        split = "train"
-    if isinstance(builder, Parquet):
-        builder.__class__ = BatchedParquet  # the features that a card names stay
-        return builder.as_streaming_dataset(split=split)
-    if not isinstance(builder, WebDataset):  # the library reads forty kinds, packed ones too
-        raise TrainingError(
-            f"The data set {files.paths[0]} is neither of parquet files nor of tars, and other "
-            "files may unpack to any size. The Hub keeps many sets as parquet too: try the "
-            "revision refs/convert/parquet."
-        )
-    origin = {"data_files": builder.config.data_files, "token": builder.token}
-    features = IncompleteWebDataset(**origin).as_streaming_dataset(split=split).features
-    # The keys of its json are guessed from five rows, and others dropped in silence; landmarks that
-    # only later rows have would be lost. Read as Json every row keeps its own.
-    nested = {key: Json() for key, value in features.items() if isinstance(value, dict)}
-    tars = IncompleteWebDataset(features=Features(features | nested), **origin)
-    return tars.as_streaming_dataset(split=split)
 
 
 @contextmanager

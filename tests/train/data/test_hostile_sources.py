@@ -161,3 +161,28 @@ def test_a_persons_name_of_any_length_tells_people_apart_and_is_not_held(tmp_pat
     assert first == third != second
     assert last == "anna"
     assert max(map(len, (first, second))) <= rows.MAX_IDENTITY
+
+
+@pytest.mark.parametrize("where", ["landmarks", "other"])
+def test_equal_values_that_take_no_bytes_are_not_all_read(tmp_path, monkeypatch, where):
+    monkeypatch.setattr(parquet, "_MAX_READ_VALUES", 50_000)
+    rows_held = [
+        {"image": {"bytes": encoded(1)}, where: [1.0] * 60_000},
+        {"image": None, where: []},
+    ]
+    pq.write_table(pa.Table.from_pylist(rows_held), tmp_path / "a.parquet")
+    with pytest.raises(TrainingError, match=r"some rows hold 6\d{4} values"):
+        rows_of(tmp_path)
+    monkeypatch.setattr(parquet, "_MAX_VALUES", 50_000)
+    with pytest.raises(TrainingError, match=r"some rows hold 6\d{4} values, and at most 50000"):
+        rows_of(tmp_path)
+
+
+def test_values_of_all_kinds_of_lists_are_counted():
+    lists = pa.array([[1, 2], [], [3]])
+    assert parquet._num_values(pa.array([1, 2, 3])) == 3
+    assert parquet._num_values(lists) == 3 + 3
+    assert parquet._num_values(lists.cast(pa.large_list(pa.int64()))) == 3 + 3
+    assert parquet._num_values(pa.array([[1, 2], [3, 4]], pa.list_(pa.int64(), 2))) == 2 + 4
+    assert parquet._num_values(pa.array([{"a": [1, 2]}, {"a": [3]}])) == 2 + 2 + 3
+    assert parquet._num_values(pa.array([[("a", 1)], []], pa.map_(pa.string(), pa.int8()))) >= 3

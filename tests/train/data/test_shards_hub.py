@@ -181,6 +181,31 @@ def test_a_card_of_few_bytes_that_says_very_much_is_refused(tmp_path, hub_folder
     assert "The card of user/name holds more than 100000 parts" in said
 
 
+FEATURES = (
+    "---\ndataset_info:\n  features:\n  - name: image\n    dtype: image\n  - name: identity\n"
+)
+
+
+@pytest.mark.parametrize(
+    "told",
+    [
+        "    list: float64\n    length: 1000000000\n",
+        "    list:\n      list: float64\n      length: 1000\n    length: 1000\n",
+        "    dtype:\n      array2_d:\n        shape: [100000, 100000]\n        dtype: uint8\n",
+    ],
+)
+def test_a_card_whose_rows_would_be_filled_up_without_end_is_refused(tmp_path, hub_folder, told):
+    (hub_folder / "README.md").write_text(f"{FEATURES}{told}---\n")
+    said = opened(tmp_path, hub_folder, ReadingHub, "user/name")
+    assert "values each, by what it tells of them" in said
+
+
+def test_a_card_with_a_number_that_takes_very_long_to_read_is_refused(tmp_path, hub_folder):
+    (hub_folder / "README.md").write_text(f"---\nnumber: 1{':59' * 50}\n---\n")
+    said = opened(tmp_path, hub_folder, ReadingHub, "user/name")
+    assert "a very long number" in said
+
+
 def test_a_card_that_names_its_own_files_is_followed(tmp_path, hub_folder):
     (hub_folder / "README.md").write_text(CARD.format("data/train-00001-*.parquet"))
     read = opened(tmp_path, hub_folder, ReadingHub, "user/name")
