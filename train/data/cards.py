@@ -24,7 +24,7 @@ def checked_commit(name: str, revision: str | None) -> str | None:
     there, also in this machine's own network, and with the user's token. Also if it is very large
     once it is written out, as the library does.
     """
-    from datasets.config import REPOCARD_FILENAME, REPOYAML_FILENAME
+    from datasets.config import DATASETDICT_INFOS_FILENAME, REPOCARD_FILENAME, REPOYAML_FILENAME
     from huggingface_hub import DatasetCard, HfApi
     from huggingface_hub.errors import (
         EntryNotFoundError,
@@ -37,7 +37,7 @@ def checked_commit(name: str, revision: str | None) -> str | None:
         commit = api.dataset_info(name, revision=revision).sha
     except (RepositoryNotFoundError, RevisionNotFoundError):
         return revision
-    for file in (REPOCARD_FILENAME, REPOYAML_FILENAME):
+    for file in (REPOCARD_FILENAME, REPOYAML_FILENAME, DATASETDICT_INFOS_FILENAME):
         try:
             path = Path(api.hf_hub_download(name, file, repo_type="dataset", revision=commit))
         except EntryNotFoundError:
@@ -45,12 +45,12 @@ def checked_commit(name: str, revision: str | None) -> str | None:
         content = read_beginning(path, MAX_BYTES + 1)
         if len(content) > MAX_BYTES or _BASE_60.search(content):
             raise TrainingError(
-                f"The card of {name} is larger than {MAX_BYTES / 1e6:.0f} MB, or holds a very long "
-                "number. Ask its maker for a smaller one."
+                f"The {file} of {name} is larger than {MAX_BYTES / 1e6:.0f} MB, or holds a very "
+                "long number. Ask its maker for a smaller one."
             )
         if file == REPOCARD_FILENAME:  # as `datasets` does: readers differ in where its head ends
             _check(name, DatasetCard.load(path).data.to_dict())
-        else:
+        elif file == REPOYAML_FILENAME:
             _check(name, yaml.safe_load(path.read_text(encoding="utf-8")))
     return commit
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from pathlib import PurePath
+from typing import BinaryIO
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -16,6 +17,9 @@ READ_ROWS = 16  # rows held at once
 # Of a group of rows: what may be unpacked whatever it was, and as many times its bytes in the file.
 # Photos are packed already; a small one that many rows share is told once.
 _MAX_UNPACKED, _MAX_RATIO = 200_000_000, 20
+# Rows may share a value of a dictionary, and each holds its own; honest writers end one at 1 MB.
+# Of values that tell what they have in common with the one before, it cannot be told.
+_MAX_DICTIONARY, _SHARED = 5_000_000, "DELTA_BYTE_ARRAY"
 # Equal values take next to no bytes in a file, 8 each when they are read, and 40 as Python's.
 _MAX_VALUES, _MAX_READ_VALUES = 20_000_000, 1_000_000  # of a column's group; of rows held at once
 
@@ -34,6 +38,7 @@ class BatchedParquet(Parquet):
             with xopen(path, "rb", download_config=access) as file:
                 shard = pq.ParquetFile(file)
                 _check_sizes(shard.metadata, path)
+                _check_shared(shard.metadata, file, path)
                 batches = shard.iter_batches(
                     READ_ROWS, row_groups=groups, columns=self.config.columns
                 )
@@ -56,6 +61,36 @@ def _check_sizes(told: pq.FileMetaData, path: str) -> None:
                     "Write it anew without such rows."
                 )
             _check_values(column.num_values, _MAX_VALUES, path)
+
+
+def _check_shared(told: pq.FileMetaData, file: BinaryIO, path: str) -> None:
+    """Raise ValueError for a shard whose rows may share values of many bytes."""
+    for number in range(told.num_row_groups):
+        group = told.row_group(number)
+        for column in map(group.column, range(group.num_columns)):
+            size = 0
+            if column.has_dictionary_page and column.total_uncompressed_size > _MAX_DICTIONARY:
+                size = _page_size(file, column.dictionary_page_offset)
+            if size > _MAX_DICTIONARY or _SHARED in column.encodings:
+                raise ValueError(
+                    f"{PurePath(path).name}: rows of column {column.path_in_schema!r} share values "
+                    "of many bytes. Write it anew without a dictionary."
+                )
+
+
+def _page_size(file: BinaryIO, offset: int) -> int:
+    """Bytes that a page unpacks to, by its header, in Thrift's compact form: the second number."""
+    file.seek(offset)
+    head = file.read(16)
+    place, number = 0, 0
+    for _ in range(2):  # its kind, its size: each a byte that says which, and seven bits a byte
+        place, number, shift = place + 1, 0, 0
+        while place < len(head):
+            number |= (head[place] & 127) << shift
+            place, shift = place + 1, shift + 7
+            if head[place - 1] < 128:
+                break
+    return number >> 1  # it is zigzag, and above 0
 
 
 def _check_values(number: int, most: int, path: str) -> None:

@@ -17,6 +17,7 @@ from train.errors import CorruptPhotoError, TrainingError
 LANDMARKS_SHAPE = (5, 2)
 NUM_HASHES = 2**63
 ARCHIVES = ("zip://", "tar://", "gzip://", "bz2://", "xz://", "zstd://", "lz4://")
+MAX_JSON = 1_000_000  # characters; what is longer is none
 MAX_IDENTITY = 200  # characters; of a longer one its digest is taken
 MIN_EXTENT = 2  # px between the outermost landmarks; many sets write zeros where they found no face
 
@@ -103,7 +104,7 @@ def _value_at(record: Mapping[str, object], path: str) -> object:
     for key in path[len(column) + 1 :].split(".") if path != column else []:
         if isinstance(value, str | bytes):  # json that came as text
             try:
-                value = json.loads(value)
+                value = json.loads(value[:MAX_JSON])
             except (ValueError, RecursionError):
                 return None
         value = value.get(key) if isinstance(value, Mapping) else None

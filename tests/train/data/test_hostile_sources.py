@@ -186,3 +186,34 @@ def test_values_of_all_kinds_of_lists_are_counted():
     assert parquet._num_values(pa.array([[1, 2], [3, 4]], pa.list_(pa.int64(), 2))) == 2 + 4
     assert parquet._num_values(pa.array([{"a": [1, 2]}, {"a": [3]}])) == 2 + 2 + 3
     assert parquet._num_values(pa.array([[("a", 1)], []], pa.map_(pa.string(), pa.int8()))) >= 3
+
+
+def test_rows_may_not_share_values_of_many_bytes(tmp_path, monkeypatch):
+    monkeypatch.setattr(parquet, "_MAX_DICTIONARY", 50_000)
+    table = pa.table({"image": [bytes(60_000)] * 20, "identity": ["anna"] * 20})
+    pq.write_table(table, tmp_path / "a.parquet", compression="zstd")
+    with pytest.raises(TrainingError, match="'image' share values of many bytes"):
+        rows_of(tmp_path)
+    monkeypatch.setattr(parquet, "_MAX_DICTIONARY", 70_000)
+    assert len(rows_of(tmp_path)) == 20
+    options = {"use_dictionary": False, "column_encoding": {"image": "DELTA_BYTE_ARRAY"}}
+    pq.write_table(table, tmp_path / "a.parquet", **options)
+    with pytest.raises(TrainingError, match="'image' share values of many bytes"):
+        rows_of(tmp_path)
+
+
+@pytest.mark.parametrize("num_bytes", [1, 63, 64, 9_000, 3_000_000])
+def test_the_size_of_a_dictionary_is_read_from_its_page(tmp_path, num_bytes):
+    pq.write_table(pa.table({"image": [bytes(num_bytes)] * 2}), tmp_path / "a.parquet")
+    with (tmp_path / "a.parquet").open("rb") as file:
+        column = pq.ParquetFile(file).metadata.row_group(0).column(0)
+        assert parquet._page_size(file, column.dictionary_page_offset) == 4 + num_bytes
+
+
+def test_of_json_in_a_text_no_more_is_parsed_than_a_text_may_have(tmp_path, monkeypatch):
+    monkeypatch.setattr(rows, "MAX_JSON", 1000)
+    texts = ['{"who": "anna"}', '{"who": "bert", "x": "' + "a" * 1000 + '"}']
+    held = [{"image": {"bytes": encoded(1)}, "json": text} for text in texts]
+    pq.write_table(pa.Table.from_pylist(held), tmp_path / "a.parquet")
+    photos = open_photos(str(tmp_path), Columns("image", "json.who"))
+    assert [row.identity for row in photos.rows(0)] == ["anna", None]
