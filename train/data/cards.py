@@ -13,6 +13,7 @@ from simswap.files import read_beginning
 from train.errors import TrainingError
 
 MAX_BYTES = 1_000_000
+MAX_STARS = 6  # of a pattern, half of them in one name: time grows with each
 _BASE_60 = re.compile(rb"(?::[0-5]?[0-9]){20}")  # a number for YAML, whose time is its square
 MAX_PARTS = 100_000  # texts, numbers and lists of a card; a large one has a hundredth of that
 
@@ -64,13 +65,23 @@ def _check(name: str, held: object) -> None:
         )
     configs = held.get("configs") if isinstance(held, dict) else None
     for text in _parts(configs):
-        if isinstance(text, str) and (
-            "://" in text or text.startswith("/") or ".." in text.split("/")
-        ):
-            raise TrainingError(
-                f"The card of {name} names files that are not its own ({text[:80]!a}). "
-                "Ask its maker to name them by their paths in the data set."
-            )
+        if isinstance(text, str):
+            _check_pattern(name, text)
+
+
+def _check_pattern(name: str, text: str) -> None:
+    """Raise TrainingError if a text would lead elsewhere, or take very long as a pattern."""
+    folders = text.split("/")
+    if "://" in text or text.startswith("/") or ".." in folders:
+        raise TrainingError(
+            f"The card of {name} names files that are not its own ({text[:80]!a}). "
+            "Ask its maker to name them by their paths in the data set."
+        )
+    if text.count("*") > MAX_STARS or max(one.count("*") for one in folders) > MAX_STARS // 2:
+        raise TrainingError(
+            f"The card of {name} names files by a pattern of many stars ({text[:80]!a}), which "
+            "takes very long to compare. Ask its maker for a simpler one."
+        )
 
 
 def _parts(held: object) -> Iterator[object]:

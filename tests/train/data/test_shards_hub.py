@@ -181,6 +181,13 @@ def test_a_card_of_few_bytes_that_says_very_much_is_refused(tmp_path, hub_folder
     assert "The card of user/name holds more than 100000 parts" in said
 
 
+@pytest.mark.parametrize("path", ["data/*a*a*a*", "'" + "*/" * 7 + "x'"])
+def test_a_card_whose_pattern_takes_very_long_to_compare_is_refused(tmp_path, hub_folder, path):
+    (hub_folder / "README.md").write_text(CARD.format(path))
+    said = opened(tmp_path, hub_folder, ReadingHub, "user/name")
+    assert "a pattern of many stars" in said
+
+
 FEATURES = (
     "---\ndataset_info:\n  features:\n  - name: image\n    dtype: image\n  - name: identity\n"
 )
