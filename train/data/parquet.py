@@ -8,15 +8,16 @@ from typing import BinaryIO
 
 import pyarrow as pa
 import pyarrow.parquet as pq
-from datasets import DownloadConfig
+from datasets import DownloadConfig, Features
 from datasets.builder import Key
 from datasets.packaged_modules.parquet.parquet import Parquet
+from datasets.table import table_cast
 from datasets.utils.file_utils import xopen
 
 READ_ROWS = 16  # rows held at once
-# Of a group of rows: what may be unpacked whatever it was, and as many times its bytes in the file.
-# Photos are packed already; a small one that many rows share is told once.
-_MAX_UNPACKED, _MAX_RATIO = 200_000_000, 20
+# Of a group of rows, all columns that are read: what may be unpacked whatever it was, and as many
+# times its bytes in the file. Photos are packed already.
+_MAX_UNPACKED, _MAX_RATIO = 100_000_000, 20
 # Rows may share a value of a dictionary, and each holds its own; honest writers end one at 1 MB.
 # Of values that tell what they have in common with the one before, it cannot be told.
 _MAX_DICTIONARY, _SHARED = 5_000_000, "DELTA_BYTE_ARRAY"
@@ -28,7 +29,10 @@ class BatchedParquet(Parquet):
     """The library's reader, which holds a whole row group at once.
 
     Rows that share one photo take few bytes in a file, and each its own in memory.
+    wanted: columns that are read; none: all.
     """
+
+    wanted: tuple[str, ...] = ()
 
     def _generate_tables(
         self, files: Sequence[str], row_groups_list: Sequence[Sequence[int] | None]
@@ -37,45 +41,63 @@ class BatchedParquet(Parquet):
         for number, (path, groups) in enumerate(zip(files, row_groups_list, strict=True)):
             with xopen(path, "rb", download_config=access) as file:
                 shard = pq.ParquetFile(file)
-                _check_sizes(shard.metadata, path)
-                _check_shared(shard.metadata, file, path)
-                batches = shard.iter_batches(
-                    READ_ROWS, row_groups=groups, columns=self.config.columns
-                )
+                names = [name for name in self.wanted if name in shard.schema_arrow.names]
+                for columns in _groups_of(shard, names):
+                    _check_size(columns, path)
+                    for column in columns:
+                        _check_shared(column, file, path)
+                batches = shard.iter_batches(READ_ROWS, row_groups=groups, columns=names or None)
                 for place, batch in enumerate(batches):
                     _check_values(sum(map(_num_values, batch.columns)), _MAX_READ_VALUES, path)
                     yield Key(number, place), self._cast_table(pa.Table.from_batches([batch]))
 
+    def _cast_table(self, table: pa.Table) -> pa.Table:
+        if self.info.features is None:
+            return table
+        features = {name: self.info.features[name] for name in table.column_names}
+        return table_cast(table, Features(features).arrow_schema)
 
-def _check_sizes(told: pq.FileMetaData, path: str) -> None:
-    """Raise ValueError for a shard that unpacks to very much more than it is."""
+
+def _groups_of(
+    shard: pq.ParquetFile, names: Sequence[str]
+) -> Iterator[list[pq.ColumnChunkMetaData]]:
+    """The columns that are read of each group of rows. Raises ValueError for lists of texts."""
+    told, roots, places = shard.metadata, set(names), []
+    for place in range(told.num_columns):
+        column = shard.schema.column(place)
+        if roots and column.path.split(".")[0] not in roots:
+            continue
+        if column.physical_type == "BYTE_ARRAY" and column.max_repetition_level:
+            # Which may name one value of a dictionary any number of times.
+            raise ValueError(f"column {column.path!r} holds lists of texts or files")
+        places.append(place)
     for number in range(told.num_row_groups):
-        group = told.row_group(number)
-        columns = [group.column(place) for place in range(group.num_columns)]
-        for column in columns:
-            most = max(_MAX_UNPACKED, _MAX_RATIO * column.total_compressed_size)
-            if column.total_uncompressed_size > most:
-                raise ValueError(
-                    f"{PurePath(path).name}: column {column.path_in_schema!r} unpacks from "
-                    f"{column.total_compressed_size} to {column.total_uncompressed_size} bytes. "
-                    "Write it anew without such rows."
-                )
-            _check_values(column.num_values, _MAX_VALUES, path)
+        yield list(map(told.row_group(number).column, places))
 
 
-def _check_shared(told: pq.FileMetaData, file: BinaryIO, path: str) -> None:
-    """Raise ValueError for a shard whose rows may share values of many bytes."""
-    for number in range(told.num_row_groups):
-        group = told.row_group(number)
-        for column in map(group.column, range(group.num_columns)):
-            size = 0
-            if column.has_dictionary_page and column.total_uncompressed_size > _MAX_DICTIONARY:
-                size = _page_size(file, column.dictionary_page_offset)
-            if size > _MAX_DICTIONARY or _SHARED in column.encodings:
-                raise ValueError(
-                    f"{PurePath(path).name}: rows of column {column.path_in_schema!r} share values "
-                    "of many bytes. Write it anew without a dictionary."
-                )
+def _check_size(columns: Sequence[pq.ColumnChunkMetaData], path: str) -> None:
+    """Raise ValueError for a group of rows that unpacks to very much more than it is."""
+    packed = sum(column.total_compressed_size for column in columns)
+    unpacked = sum(column.total_uncompressed_size for column in columns)
+    if unpacked > max(_MAX_UNPACKED, _MAX_RATIO * packed):
+        raise ValueError(
+            f"{PurePath(path).name}: rows unpack from {packed} to {unpacked} bytes. Write it anew "
+            "without such rows."
+        )
+    for column in columns:
+        _check_values(column.num_values, _MAX_VALUES, path)
+
+
+def _check_shared(column: pq.ColumnChunkMetaData, file: BinaryIO, path: str) -> None:
+    """Raise ValueError for a column whose rows may share values of many bytes."""
+    size = 0
+    if column.has_dictionary_page and column.total_uncompressed_size > _MAX_DICTIONARY:
+        size = _page_size(file, column.dictionary_page_offset)
+    if size > _MAX_DICTIONARY or _SHARED in column.encodings:
+        raise ValueError(
+            f"{PurePath(path).name}: rows of column {column.path_in_schema!r} share values of many "
+            "bytes. Write it anew without a dictionary."
+        )
 
 
 def _page_size(file: BinaryIO, offset: int) -> int:

@@ -164,15 +164,14 @@ def open_photos(
     files = find_files(source)
     if files.kind == "folder":
         return FolderPhotos(files)
+
+    def wanted(names: list[str]) -> list[str]:
+        _check_columns(names, columns, source)
+        found = (column_of(name, names) for name in vars(columns).values())
+        return list(dict.fromkeys(filter(None, found)))
+
     with _reading(source):
-        dataset = open_stream(files, split, revision)
-        names = list(dataset.column_names or next(iter(dataset), {}))
-    _check_columns(names, columns, source)
-    wanted = [column_of(name, names) for name in vars(columns).values()]
-    with _reading(source):
-        dataset = dataset.select_columns(list(dict.fromkeys(filter(None, wanted))))
-        if dataset.features is not None:
-            dataset = dataset.decode(False)
+        dataset = open_stream(files, split, revision, wanted)
     photos = TablePhotos(dataset, columns, source, files)
     next(photos.rows(0))
     return photos

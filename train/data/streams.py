@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import math
-from collections.abc import Mapping
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from train.data.cards import checked_commit
@@ -13,29 +12,21 @@ from train.errors import TrainingError
 if TYPE_CHECKING:
     from datasets import IterableDataset
 
-MAX_FIXED = 100_000  # values of a row that are there whatever the row holds
+    from train.data.webdataset import WebDataset
 
 
-def open_stream(files: Files, split: str, revision: str | None) -> IterableDataset:
+def open_stream(
+    files: Files, split: str, revision: str | None, wanted: Callable[[list[str]], list[str]]
+) -> IterableDataset:
     """Rows of a source, as the library streams them, read within bounds.
 
-    split, revision: of a Hub data set. Raises TrainingError for what has no bounds, and whatever
-    the library raises.
+    split, revision: of a Hub data set. wanted: of the names of its columns, those that are read.
+    Raises TrainingError for what has no bounds, and whatever the library or `wanted` raises.
     """
-    dataset = _stream(files, split, revision)
-    if (number := _fixed_values(dataset.features or {})) > MAX_FIXED:
-        raise TrainingError(
-            f"The rows of {files.paths[0]} hold {number} values each, by what it tells of them; at "
-            f"most {MAX_FIXED} are read. Ask its maker for smaller ones."
-        )
-    return dataset
-
-
-def _stream(files: Files, split: str, revision: str | None) -> IterableDataset:
-    from datasets import Features, Json, load_dataset_builder
+    from datasets import load_dataset_builder
 
     from train.data.parquet import BatchedParquet, Parquet
-    from train.data.webdataset import IncompleteWebDataset, WebDataset
+    from train.data.webdataset import WebDataset
 
     if files.kind == "hub":
         commit = checked_commit(files.paths[0], revision)
@@ -45,13 +36,27 @@ def _stream(files: Files, split: str, revision: str | None) -> IterableDataset:
         split = "train"
     if isinstance(builder, Parquet):
         builder.__class__ = BatchedParquet  # the features that a card names stay
-        return builder.as_streaming_dataset(split=split)
-    if not isinstance(builder, WebDataset):  # the library reads forty kinds, packed ones too
+        dataset = builder.as_streaming_dataset(split=split)
+    elif isinstance(builder, WebDataset):
+        dataset = _of_tars(builder, split)
+    else:  # the library reads forty kinds, packed ones too
         raise TrainingError(
             f"The data set {files.paths[0]} is neither of parquet files nor of tars, and other "
             "files may unpack to any size. The Hub keeps many sets as parquet too: try the "
             "revision refs/convert/parquet."
         )
+    names = wanted(list(dataset.column_names or next(iter(dataset), {})))
+    if isinstance(builder, BatchedParquet):
+        builder.wanted = tuple(names)
+    dataset = dataset.select_columns(names)
+    return dataset if dataset.features is None else dataset.decode(False)
+
+
+def _of_tars(builder: WebDataset, split: str) -> IterableDataset:
+    from datasets import Features, Json
+
+    from train.data.webdataset import IncompleteWebDataset
+
     origin = {"data_files": builder.config.data_files, "token": builder.token}
     features = IncompleteWebDataset(**origin).as_streaming_dataset(split=split).features
     # The keys of its json are guessed from five rows, and others dropped in silence; landmarks that
@@ -59,13 +64,3 @@ def _stream(files: Files, split: str, revision: str | None) -> IterableDataset:
     nested = {key: Json() for key, value in features.items() if isinstance(value, dict)}
     tars = IncompleteWebDataset(features=Features(features | nested), **origin)
     return tars.as_streaming_dataset(split=split)
-
-
-def _fixed_values(feature: object) -> int:
-    """How many values a row of a feature has at least: lists of a fixed length are filled up."""
-    if isinstance(feature, Mapping):
-        return sum(map(_fixed_values, feature.values()))
-    sides = [side or 1 for side in getattr(feature, "shape", ())]  # None: any
-    number = max(getattr(feature, "length", 1), 1) * math.prod(sides)
-    inner = getattr(feature, "feature", None)
-    return number if inner is None else number * _fixed_values(inner)

@@ -72,7 +72,7 @@ def test_a_shard_that_unpacks_to_very_much_more_than_it_is_is_refused(tmp_path, 
     monkeypatch.setattr(parquet, "_MAX_UNPACKED", 1_000_000)
     table = pa.table({"image": [{"bytes": bytes(2_000_000)}, {"bytes": encoded(1)}]})
     pq.write_table(table, tmp_path / "a.parquet", compression="zstd")
-    with pytest.raises(TrainingError, match=r"a\.parquet: column 'image\.bytes' unpacks from"):
+    with pytest.raises(TrainingError, match=r"a\.parquet: rows unpack from"):
         rows_of(tmp_path)
 
 
@@ -163,18 +163,34 @@ def test_a_persons_name_of_any_length_tells_people_apart_and_is_not_held(tmp_pat
     assert max(map(len, (first, second))) <= rows.MAX_IDENTITY
 
 
-@pytest.mark.parametrize("where", ["landmarks", "other"])
-def test_equal_values_that_take_no_bytes_are_not_all_read(tmp_path, monkeypatch, where):
+def test_equal_values_that_take_no_bytes_are_not_all_read(tmp_path, monkeypatch):
     monkeypatch.setattr(parquet, "_MAX_READ_VALUES", 50_000)
     rows_held = [
-        {"image": {"bytes": encoded(1)}, where: [1.0] * 60_000},
-        {"image": None, where: []},
+        {"image": {"bytes": encoded(1)}, "landmarks": [1.0] * 60_000},
+        {"image": None, "landmarks": []},
     ]
     pq.write_table(pa.Table.from_pylist(rows_held), tmp_path / "a.parquet")
     with pytest.raises(TrainingError, match=r"some rows hold 6\d{4} values"):
         rows_of(tmp_path)
     monkeypatch.setattr(parquet, "_MAX_VALUES", 50_000)
     with pytest.raises(TrainingError, match=r"some rows hold 6\d{4} values, and at most 50000"):
+        rows_of(tmp_path)
+
+
+def test_columns_that_nobody_asks_for_are_not_read(tmp_path, monkeypatch):
+    monkeypatch.setattr(parquet, "_MAX_READ_VALUES", 50_000)
+    monkeypatch.setattr(parquet, "_MAX_UNPACKED", 400_000)
+    other = {"numbers": [1.0] * 60_000, "texts": ["a" * 1000] * 1000, "text": "a" * 900_000}
+    held = [{"image": {"bytes": encoded(1)}, "identity": "anna", **other}] * 3
+    pq.write_table(pa.Table.from_pylist(held), tmp_path / "a.parquet", compression="zstd")
+    assert [row.identity for row in rows_of(tmp_path)] == ["anna"] * 3
+
+
+@pytest.mark.parametrize("identity", [["a" * 1000] * 1000, [{"first": ["anna"]}]])
+def test_lists_that_may_name_one_text_any_number_of_times_are_refused(tmp_path, identity):
+    held = [{"image": {"bytes": encoded(1)}, "identity": identity}]
+    pq.write_table(pa.Table.from_pylist(held), tmp_path / "a.parquet")
+    with pytest.raises(TrainingError, match="holds lists of texts"):
         rows_of(tmp_path)
 
 

@@ -188,25 +188,6 @@ def test_a_card_whose_pattern_takes_very_long_to_compare_is_refused(tmp_path, hu
     assert "a pattern of many stars" in said
 
 
-FEATURES = (
-    "---\ndataset_info:\n  features:\n  - name: image\n    dtype: image\n  - name: identity\n"
-)
-
-
-@pytest.mark.parametrize(
-    "told",
-    [
-        "    list: float64\n    length: 1000000000\n",
-        "    list:\n      list: float64\n      length: 1000\n    length: 1000\n",
-        "    dtype:\n      array2_d:\n        shape: [100000, 100000]\n        dtype: uint8\n",
-    ],
-)
-def test_a_card_whose_rows_would_be_filled_up_without_end_is_refused(tmp_path, hub_folder, told):
-    (hub_folder / "README.md").write_text(f"{FEATURES}{told}---\n")
-    said = opened(tmp_path, hub_folder, ReadingHub, "user/name")
-    assert "values each, by what it tells of them" in said
-
-
 def test_a_card_with_a_number_that_takes_very_long_to_read_is_refused(tmp_path, hub_folder):
     (hub_folder / "README.md").write_text(f"---\nnumber: 1{':59' * 50}\n---\n")
     said = opened(tmp_path, hub_folder, ReadingHub, "user/name")
