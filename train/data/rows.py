@@ -16,7 +16,6 @@ from train.errors import CorruptPhotoError, TrainingError
 
 LANDMARKS_SHAPE = (5, 2)
 NUM_HASHES = 2**63
-ARCHIVES = ("zip://", "tar://", "gzip://", "bz2://", "xz://", "zstd://", "lz4://")
 MAX_JSON = 1_000_000  # characters; what is longer is none
 MAX_IDENTITY = 200  # characters; of a longer one its digest is taken
 MIN_EXTENT = 2  # px between the outermost landmarks; many sets write zeros where they found no face
@@ -127,14 +126,14 @@ def _image_bytes(value: object, repository: str | None) -> bytes:
 
 
 def _is_of(repository: str | None, path: str) -> bool:
-    """Whether a row's path names a file of its own repository, or one in an archive there.
+    """Whether a row's path names a file of its own repository.
 
-    Nothing local, and no other repository, which the caller's token may open to nobody else.
+    Nothing local; no other repository, which the caller's token may open to nobody else; nothing in
+    an archive, whose table would be read as a whole.
     """
-    *inner, outer = path.split("::")
     own = (f"hf://datasets/{repository}@", f"hf://datasets/{repository}/")
-    is_own = repository is not None and outer.startswith(own) and ".." not in outer.split("/")
-    return is_own and all(place.startswith(ARCHIVES) for place in inner)
+    is_own = repository is not None and path.startswith(own)
+    return is_own and "::" not in path and ".." not in path.split("/")
 
 
 def _identity_text(value: object, feature: object) -> str | None:

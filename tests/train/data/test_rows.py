@@ -79,3 +79,10 @@ def test_landmarks_that_are_no_points_are_told_with_their_row(landmarks):
 def test_a_row_never_makes_us_read_another_repository(path):
     record = {"image": {"bytes": None, "path": path}}
     assert to_photo_row(record, Columns(), {}, "here", "user/name").image == b""
+
+
+@pytest.mark.parametrize("packing", ["zip", "tar", "gzip", "tar://a.png::gzip"])
+def test_a_row_never_makes_us_open_an_archive(packing):
+    path = f"{packing}://a.png::hf://datasets/user/name@main/a.zip"
+    record = {"image": {"bytes": None, "path": path}}
+    assert to_photo_row(record, Columns(), {}, "here", "user/name").image == b""
