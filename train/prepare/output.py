@@ -6,7 +6,7 @@ import json
 import math
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
-from itertools import groupby
+from itertools import groupby, islice
 from pathlib import Path
 
 import numpy as np
@@ -130,14 +130,14 @@ def _checked(rows: pa.Table, settings: PrepareSettings, report: ShardReport) -> 
     kept = []
     for name, numbers in groupby(range(len(rows)), key=rows["identity"].to_pylist().__getitem__):
         places = list(numbers)
-        if name is None:
+        if name is None or len(places) == 1:
             kept += places
             continue
-        of_person = rows.take(places).to_pylist()
-        odd = odd_photos(swapper_of(settings.model), [_row(one) for one in of_person])
+        of_person = (_row(rows.slice(place, 1).to_pylist()[0]) for place in places)
+        odd = odd_photos(swapper_of(settings.model), of_person)
         report.odd += int(odd.sum())
-        named = [one["origin"] for one, is_odd in zip(of_person, odd, strict=True) if is_odd]
-        report.odd_examples += named[: _NUM_EXAMPLES - len(report.odd_examples)]
+        named = (rows["origin"][places[number]].as_py() for number in np.flatnonzero(odd))
+        report.odd_examples += islice(named, _NUM_EXAMPLES - len(report.odd_examples))
         kept += [place for place, is_odd in zip(places, odd, strict=True) if not is_odd]
     return rows.take(kept) if settings.same_person == DROP else rows
 

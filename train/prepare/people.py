@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable
 
 import numpy as np
 
@@ -11,14 +11,14 @@ from simswap.faces.looks import SAME_PERSON_COSINE
 from simswap.types import Face
 from train.data.rows import PhotoRow, decode_photo
 
+PAIRS_HELD = 4_000_000  # of photos that are compared at once; some names are of very many photos
 
-def odd_photos(swapper: FaceSwapper, rows: Sequence[PhotoRow]) -> np.ndarray:
+
+def odd_photos(swapper: FaceSwapper, rows: Iterable[PhotoRow]) -> np.ndarray:
     """[N] bool: which photos of a name look like somebody else than its largest group.
 
-    rows: those of one name, with landmarks.
+    rows: those of one name, with landmarks; each is let go of before the next is taken.
     """
-    if len(rows) == 1:
-        return np.zeros(1, bool)
     return outside_the_largest_group(np.concatenate([_embed(swapper, row) for row in rows]))
 
 
@@ -29,11 +29,13 @@ def outside_the_largest_group(embeddings: np.ndarray) -> np.ndarray:
     front. Of two equal groups the one with the first photo counts as the larger.
     """
     count = len(embeddings)
-    alike = embeddings @ embeddings.T >= SAME_PERSON_COSINE
-    np.fill_diagonal(alike, True)
     groups, before = np.arange(count), None
     while before is None or (groups != before).any():
-        before, groups = groups, np.where(alike, groups, count).min(1)
+        before, groups = groups, groups.copy()
+        for start in range(0, count, max(PAIRS_HELD // count, 1)):
+            part = slice(start, start + max(PAIRS_HELD // count, 1))
+            alike = embeddings[part] @ embeddings.T >= SAME_PERSON_COSINE
+            groups[part] = np.minimum(before[part], np.where(alike, before, count).min(1))
     return groups != np.bincount(groups).argmax()
 
 

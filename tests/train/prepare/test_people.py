@@ -15,6 +15,7 @@ from tests.train.prepare.test_prepare import HERE, QUICK, noise_records
 from train.errors import TrainingError
 from train.evaluate.pairs import load_pairs
 from train.prepare import __main__ as command
+from train.prepare import people
 from train.prepare.dataset import prepare
 from train.prepare.people import outside_the_largest_group
 from train.prepare.shards import COUNT, DROP, PrepareSettings
@@ -44,6 +45,16 @@ def test_a_second_person_with_several_photos_is_odd_as_a_whole():
 
 def test_of_two_photos_that_disagree_the_first_is_believed():
     assert outside_the_largest_group(at(0, 180)).tolist() == [False, True]
+
+
+def test_photos_compared_a_few_at_a_time_come_to_the_same(monkeypatch):
+    degrees = np.random.default_rng(0).permutation([*range(0, 120, 3), *range(200, 280, 5)])
+    views = at(*degrees.tolist())
+    at_once = outside_the_largest_group(views)
+    assert at_once.any()
+    for pairs in (1, 130, 1000):
+        monkeypatch.setattr(people, "PAIRS_HELD", pairs)
+        assert (outside_the_largest_group(views) == at_once).all()
 
 
 @pytest.fixture(scope="module")
