@@ -26,7 +26,8 @@ def allowed() -> str:
     """What is taken, for who has given no video yet."""
     seconds, (width, height) = video_limits.allowed_seconds(), video_limits.LARGEST
     size = f"{theme.MOST_MEGABYTES} MB and {width} x {height} pixels"
-    return theme.message(f"Up to {size}, of which {seconds:g} s are swapped at a time.")
+    time = f"in up to {video_limits.allowed_minutes():g} minutes"
+    return theme.message(f"Up to {size}, of which {seconds:g} s are swapped at a time, {time}.")
 
 
 def film(info: VideoInfo, path: str, poster: str | None) -> dict[str, object]:

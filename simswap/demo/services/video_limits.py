@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-import os
+import time
+from collections.abc import Generator
 from dataclasses import replace
 from pathlib import Path
 
@@ -10,12 +11,16 @@ from simswap.demo import settings
 from simswap.demo.services.uploads import bytes_below
 from simswap.errors import OptionError
 from simswap.media.photos import MAX_FILE_BYTES
+from simswap.video.options import VideoProgress, VideoReport
 from simswap.video.output.writing import ANIMATION_FORMATS
 from simswap.video.source import limits
 from simswap.video.source.info import VideoInfo, trim
 
 SETTING = "SIMSWAP_VIDEO_SECONDS"
 DEFAULT_SECONDS = 120.0
+MINUTES_SETTING, DEFAULT_MINUTES = "SIMSWAP_VIDEO_MINUTES", 30.0
+SURE_AFTER = 60.0  # seconds of work, from which on the estimate of the rest is believed
+SLACK = 1.25  # of that estimate: who is let on is not ended soon before the end
 FRAMES_PER_SECOND = 60  # that many of a second are swapped at most
 WRITTEN_BYTES = 250_000_000  # of a result: C2PA's library holds it twice to sign it
 HELD_BYTES = 100_000_000  # of frames in which faces are followed from one look to the next
@@ -54,14 +59,37 @@ def allowed_seconds() -> float:
 
     Raises OptionError if that is no number above 0.
     """
-    text = os.environ.get(SETTING) or str(DEFAULT_SECONDS)
-    try:
-        seconds = float(text)
-    except ValueError:
-        seconds = 0.0
-    if not seconds > 0:
-        raise OptionError(f"{SETTING} is {text!r}; give a number of seconds above 0.")
-    return seconds
+    return settings.number(SETTING, DEFAULT_SECONDS, "seconds")
+
+
+def allowed_minutes() -> float:
+    """How long a swap may take, others waiting: half an hour, or what SIMSWAP_VIDEO_MINUTES says.
+
+    Raises OptionError if that is no number above 0.
+    """
+    return settings.number(MINUTES_SETTING, DEFAULT_MINUTES, "minutes")
+
+
+def in_time(
+    steps: Generator[VideoProgress, None, VideoReport],
+) -> Generator[VideoProgress, None, VideoReport]:
+    """Pass on how far a swap has come, unless it takes too long: OptionError."""
+    begun, allowed = time.monotonic(), allowed_minutes()
+    while True:
+        try:
+            step = next(steps)
+        except StopIteration as end:
+            return end.value
+        seconds = time.monotonic() - begun
+        if seconds > SURE_AFTER:
+            seconds += step.eta_seconds or 0.0
+        if seconds > 60 * allowed * SLACK:
+            raise OptionError(
+                f"This video would take {max(seconds / 60, 1):.0f} minutes here, where others wait "
+                f"for theirs; up to {allowed:g} are taken. Choose a shorter part with start and "
+                "end, or the largest face only, or scale the video down."
+            )
+        yield step
 
 
 def check_length(info: VideoInfo, start: float | None, end: float | None) -> None:

@@ -161,7 +161,7 @@ def _swap_uploads(
             return people
 
         with closing(progress.run(job, make_segment, look)) as steps:
-            report = yield from _checked(steps, info, first)
+            report = yield from _checked(video_limits.in_time(steps), info, first)
     notices = (*read_notices, *told, *report.notices)
     yield Outcome(str(output), replace(report, notices=notices))
 

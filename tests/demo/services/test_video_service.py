@@ -3,13 +3,16 @@
 import os
 import shutil
 from dataclasses import replace
+from itertools import count
 from pathlib import Path
+from types import SimpleNamespace
 
 import gradio as gr
 import numpy as np
 import pytest
 from PIL import Image
 
+from simswap import VideoProgress
 from simswap.errors import OptionError
 from simswap.provenance.metadata import read_label
 from simswap.video.job import VideoJob
@@ -207,3 +210,45 @@ def test_a_wrong_limit_is_told(monkeypatch, text: str):
     monkeypatch.setenv(video_limits.SETTING, text)
     with pytest.raises(OptionError, match="SIMSWAP_VIDEO_SECONDS is"):
         video_limits.allowed_seconds()
+
+
+@pytest.mark.parametrize("text", ["soon", "0", "inf"])
+def test_a_wrong_limit_of_minutes_is_told(monkeypatch, text: str):
+    monkeypatch.setenv(video_limits.MINUTES_SETTING, text)
+    with pytest.raises(OptionError, match="SIMSWAP_VIDEO_MINUTES is"):
+        video_limits.allowed_minutes()
+
+
+def far(*left: float | None):
+    """How far a swap has come, minute after minute; left: the seconds that it says are left."""
+    for number, seconds in enumerate(left):
+        yield VideoProgress(number, len(left), 1.0, seconds, None)
+    return "report"
+
+
+@pytest.fixture
+def minutes(monkeypatch) -> None:
+    """A minute passes each time that somebody looks at the clock."""
+    clock = count(0, 60)
+    monkeypatch.setattr(video_limits, "time", SimpleNamespace(monotonic=lambda: next(clock)))
+
+
+def test_a_swap_that_takes_half_an_hour_goes_on(minutes):
+    steps = far(9e9, 2100, *[None] * 30)  # the first minute's estimate is not believed
+    assert sum(1 for _ in video_limits.in_time(steps)) == 32
+
+
+@pytest.mark.parametrize(
+    ("left", "num_passed", "told"),
+    [
+        ([None, 2200], 1, "take 39 minutes here"),
+        ([500] * 60, 29, "take 38 minutes here"),
+        ([None] * 60, 37, "take 38 minutes here"),
+    ],
+)
+def test_a_swap_that_takes_too_long_ends_once_that_is_known(minutes, left, num_passed, told):
+    steps = video_limits.in_time(far(*left))
+    for _ in range(num_passed):
+        next(steps)
+    with pytest.raises(OptionError, match=told):
+        next(steps)
