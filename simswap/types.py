@@ -92,6 +92,9 @@ class Assignment:
 Source = Identity | Sequence[Assignment]
 
 
+MOST_LIKENESS = 1.5
+
+
 @dataclass(frozen=True)
 class SwapOptions:
     """How to swap; the defaults suit a photo of a few people.
@@ -104,7 +107,7 @@ class SwapOptions:
     faces: FaceChoice = "all"
     min_score: float = 0.7  # detections below this confidence are ignored, in (0, 1)
     min_face: float = 16.0  # px; faces whose box is narrower are left alone
-    likeness: float = 1.0  # to the source: 0 is the target's own identity, above 1 is exaggerated
+    likeness: float = 1.0  # to the source: 0: the target's own identity; above 1: see `once_more`
     mask_softness: float = 0.08  # width of the mask's soft border, as a share of the crop's side
     match_colour: bool = True  # pull the swapped face's light and colour to the target's
     occlusion_mask: bool = True  # hair, hands and things before the face stay the target's
@@ -128,12 +131,21 @@ class SwapOptions:
         for name, low, high in (
             ("min_score", 0.0, 1.0),
             ("min_face", 0.0, 10_000.0),
-            ("likeness", 0.0, 1.5),
+            ("likeness", 0.0, MOST_LIKENESS),
             ("mask_softness", 0.0, 0.5),
         ):
             value = getattr(self, name)
             if not low <= value <= high:
                 raise OptionError(f"{name}={value} is outside {low:g} to {high:g}.")
+
+    @property
+    def once_more(self) -> float:
+        """How far a face goes on to what it is when it is swapped a second time: 0 to 1.
+
+        More of the source's features come that way, less of the target's expression stays, and the
+        generator takes twice the time.
+        """
+        return max(self.likeness - 1, 0.0) / (MOST_LIKENESS - 1)
 
 
 def parse_faces(text: str) -> FaceChoice:

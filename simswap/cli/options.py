@@ -68,7 +68,8 @@ def add_swap(parser: ArgumentParser) -> None:
         type=_likeness,
         default=SwapOptions.likeness,
         metavar="X",
-        help="to the source: 0 keeps the target's own identity, up to 1.5 exaggerates (default 1)",
+        help="to the source: 0 keeps the target's own identity; up to 1.5, more of the source "
+        "comes and less of the target's expression stays (default 1)",
     )
     parser.add_argument(
         "--no-colour-match",

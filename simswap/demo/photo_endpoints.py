@@ -48,8 +48,8 @@ def swap_image(
         mask_softness: Width of the soft edge, as a share of the face's square, 0 to 0.5.
         consent: Say that you have the right to use these faces; a public Space asks for it.
         model: Name of the model, of those that this server offers; null is its default.
-        likeness: To the source, 0 to 1.5: 0 keeps the target's own identity, 1 is the usual one,
-            more exaggerates.
+        likeness: To the source, 0 to 1.5: 0 keeps the target's own identity, 1 is the usual one;
+            with more, less of the target's expression stays.
         keep: More that stays the target's: "glasses", "mouth" or "glasses,mouth".
         occlusion_mask: Keep hair, hands and things before the face, rather than paint over them.
 

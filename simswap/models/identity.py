@@ -233,12 +233,12 @@ def push_embeddings_apart(
     is the source's already, so that the generator need not guess whom to leave alone.
 
     sources, targets: [..., E] unit norm; guidance: in units of the difference.
-    likeness: share of the way from the target to there; 0 has the length 0, above 1 goes beyond.
+    likeness: share of the way from the target to there, 0 to 1; 0 has the length 0.
     """
     differences = sources - targets
     distances = differences.norm(dim=-1, keepdim=True) / 2**0.5
     beyond = guidance + (likeness - 1) * (1 + guidance)  # exactly guidance where likeness is 1
-    return F.normalize(sources + beyond * differences, dim=-1) * distances * min(likeness, 1)
+    return F.normalize(sources + beyond * differences, dim=-1) * distances * likeness
 
 
 def ir_se_config_from_state(state: Mapping[str, Tensor]) -> IdentityConfig:

@@ -233,7 +233,7 @@ class Pipeline:
         guidance = self.generator.config.identity_guidance
         if isinstance(source, Identity):
             cast = dict.fromkeys(chosen, source)
-        is_plain = not guidance and options.likeness == 1
+        is_plain = not guidance and options.likeness >= 1
         if not chosen or (cast is not None and is_plain):
             return SwapPlan(tuple(faces), cast or {}, too_many)
         embeddings = (embed or self.embed)(frame, [faces[index] for index in chosen])
@@ -273,10 +273,9 @@ class Pipeline:
         aligned = list(map(self._aligned, frames, plans))
         if any(plan.covers is None for plan in plans):
             plans = self.with_covers(frames, plans, options)
-        embeddings = [one.embedding for plan in plans for one in plan.identities.values()]
-        if embeddings:
-            every_face = list(chain.from_iterable(aligned))
-            crops = iter(generate(self.running.generator, every_face, np.stack(embeddings)))
+        if every_face := list(chain.from_iterable(aligned)):
+            given = np.stack([one.embedding for plan in plans for one in plan.identities.values()])
+            crops = iter(generate(self.running.generator, every_face, given, options.once_more))
         results = []
         for frame, plan, faces in zip(frames, plans, aligned, strict=True):
             if not faces:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import cv2
 import numpy as np
@@ -23,6 +23,7 @@ from simswap.types import Face, SwapOptions
 from simswap.watermark.embedding import SMALLEST, FaceCrop, side_in_frame, watermark_crop
 
 FACE_BATCH = 16  # crops per network call, so that a crowd does not take memory without bound
+SMALL_CROP = 128  # px; of larger ones fewer are computed at once
 ENLARGED_FROM = 1.25  # times the crop's side, in the frame; there its blur begins to be seen
 LARGEST_CROP = 512  # px; what is beyond that stays a little soft, and costs no more time
 
@@ -60,10 +61,17 @@ def align_face(frame: np.ndarray, face: Face, template: str, size: int) -> Align
 
 
 def crop_batches(crops: Sequence[np.ndarray], device: torch.device) -> Iterator[Tensor]:
-    """[S, S, 3] uint8 crops -> [B, 3, S, S] float32 in [0, 1] each, B at most FACE_BATCH."""
-    for start in range(0, len(crops), FACE_BATCH):
-        pixels = torch.from_numpy(np.stack(crops[start : start + FACE_BATCH]))
+    """[S, S, 3] uint8 crops -> [B, 3, S, S] float32 in [0, 1] each, B as batch_size says."""
+    size = batch_size(len(crops[0]), device)
+    for start in range(0, len(crops), size):
+        pixels = torch.from_numpy(np.stack(crops[start : start + size]))
         yield network_input(pixels.to(device))
+
+
+def batch_size(side: int, device: torch.device) -> int:
+    """How many crops of so many px a side are computed at once; on a CPU that gains nothing."""
+    fewer = (side / SMALL_CROP) ** 2 if device.type == "cpu" else 1
+    return max(int(FACE_BATCH / max(fewer, 1)), 1)
 
 
 def finite(values: Sequence[Tensor]) -> np.ndarray:
@@ -77,19 +85,35 @@ def finite(values: Sequence[Tensor]) -> np.ndarray:
     return joined
 
 
-@torch.inference_mode()
 def generate(
-    generator: Network, aligned: Sequence[AlignedFace], embeddings: np.ndarray
+    generator: Network,
+    aligned: Sequence[AlignedFace],
+    embeddings: np.ndarray,
+    once_more: float = 0.0,
 ) -> np.ndarray:
     """Swapped crops of at least one face: [N, S, S, 3] float32 RGB in [0, 1].
 
     embeddings: [N, 512] float32: the identity that each face gets, guided or of unit norm.
+    once_more: see SwapOptions.once_more.
     """
-    identities = torch.from_numpy(embeddings).to(generator.device).split(FACE_BATCH)
+    swapped = _swapped(generator, aligned, embeddings)
+    if not once_more:
+        return swapped
+    crops = (cv2.convertScaleAbs(crop, alpha=255) for crop in swapped)
+    faces = [replace(face, crop=crop) for face, crop in zip(aligned, crops, strict=True)]
+    return swapped + once_more * (_swapped(generator, faces, embeddings) - swapped)
+
+
+@torch.inference_mode()
+def _swapped(
+    generator: Network, aligned: Sequence[AlignedFace], embeddings: np.ndarray
+) -> np.ndarray:
+    size = batch_size(len(aligned[0].crop), generator.device)
+    identities = torch.from_numpy(embeddings).to(generator.device).split(size)
     batches = crop_batches([face.crop for face in aligned], generator.device)
     light = torch.tensor([light_wanted(face.crop) for face in aligned])
     swapped = []
-    for crops, sources, more in zip(batches, identities, light.split(FACE_BATCH), strict=True):
+    for crops, sources, more in zip(batches, identities, light.split(size), strict=True):
         is_dark = bool((more > 1).any())  # most are not, and cost nothing
         more = more.to(generator.device)[:, None, None, None]
         output = generator((crops * more).clamp(max=1) if is_dark else crops, sources)

@@ -146,7 +146,9 @@ def push_apart(
 
     target: [512] unit norm, of the face in the frame. guidance: 0 for a generator that was trained
     without; it takes unit norm only. With guidance the result's embedding is of any length.
+    likeness: more than 1 is not the identity's matter, see SwapOptions.once_more.
     """
+    likeness = min(likeness, 1.0)
     own, other = torch.from_numpy(identity.embedding), torch.from_numpy(target)
     if guidance:
         pushed = push_embeddings_apart(own, other, guidance, likeness)

@@ -21,7 +21,7 @@ CONFIG_FILE = "config.json"
 MAX_BYTES = 2_000_000  # of config.json; a graph of 350 layers takes 180,000
 MAX_DEPTH = 16  # of values within values; ours have 4
 MAX_TEXT = 10_000  # characters of a name or a licence
-MAX_VALUES = 2**27  # that a layer of the generator gives; the published 512 one's give 2**23
+MAX_VALUES = 2**24  # that a layer of the generator gives; the published 512 one's give 2**23
 CROP_SIZES = (16, 1024)  # px, the least and the most
 
 Config = TypeVar("Config")

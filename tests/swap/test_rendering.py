@@ -1,5 +1,8 @@
+from dataclasses import replace
+
 import numpy as np
 import pytest
+import torch
 
 from simswap import Face, SwapOptions, geometry
 from simswap.swap import rendering
@@ -51,6 +54,27 @@ def test_a_crowd_larger_than_a_batch_gives_what_single_faces_give(tiny_swapper, 
             tiny_swapper.running.generator, [aligned[number]], embeddings[number : number + 1]
         )
         np.testing.assert_allclose(crowd[number], alone[0], atol=1e-5)
+
+
+@pytest.mark.parametrize("once_more", [0.0, 0.4, 1.0])
+def test_a_face_goes_on_towards_what_it_is_when_swapped_twice(
+    tiny_swapper, frame, embeddings, once_more
+):
+    generator, faces = tiny_swapper.running.generator, [align(frame, a_face(9, 9, 70))]
+    first = rendering.generate(generator, faces, embeddings[:1])
+    again = [replace(faces[0], crop=np.rint(first[0] * 255).astype(np.uint8))]
+    second = rendering.generate(generator, again, embeddings[:1])
+    gone_on = rendering.generate(generator, faces, embeddings[:1], once_more)
+    assert not np.allclose(first, second, atol=1e-3)
+    np.testing.assert_allclose(gone_on, first + once_more * (second - first), atol=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("side", "kind", "number"),
+    [(112, "cpu", 16), (128, "cpu", 16), (224, "cpu", 5), (1024, "cpu", 1), (512, "cuda", 16)],
+)
+def test_of_large_crops_few_are_computed_at_once_on_a_cpu(side, kind, number):
+    assert rendering.batch_size(side, torch.device(kind)) == number
 
 
 def test_generated_crops_are_rgb_pixels_last(tiny_swapper, frame, embeddings):

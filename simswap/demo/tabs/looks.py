@@ -9,6 +9,7 @@ from gradio.events import EventListener
 
 from simswap.demo.calls.arguments import Argument, Choice, Flag, Number
 from simswap.demo.choices import DEFAULTS, KEPT
+from simswap.types import MOST_LIKENESS
 
 # Of Choices, in the order of `Looks.components`.
 SETTINGS: dict[str, Argument] = {
@@ -18,7 +19,6 @@ SETTINGS: dict[str, Argument] = {
     "keep": Choice(default="", choices=KEPT),
     "occlusion_mask": Flag(default=DEFAULTS.occlusion_mask),
 }
-MOST_LIKENESS = 1.5
 
 
 @dataclass(frozen=True)
@@ -57,7 +57,7 @@ def build(medium: str) -> Looks:
             MOST_LIKENESS,
             DEFAULTS.likeness,
             step=0.05,
-            label="Likeness: 0 keeps the face as it is, above 1 exaggerates",
+            label="Likeness: 0 keeps the face as it is; above 1 less of the expression stays",
         ),
         gr.Checkbox(DEFAULTS.match_colour, label=f"Match the face's colours to the {medium}"),
         gr.Slider(0, 0.5, DEFAULTS.mask_softness, step=0.01, label="Softness of the face's edge"),
