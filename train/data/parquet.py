@@ -21,6 +21,7 @@ _MAX_UNPACKED, _MAX_RATIO = 100_000_000, 20
 # Rows may share a value of a dictionary, and each holds its own; honest writers end one at 1 MB.
 # Of values that tell what they have in common with the one before, it cannot be told.
 _MAX_DICTIONARY, _SHARED = 5_000_000, "DELTA_BYTE_ARRAY"
+_DICTIONARY_PAGE = 2  # Parquet's number of that kind
 # Equal values take next to no bytes in a file, 8 each when they are read, and 40 as Python's.
 _MAX_VALUES, _MAX_READ_VALUES = 20_000_000, 1_000_000  # of a column's group; of rows held at once
 
@@ -90,29 +91,33 @@ def _check_size(columns: Sequence[pq.ColumnChunkMetaData], path: str) -> None:
 
 def _check_shared(column: pq.ColumnChunkMetaData, file: BinaryIO, path: str) -> None:
     """Raise ValueError for a column whose rows may share values of many bytes."""
-    size = 0
-    if column.has_dictionary_page and column.total_uncompressed_size > _MAX_DICTIONARY:
-        size = _page_size(file, column.dictionary_page_offset)
-    if size > _MAX_DICTIONARY or _SHARED in column.encodings:
+    kind = size = 0
+    if (
+        column.total_uncompressed_size > _MAX_DICTIONARY
+    ):  # whatever the footer says of its first page
+        places = column.data_page_offset, column.dictionary_page_offset or 0
+        kind, size = _first_page(file, min(filter(None, places)))
+    if (kind == _DICTIONARY_PAGE and size > _MAX_DICTIONARY) or _SHARED in column.encodings:
         raise ValueError(
             f"{PurePath(path).name}: rows of column {column.path_in_schema!r} share values of many "
             "bytes. Write it anew without a dictionary."
         )
 
 
-def _page_size(file: BinaryIO, offset: int) -> int:
-    """Bytes that a page unpacks to, by its header, in Thrift's compact form: the second number."""
+def _first_page(file: BinaryIO, offset: int) -> tuple[int, int]:
+    """A page's kind, and the bytes that it unpacks to, by its header in Thrift's compact form."""
     file.seek(offset)
     head = file.read(16)
-    place, number = 0, 0
-    for _ in range(2):  # its kind, its size: each a byte that says which, and seven bits a byte
+    place, numbers = 0, []
+    for _ in range(2):  # each: a byte that says which it is, and the number, seven bits a byte
         place, number, shift = place + 1, 0, 0
         while place < len(head):
             number |= (head[place] & 127) << shift
             place, shift = place + 1, shift + 7
             if head[place - 1] < 128:
                 break
-    return number >> 1  # it is zigzag, and above 0
+        numbers.append(number >> 1)  # it is zigzag, and not below 0
+    return numbers[0], numbers[1]
 
 
 def _check_values(number: int, most: int, path: str) -> None:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import re
 import tarfile
 from collections.abc import Iterable, Iterator
 from itertools import chain, islice
 from pathlib import PurePosixPath
 from typing import BinaryIO
 
+import numpy as np
 from datasets.packaged_modules.webdataset.webdataset import (
     EXTENSION_TO_COMPRESSION_FS_FILE_CLS as PACKED,
 )
@@ -20,6 +22,8 @@ from train.data.sources import PHOTO_SUFFIXES, ModestMember
 # What the library makes of them may be of any size: arrays, tensors, other programs' records.
 _UNPACKED = {".npy", ".npz", ".ten", ".tb", ".pth", ".mp", ".msg", ".cbor"}
 _MAX_TEXT = 1_000_000  # bytes of what is no photo; as JSON it takes thirty times as much memory
+_JSON, _MAX_DEPTH, _MAX_KEYS = (".json", ".jsn"), 16, 1000
+_STRINGS = re.compile(rb'"(?:[^"\\]|\\.)*"', re.DOTALL)
 _MAX_SAMPLE = MAX_FILE_BYTES + 10 * _MAX_TEXT  # of all its files
 
 
@@ -42,13 +46,25 @@ class _Beginning:
 
     def __init__(self, name: str, file: BinaryIO, room: _Room) -> None:
         self._file, self._room = file, room
+        self._is_json = name.lower().endswith(_JSON)
         self._most = MAX_FILE_BYTES if name.lower().endswith(PHOTO_SUFFIXES) else _MAX_TEXT
 
     def read(self) -> bytes:
         """What the library puts into a sample."""
         content = self._file.read(min(self._most, self._room.left))
         self._room.left -= len(content)
+        if self._is_json:
+            _check_json(content)
         return content
+
+
+def _check_json(content: bytes) -> None:
+    """Raise ValueError for JSON of whose values a table's type would take very much memory."""
+    bare = _STRINGS.sub(b"", content)
+    marks = np.frombuffer(bare, np.uint8)
+    steps = np.isin(marks, list(b"{[")).astype(int) - np.isin(marks, list(b"}]"))
+    if np.cumsum(steps).max(initial=0) > _MAX_DEPTH or bare.count(b":") > _MAX_KEYS:
+        raise ValueError("a json file in it has very many keys, or values in values")
 
 
 class _PlainArchive(ArchiveIterable):

@@ -223,7 +223,8 @@ def test_the_size_of_a_dictionary_is_read_from_its_page(tmp_path, num_bytes):
     pq.write_table(pa.table({"image": [bytes(num_bytes)] * 2}), tmp_path / "a.parquet")
     with (tmp_path / "a.parquet").open("rb") as file:
         column = pq.ParquetFile(file).metadata.row_group(0).column(0)
-        assert parquet._page_size(file, column.dictionary_page_offset) == 4 + num_bytes
+        assert parquet._first_page(file, column.dictionary_page_offset) == (2, 4 + num_bytes)
+        assert parquet._first_page(file, column.data_page_offset)[0] in (0, 3)
 
 
 def test_of_json_in_a_text_no_more_is_parsed_than_a_text_may_have(tmp_path, monkeypatch):
@@ -233,3 +234,24 @@ def test_of_json_in_a_text_no_more_is_parsed_than_a_text_may_have(tmp_path, monk
     pq.write_table(pa.Table.from_pylist(held), tmp_path / "a.parquet")
     photos = open_photos(str(tmp_path), Columns("image", "json.who"))
     assert [row.identity for row in photos.rows(0)] == ["anna", None]
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        '{"}":' * 20 + "1" + "}" * 20,
+        '{"x": ' + "[" * 20 + "]" * 20 + "}",
+        "{" + ", ".join(f'"{number}": 1' for number in range(2000)) + "}",
+    ],
+)
+def test_json_of_many_keys_or_of_values_in_values_is_refused(tmp_path, text):
+    write_packed(tmp_path / "a.tar", PHOTO, (tarfile.TarInfo("0000.json"), text.encode()))
+    with pytest.raises(TrainingError, match="very many keys, or values in values"):
+        open_photos(str(tmp_path), Columns("png", "json.identity"))
+
+
+def test_what_a_text_in_json_holds_is_no_matter(tmp_path):
+    text = '{"identity": "anna", "said": "' + "{[:" * 2000 + '\\" {"}'
+    write_packed(tmp_path / "a.tar", PHOTO, (tarfile.TarInfo("0000.json"), text.encode()))
+    photos = open_photos(str(tmp_path), Columns("png", "json.identity"))
+    assert [row.identity for row in photos.rows(0)] == ["anna"]
