@@ -30,6 +30,7 @@ from simswap.swap.stream import StreamOptions, frames_around, workers_for
 from simswap.swap.threads import made_ahead, taken_away
 from simswap.types import Identity, Source, SwapOptions, SwapResult
 from simswap.video.job_folder import JobFolder, Setting
+from simswap.video.job_seal import key_of_parts
 from simswap.video.metadata_label import video_metadata
 from simswap.video.options import VideoOptions
 from simswap.video.output.animation import check_result
@@ -108,7 +109,8 @@ class VideoJob:
             "steady": video.steady,
             "frames of a segment": video.frames_per_segment(float(info.frame_rate)),
         }
-        folder = JobFolder(Path(job_folder or lasting_beside(output, "job")))
+        place = Path(job_folder or lasting_beside(output, "job"))
+        folder = JobFolder(place, key_of_parts(settings))
         return cls(
             info, output, source, options, video, folder, first, end, pipeline.name, settings
         )
@@ -191,6 +193,7 @@ class VideoJob:
 
     def finish(self) -> tuple[str, ...]:
         """Join the segments under the output's name and remove the job folder; returns notices."""
+        self.folder.check_parts(segment.number for segment in self.segments)
         told = {"metadata": {}}  # of a video in which no face was swapped
         if any(record.faces_swapped for record in self.finished().values()):
             sign = partial(sign_video, model=self.model, target=self.info.path)

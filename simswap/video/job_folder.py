@@ -12,9 +12,9 @@ from __future__ import annotations
 import json
 import os
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import TextIO
 
@@ -22,7 +22,7 @@ import numpy as np
 
 from simswap.errors import MediaError, OptionError
 from simswap.files import JOB, is_temporary, printable, read_record, replaced
-from simswap.video.job_seal import is_sealed, seal_of
+from simswap.video.job_seal import is_same, is_sealed, seal_of, seal_of_part
 from simswap.video.segments import SegmentRecord
 
 try:
@@ -51,27 +51,45 @@ Setting = str | int | float | None
 
 @dataclass(frozen=True)
 class JobFolder:
-    """A folder of one job; it exists from `opened` until `remove`."""
+    """A folder of one job, from `opened` until `remove`; key: of its parts' seals, see job_seal."""
 
     path: Path
+    key: bytes = field(default=b"", repr=False)
+    _known: dict[int, object] = field(default_factory=dict, compare=False, repr=False)
 
     def segment(self, number: int) -> Path:
         """Where a segment's video lies."""
         return self.path / f"segment-{number:05}.nut"
 
     def record(self, number: int) -> SegmentRecord | None:
-        """What was counted in a segment; None if it has not been finished."""
+        """What was counted in a segment; None if this job has not finished it."""
         path, values = self.segment(number), _read_object(self._record_path(number), _MAX_RECORD)
+        if values is None or not _is_plain(path):
+            return None
         try:
-            record = SegmentRecord(**values) if values and _is_plain(path) else None
-            return record if record and path.stat().st_size == record.size else None
+            seal, file = values.pop(_SEAL, None), path.stat()
+            known = seal, file.st_ino, file.st_size, file.st_mtime_ns
+            if self._known.get(number) != known:
+                if not is_same(seal_of_part(self.key, number, values, path), seal):
+                    return None
+                self._known[number] = known
+            return SegmentRecord(**values)
         except (OSError, TypeError, ValueError):
             return None
 
     def keep(self, number: int, record: SegmentRecord) -> None:
         """Declare a segment finished, whose file is on the disk."""
-        values = asdict(record) | {"size": self.segment(number).stat().st_size}
+        path = self.segment(number)
+        values = asdict(record) | {"size": path.stat().st_size}
+        values[_SEAL] = seal_of_part(self.key, number, values, path)
         _write_durably(self._record_path(number), json.dumps(values))
+
+    def check_parts(self, numbers: Iterable[int]) -> None:
+        """Raise MediaError unless these segments are as they were when they were finished."""
+        self._known.clear()
+        with self.telling_damage():
+            if any(self.record(number) is None for number in numbers):
+                raise ValueError("a part is not this job's")
 
     def keep_faces(self, number: int, rows: np.ndarray) -> None:
         """Write where the faces of a segment are: a one-dimensional structured array."""

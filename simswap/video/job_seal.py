@@ -1,7 +1,7 @@
-"""The seal by which a job knows its own folder again: of one that somebody sent, no part is taken.
+"""The seals by which a job knows its own folder and parts again: none that others made is taken.
 
-It is made with a key in the user's data folder. Without such a folder a job can only go on in the
-process that began it.
+They are made with a key in the user's data folder. Without such a folder a job can only go on in
+the process that began it.
 """
 
 from __future__ import annotations
@@ -11,8 +11,9 @@ import json
 import logging
 import secrets
 from collections.abc import Mapping
+from pathlib import Path
 
-from simswap.files import data_folder, read_beginning, write_private
+from simswap.files import data_folder, read_beginning, sha256_of, write_private
 
 logger = logging.getLogger(__name__)
 
@@ -27,10 +28,26 @@ def seal_of(settings: Mapping[str, object]) -> str:
     return hmac.new(_key(), told, "sha256").hexdigest()
 
 
+def key_of_parts(settings: Mapping[str, object]) -> bytes:
+    """What the parts of a job are sealed with, also by machines of a cluster; it is not written."""
+    told = json.dumps(settings, sort_keys=True).encode()
+    return hmac.new(_key(), b"parts of " + told, "sha256").digest()
+
+
+def seal_of_part(key: bytes, number: int, told: Mapping[str, object], file: Path) -> str:
+    """What stands below a part's record, `told`, for it and its file. Raises OSError."""
+    whole = json.dumps([number, dict(told), sha256_of(file)], sort_keys=True).encode()
+    return hmac.new(key, whole, "sha256").hexdigest()
+
+
+def is_same(seal: str, found: object) -> bool:
+    """Whether a seal that was found is the one that should stand there."""
+    return hmac.compare_digest(seal.encode(), str(found).encode(errors="replace"))
+
+
 def is_sealed(settings: Mapping[str, object], seal: object) -> bool:
     """Whether this user's jobs have sealed these settings."""
-    told = str(seal).encode(errors="replace")
-    return hmac.compare_digest(seal_of(settings).encode(), told)
+    return is_same(seal_of(settings), seal)
 
 
 def _key() -> bytes:

@@ -9,7 +9,6 @@ from functools import cache, partial
 from simswap.cluster import Run
 from simswap.swap.pipeline import Pipeline
 from simswap.video.job import VideoJob
-from simswap.video.job_folder import JobFolder
 from simswap.video.progress import Steps
 from simswap.weights.bundle import load_bundle
 
@@ -44,7 +43,7 @@ class SegmentsOnCluster:
             job,
             info=info,
             output=job.output.resolve(),
-            folder=JobFolder(job.folder.path.resolve()),
+            folder=replace(job.folder, path=job.folder.path.resolve()),
         )
         self._cluster = cluster
         self._made: Iterator[int] | None = None

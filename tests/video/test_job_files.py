@@ -1,5 +1,6 @@
 """The files of a job's folder: which folders it takes, and what it removes in them."""
 
+import json
 import os
 
 import numpy as np
@@ -7,6 +8,7 @@ import pytest
 
 from simswap import Identity, MediaError, SwapOptions
 from simswap.video.job_folder import JobFolder
+from simswap.video.job_seal import seal_of_part
 from simswap.video.people import FirstPass
 from simswap.video.segments import SegmentRecord
 
@@ -133,13 +135,25 @@ DAMAGED = {
 }
 
 
+def sealed(folder: JobFolder, text: str) -> str:
+    """With the seal that it should have, if it is an object."""
+    try:
+        values = json.loads(text)
+    except (ValueError, RecursionError):
+        return text
+    if not isinstance(values, dict):
+        return text
+    values["seal"] = seal_of_part(folder.key, 0, values, folder.segment(0))
+    return json.dumps(values) + text[len(text.rstrip()) :]
+
+
 @pytest.mark.parametrize("text", DAMAGED.values(), ids=DAMAGED)
 def test_a_segment_whose_record_is_damaged_is_not_finished(tmp_path, text):
     folder = JobFolder(tmp_path)
     folder.segment(0).write_bytes(b"12")
-    folder._record_path(0).write_text(SOUND)
+    folder._record_path(0).write_text(sealed(folder, SOUND))
     assert folder.record(0) is not None
-    folder._record_path(0).write_text(text, errors="surrogateescape")
+    folder._record_path(0).write_text(sealed(folder, text), errors="surrogateescape")
     assert folder.record(0) is None
 
 

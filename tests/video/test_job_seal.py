@@ -1,10 +1,13 @@
 """A job goes on with its user's own parts: of a folder that somebody sent, none is believed."""
 
 import json
+import os
+import shutil
+from dataclasses import replace
 
 import pytest
 
-from simswap import OptionError
+from simswap import MediaError, OptionError
 from simswap.files import HOME
 from simswap.video import job_seal
 from simswap.video.job_folder import JobFolder
@@ -78,3 +81,35 @@ def test_without_a_folder_for_the_key_a_job_goes_on_in_its_own_process(tmp_path,
     monkeypatch.setattr(job_seal, "_of_this_process", bytes(32))
     with pytest.raises(OptionError, match="somebody else"), job.opened(SETTINGS, True):
         pass
+
+
+def test_other_pictures_in_a_finished_part_are_not_taken_for_the_jobs(folder):
+    fresh = JobFolder(folder.path)
+    assert fresh.record(0) == replace(RECORD, size=8)
+    folder.segment(0).write_bytes(b"PICTURES")
+    assert JobFolder(folder.path).record(0) is None
+
+
+@pytest.mark.parametrize(
+    "change", [{"faces_swapped": 9}, {"seal": ""}, {"seal": None}, {"seal": 7}]
+)
+def test_another_count_below_a_part_is_not_taken_for_the_jobs(folder, change):
+    path = folder.segment(0).with_suffix(".json")
+    path.write_text(json.dumps(json.loads(path.read_text()) | change))
+    assert JobFolder(folder.path).record(0) is None
+
+
+def test_a_part_is_sealed_for_its_place_and_its_job(folder):
+    shutil.copy(folder.segment(0), folder.segment(1))
+    shutil.copy(folder.segment(0).with_suffix(".json"), folder.segment(1).with_suffix(".json"))
+    assert folder.record(1) is None
+    assert JobFolder(folder.path, b"another job's key").record(0) is None
+
+
+def test_before_parts_are_joined_each_is_looked_at_once_more(folder):
+    assert folder.record(0) is not None
+    state = folder.segment(0).stat()
+    folder.segment(0).write_bytes(b"PICTURES")
+    os.utime(folder.segment(0), ns=(state.st_atime_ns, state.st_mtime_ns))
+    with pytest.raises(MediaError, match="A part of the job folder"):
+        folder.check_parts([0])
