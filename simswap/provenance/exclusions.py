@@ -31,7 +31,7 @@ _MAX_HOLDER = 200_000_000  # bytes of a box with tables; a day's have half of it
 _KINDS = re.compile(rb"[ -~]{4}.{4}(?:[ -~]{4})*", re.DOTALL)  # what ftyp has: a number is second
 _PADDING = (b"free", b"skip")
 _LEFT_OUT = (b"ftyp", *_PADDING)
-_NOT_HASHED = (b"uuid", b"mfra", *_PADDING)  # and a few letters of the kind that the file is of
+_NOT_HASHED = (b"uuid", *_PADDING)  # and a few letters of the kind that the file is of
 _ONCE = (b"ftyp", b"moov", b"meta")  # of which a reader might take another than is looked at
 _NUMBER = 16  # bytes, of a uuid box, by which it is told
 _CREDENTIALS = bytes.fromhex("d8fec3d61b0e483c92975828877ec481")  # number of their box
@@ -170,7 +170,7 @@ def _have_room(stream: BinaryIO) -> bool:
             holders.append((start, end))
     if num_credentials > 1:
         return True
-    return any(_point_into(stream, *holder, media, left_out) for holder in holders)
+    return any(_point_into(stream, holder, media, left_out) for holder in holders)
 
 
 def _holds_more(stream: BinaryIO, kind: bytes, start: int, end: int) -> bool:
@@ -186,11 +186,11 @@ def _holds_more(stream: BinaryIO, kind: bytes, start: int, end: int) -> bool:
 
 def _point_into(
     stream: BinaryIO,
-    start: int,
-    end: int,
+    holder: pointers.Span,
     media: list[pointers.Span],
     forbidden: list[pointers.Span],
 ) -> bool:
+    start, end = holder
     if end - start > _MAX_HOLDER:
         return True
     stream.seek(start)

@@ -16,9 +16,7 @@ from simswap.media.photos import content_of
 from simswap.provenance.exclusions import spans_left_out
 from simswap.verify.watermark import MAX_FRAMES
 from simswap.video.source.limits import VideoLimits
-from simswap.video.source.places import is_read_from
-
-Span = tuple[int, int]  # bytes of a file, the last exclusive
+from simswap.video.source.places import Span, is_read_from
 
 
 def shows_left_out(path: Path, kind: str, limits: VideoLimits) -> bool:

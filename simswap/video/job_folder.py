@@ -22,7 +22,7 @@ import numpy as np
 
 from simswap.errors import MediaError, OptionError
 from simswap.files import JOB, is_temporary, printable, read_record, replaced
-from simswap.video.job_seal import is_same, is_sealed, seal_of, seal_of_part
+from simswap.video.job_seal import is_same, seal_of, seal_of_part
 from simswap.video.segments import SegmentRecord
 
 try:
@@ -215,7 +215,7 @@ class JobFolder:
             _write_durably(self.path / _MANIFEST, json.dumps(sealed, indent=1))
             return
         seal = found.pop(_SEAL, None)
-        if not is_sealed(found, seal):
+        if not is_same(seal_of(found), seal):
             raise OptionError(
                 f"An unfinished job lies in {printable(str(self.path))} that somebody else began, "
                 "or another machine. Restart to begin anew."

@@ -45,11 +45,6 @@ def is_same(seal: str, found: object) -> bool:
     return hmac.compare_digest(seal.encode(), str(found).encode(errors="replace"))
 
 
-def is_sealed(settings: Mapping[str, object], seal: object) -> bool:
-    """Whether this user's jobs have sealed these settings."""
-    return is_same(seal_of(settings), seal)
-
-
 def _key() -> bytes:
     home = data_folder()
     if home is None:

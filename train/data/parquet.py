@@ -92,9 +92,8 @@ def _check_size(columns: Sequence[pq.ColumnChunkMetaData], path: str) -> None:
 def _check_shared(column: pq.ColumnChunkMetaData, file: BinaryIO, path: str) -> None:
     """Raise ValueError for a column whose rows may share values of many bytes."""
     kind = size = 0
-    if (
-        column.total_uncompressed_size > _MAX_DICTIONARY
-    ):  # whatever the footer says of its first page
+    if column.total_uncompressed_size > _MAX_DICTIONARY:
+        # A dictionary comes first, and the footer need not tell of it.
         places = column.data_page_offset, column.dictionary_page_offset or 0
         kind, size = _first_page(file, min(filter(None, places)))
     if (kind == _DICTIONARY_PAGE and size > _MAX_DICTIONARY) or _SHARED in column.encodings:
@@ -130,8 +129,11 @@ def _check_values(number: int, most: int, path: str) -> None:
 
 def _num_values(array: pa.Array) -> int:
     """Of an array, with all that its lists hold."""
-    if pa.types.is_nested(array.type) and isinstance(array, pa.StructArray):
+    if isinstance(array, pa.StructArray):
         return len(array) + sum(map(_num_values, array.flatten()))
-    if isinstance(array, pa.ListArray | pa.LargeListArray | pa.FixedSizeListArray | pa.MapArray):
-        return len(array) + _num_values(array.values)
+    if isinstance(array, pa.FixedSizeListArray):
+        return len(array) + _num_values(array.flatten())
+    if isinstance(array, pa.ListArray | pa.LargeListArray):  # maps are lists, too
+        first, end = array.offsets[0].as_py(), array.offsets[-1].as_py()
+        return len(array) + _num_values(array.values.slice(first, end - first))
     return len(array)

@@ -198,6 +198,7 @@ def test_values_of_all_kinds_of_lists_are_counted():
     lists = pa.array([[1, 2], [], [3]])
     assert parquet._num_values(pa.array([1, 2, 3])) == 3
     assert parquet._num_values(lists) == 3 + 3
+    assert parquet._num_values(lists[1:]) == 2 + 1  # not all that the rows share
     assert parquet._num_values(lists.cast(pa.large_list(pa.int64()))) == 3 + 3
     assert parquet._num_values(pa.array([[1, 2], [3, 4]], pa.list_(pa.int64(), 2))) == 2 + 4
     assert parquet._num_values(pa.array([{"a": [1, 2]}, {"a": [3]}])) == 2 + 2 + 3
