@@ -16,13 +16,14 @@ import shutil
 import stat
 import sys
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 HOME = "SIMSWAP_HOME"
 JOB = "job"  # who owns the temporary names in the folder of a video's job
 MAX_RECORD = 20_000_000  # bytes of a file that we read as a whole to parse it
 MAX_NAME = 255  # bytes of a file's name, on all common file systems
+_OWNERS = 0o700  # rights of a folder
 _STEP = 1 << 20  # bytes that are searched in a few milliseconds
 _NO_WAIT = getattr(os, "O_NONBLOCK", 0)  # for somebody who writes into a pipe
 _TEMPORARY = re.compile(r"\.simswap-([a-z]+-)?[0-9a-f]{12}\.part")
@@ -85,6 +86,24 @@ def is_ours_alone(folder: Path) -> bool:
     return found.st_uid == os.getuid() and not found.st_mode & (stat.S_IWGRP | stat.S_IWOTH)
 
 
+def make_private(folder: Path) -> None:
+    """Make a folder, or take one of the user's own, and let nobody else write in it from now on.
+
+    Where the file system knows no rights, that is left out. Raises OSError.
+    """
+    folder.mkdir(mode=_OWNERS, exist_ok=True)
+    if not hasattr(os, "getuid"):  # elsewhere a user's folders are the user's own
+        return
+    opened = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
+    try:
+        if os.fstat(opened).st_uid != os.getuid():
+            raise PermissionError(errno.EPERM, "it belongs to somebody else")
+        with suppress(OSError):
+            os.fchmod(opened, _OWNERS)
+    finally:
+        os.close(opened)
+
+
 @contextmanager
 def replaced(
     path: Path,
@@ -131,7 +150,7 @@ def write_private(path: Path, content: bytes, *, keep: bool) -> None:
 
     keep: leave a file that another process has put there. Raises OSError.
     """
-    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    path.parent.mkdir(mode=_OWNERS, parents=True, exist_ok=True)
     with replaced(path, durable=True, keep=keep, follow=True) as part:
         descriptor = os.open(part, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
         with os.fdopen(descriptor, "wb") as stream:

@@ -14,6 +14,7 @@ from simswap.files import (
     fresh_folder,
     is_temporary,
     lasting_beside,
+    make_private,
     read_record,
     replaced,
     search,
@@ -144,3 +145,29 @@ def test_a_search_in_steps_finds_what_one_does(monkeypatch):
         found = search(pattern, data)
         assert (found.start(), found[0]) == (pattern.search(data).start(), b"axcd")
         assert search(pattern, data, found.end()) is None
+
+
+@pytest.mark.skipif(not hasattr(os, "getuid"), reason="no rights of files here")
+@pytest.mark.parametrize("mode", [None, 0o777])
+def test_nobody_else_may_write_in_a_private_folder(tmp_path, mode):
+    folder = tmp_path / "own"
+    if mode is not None:
+        folder.mkdir()
+        folder.chmod(mode)
+    make_private(folder)
+    assert folder.stat().st_mode & 0o777 == 0o700
+
+
+@pytest.mark.skipif(not hasattr(os, "getuid"), reason="no rights of files here")
+def test_a_folder_of_somebody_else_does_not_become_private(tmp_path, monkeypatch):
+    folder = tmp_path / "theirs"
+    folder.mkdir()
+    folder.chmod(0o777)
+    monkeypatch.setattr(os, "getuid", lambda: folder.stat().st_uid + 1)
+    with pytest.raises(PermissionError):
+        make_private(folder)
+    link = tmp_path / "link"
+    link.symlink_to(folder)
+    with pytest.raises(OSError, match="link"):
+        make_private(link)
+    assert folder.stat().st_mode & 0o777 == 0o777

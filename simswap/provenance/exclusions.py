@@ -168,7 +168,8 @@ def _have_room(stream: BinaryIO) -> bool:
             media.append((start, end))
         elif kind in pointers.HOLDERS:
             holders.append((start, end))
-    if num_credentials > 1:
+    # Of a file with both, the kind in ftyp decides whether its photo or its film is shown.
+    if num_credentials > 1 or {b"moov", b"meta"} <= before:
         return True
     return any(_point_into(stream, holder, media, left_out) for holder in holders)
 

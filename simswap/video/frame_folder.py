@@ -75,7 +75,7 @@ def swap_folder(
                 on_progress(progress)
     if on_progress is not None:
         on_progress(meter.progress())
-    done = total, swapped, without_face, meter.seconds, meter.frames_per_second
+    done = total, swapped, without_face, meter.seconds, meter.frames_per_second(meter.seconds)
     return VideoReport(*done, tuple(notices), first, meter.first_pass_seconds)
 
 

@@ -21,7 +21,7 @@ from typing import TextIO
 import numpy as np
 
 from simswap.errors import MediaError, OptionError
-from simswap.files import JOB, is_temporary, printable, read_record, replaced
+from simswap.files import JOB, is_temporary, make_private, printable, read_record, replaced
 from simswap.video.job_seal import is_same, seal_of, seal_of_part
 from simswap.video.segments import SegmentRecord
 
@@ -181,8 +181,9 @@ class JobFolder:
                     f"The job folder {printable(str(self.path))} is a link. Give the folder itself."
                 )
             is_new = not self.path.is_dir()
-            self.path.mkdir(exist_ok=True)
-            foreign = next(self._foreign(), None) if self._manifest() is None else None
+            is_job = is_new or self._manifest() is not None
+            if (foreign := None if is_job else next(self._foreign(), None)) is None:
+                make_private(self.path)
         except (OSError, ValueError) as error:
             raise _unusable(self.path, error) from error
         if foreign is not None:

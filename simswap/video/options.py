@@ -83,7 +83,7 @@ class VideoProgress:
     """How far a video has come.
 
     frames_done: of frames_total, those of an earlier run among them; it only ever grows.
-    frames_per_second: of this run. eta_seconds: None until there is a speed.
+    frames_per_second: of this run, since its first pass. eta_seconds: None until there is a speed.
     thumbnail: [h, w, 3] uint8 RGB, the newest swapped frame made small; None before the first.
     frames_looked_at: of frames_total, while people are told apart; None before and after.
     """

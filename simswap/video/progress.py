@@ -42,10 +42,9 @@ class Meter:
         """Since this run began."""
         return time.perf_counter() - self._started
 
-    @property
-    def frames_per_second(self) -> float:
-        """Of this run."""
-        return (self.num_done - self.num_resumed) / max(self.seconds, 1e-6)
+    def frames_per_second(self, seconds: float) -> float:
+        """Frames made in this run, by a time that it took."""
+        return (self.num_done - self.num_resumed) / max(seconds, 1e-6)
 
     def followed(self, steps: Steps, num_frames: int) -> Iterator[VideoProgress]:
         """The progress at each of the steps of `num_frames` more frames, which are then done."""
@@ -66,7 +65,7 @@ class Meter:
 
     def progress(self) -> VideoProgress:
         """How far it has come."""
-        speed = self.frames_per_second
+        speed = self.frames_per_second(self.seconds - self.first_pass_seconds)
         eta = (self._num_total - self.num_done) / speed if speed else None
         return VideoProgress(self.num_done, self._num_total, speed, eta, self._thumbnail)
 
@@ -175,7 +174,7 @@ def summary(
         faces_swapped=num_swapped,
         frames_without_face=sum(record.frames_without_face for record in records),
         seconds=meter.seconds,
-        frames_per_second=meter.frames_per_second,
+        frames_per_second=meter.frames_per_second(meter.seconds),
         notices=tuple(notices),
         resumed_frames=meter.num_resumed,
         first_pass_seconds=meter.first_pass_seconds,

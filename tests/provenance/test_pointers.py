@@ -110,6 +110,7 @@ OTHER = {
     "another list of kinds": box(b"ftyp", b"isom\0\0\2\0isom"),
     "padding that is not blank": box(b"free", b"x"),
     "another list of tables": box(b"moov", box(b"free", bytes(8))),
+    "a photo beside the film": box(b"meta", bytes(4)),
     "tables under another name": box(b"hoov", bytes(8)),
 }
 

@@ -1,12 +1,14 @@
 import resource
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 
 from simswap import FaceSwapper, Identity, JobCancelledError, MediaError, OptionError, SwapOptions
 from simswap.swap.stream import StreamOptions
+from simswap.video import progress as videos_progress
 from simswap.video.job import VideoJob
 from simswap.video.metadata_label import read_video_label
 from tests.support.media.face_videos import (
@@ -260,3 +262,20 @@ def test_wrong_options_are_refused_before_anything_is_written(
             face_clip, tmp_path / name, identity, video=replace(SHORT_SEGMENTS, **changes)
         )
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_first_pass_does_not_slow_the_estimate_of_the_rest(monkeypatch):
+    now = 0.0
+    monkeypatch.setattr(videos_progress, "time", SimpleNamespace(perf_counter=lambda: now))
+    meter = videos_progress.Meter(num_resumed=0, num_total=1000)
+
+    def looking():
+        nonlocal now
+        now = 90.0
+        yield 1000
+
+    list(meter.looked_at(looking()))
+    now = 110.0
+    told = next(meter.followed(iter([(10, None)]), 1000))
+    assert told.frames_per_second == 10 / 20
+    assert told.eta_seconds == 990 / (10 / 20)

@@ -19,7 +19,7 @@ from simswap.video.source.info import VideoInfo, trim
 SETTING = "SIMSWAP_VIDEO_SECONDS"
 DEFAULT_SECONDS = 120.0
 MINUTES_SETTING, DEFAULT_MINUTES = "SIMSWAP_VIDEO_MINUTES", 30.0
-SURE_AFTER = 60.0  # seconds of work, from which on the estimate of the rest is believed
+SURE_AFTER = 60.0  # seconds of swapping, from which on the estimate of the rest is believed
 SLACK = 1.25  # times what is allowed: who is let on is not ended shortly before the end
 FRAMES_PER_SECOND = 60  # that many of a second are swapped at most
 WRITTEN_BYTES = 250_000_000  # of a result: C2PA's library holds it twice to sign it
@@ -74,15 +74,18 @@ def in_time(
     steps: Generator[VideoProgress, None, VideoReport],
 ) -> Generator[VideoProgress, None, VideoReport]:
     """Pass on how far a swap has come, unless it takes too long: OptionError."""
-    begun, allowed = time.monotonic(), allowed_minutes()
+    begun, allowed, swapping = time.monotonic(), allowed_minutes(), None
     while True:
         try:
             step = next(steps)
         except StopIteration as end:
             return end.value
-        seconds = time.monotonic() - begun
-        if seconds > SURE_AFTER:
-            seconds += step.eta_seconds or 0.0
+        now = time.monotonic()
+        seconds, eta = now - begun, step.eta_seconds or 0.0
+        if swapping is None and eta:
+            swapping = now  # people may have been looked for until then
+        if swapping is not None and now - swapping >= SURE_AFTER:
+            seconds += eta
         if seconds > 60 * allowed * SLACK:
             raise OptionError(
                 f"This video would take {max(seconds / 60, 1):.0f} minutes here, where others wait "

@@ -238,10 +238,15 @@ def test_a_swap_that_takes_half_an_hour_goes_on(minutes):
     assert sum(1 for _ in video_limits.in_time(steps)) == 32
 
 
+def test_an_estimate_is_not_believed_before_a_minute_of_swapping(minutes):
+    steps = far(*[None] * 5, 9e9, 1500, 500)  # people were looked for in the first minutes
+    assert sum(1 for _ in video_limits.in_time(steps)) == 8
+
+
 @pytest.mark.parametrize(
     ("left", "num_passed", "told"),
     [
-        ([None, 2200], 1, "take 39 minutes here"),
+        ([1, 2200], 1, "take 39 minutes here"),
         ([500] * 60, 29, "take 38 minutes here"),
         ([None] * 60, 37, "take 38 minutes here"),
     ],
