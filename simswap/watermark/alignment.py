@@ -29,6 +29,7 @@ NUM_ALIGNMENTS = 4
 
 MARGIN = 16  # px of the plane on each side that are searched too
 SIDE = PLANE + 2 * MARGIN
+MIRROR = np.array([[-1.0, 0, PLANE - 1], [0, 1, 0]])
 SCALES = np.arange(0.86, 1.19, 0.025)
 ANGLES = np.arange(-12.0, 12.1, 1.5)  # degrees
 MAX_SHIFT = 18.0  # px of the plane
@@ -67,9 +68,14 @@ class _Found:
     sync: float
 
 
-def find_planes(frame: np.ndarray, face: Face) -> list[AlignedPlane]:
-    """At most NUM_ALIGNMENTS, the likeliest first, of a face of a frame ([H, W, 3] uint8 RGB)."""
+def find_planes(frame: np.ndarray, face: Face, is_mirrored: bool = False) -> list[AlignedPlane]:
+    """At most NUM_ALIGNMENTS, the likeliest first, of a face of a frame ([H, W, 3] uint8 RGB).
+
+    is_mirrored: look at it in a mirror.
+    """
     to_plane = geometry.frame_to_crop_transform(face.landmarks, watermark_carrier.TEMPLATE, PLANE)
+    if is_mirrored:
+        to_plane = geometry.compose(to_plane, MIRROR)
     to_side = to_plane + np.array([[0, 0, MARGIN], [0, 0, MARGIN]])
     whitened = _whitened(frame, to_side, SIDE)
     guesses, noise = _search(whitened)

@@ -1,12 +1,13 @@
 """Reads the watermark from pictures of faces, and says how likely chance wrote it.
 
 False positives, by design: of one face, 4 alignments are decoded, in each the 64 likeliest sets of
-symbols: 256 readings in all. How alignments and sets are chosen does not depend on the checksum.
-Noise passes checksum and kind, 28 bits, with probability 2^-28, so some reading does with at most
-256 / 2^28 = 9.5e-7; no assumption about pixels is in that. Times the probability that noise is as
-strong as what was read (Gaussian, for the symbols' 10 x 128 correlations at SYMBOL_TRIALS places
-and for the sync's at SYNC_TRIALS) it is the reading's false_positive: how far beyond chance a
-watermark is. All of that is for pictures without one; whoever knows this file can write one.
+symbols, and 4 in a mirror with 3 sets each: 268 readings in all. How alignments and sets are chosen
+does not depend on the checksum. Noise passes checksum and kind, 28 bits, with probability 2^-28, so
+some reading does with at most 268 / 2^28 = 1e-6; no assumption about pixels is in that. Times the
+probability that noise is as strong as what was read (Gaussian, for the symbols' 10 x 128
+correlations at SYMBOL_TRIALS places and for the sync's at SYNC_TRIALS, twice as many in a mirror)
+it is the reading's false_positive: how far beyond chance a watermark is.
+All of that is for pictures without one; whoever knows this file can write one.
 """
 
 from __future__ import annotations
@@ -26,7 +27,9 @@ from simswap.watermark.carrier import carrier
 from simswap.watermark.code import NUM_SYMBOLS, NUM_VALUES, REDUNDANT_BITS, bundle_id_of
 
 NUM_SETS = 64  # of symbols that are tried in each alignment
-NUM_READINGS = NUM_ALIGNMENTS * NUM_SETS
+NUM_MIRRORED_SETS = 3  # the same in a mirror
+MOST_MIRRORED = 8  # faces, the largest, that are looked at in one; a picture is mirrored as a whole
+NUM_READINGS = NUM_ALIGNMENTS * (NUM_SETS + NUM_MIRRORED_SETS)
 
 
 @dataclass(frozen=True, eq=False)
@@ -58,8 +61,13 @@ class VideoWatermark:
 
 
 def read_faces(frame: np.ndarray, faces: Sequence[Face]) -> list[WatermarkReading]:
-    """Marks on the faces of a frame ([H, W, 3] uint8 RGB); of faces without one, nothing."""
-    readings = (_read(frame, face) for face in faces)
+    """Marks on the faces of a frame ([H, W, 3] uint8 RGB); of faces without one, nothing.
+
+    faces: the largest first. Where none has one, the frame may have been mirrored since.
+    """
+    readings = [_read(frame, face) for face in faces]
+    if not any(readings):
+        readings = [_read(frame, face, is_mirrored=True) for face in faces[:MOST_MIRRORED]]
     return [reading for reading in readings if reading is not None]
 
 
@@ -84,12 +92,13 @@ def combine_readings(frames: Sequence[Sequence[WatermarkReading]]) -> list[Video
     return sorted(watermarks, key=lambda watermark: watermark.false_positive)
 
 
-def _read(frame: np.ndarray, face: Face) -> WatermarkReading | None:
-    for aligned in find_planes(frame, face):
-        bundle_id, chance = _decode(aligned.plane)
+def _read(frame: np.ndarray, face: Face, is_mirrored: bool = False) -> WatermarkReading | None:
+    for aligned in find_planes(frame, face, is_mirrored):
+        bundle_id, chance = _decode(aligned.plane, NUM_MIRRORED_SETS if is_mirrored else NUM_SETS)
         if bundle_id is not None:
-            chance = min(1.0, SYMBOL_TRIALS * chance)
-            chance *= min(1.0, SYNC_TRIALS * _outside(aligned.sync))
+            views = 2 if is_mirrored else 1
+            chance = min(1.0, views * SYMBOL_TRIALS * chance)
+            chance *= min(1.0, views * SYNC_TRIALS * _outside(aligned.sync))
             # Two independent probabilities, combined by Fisher's method.
             chance *= 1 - math.log(max(chance, 1e-300))
             by_design = NUM_READINGS * 2.0**-REDUNDANT_BITS
@@ -97,11 +106,11 @@ def _read(frame: np.ndarray, face: Face) -> WatermarkReading | None:
     return None
 
 
-def _decode(plane: np.ndarray) -> tuple[int | None, float]:
+def _decode(plane: np.ndarray, num_sets: int) -> tuple[int | None, float]:
     """The id that an aligned, whitened plane reads as, and how likely noise is as strong."""
     correlations, _ = carrier(len(plane)).correlate(plane)
     strengths = watermark_carrier.value_strengths(correlations)  # [10, 64]
-    for symbols in islice(likeliest_sets(strengths), NUM_SETS):
+    for symbols in islice(likeliest_sets(strengths), num_sets):
         bundle_id = bundle_id_of(symbols)
         if bundle_id is not None:
             return bundle_id, _chance_of(

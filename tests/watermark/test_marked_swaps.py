@@ -36,10 +36,14 @@ def filmed(frame: np.ndarray) -> np.ndarray:
     return CHANNELS["H.264, CRF 23, any of 6 frames"](frame)[0]
 
 
+def mirrored(frame: np.ndarray) -> np.ndarray:
+    return stored(np.ascontiguousarray(frame[:, ::-1]), "JPEG", quality=80)[0]
+
+
 @pytest.mark.parametrize(
     "change",
-    [np.array, lambda frame: stored(frame, "JPEG", quality=70)[0], halved, cut, filmed],
-    ids=["as it is", "jpeg 70", "half the size", "cropped", "h.264"],
+    [np.array, lambda frame: stored(frame, "JPEG", quality=70)[0], halved, cut, filmed, mirrored],
+    ids=["as it is", "jpeg 70", "half the size", "cropped", "h.264", "mirrored"],
 )
 def test_a_swap_is_read_after(change, swapper, swap):
     assert swap.marked == (0,)
