@@ -16,7 +16,7 @@ import shutil
 import stat
 import sys
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager, nullcontext, suppress
 from pathlib import Path
 
 HOME = "SIMSWAP_HOME"
@@ -112,6 +112,7 @@ def replaced(
     keep: bool = False,
     owner: str = "",
     follow: bool = False,
+    apart: bool = False,
 ) -> Iterator[Path]:
     """A name to write a file to, which takes the place of `path` at the end of the block.
 
@@ -122,21 +123,24 @@ def replaced(
     keep: leave a file that stands at `path` by then; what was written is gone.
     owner: see `temporary_beside`.
     follow: a link stays a link, and what it points to is replaced. For a file that a person named.
+    apart: the name lies in a folder which nobody else can enter, so that it is the same file that
+        is written and then read, also where others may write beside `path`.
     Raises OSError where the file system refuses.
     """
     if follow:
         path = Path(os.path.realpath(path))
-    part = temporary_beside(path, owner)
-    try:
-        yield part
-        if durable:
-            _sync(part)
-        if keep:
-            _move_to_new(part, path)
-        else:
-            part.replace(path)
-    finally:
-        part.unlink(missing_ok=True)
+    with fresh_folder(path, _OWNERS) if apart else nullcontext(path.parent) as folder:
+        part = temporary_beside(folder / path.name, owner)
+        try:
+            yield part
+            if durable:
+                _sync(part)
+            if keep:
+                _move_to_new(part, path)
+            else:
+                part.replace(path)
+        finally:
+            part.unlink(missing_ok=True)
 
 
 def write_whole(path: Path, content: bytes, *, follow: bool = False) -> None:
@@ -158,10 +162,10 @@ def write_private(path: Path, content: bytes, *, keep: bool) -> None:
 
 
 @contextmanager
-def fresh_folder(path: Path) -> Iterator[Path]:
+def fresh_folder(path: Path, mode: int = 0o777) -> Iterator[Path]:
     """A new folder beside `path`, to fill and move; what is left of it at the end is removed."""
     folder = temporary_beside(path)
-    folder.mkdir()
+    folder.mkdir(mode)
     try:
         yield folder
     finally:

@@ -171,3 +171,18 @@ def test_a_folder_of_somebody_else_does_not_become_private(tmp_path, monkeypatch
     with pytest.raises(OSError, match="link"):
         make_private(link)
     assert folder.stat().st_mode & 0o777 == 0o777
+
+
+@pytest.mark.skipif(not hasattr(os, "getuid"), reason="no rights of files here")
+def test_a_file_that_is_written_apart_lies_where_nobody_else_can_enter(tmp_path):
+    path = tmp_path / "out"
+    with replaced(path, apart=True) as part:
+        part.write_text("new")
+        assert part.parent.parent == tmp_path
+        assert part.parent.stat().st_mode & 0o777 == 0o700
+    assert path.read_text() == "new"
+    assert names_in(tmp_path) == ["out"]
+    with suppress(RuntimeError), replaced(path, apart=True) as part:
+        part.write_text("half")
+        raise RuntimeError
+    assert names_in(tmp_path) == ["out"]

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import threading
+
 import gradio as gr
 
 from simswap.demo import models
@@ -17,6 +19,7 @@ from simswap.demo.calls.arguments import (
 from simswap.demo.choices import DEFAULTS, KEPT, Choices
 from simswap.demo.consent import check_said
 from simswap.demo.services import photos
+from simswap.demo.services.allowances import OWN_LANE, SWAP_LANE, in_lane
 from simswap.demo.services.uploads import read_upload
 
 
@@ -71,7 +74,7 @@ def swap_image(
     return photos.swap_uploads(source or [], target, choices)
 
 
-@photos.thrifty()
+@in_lane(threading.Lock())
 def detect_faces(
     photo: str | None, min_score: float = DEFAULTS.min_score, model: str | None = None
 ) -> list[dict[str, object]]:
@@ -117,7 +120,7 @@ def build() -> None:
             "occlusion_mask": Flag("Keep what covers it", DEFAULTS.occlusion_mask, is_new=True),
         },
         [gr.Image(label="Result"), summary],
-        concurrency_id="swap",
+        **SWAP_LANE,
     )
     build_endpoint(
         detect_faces,
@@ -127,4 +130,5 @@ def build() -> None:
             "model": model,
         },
         summary,
+        **OWN_LANE,
     )

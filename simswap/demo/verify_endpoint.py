@@ -6,6 +6,7 @@ import gradio as gr
 
 from simswap.demo.calls.arguments import File, build_endpoint
 from simswap.demo.services import verifying
+from simswap.demo.services.allowances import VERIFY_LANE
 
 
 def verify(file: str | None) -> dict[str, object]:
@@ -30,4 +31,4 @@ def verify(file: str | None) -> dict[str, object]:
 def build() -> None:
     """The endpoint with a component of its own, which no page shows."""
     report = gr.JSON(label="Report")
-    build_endpoint(verify, {"file": File("Photo or video")}, report, concurrency_id="verify")
+    build_endpoint(verify, {"file": File("Photo or video")}, report, **VERIFY_LANE)

@@ -5,9 +5,11 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import AbstractContextManager, ExitStack, contextmanager
+from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
+from contextvars import ContextVar
 
 from simswap.demo import memory_room
+from simswap.demo.calls.failures import thrifty
 from simswap.demo.memory_room import LOOK_SECONDS, MemoryRoom
 from simswap.demo.services.cancelling import stop_if_cancelled
 from simswap.errors import CrowdedError
@@ -17,41 +19,85 @@ from simswap.trial_run import Fits
 CALL_PIXELS = 225_000_000  # of all photos of a call; nine of a phone that takes 24 million each
 CALL_SECONDS = 15.0  # of processor time to decode its AVIF and HEIC photos
 PHOTO_SECONDS = 5.0  # of them, 0.3 to begin; 12 million dense pixels take 0.8 to 1.4
+SWAPS = threading.Lock()  # the lane of swaps of photos
 ROOM_BYTES = 400_000_000  # of child processes that read files, and of calls with large photos
+
+# Calls of a lane that may have begun. One is at work; a call with large photos leaves its lane to
+# others, works beside them, and waits for other such calls in a place that they do not need.
+PLACES = 3
+OWN_LANE = {"concurrency_limit": PLACES}
+SWAP_LANE, VERIFY_LANE = ({"concurrency_id": name, **OWN_LANE} for name in ("swap", "verify"))
 
 _room = MemoryRoom(ROOM_BYTES)
 _large = threading.Lock()  # held by the call that has decoded large photos, until it ends
+_of_call: ContextVar[_Turns | None] = ContextVar("turns", default=None)
+
+
+class _Turns:
+    """When a call is at work: in its lane, or once it has large photos.
+
+    Of all calls, one at a time has large photos: others wait until it has dealt with them.
+    """
+
+    def __init__(self, held: ExitStack) -> None:
+        self._with_large = held.enter_context(ExitStack())
+        self._fits: Fits | None = None  # while it has large photos
+        self._in_lane = ExitStack()
+        self._lane: threading.Lock | None = None
+
+    def take_large(self, num_bytes: int) -> None:
+        if self._fits is not None:  # it may be larger than the one before
+            self._fits(num_bytes)
+            return
+        self._in_lane.close()
+        _wait_for(_large)
+        self._with_large.callback(_large.release)
+        self._fits = self._with_large.enter_context(_room.place(num_bytes))
+
+    def end_large(self) -> None:
+        if self._fits is not None:
+            self._fits = None
+            self._with_large.close()
+            self._enter()
+
+    def place(self, num_bytes: int) -> AbstractContextManager[Fits]:
+        # Who has a place waits for no other one, which might wait for that.
+        return _room.place(num_bytes, at_once=self._fits is not None)
+
+    @contextmanager
+    def at_work_in(self, lane: threading.Lock) -> Iterator[None]:
+        self._lane = lane
+        with self._in_lane:
+            self._enter()
+            yield
+        self._lane = None
+
+    def _enter(self) -> None:
+        if self._lane is not None:
+            _wait_for(self._lane)
+            self._in_lane.callback(self._lane.release)
 
 
 @contextmanager
 def one_call() -> Iterator[None]:
-    """The call in this block has an allowance of its own; also in its threads.
-
-    Of all calls, one at a time has large photos: others wait until it has dealt with them.
-    """
+    """The call in this block has an allowance of its own; also in its threads."""
     with ExitStack() as held:
-        of_turn, turn = held.enter_context(ExitStack()), None
-
-        def take_turn(num_bytes: int) -> None:
-            nonlocal turn
-            if turn is not None:  # it may be larger than the one before
-                turn(num_bytes)
-                return
-            _wait_for(_large)
-            of_turn.callback(_large.release)
-            turn = of_turn.enter_context(_room.place(num_bytes))
-
-        def end_turn() -> None:
-            nonlocal turn
-            turn = None
-            of_turn.close()
-
-        def place(num_bytes: int) -> AbstractContextManager[Fits]:
-            # Who has a place waits for no other one, which might wait for that.
-            return _room.place(num_bytes, at_once=turn is not None)
-
-        allowance = Allowance(CALL_PIXELS, CALL_SECONDS, PHOTO_SECONDS, take_turn, end_turn, place)
+        turns = _Turns(held)
+        limits = CALL_PIXELS, CALL_SECONDS, PHOTO_SECONDS
+        allowance = Allowance(*limits, turns.take_large, turns.end_large, turns.place)
         held.callback(OF_CALL.reset, OF_CALL.set(allowance))
+        held.callback(_of_call.reset, _of_call.set(turns))
+        yield
+
+
+@contextmanager
+def in_lane(lane: threading.Lock) -> Iterator[None]:
+    """One call at a time is at work in such blocks, but for one that has large photos.
+
+    At the end its free memory goes back, see thrifty.
+    """
+    turns = _of_call.get()
+    with thrifty(), turns.at_work_in(lane) if turns is not None else nullcontext():
         yield
 
 

@@ -23,9 +23,10 @@ from simswap import (
     SwapResult,
 )
 from simswap.demo import models
-from simswap.demo.calls.failures import readable_errors, thrifty
+from simswap.demo.calls.failures import readable_errors
 from simswap.demo.choices import Choices
 from simswap.demo.services import nsfw
+from simswap.demo.services.allowances import SWAPS, in_lane
 from simswap.demo.services.cancelling import stop_if_cancelled
 from simswap.demo.services.uploads import new_folder, read_upload, result_name, shrunk
 from simswap.media.photos import Photo, write_photo
@@ -160,7 +161,7 @@ def swap_uploads(
     return path, summary
 
 
-@thrifty()
+@in_lane(SWAPS)
 def swap_and_locate(
     people: list[Person], target: str | None, choices: Choices, who: Who = None
 ) -> tuple[str, dict[str, object], list[list[float]]]:
@@ -270,7 +271,7 @@ def check_number(paths: list[str]) -> None:
         raise OptionError(f"{len(paths)} source photos are too many. Use up to {MAX_SOURCES}.")
 
 
-@thrifty()
+@in_lane(SWAPS)
 def convert_result(path: str, format: str, model: str) -> str:
     """Write a result that a model made once more, as `format`; returns the new path."""
     result = read_upload(path)

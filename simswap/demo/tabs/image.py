@@ -6,6 +6,7 @@ comparison.js says when to swap: at a click, and by itself once something has ch
 from __future__ import annotations
 
 import json
+import threading
 from dataclasses import replace
 
 import gradio as gr
@@ -14,10 +15,11 @@ from simswap import OptionError
 from simswap.demo import consent, models
 from simswap.demo.calls import waiting_line
 from simswap.demo.calls.arguments import File, Number, Parts, Text, declare
-from simswap.demo.calls.failures import readable_errors, thrifty
+from simswap.demo.calls.failures import readable_errors
 from simswap.demo.choices import DEFAULTS, Choices
 from simswap.demo.look import theme
 from simswap.demo.services import photos, shipped
+from simswap.demo.services.allowances import OWN_LANE, SWAP_LANE, in_lane
 from simswap.demo.services.uploads import read_upload
 from simswap.demo.tabs import examples, face_strip, looks, people
 from simswap.demo.tabs.shared import Shared
@@ -61,7 +63,7 @@ def load_example(event: gr.EventData) -> tuple[dict, list[str], str]:
     return people.of_photos(source), source, target
 
 
-@thrifty()
+@in_lane(threading.Lock())
 def show_faces(target: dict | None, model: str) -> tuple[dict, str]:
     """The strip of faces, and a message if there is none."""
     if target is None:
@@ -161,8 +163,8 @@ def build(above: Shared) -> None:
         swap_on_page,
         given,
         [shown, result, download, said],
-        concurrency_id="swap",
         trigger_mode="multiple",  # the one before is cancelled
+        **SWAP_LANE,
         **private,
     )
     run.failure(js=REFUSED_JS, inputs=shown, outputs=[shown, said], **in_browser)
@@ -190,7 +192,7 @@ def _join_strip(above: Shared, target: gr.Image, strip: gr.HTML, found: gr.HTML)
     naming = {"fn": None, "js": face_strip.IN_TURN_JS, "inputs": [tray, strip], "outputs": strip}
     tray.change(**naming, api_visibility="private")
     for changed in (target.change, above.model.input):
-        shows = changed(show_faces, [target, above.model], [strip, found], **private)
+        shows = changed(show_faces, [target, above.model], [strip, found], **OWN_LANE, **private)
         shows.then(**naming, api_visibility="private")
 
 

@@ -5,15 +5,17 @@ The page shows it in the tab that is open. people.js says what its value holds.
 
 from __future__ import annotations
 
+import threading
 from dataclasses import dataclass
 
 import gradio as gr
 
 from simswap.demo.calls.arguments import UPLOADED, ListOf, Number, Parts, Pictures, declare
-from simswap.demo.calls.failures import readable_errors, thrifty
+from simswap.demo.calls.failures import readable_errors
 from simswap.demo.choices import DEFAULTS
 from simswap.demo.look import theme
 from simswap.demo.services import photos
+from simswap.demo.services.allowances import OWN_LANE, in_lane
 from simswap.demo.services.photos import Person
 from simswap.demo.tabs import face_strip
 
@@ -105,14 +107,13 @@ def build(model: gr.Dropdown) -> People:
     tray.choose(js=OPENED_JS, inputs=tray, outputs=source, **in_browser)
     strip.input(js=MEANT_JS, inputs=strip, **in_browser)
     for changed in (source.change, model.input):
-        checks = changed(
-            check_photos, [source, tray, model], [strip, checked], preprocess=False, **private
-        )
+        given, shown = [source, tray, model], [strip, checked]
+        checks = changed(check_photos, given, shown, preprocess=False, **OWN_LANE, **private)
         checks.then(js=MEANT_JS, inputs=strip, **in_browser)
     return People(tray, source, everything)
 
 
-@thrifty()
+@in_lane(threading.Lock())
 def check_photos(source: list[dict] | None, tray: object, model: str) -> tuple[dict, str]:
     """The strip to pick one of several people in a single photo, and which photo has no face."""
     paths = _paths(source)

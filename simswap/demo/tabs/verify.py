@@ -12,6 +12,7 @@ from simswap.demo.choices import Choices
 from simswap.demo.look import report as report_card
 from simswap.demo.look import theme
 from simswap.demo.services import photos, shipped, verifying
+from simswap.demo.services.allowances import SWAP_LANE, VERIFY_LANE
 from simswap.demo.tabs import examples
 from simswap.demo.tabs.shared import Shared
 
@@ -55,8 +56,8 @@ def build(above: Shared) -> None:
         load_example,
         outputs=file,
         api_visibility="private",
-        concurrency_id="swap",
         show_progress="hidden",
+        **SWAP_LANE,
     )
     # A new file's name does not stand beside the verdict on another.
     working = json.dumps(report_card.WORKING)
@@ -73,6 +74,6 @@ def build(above: Shared) -> None:
         report,
         api_visibility="private",
         preprocess=False,
-        concurrency_id="verify",
         show_progress="hidden",
+        **VERIFY_LANE,
     )

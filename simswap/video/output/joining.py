@@ -42,7 +42,8 @@ def join_segments(
     """
     delay = _check(segments, end - first)
     notices = tuple(picture_losses(info, encoding))
-    with naming_failures(output), replaced(output, durable=True, follow=True) as part:
+    whole = replaced(output, durable=True, follow=True, apart=True)
+    with naming_failures(output), whole as part:
         if encoding.is_animation:
             write = partial(write_animation, segments, info, (first, end), encoding.format)
             return notices + write(part, metadata) + seal(part)

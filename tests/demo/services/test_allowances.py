@@ -216,3 +216,61 @@ def test_what_a_thread_of_a_call_reads_ahead_takes_of_the_calls_room(monkeypatch
 
     with allowances.one_call(), made_ahead(seen(), 1) as items:
         assert list(items) == [allowance.OF_CALL.get()] != [None]
+
+
+def at_work(lane: threading.Lock, done: list[str], path: str | None = None) -> threading.Thread:
+    """A call in a lane that first reads a photo, if there is one."""
+
+    def work() -> None:
+        with allowances.one_call(), allowances.in_lane(lane):
+            if path is not None:
+                read_upload(path)
+            done.append("large" if path else "small")
+
+    thread = threading.Thread(target=work)
+    thread.start()
+    return thread
+
+
+def test_of_a_lane_one_call_is_at_work_at_a_time():
+    lane, done = threading.Lock(), []
+    with allowances.one_call(), allowances.in_lane(lane):
+        other = at_work(lane, done)
+        other.join(0.3)
+        assert not done
+    other.join(20)
+    assert done == ["small"]
+
+
+def test_a_call_that_waits_with_a_large_photo_leaves_its_lane_to_others(busy):
+    path, may_end = busy
+    lane, done = threading.Lock(), []
+    waiting = at_work(lane, done, path)
+    waiting.join(0.3)
+    at_work(lane, done).join(20)
+    assert done == ["small"]
+    may_end.set()
+    waiting.join(20)
+    assert done == ["small", "large"]
+
+
+def test_a_call_with_a_large_photo_is_at_work_beside_its_lane(folder, monkeypatch):
+    monkeypatch.setattr(allowance, "LARGE", PIXELS - 1)
+    lane, done, path = threading.Lock(), [], written(folder, "large.png")
+    with allowances.one_call(), allowances.in_lane(lane):
+        read_upload(path)
+        at_work(lane, done).join(20)
+        assert done == ["small"]
+        allowance.end_turn()  # it has made a small one of it
+        other = at_work(lane, done)
+        other.join(0.3)
+        assert done == ["small"]
+    other.join(20)
+    assert not lane.locked()
+
+
+def test_a_call_that_fails_leaves_its_lane():
+    lane = threading.Lock()
+    with pytest.raises(ValueError, match="ours"), allowances.one_call(), allowances.in_lane(lane):
+        raise ValueError("ours")
+    assert not lane.locked()

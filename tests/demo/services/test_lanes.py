@@ -6,7 +6,7 @@ from dataclasses import replace
 import pytest
 
 from simswap import MediaError
-from simswap.demo.services import verifying, video_limits
+from simswap.demo.services import allowances, verifying, video_limits
 from tests.support.demo.demo_server import run_as_demo
 from tests.support.media.video_files import make_video
 
@@ -40,16 +40,24 @@ def test_only_swaps_of_photos_are_in_their_lane(lanes):
     }
 
 
+def test_one_video_is_swapped_at_a_time(lanes):
+    names = ("simswap.demo.video_endpoints.swap_video", "simswap.demo.tabs.video.tab.swap_on_page")
+    assert [lanes[name] for name in names] == [["video", 1]] * 2
+
+
 @pytest.mark.parametrize(
     "names",
     [
+        ("simswap.demo.tabs.image.swap_on_page", "simswap.demo.photo_endpoints.swap_image"),
         ("simswap.demo.verify_endpoint.verify", "simswap.demo.tabs.verify.show"),
-        ("simswap.demo.video_endpoints.swap_video", "simswap.demo.tabs.video.tab.swap_on_page"),
+        ("simswap.demo.photo_endpoints.detect_faces",),
+        ("simswap.demo.tabs.image.show_faces",),
+        ("simswap.demo.tabs.people.check_photos",),
     ],
 )
-def test_of_each_work_on_videos_one_is_done_at_a_time(lanes, names):
+def test_where_photos_are_read_others_have_places_beside_one_that_waits(lanes, names):
     assert len({lanes[name][0] for name in names}) == 1
-    assert all(lanes[name][1] in (1, "default") for name in names)
+    assert all(lanes[name][1] == allowances.PLACES for name in names)
 
 
 def test_a_preview_leaves_a_place_for_another_visitors(lanes):
