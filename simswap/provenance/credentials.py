@@ -18,6 +18,7 @@ from simswap.files import printable
 from simswap.provenance.exclusions import LEFT_OUT, could_hold_pixels, has_unusual
 from simswap.provenance.manifests import actions_in, as_dict, dicts, software_of, text_of
 from simswap.provenance.metadata import SYNTHETIC_TERMS
+from simswap.provenance.search import holds_credentials
 from simswap.provenance.signer import Signer
 
 if TYPE_CHECKING:
@@ -59,6 +60,9 @@ _BRANDS = {  # of files that are made of boxes as an MP4 is
     **dict.fromkeys((b"heic", b"heix", b"heim", b"heis"), "image/heic"),
     b"mif1": "image/heif",
 }
+_UNREADABLE = (
+    "The file is damaged, cut off or oddly made: Content Credentials in it, if any, cannot be read."
+)
 _FORMS = {b"WEBP": "image/webp", b"AVI ": "video/avi"}  # of RIFF files
 
 
@@ -125,6 +129,8 @@ def read_credentials(path: Path, own: Signer | None = None) -> Credentials | Non
             return None
         with _reader(stream, context(_trusted_here())) as reader:
             if reader is None:
+                if holds_credentials(stream):
+                    raise MediaError(_UNREADABLE)
                 return None
             store = json.loads(reader.json())
             if store["active_manifest"] not in store["manifests"]:
@@ -182,9 +188,7 @@ def _reader(stream: BinaryIO, settings: c2pa.Context) -> Iterator[c2pa.Reader | 
                 "Content Credentials: the file names a server that has them. It is not asked: no "
                 "address in a file is opened."
             ) from error
-        raise MediaError(
-            "The file is damaged or cut off: Content Credentials in it, if any, cannot be read."
-        ) from error
+        raise MediaError(_UNREADABLE) from error
 
 
 def _trusted_here() -> str:

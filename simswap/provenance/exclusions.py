@@ -36,7 +36,6 @@ _ONCE = (b"ftyp", b"moov", b"meta")  # of which a reader might take another than
 _NUMBER = 16  # bytes, of a uuid box, by which it is told
 _CREDENTIALS = bytes.fromhex("d8fec3d61b0e483c92975828877ec481")  # number of their box
 _APP11, _SCAN = 0xFFEB, 0xFFDA  # of a JPEG's segments: those with credentials, with pixels
-_CREDENTIALS_BEGIN = re.compile(rb"\xff\xeb..JP", re.DOTALL)
 _MAX_BOXES = 100_000
 _CHUNK = 2**20  # bytes
 
@@ -74,7 +73,7 @@ def _are_usual(manifest: Mapping[str, Any]) -> bool:
 def could_hold_pixels(stream: BinaryIO) -> bool:
     """Whether what C2PA's library leaves out of a file has room for what is shown.
 
-    stream: a JPEG, MP4, AVIF or AVI on the disk. Of other kinds of file, False.
+    stream: a JPEG, MP4, AVIF or AVI with credentials, on the disk. Of other kinds of file, False.
     """
     stream.seek(0)
     head = stream.read(12)
@@ -104,7 +103,8 @@ def spans_left_out(stream: BinaryIO) -> list[pointers.Span]:
 def _credentials_of(stream: BinaryIO) -> list[bytes | None]:
     """Of a JPEG's segments before its picture, from the first to the last with credentials: those.
 
-    What else stands between is None, and at the end what is no segment, or if more come later.
+    C2PA's library takes each of their kind, whatever is in it. What else stands between is None,
+    and at the end what is no segment, or if more come later.
     """
     found, position = [], 2
     for _ in range(_MAX_BOXES):
@@ -112,37 +112,43 @@ def _credentials_of(stream: BinaryIO) -> list[bytes | None]:
         marker, length = struct.unpack(">HH", stream.read(4).ljust(4, b"\0"))
         if marker == _SCAN or not 0xFFC0 <= marker < 0xFFFF:
             break
-        body = stream.read(max(length - 2, 0)) if marker == _APP11 else b""
-        found.append(body if body.startswith(b"JP") else None)
+        found.append(stream.read(max(length - 2, 0)) if marker == _APP11 else None)
         position += 2 + max(length, 2)
     places = [place for place, body in enumerate(found) if body is not None]
     held = found[places[0] : places[-1] + 1] if places else []
-    return [*held, None] if held and (marker != _SCAN or _come_later(stream, position)) else held
+    has_more = held and (marker != _SCAN or _come_later(stream, position, held[0][2:4]))
+    return [*held, None] if has_more else held
 
 
-def _come_later(stream: BinaryIO, position: int) -> bool:
-    """Whether a segment of credentials stands anywhere from a position on."""
+def _come_later(stream: BinaryIO, position: int, number: bytes) -> bool:
+    """Whether a segment of credentials stands anywhere from a position on, new or of a number."""
     stream.seek(position)
+    goes_on = rb"..%b\x00\x00" % re.escape(number)
+    later = re.compile(rb"\xff\xeb..(?:%b|.{24}c2pa)" % goes_on, re.DOTALL)
     rest = b""
     while chunk := stream.read(_CHUNK):
-        if _CREDENTIALS_BEGIN.search(rest + chunk):
+        if later.search(rest + chunk):
             return True
-        rest = chunk[-5:]
+        rest = chunk[-32:]
     return False
 
 
 def _are_alone(segments: list[bytes | None]) -> bool:
     """Whether segments are one box of credentials, whole, with nothing between or behind it.
 
+    None are a bad sign, too: of a file that has credentials they stand in an unusual place.
+
     C2PA leaves out all from the first to the last, so that another profile of colours, say, could
     stand in bytes that its signature has to spare (ISO 19566-5, annex D).
     """
     room = 0  # for the box, each segment but the first repeats its beginning
     for number, body in enumerate(segments, start=1):
-        if body is None or body[2:4] != segments[0][2:4] or body[4:8] != number.to_bytes(4, "big"):
+        if body is None or body[:4] != b"JP" + segments[0][2:4]:
+            return False
+        if body[4:8] != number.to_bytes(4, "big"):
             return False
         room += len(body) - 8 - (8 if number > 1 else 0)
-    return not segments or room == int.from_bytes(segments[0][8:12], "big")
+    return bool(segments) and room == int.from_bytes(segments[0][8:12], "big")
 
 
 def _have_room(stream: BinaryIO) -> bool:

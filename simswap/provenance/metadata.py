@@ -9,16 +9,15 @@ from __future__ import annotations
 import os
 import re
 import unicodedata
-from collections.abc import Iterator
+from collections.abc import Iterable
 from dataclasses import dataclass
 from html import escape
-from itertools import islice
 from pathlib import Path
-from typing import BinaryIO
 
 from simswap import __version__
 from simswap.errors import MediaError
 from simswap.files import printable
+from simswap.provenance.search import xmp_packets
 from simswap.provenance.xmp import RDF, read_properties
 
 # IPTC NewsCodes, digital source type: https://cv.iptc.org/newscodes/digitalsourcetype/
@@ -48,14 +47,8 @@ _IPTC_EXTENSION = "http://iptc.org/std/Iptc4xmpExt/2008-02-29/"
 _SOURCE_TYPE = (_IPTC_EXTENSION, "DigitalSourceType")
 _SYSTEM = (_IPTC_EXTENSION, "AISystemUsed")
 _TOOL = (_XMP, "CreatorTool")
-_PNG_KEYWORD = b"XML:com.adobe.xmp\0"
-_JPEG_SIGNATURE = b"http://ns.adobe.com/xap/1.0/\0"
-_XMP_END = b"</x:xmpmeta>"
 _PHOTO_BRANDS = (b"avif", b"avis", b"heic", b"heix", b"heim", b"heis", b"mif1")
-_MAX_SEARCHED = 100_000_000  # bytes of an AVIF or HEIC
-_MAX_XMP_BYTES = 1 << 20  # real packets are a few kB; some cameras pad theirs
-_MAX_PACKETS = 3  # of XMP that are parsed; files have one
-_MAX_CHUNKS = 100_000  # bounds the walk through a hostile file
+_MAX_PARSED = 3_000_000  # bytes of XMP
 _PACKET = """<?xpacket begin="\ufeff" id="W5M0MpCehiHzreSzNTczkc9d"?>
 <x:xmpmeta xmlns:x="adobe:ns:meta/">
  <rdf:RDF xmlns:rdf="{rdf}">
@@ -128,11 +121,25 @@ def _labels(path: str | os.PathLike[str]) -> list[MetadataLabel]:
             problem = "is not a file" if path.exists() else "does not exist"
             raise MediaError(f"{name} {problem}. Give the path of a photo.")
         with path.open("rb") as stream:
-            packets = list(islice(_xmp_packets(stream, name), _MAX_PACKETS))
+            if not _is_photo(stream.read(12)):
+                raise MediaError(f"{name} is not a photo of a kind in which a label is looked for.")
+            packets = _telling(xmp_packets(stream))
     except (OSError, ValueError) as error:
         reason = getattr(error, "strerror", None) or "not a valid path"
         raise MediaError(f"{name} cannot be opened ({reason}). Check the path.") from error
     return [label for label in map(_parse_label, packets) if label is not None]
+
+
+def _telling(packets: Iterable[bytes]) -> list[bytes]:
+    """Those packets that may say where a picture is from, up to a bound of all their bytes."""
+    kept, left = [], _MAX_PARSED
+    for packet in packets:
+        if _SOURCE_TYPE[1].encode() in packet:
+            left -= len(packet)
+            if left < 0:
+                break
+            kept.append(packet)
+    return kept
 
 
 def quoted(text: str, limit: int = 80) -> str:
@@ -156,75 +163,13 @@ def quoted(text: str, limit: int = 80) -> str:
     return f"\u201c{printable(phrase, limit)}\u201d"
 
 
-def _xmp_packets(stream: BinaryIO, name: str) -> Iterator[bytes]:
-    head = stream.read(12)
-    if head.startswith(b"\x89PNG\r\n\x1a\n"):
-        stream.seek(8)
-        yield from _png_packets(stream)
-    elif head.startswith(b"\xff\xd8\xff"):
-        stream.seek(2)
-        yield from _jpeg_packets(stream)
-    elif head.startswith(b"RIFF") and head[8:] == b"WEBP":
-        yield from _webp_packets(stream)
-    elif head[4:8] == b"ftyp" and head[8:12] in _PHOTO_BRANDS:
-        yield from _packets_anywhere(stream)
-    else:
-        raise MediaError(f"{name} is not a photo of a kind in which a label is looked for.")
-
-
-def _png_packets(stream: BinaryIO) -> Iterator[bytes]:
-    for _ in range(_MAX_CHUNKS):
-        header = stream.read(8)
-        if len(header) < 8 or header[4:] == b"IEND":
-            return
-        length = int.from_bytes(header[:4], "big")
-        if header[4:] == b"iTXt" and length <= _MAX_XMP_BYTES:
-            data = stream.read(length)
-            # XMP is stored uncompressed there: compression flag and method, two empty strings.
-            if data.startswith(_PNG_KEYWORD + b"\0"):
-                _language, _keyword, packet = (data[len(_PNG_KEYWORD) + 2 :] + b"\0\0").split(
-                    b"\0", 2
-                )
-                yield packet.rstrip(b"\0")
-            length = 0
-        stream.seek(length + 4, os.SEEK_CUR)  # 4: the checksum
-
-
-def _jpeg_packets(stream: BinaryIO) -> Iterator[bytes]:
-    for _ in range(_MAX_CHUNKS):
-        header = stream.read(4)
-        # Metadata stands before the start of the scan (DA), behind which the pixels lie.
-        if len(header) < 4 or header[0] != 0xFF or header[1] in (0xD9, 0xDA):
-            return
-        length = int.from_bytes(header[2:], "big") - 2
-        if length < 0:
-            return
-        data = stream.read(length)
-        if header[1] == 0xE1 and data.startswith(_JPEG_SIGNATURE):
-            yield data[len(_JPEG_SIGNATURE) :]
-
-
-def _webp_packets(stream: BinaryIO) -> Iterator[bytes]:
-    for _ in range(_MAX_CHUNKS):
-        header = stream.read(8)
-        if len(header) < 8:
-            return
-        length = int.from_bytes(header[4:], "little")
-        padded = length + length % 2
-        if header[:4] == b"XMP " and length <= _MAX_XMP_BYTES:
-            yield stream.read(length)
-            padded -= length
-        stream.seek(padded, os.SEEK_CUR)
-
-
-def _packets_anywhere(stream: BinaryIO) -> Iterator[bytes]:
-    """Of an AVIF or HEIC, whose boxes say in a roundabout way where it is."""
-    data, end = stream.read(_MAX_SEARCHED), 0
-    while (start := data.find(b"<x:xmpmeta", end)) >= 0:
-        end = data.find(_XMP_END, start, start + _MAX_XMP_BYTES) + len(_XMP_END)
-        if end < len(_XMP_END):
-            return
-        yield data[start:end]
+def _is_photo(head: bytes) -> bool:
+    """Whether a file is of a kind in which a label is looked for, by its first 12 bytes."""
+    return (
+        head.startswith((b"\x89PNG\r\n\x1a\n", b"\xff\xd8\xff"))
+        or (head.startswith(b"RIFF") and head[8:] == b"WEBP")
+        or (head[4:8] == b"ftyp" and head[8:12] in _PHOTO_BRANDS)
+    )
 
 
 def _parse_label(packet: bytes) -> MetadataLabel | None:

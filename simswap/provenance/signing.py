@@ -11,6 +11,7 @@ from __future__ import annotations
 import datetime
 import io
 import uuid
+from contextlib import nullcontext
 from functools import cache, lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO
@@ -26,13 +27,12 @@ from simswap.provenance.credentials import (
     media_type_of,
 )
 from simswap.provenance.metadata import COMPOSITE_WITH_MODEL
+from simswap.provenance.search import holds_credentials
 from simswap.provenance.signer import Signer, find_signer
 
 if TYPE_CHECKING:
     import c2pa
 
-_STORE_ID = bytes.fromhex("63327061 0011 0010 8000 00aa00389b71")  # of the box of all credentials
-_BLOCK_BYTES = 1 << 20
 MEDIA_TYPES = {
     ".png": "image/png",
     ".jpg": "image/jpeg",
@@ -158,24 +158,13 @@ def _sign(
 
 
 def _has_credentials(target: Path | None) -> bool:
-    """Whether the target has credentials, whatever they are worth, which are left out.
-
-    They are searched for by the id of their box, which all kinds of files keep whole: that costs no
-    more than to read the file once, however it is made.
-    """
-    if target is None:
-        return False
+    """Whether the target has credentials, whatever they are worth, which are left out."""
     try:
-        with target.open("rb") as stream:
-            before = b""
-            is_known = media_type_of(stream.read(12)) != UNKNOWN_TYPE
-            while is_known and (block := stream.read(_BLOCK_BYTES)):
-                if _STORE_ID in before + block:
-                    return True
-                before = block[-len(_STORE_ID) :]
+        with target.open("rb") if target is not None else nullcontext() as stream:
+            is_known = stream is not None and media_type_of(stream.read(12)) != UNKNOWN_TYPE
+            return is_known and holds_credentials(stream)
     except OSError:  # deleted by now
-        pass
-    return False
+        return False
 
 
 def _manifest(model: str, is_target_left_out: bool) -> dict[str, object]:

@@ -25,6 +25,7 @@ from simswap.provenance.metadata import (
     read_human_claim,
     read_label,
 )
+from simswap.provenance.search import holds_credentials
 from simswap.provenance.signer import Signer, find_signer
 from simswap.trial_run import problem_of
 from simswap.verify.credential_words import about_credentials, with_model
@@ -49,7 +50,8 @@ class Report:
     kind: "photo" or "video". credentials: signed statement, None if there is none. label: plain
     metadata. damage: why something could not be looked for, None if all could. watermark: what the
     pixels say, None if they were not looked at. human_claim: the IPTC term by which the metadata or
-    the credentials say that people made it or a camera took it, None where they do not.
+    the credentials say that people made it or a camera took it, None where they do not. is_unread:
+    whether there are credentials in it that could not be read.
     """
 
     kind: str
@@ -58,6 +60,7 @@ class Report:
     damage: str | None = None
     watermark: FoundWatermark | None = None
     human_claim: str | None = None
+    is_unread: bool = False
 
     @property
     def verdict(self) -> str:
@@ -70,7 +73,7 @@ class Report:
         if self.is_marked:
             return "marked"
         if self.credentials is None:
-            return "unmarked"
+            return "unchecked" if self.is_unread else "unmarked"
         return "signed" if self.credentials.is_intact else "unchecked"
 
     @property
@@ -104,7 +107,9 @@ def verify(path: str | os.PathLike[str], limits: VideoLimits = VERIFY_LIMITS) ->
     except CrowdedError:  # nothing of the file, of which nothing would be known
         raise
     except MediaError as error:
-        return Report(kind, None, label, str(error), human_claim=claim)
+        with path.open("rb") as stream:
+            is_unread = holds_credentials(stream)
+        return Report(kind, None, label, str(error), human_claim=claim, is_unread=is_unread)
     terms = found.source_types if found is not None and not found.is_synthetic else ()
     claim = claim or next((term for term in terms if term in HUMAN_TERMS), None)
     return Report(kind, found, label, human_claim=claim)
@@ -143,7 +148,7 @@ def headline(report: Report) -> str:
     if report.verdict == "marked":
         return f"Marked as synthetic: {_who_says(report)} that a trained model changed or made it."
     if report.verdict == "unchecked":
-        if report.credentials.is_unchanged:
+        if report.credentials is not None and report.credentials.is_unchanged:
             return (
                 f"Signed, but its signer cannot be checked: the {kind} itself is as it was signed."
             )

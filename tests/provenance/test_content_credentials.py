@@ -16,7 +16,7 @@ from PIL import Image
 
 from simswap import __version__
 from simswap.media.photos import Photo, read_photo, write_photo
-from simswap.provenance import signing
+from simswap.provenance import search, signing
 from simswap.provenance.credentials import read_credentials
 from simswap.provenance.metadata import COMPOSITE_WITH_MODEL, read_label
 from simswap.provenance.signer import CERTIFICATE, KEY, TIMESTAMP_URL
@@ -155,7 +155,7 @@ def test_credentials_of_the_target_are_left_out_and_it_says_so(tmp_path, pixels,
 def test_a_targets_credentials_are_found_without_parsing_it(tmp_path, pixels, monkeypatch):
     target = write_signed(tmp_path, pixels, "mp4")
     monkeypatch.setattr("c2pa.Reader", None)
-    monkeypatch.setattr(signing, "_BLOCK_BYTES", 20)  # what is searched for lies in several blocks
+    monkeypatch.setattr(search, "_BLOCK", 20)  # what is searched for lies in several blocks
     assert signing._has_credentials(target)
 
 

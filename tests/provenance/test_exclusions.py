@@ -44,7 +44,17 @@ def test_credentials_in_one_segment_or_several_are_alone(tmp_path, signed):
     parts = segment(1, box[:600]) + segment(2, box[:8] + box[600:])
     assert not could(tmp_path / "b.jpg", before + parts + behind)
     assert not could(tmp_path / "c.jpg", before + EXIF + parts + EXIF + behind)
-    assert not could(tmp_path / "d.jpg", before + behind)
+
+
+def test_credentials_that_stand_in_no_usual_segment_are_noticed(tmp_path, signed):
+    before, box, behind = signed
+    assert could(tmp_path / "none.jpg", before + behind)
+    for name in (b"XP", b"jp", bytes(2)):
+        parts = segment(1, box[:600]) + EXIF + segment(2, box[:8] + box[600:])
+        assert could(tmp_path / "a.jpg", before + parts.replace(b"JP", name) + behind)
+        assert could(tmp_path / "b.jpg", before + segment(1, box).replace(b"JP", name) + behind)
+        later = segment(2, box[:8] + b"more").replace(b"JP", name)
+        assert could(tmp_path / "c.jpg", before + segment(1, box) + behind + later)
 
 
 @pytest.mark.parametrize(

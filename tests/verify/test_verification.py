@@ -2,6 +2,7 @@
 
 import json
 import struct
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -23,6 +24,7 @@ from tests.support.credentials.certificates import (
     make_certificate,
     sign_as_camera,
 )
+from tests.support.media.png import chunk
 from tests.support.media.video_files import make_video, rewrite
 
 KINDS = ["png", "jpg", "webp", "mp4"]
@@ -118,6 +120,22 @@ def test_a_cut_off_video_is_told(tmp_path):
     assert "cut off" in words(path)
 
 
+@pytest.mark.parametrize("kind", ["jpg", "png"])
+def test_credentials_that_the_library_passes_over_are_told(tmp_path, kind):
+    path = write_ours(tmp_path, kind)
+    whole = path.read_bytes()
+    if kind == "jpg":  # a marker that stands alone
+        place = whole.index(b"\xff\xeb")
+        path.write_bytes(whole[:place] + b"\xff\xd0" + whole[place:])
+    else:  # a second store
+        path.write_bytes(whole[:33] + chunk(b"caBX", b"") + whole[33:])
+    report = verify(path)
+    assert (report.verdict, report.is_unread) == ("marked", True)
+    assert replace(report, label=None).verdict == "unchecked"
+    assert "cannot be checked" in headline(replace(report, label=None))
+    assert "Content Credentials: none" not in words(path)
+
+
 def with_many_parts(folder: Path, kind: str) -> Path:
     """A photo or video of very many parts that say nothing."""
     path, many = folder / f"many.{kind}", 50_000
@@ -162,7 +180,7 @@ def test_a_cut_off_photo_without_a_mark_is_not_called_unsigned(tmp_path):
     (tmp_path / "photo.png").write_bytes((tmp_path / "photo.png").read_bytes()[:-300])
     report = verify(tmp_path / "photo.png")
     assert (report.verdict, report.credentials) == ("unmarked", None)
-    assert "damaged or cut off" in words(tmp_path / "photo.png")
+    assert "damaged, cut off or oddly made" in words(tmp_path / "photo.png")
     assert "Content Credentials: none" not in words(tmp_path / "photo.png")
 
 
