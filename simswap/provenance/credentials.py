@@ -18,6 +18,7 @@ from simswap.files import printable
 from simswap.provenance.exclusions import LEFT_OUT, could_hold_pixels, has_unusual
 from simswap.provenance.manifests import actions_in, as_dict, dicts, software_of, text_of
 from simswap.provenance.metadata import SYNTHETIC_TERMS
+from simswap.provenance.parts import ranges_left_out
 from simswap.provenance.search import holds_credentials
 from simswap.provenance.signer import Signer
 
@@ -135,11 +136,12 @@ def read_credentials(path: Path, own: Signer | None = None) -> Credentials | Non
             store = json.loads(reader.json())
             if store["active_manifest"] not in store["manifests"]:
                 raise ValueError("the library gives nothing of what it could not decode")
-            validity = _validity(reader) if EXPIRED in _codes(store, "failure") else None
+            active = _active(reader)
+            validity = _validity(active) if EXPIRED in _codes(store, "failure") else None
         standing = "trusted" if store.get("validation_state") == "Trusted" else "unknown"
         if standing == "unknown" and own is not None and _is_by(own, stream, store):
             standing = "own"
-        left_out = (LEFT_OUT,) if could_hold_pixels(stream) else ()
+        left_out = (LEFT_OUT,) if could_hold_pixels(stream, ranges_left_out(active)) else ()
     return _credentials(store, standing, validity, left_out)
 
 
@@ -215,11 +217,15 @@ def _is_by(signer: Signer, stream: BinaryIO, store: Mapping[str, Any]) -> bool:
         return reader is not None and reader.get_validation_state() == "Trusted"
 
 
-def _validity(reader: c2pa.Reader) -> tuple[str, str] | None:
-    """From when until when the active manifest's certificate is valid, as ISO 8601."""
+def _active(reader: c2pa.Reader) -> Mapping[str, Any]:
+    """The manifest that counts, with all that it holds."""
     label = json.loads(reader.json()).get("active_manifest")
     manifests = dicts(json.loads(reader.crjson()).get("manifests"))
-    active = next((found for found in manifests if found.get("label") == label), {})
+    return next((found for found in manifests if found.get("label") == label), {})
+
+
+def _validity(active: Mapping[str, Any]) -> tuple[str, str] | None:
+    """From when until when a manifest's certificate is valid, as ISO 8601."""
     certificate = as_dict(as_dict(active.get("signature")).get("certificateInfo"))
     found = as_dict(certificate.get("validity"))
     days = tuple(str(found.get(end, "")) for end in ("notBefore", "notAfter"))

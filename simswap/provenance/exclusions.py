@@ -9,6 +9,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, BinaryIO
 
 from simswap.provenance import pointers
+from simswap.provenance.parts import Range, is_credentials_alone
 
 LEFT_OUT = "simswap.partsLeftOut"  # our code: it fits whatever these parts hold
 _NOTICED = ".additionalExclusionsPresent"  # end of C2PA's code, which is no failure to it
@@ -35,7 +36,6 @@ _NOT_HASHED = (b"uuid", *_PADDING)  # and a few letters of the kind that the fil
 _ONCE = (b"ftyp", b"moov", b"meta")  # of which a reader might take another than is looked at
 _NUMBER = 16  # bytes, of a uuid box, by which it is told
 _CREDENTIALS = bytes.fromhex("d8fec3d61b0e483c92975828877ec481")  # number of their box
-_APP11, _SCAN = 0xFFEB, 0xFFDA  # of a JPEG's segments: those with credentials, with pixels
 _MAX_BOXES = 100_000
 _CHUNK = 2**20  # bytes
 
@@ -70,18 +70,16 @@ def _are_usual(manifest: Mapping[str, Any]) -> bool:
         return False
 
 
-def could_hold_pixels(stream: BinaryIO) -> bool:
+def could_hold_pixels(stream: BinaryIO, ranges: list[Range]) -> bool:
     """Whether what C2PA's library leaves out of a file has room for what is shown.
 
-    stream: a JPEG, MP4, AVIF or AVI with credentials, on the disk. Of other kinds of file, False.
+    stream: a file with credentials, on the disk. ranges: what its signer left out, see parts.py;
+    none in a file of boxes, such as an MP4 or AVIF.
     """
-    stream.seek(0)
-    head = stream.read(12)
-    if head.startswith(b"RIFF") and head[8:] == b"AVI ":  # whose index may point anywhere
-        return True
-    if head.startswith(b"\xff\xd8"):
-        return not _are_alone(_credentials_of(stream))
-    return head[4:8] == b"ftyp" and _have_room(stream)
+    stream.seek(4)
+    if stream.read(4) == b"ftyp":
+        return bool(ranges) or _have_room(stream)
+    return not is_credentials_alone(stream, ranges)
 
 
 def spans_left_out(stream: BinaryIO) -> list[pointers.Span]:
@@ -98,57 +96,6 @@ def spans_left_out(stream: BinaryIO) -> list[pointers.Span]:
         if kind in _NOT_HASHED
     ]
     return [(start, end) for start, end in found if start < end]
-
-
-def _credentials_of(stream: BinaryIO) -> list[bytes | None]:
-    """Of a JPEG's segments before its picture, from the first to the last with credentials: those.
-
-    C2PA's library takes each of their kind, whatever is in it. What else stands between is None,
-    and at the end what is no segment, or if more come later.
-    """
-    found, position = [], 2
-    for _ in range(_MAX_BOXES):
-        stream.seek(position)
-        marker, length = struct.unpack(">HH", stream.read(4).ljust(4, b"\0"))
-        if marker == _SCAN or not 0xFFC0 <= marker < 0xFFFF:
-            break
-        found.append(stream.read(max(length - 2, 0)) if marker == _APP11 else None)
-        position += 2 + max(length, 2)
-    places = [place for place, body in enumerate(found) if body is not None]
-    held = found[places[0] : places[-1] + 1] if places else []
-    has_more = held and (marker != _SCAN or _come_later(stream, position, held[0][2:4]))
-    return [*held, None] if has_more else held
-
-
-def _come_later(stream: BinaryIO, position: int, number: bytes) -> bool:
-    """Whether a segment of credentials stands anywhere from a position on, new or of a number."""
-    stream.seek(position)
-    goes_on = rb"..%b\x00\x00" % re.escape(number)
-    later = re.compile(rb"\xff\xeb..(?:%b|.{24}c2pa)" % goes_on, re.DOTALL)
-    rest = b""
-    while chunk := stream.read(_CHUNK):
-        if later.search(rest + chunk):
-            return True
-        rest = chunk[-32:]
-    return False
-
-
-def _are_alone(segments: list[bytes | None]) -> bool:
-    """Whether segments are one box of credentials, whole, with nothing between or behind it.
-
-    None are a bad sign, too: of a file that has credentials they stand in an unusual place.
-
-    C2PA leaves out all from the first to the last, so that another profile of colours, say, could
-    stand in bytes that its signature has to spare (ISO 19566-5, annex D).
-    """
-    room = 0  # for the box, each segment but the first repeats its beginning
-    for number, body in enumerate(segments, start=1):
-        if body is None or body[:4] != b"JP" + segments[0][2:4]:
-            return False
-        if body[4:8] != number.to_bytes(4, "big"):
-            return False
-        room += len(body) - 8 - (8 if number > 1 else 0)
-    return bool(segments) and room == int.from_bytes(segments[0][8:12], "big")
 
 
 def _have_room(stream: BinaryIO) -> bool:

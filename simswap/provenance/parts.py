@@ -1,0 +1,97 @@
+"""What a signer left out of the hash of a JPEG, PNG, WebP or GIF: its credentials and nothing else.
+
+All other bytes of such a file are hashed. So there is no room for anything that is shown, if what
+is left out is one part of the file that decoders pass over, and is that to its last byte.
+"""
+
+from __future__ import annotations
+
+import zlib
+from collections.abc import Callable, Iterator, Mapping
+from itertools import count
+from typing import Any, BinaryIO
+
+_LABEL = "c2pa.hash.data"  # of the assertion with the hash; a number may stand behind it
+_MAX_LENGTH = 20_000_000  # bytes of credentials; of one picture they have some 4,000
+_APP11 = b"\xff\xeb"
+_GIF_PART = b"\x21\xff\x0bC2PA_GIF\x01\x00\x00"
+
+Range = tuple[int, int]  # where it begins in the file, and its length
+
+
+def ranges_left_out(manifest: Mapping[str, Any]) -> list[Range]:
+    """What a manifest (of C2PA's full report) leaves out of the hash of a file's bytes."""
+    assertions = manifest.get("assertions")
+    held = assertions if isinstance(assertions, dict) else {}
+    found = [value for label, value in held.items() if str(label).startswith(_LABEL)]
+    try:
+        return [
+            (int(one["start"]), int(one["length"])) for each in found for one in each["exclusions"]
+        ]
+    except (KeyError, TypeError, ValueError):  # not as C2PA has it
+        return []
+
+
+def is_credentials_alone(stream: BinaryIO, ranges: list[Range]) -> bool:
+    """Whether what is left out of a file's hash is the one part of it that holds credentials.
+
+    stream: a file of any kind; those are known whose parts can be told.
+    """
+    stream.seek(0)
+    head = stream.read(12)
+    known = (form for begins, form in _FORMS if head.startswith(begins))
+    form = next(known, None)
+    if form is None or len(ranges) != 1:
+        return False
+    (start, length), size = ranges[0], stream.seek(0, 2)
+    if not (len(head) <= start and 0 < length <= min(_MAX_LENGTH, size - start)):
+        return False
+    stream.seek(start)
+    return form(stream.read(length))
+
+
+def _is_jpeg_part(data: bytes) -> bool:
+    """Segments of one box, whole, one behind the other (ISO 19566-5, annex D)."""
+    room, first = 0, b""
+    for number, body in zip(count(1), _segments(data), strict=False):
+        first = first or body
+        if body[:8] != b"JP" + first[2:4] + number.to_bytes(4, "big"):
+            return False
+        room += len(body) - 8 - (8 if number > 1 else 0)  # each but the first repeats its beginning
+    return room == int.from_bytes(first[8:12], "big") > 0
+
+
+def _segments(data: bytes) -> Iterator[bytes]:
+    """The bodies of APP11 segments; b"" for what is none."""
+    position = 0
+    while position < len(data):
+        length = int.from_bytes(data[position + 2 : position + 4], "big")
+        end = position + 2 + length
+        is_whole = data[position : position + 2] == _APP11 and length >= 2 and end <= len(data)
+        yield data[position + 4 : end] if is_whole else b""
+        position = end if is_whole else len(data)
+
+
+def _is_png_part(data: bytes) -> bool:
+    length, kind = int.from_bytes(data[:4], "big"), data[4:8]
+    checksum = zlib.crc32(data[4:-4]).to_bytes(4, "big")
+    return kind == b"caBX" and length + 12 == len(data) and checksum == data[-4:]
+
+
+def _is_webp_part(data: bytes) -> bool:
+    return data[:4] == b"C2PA" and int.from_bytes(data[4:8], "little") + 8 == len(data)
+
+
+def _is_gif_part(data: bytes) -> bool:
+    position = len(_GIF_PART)
+    while data[position : position + 1].strip(b"\0"):  # a block's length; 0 is the last
+        position += 1 + data[position]
+    return data.startswith(_GIF_PART) and position == len(data) - 1
+
+
+_FORMS: tuple[tuple[bytes, Callable[[bytes], bool]], ...] = (
+    (b"\xff\xd8\xff", _is_jpeg_part),
+    (b"\x89PNG\r\n\x1a\n", _is_png_part),
+    (b"RIFF", _is_webp_part),  # an AVI has no such part
+    (b"GIF8", _is_gif_part),
+)
