@@ -21,6 +21,7 @@ _MAX_UNPACKED, _MAX_RATIO = 100_000_000, 20
 # Rows may share a value of a dictionary, and each holds its own; honest writers end one at 1 MB.
 # Of values that tell what they have in common with the one before, it cannot be told.
 _MAX_DICTIONARY, _SHARED = 5_000_000, "DELTA_BYTE_ARRAY"
+_NEXT_NUMBER = b"\x15"  # the field that follows, 32 bits
 _DICTIONARY_PAGE = 2  # Parquet's number of that kind
 # Equal values take next to no bytes in a file, 8 each when they are read, and 40 as Python's.
 _MAX_VALUES, _MAX_READ_VALUES = 20_000_000, 1_000_000  # of a column's group; of rows held at once
@@ -109,6 +110,8 @@ def _first_page(file: BinaryIO, offset: int) -> tuple[int, int]:
     head = file.read(16)
     place, numbers = 0, []
     for _ in range(2):  # each: a byte that says which it is, and the number, seven bits a byte
+        if head[place : place + 1] != _NEXT_NUMBER:
+            raise ValueError("a page of it is described in an unusual way")
         place, number, shift = place + 1, 0, 0
         while place < len(head):
             number |= (head[place] & 127) << shift

@@ -60,6 +60,8 @@ class _Beginning:
 
 def _check_json(content: bytes) -> None:
     """Raise ValueError for JSON of whose values a table's type would take very much memory."""
+    if b"\0" in content:  # in UTF-16, say, which Python reads as well
+        raise ValueError("a json file in it is not in UTF-8")
     bare = _STRINGS.sub(b"", content)
     marks = np.frombuffer(bare, np.uint8)
     steps = np.isin(marks, list(b"{[")).astype(int) - np.isin(marks, list(b"}]"))

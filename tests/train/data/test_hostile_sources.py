@@ -228,6 +228,12 @@ def test_the_size_of_a_dictionary_is_read_from_its_page(tmp_path, num_bytes):
         assert parquet._first_page(file, column.data_page_offset)[0] in (0, 3)
 
 
+def test_a_page_that_is_described_in_an_unusual_way_is_refused():
+    long = b"\x05\x02\x04\x05\x04\x80\x01"  # the same numbers, their fields' written out
+    with pytest.raises(ValueError, match="unusual"):
+        parquet._first_page(io.BytesIO(long), 0)
+
+
 def test_of_json_in_a_text_no_more_is_parsed_than_a_text_may_have(tmp_path, monkeypatch):
     monkeypatch.setattr(rows, "MAX_JSON", 1000)
     texts = ['{"who": "anna"}', '{"who": "bert", "x": "' + "a" * 1000 + '"}']
@@ -248,6 +254,14 @@ def test_of_json_in_a_text_no_more_is_parsed_than_a_text_may_have(tmp_path, monk
 def test_json_of_many_keys_or_of_values_in_values_is_refused(tmp_path, text):
     write_packed(tmp_path / "a.tar", PHOTO, (tarfile.TarInfo("0000.json"), text.encode()))
     with pytest.raises(TrainingError, match="very many keys, or values in values"):
+        open_photos(str(tmp_path), Columns("png", "json.identity"))
+
+
+@pytest.mark.parametrize("encoding", ["utf-16", "utf-16-le", "utf-32-be"])
+def test_json_in_other_letters_than_those_that_are_counted_is_refused(tmp_path, encoding):
+    text = '{"\u0122":' + '{"a":' * 20 + "0" + "}" * 21
+    write_packed(tmp_path / "a.tar", PHOTO, (tarfile.TarInfo("0000.json"), text.encode(encoding)))
+    with pytest.raises(TrainingError, match="not in UTF-8"):
         open_photos(str(tmp_path), Columns("png", "json.identity"))
 
 
