@@ -33,7 +33,7 @@ from simswap.swap.rendering import (
     checked_frame,
     crop_batches,
     finite,
-    generate,
+    generate_in_turn,
     paste_faces,
 )
 from simswap.swap.selection import Cast, SwapPlan
@@ -266,16 +266,19 @@ class Pipeline:
         options: SwapOptions,
         steady: bool = False,
     ) -> list[SwapResult]:
-        """Carry out the plans: one generator batch for the faces of all frames, then paste.
+        """Carry out the plans: swapped crops of all frames, batch by batch, pasted as they come.
 
         frames: [H, W, 3] uint8 RGB each, one for each plan; steady: see watermark_crop.
         """
         aligned = list(map(self._aligned, frames, plans))
         if any(plan.covers is None for plan in plans):
             plans = self.with_covers(frames, plans, options)
-        if every_face := list(chain.from_iterable(aligned)):
-            given = np.stack([one.embedding for plan in plans for one in plan.identities.values()])
-            crops = iter(generate(self.running.generator, every_face, given, options.once_more))
+        # Of each frame the last face first, as they are pasted.
+        in_turn = list(chain.from_iterable(map(reversed, aligned)))
+        given = [one.embedding for plan in plans for one in reversed(plan.identities.values())]
+        crops = generate_in_turn(
+            self.running.generator, in_turn, np.array(given), options.once_more
+        )
         results = []
         for frame, plan, faces in zip(frames, plans, aligned, strict=True):
             if not faces:
@@ -283,8 +286,8 @@ class Pipeline:
                 continue
             swapped, notices = tuple(plan.identities), plan.notices
             symbols = self.watermark_symbols if options.watermark else None
-            own, covers = [next(crops) for _ in faces], list(plan.covers.values())
-            image, marked = paste_faces(frame, faces, own, options, symbols, covers, steady)
+            covers = list(plan.covers.values())
+            image, marked = paste_faces(frame, faces, crops, options, symbols, covers, steady)
             if options.watermark and len(marked) < len(faces):
                 notices += (too_small(len(faces) - len(marked)),)
             if options.label:

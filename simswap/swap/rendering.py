@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 
 import cv2
@@ -104,6 +104,21 @@ def generate(
     return swapped + once_more * (_swapped(generator, faces, embeddings) - swapped)
 
 
+def generate_in_turn(
+    generator: Network,
+    aligned: Sequence[AlignedFace],
+    embeddings: np.ndarray,
+    once_more: float = 0.0,
+) -> Iterator[np.ndarray]:
+    """As `generate`, crop after crop, of which one batch is held at a time."""
+    if not aligned:
+        return
+    size = batch_size(len(aligned[0].crop), generator.device)
+    for start in range(0, len(aligned), size):
+        some = slice(start, start + size)
+        yield from generate(generator, aligned[some], embeddings[some], once_more)
+
+
 @torch.inference_mode()
 def _swapped(
     generator: Network, aligned: Sequence[AlignedFace], embeddings: np.ndarray
@@ -125,7 +140,7 @@ def _swapped(
 def paste_faces(
     frame: np.ndarray,
     faces: Sequence[AlignedFace],
-    crops: Sequence[np.ndarray],
+    crops: Iterable[np.ndarray],
     options: SwapOptions,
     symbols: np.ndarray | None = None,
     covers: Sequence[np.ndarray | None] | None = None,
@@ -133,16 +148,16 @@ def paste_faces(
 ) -> tuple[np.ndarray, list[int]]:
     """A copy of a frame with the swapped crops of its faces (largest first) blended in.
 
-    crops: [S, S, 3] float32 RGB in [0, 1] each. symbols: what the watermark says, see
-    watermark.code; None: none is written. covers: what of each face stays the target's, see
-    covering.find_covers; None: nothing. steady: see watermark_crop. Also gives the positions in
-    `faces` of those that carry the watermark: the others are too small.
+    crops: [S, S, 3] float32 RGB in [0, 1] each, of the last face first. symbols: what the
+    watermark says, see watermark.code; None: none is written. covers: what of each face stays the
+    target's, see covering.find_covers; None: nothing. steady: see watermark_crop. Also gives the
+    positions in `faces` of those that carry the watermark: the others are too small.
     """
     pasted, marked = frame.copy(), []
     # Largest face last: it is the nearest to the camera, so it lies on top.
-    for i in reversed(range(len(faces))):
+    for i, given in zip(reversed(range(len(faces))), crops, strict=False):
         cover = covers[i] if covers else None
-        face, fitted = fit_crop(frame, faces[i], crops[i], options, cover)
+        face, fitted = fit_crop(frame, faces[i], given, options, cover)
         crop = fitted.swapped
         if symbols is not None and fitted.side >= SMALLEST:
             crop = watermark_crop(fitted, symbols, steady)

@@ -91,7 +91,7 @@ def test_the_larger_of_two_overlapping_faces_lies_on_top(frame):
     large, small = align(frame, a_face(30, 20, 90)), align(frame, a_face(50, 50, 40))
     white, black = np.ones((SIZE, SIZE, 3), np.float32), np.zeros((SIZE, SIZE, 3), np.float32)
     options = SwapOptions(match_colour=False, match_light=False)
-    pasted, _ = paste_faces(frame, [large, small], [white, black], options)
+    pasted, _ = paste_faces(frame, [large, small], [black, white], options)
     assert (pasted[70, 70] == 255).all()
 
 

@@ -56,7 +56,7 @@ def swap_steps(
         **({EMBED_TARGETS: lambda: swapper.embed(photo, faces)} if guidance else {}),
         GENERATE: lambda: generate(swapper.running.generator, aligned, embeddings),
         "watermark": watermark,
-        "paste": lambda: paste_faces(photo, aligned, crops, options),
+        "paste": lambda: paste_faces(photo, aligned, crops[::-1], options),
         EMBED_SOURCE: lambda: swapper.embed(photo, faces[:1]),
         SWAP: lambda: swapper.swap_image(photo, identity),
     }
