@@ -276,9 +276,7 @@ class Pipeline:
         # Of each frame the last face first, as they are pasted.
         in_turn = list(chain.from_iterable(map(reversed, aligned)))
         given = [one.embedding for plan in plans for one in reversed(plan.identities.values())]
-        crops = generate_in_turn(
-            self.running.generator, in_turn, np.array(given), options.once_more
-        )
+        crops = generate_in_turn(self.running.generator, in_turn, given, options.once_more)
         results = []
         for frame, plan, faces in zip(frames, plans, aligned, strict=True):
             if not faces:

@@ -107,7 +107,7 @@ def generate(
 def generate_in_turn(
     generator: Network,
     aligned: Sequence[AlignedFace],
-    embeddings: np.ndarray,
+    embeddings: Sequence[np.ndarray],
     once_more: float = 0.0,
 ) -> Iterator[np.ndarray]:
     """As `generate`, crop after crop, of which one batch is held at a time."""
@@ -116,7 +116,7 @@ def generate_in_turn(
     size = batch_size(len(aligned[0].crop), generator.device)
     for start in range(0, len(aligned), size):
         some = slice(start, start + size)
-        yield from generate(generator, aligned[some], embeddings[some], once_more)
+        yield from generate(generator, aligned[some], np.stack(embeddings[some]), once_more)
 
 
 @torch.inference_mode()
