@@ -18,16 +18,14 @@ import sys
 import tempfile
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from functools import partial
 from itertools import product
 from pathlib import Path
 
-import numpy as np
 import psutil
-from PIL import Image
 
 sys.path.insert(0, str(Path(__file__).parents[2]))
 
@@ -38,7 +36,7 @@ from tests.support.hostile.hostile_photos import HOSTILE_PHOTOS, jpeg_of_scans
 from tests.support.hostile.hostile_requests import HOSTILE_REQUESTS
 from tests.support.hostile.hostile_sockets import camera_frames
 from tests.support.hostile.hostile_videos import HOSTILE_VIDEOS
-from tests.support.media.video_files import Recipe, make_video
+from tests.support.hostile.large_media import PHONE, crowd_of_faces, large_video, phone_photo
 
 HEAD_START = 0.3  # s that the attack has before the ordinary swap
 SETTLE = 2.0  # s after which memory is looked at again
@@ -50,7 +48,6 @@ LARGE_VIDEOS = {
     "H.264, 16 frames to refer to": ("libx264", "yuv420p", {"x264-params": "ref=16"}),
 }
 SIZES = ((1920, 1200), (2560, 1440))
-PHONE = 9248, 6936  # a photo of the largest that phones take
 OTHER = "192.0.2.1"  # the visitor whose ordinary swap comes a moment after an attack
 DISK_GB = "100"  # one after the other, all attacks' files are more than one address may store
 Attack = Callable[[str], str]
@@ -165,27 +162,18 @@ def attacks() -> dict[str, Attack]:
             found[f"camera: {name}"] = partial(_filmed, HOSTILE_PHOTOS[name])
     found["camera: 40,000 scans"] = partial(_filmed, partial(jpeg_of_scans, 1280, 720, 40_000))
     for kind in ("JPEG", "PNG"):
-        make = partial(_phone_photo, kind)
+        make = partial(phone_photo, kind)
         found[f"target: {kind} of {PHONE[0]} x {PHONE[1]}"] = as_file(make, "photo", swap_image)
         found[f"verify: {kind} of {PHONE[0]} x {PHONE[1]}"] = as_file(make, "photo", verify)
     for (kind, how), size in product(LARGE_VIDEOS.items(), SIZES):
-        make = partial(_large_video, *how, size)
+        make = partial(large_video, *how, size)
         swap_whole = partial(_swap_whole, make)
         found[f"video: 30 frames of {size[0]} x {size[1]}, {kind}"] = swap_whole
+    crowd = partial(large_video, *LARGE_VIDEOS["AV1, 10 bits"], SIZES[0], across=8)
+    found["video: 64 faces in each of 30 frames"] = partial(_swap_whole, crowd)
+    found["256 faces in three kinds of call"] = _crowd_in_lanes
     found["three files of one visitor"] = _three_at_once
     return found | {f"request: {name}": attack for name, attack in HOSTILE_REQUESTS.items()}
-
-
-def _phone_photo(kind: str) -> bytes:
-    """A face, and noise, as a sensor has it."""
-    noise = np.random.default_rng(0).normal(128, 6, (PHONE[1], 1024)).astype(np.uint8)
-    grain = Image.fromarray(np.tile(noise, (1, -(-PHONE[0] // 1024)))[:, : PHONE[0]])
-    with Image.open(EXAMPLES / "astronaut.jpg") as photo:
-        large = photo.convert("RGB").resize(PHONE)
-    stream = io.BytesIO()
-    options = {"quality": 90} if kind == "JPEG" else {"compress_level": 1}
-    Image.blend(large, Image.merge("RGB", [grain] * 3), 0.3).save(stream, kind, **options)
-    return stream.getvalue()
 
 
 def _listener(port: int) -> psutil.Process:
@@ -197,23 +185,6 @@ def _listener(port: int) -> psutil.Process:
     )
 
 
-def _large_video(codec: str, pix_fmt: str, options: dict[str, str], size: tuple[int, int]) -> bytes:
-    """A face that goes round a large picture."""
-    with Image.open(EXAMPLES / "astronaut.jpg") as photo:
-        face = np.asarray(photo.convert("RGB").resize(size))
-    recipe = Recipe(
-        size=size,
-        num_frames=30,
-        codec=codec,
-        pix_fmt=pix_fmt,
-        options=options,
-        sound=None,
-        picture=lambda number, *_: np.roll(face, 8 * number, axis=1),
-    )
-    with tempfile.TemporaryDirectory() as folder:
-        return make_video(Path(folder) / "large.mp4", recipe).read_bytes()
-
-
 def _swap_whole(make: Callable[[], bytes], url: str) -> str:
     return swap_video(url, upload(url, "large.mp4", make()), PATIENCE_FOR_VIDEOS, end=None)
 
@@ -221,16 +192,29 @@ def _swap_whole(make: Callable[[], bytes], url: str) -> str:
 def _three_at_once(url: str) -> str:
     """A large video is swapped, a larger one verified, and a face put into a phone's photo."""
     hows, codec = (swap_video, call, swap_image), LARGE_VIDEOS["AV1, 10 bits"]
-    made = (partial(_large_video, *codec, size) for size in (SIZES[0], (3840, 2160)))
-    files = [upload(url, "file", make()) for make in (*made, partial(_phone_photo, "JPEG"))]
+    made = (partial(large_video, *codec, size) for size in (SIZES[0], (3840, 2160)))
+    files = [upload(url, "file", make()) for make in (*made, partial(phone_photo, "JPEG"))]
     given = (files[0], PATIENCE_FOR_VIDEOS, None), ("verify", files[1]), (files[2], GIVEN_UP)
-    calls = [
-        threading.Thread(target=how, args=[url, *it]) for how, it in zip(hows, given, strict=True)
-    ]
-    for one in calls:
-        one.start()
-    for one in calls:
-        one.join()
+    return _at_once(partial(how, url, *it) for how, it in zip(hows, given, strict=True))
+
+
+def _crowd_in_lanes(url: str) -> str:
+    """A photo of a phone's size, with a crowd, in each kind of call that reads photos."""
+    stream = io.BytesIO()
+    crowd_of_faces(PHONE, across=16).save(stream, "JPEG")
+    file = upload(url, "crowd.jpg", stream.getvalue())
+    others = (("verify", file), ("detect_faces", file, 0.5, None))
+    swap = partial(swap_image, url, file, patience=PATIENCE_FOR_VIDEOS)
+    rest = (partial(call, url, *it, patience=PATIENCE_FOR_VIDEOS) for it in others)
+    return _at_once([swap, *rest])
+
+
+def _at_once(calls: Iterable[Callable[[], str]]) -> str:
+    threads = [threading.Thread(target=one) for one in calls]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
     return "all answered"
 
 
