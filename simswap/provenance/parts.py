@@ -39,8 +39,8 @@ def is_credentials_alone(stream: BinaryIO, ranges: list[Range]) -> bool:
     """
     stream.seek(0)
     head = stream.read(12)
-    known = (form for begins, form in _FORMS if head.startswith(begins))
-    form = next(known, None)
+    begins = head[8:] if head.startswith(b"RIFF") else head  # an AVI's index may point anywhere
+    form = next((form for sign, form in _FORMS if begins.startswith(sign)), None)
     if form is None or len(ranges) != 1:
         return False
     (start, length), size = ranges[0], stream.seek(0, 2)
@@ -92,6 +92,6 @@ def _is_gif_part(data: bytes) -> bool:
 _FORMS: tuple[tuple[bytes, Callable[[bytes], bool]], ...] = (
     (b"\xff\xd8\xff", _is_jpeg_part),
     (b"\x89PNG\r\n\x1a\n", _is_png_part),
-    (b"RIFF", _is_webp_part),  # an AVI has no such part
+    (b"WEBP", _is_webp_part),
     (b"GIF8", _is_gif_part),
 )

@@ -6,10 +6,13 @@ So no mark is missed because the parts before it are odd. A file is read once, i
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from typing import BinaryIO
 
 _STORE_ID = bytes.fromhex("63327061 0011 0010 8000 00aa00389b71")  # of the box of all credentials
+_BOXES = re.compile(rb"\xff\xeb(..)JP..(.{4})", re.DOTALL)  # a JPEG's segments for them
+_MAX_JPEG = 20_000_000  # bytes in which they are looked for
 _XMP = (b"<x:xmpmeta", b"</x:xmpmeta>"), (b"<rdf:RDF", b"</rdf:RDF>")
 _MAX_PACKET = 1 << 20  # bytes of XMP; real packets are a few kB, and some cameras pad theirs
 _MAX_PACKETS = 10_000  # files have one
@@ -18,6 +21,9 @@ _BLOCK = 1 << 20  # bytes
 
 def holds_credentials(stream: BinaryIO) -> bool:
     """Whether there are Content Credentials in a file, whatever they are worth."""
+    stream.seek(0)
+    if stream.read(2) == b"\xff\xd8" and _STORE_ID in _joined(stream.read(_MAX_JPEG)):
+        return True
     before = b""
     stream.seek(0)
     while block := stream.read(_BLOCK):
@@ -27,15 +33,20 @@ def holds_credentials(stream: BinaryIO) -> bool:
     return False
 
 
+def _joined(jpeg: bytes) -> bytes:
+    """What segments for boxes hold together, wherever one is cut (ISO 19566-5, annex D)."""
+    bodies = []
+    for found in _BOXES.finditer(jpeg):
+        start, length = found.start() + 4, int.from_bytes(found[1], "big") - 2
+        is_first = found[2] == b"\0\0\0\1"
+        bodies.append(jpeg[start + (8 if is_first else 16) : start + length])
+    return b"".join(bodies)
+
+
 def xmp_packets(stream: BinaryIO) -> Iterator[bytes]:
-    """The XMP packets in a file that stand in it as they are, in whatever wrapping comes first."""
+    """The XMP packets in a file that stand in it as they are, each in one or two wrappings."""
     for opening, ending in _XMP:
-        is_found = False
-        for packet in _between(stream, opening, ending):
-            is_found = True
-            yield packet
-        if is_found:
-            return
+        yield from _between(stream, opening, ending)
 
 
 def _between(stream: BinaryIO, opening: bytes, ending: bytes) -> Iterator[bytes]:
@@ -45,7 +56,7 @@ def _between(stream: BinaryIO, opening: bytes, ending: bytes) -> Iterator[bytes]
         position, held = max(len(held) - len(ending), begin), held + block
         while (found := held.find(ending, position)) >= 0:
             position = found + len(ending)
-            start = held.find(opening, max(begin, position - _MAX_PACKET), found)
+            start = held.rfind(opening, max(begin, position - _MAX_PACKET), found)
             begin, count = position, count + 1
             if start >= 0:
                 yield held[start:position]

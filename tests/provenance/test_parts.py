@@ -75,6 +75,8 @@ def test_of_other_kinds_of_file_nothing_is_promised(signed):
     _, part, behind = signed[".png"]
     for before in (b"II*\0" + bytes(20), b"RIFX" + bytes(20), b"<svg>" + bytes(20)):
         assert not is_alone(before, part, behind)
+    before, part, behind = signed[".webp"]
+    assert not is_alone(before.replace(b"WEBP", b"AVI ", 1), part, behind)
 
 
 def test_a_checksum_that_is_wrong_is_noticed(signed):

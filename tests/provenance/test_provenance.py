@@ -192,6 +192,7 @@ BEFORE_A_LABEL = {
     "many packets": b"<x:xmpmeta></x:xmpmeta>" * 500,
     "other packets that tell": b"<x:xmpmeta DigitalSourceType=''></x:xmpmeta>" * 500,
     "an end of none": b"</x:xmpmeta>",
+    "an opening of none": b"\xff\xfe\x00\x0f<x:xmpmeta  <rdf:RDF",
 }
 
 

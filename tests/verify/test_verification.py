@@ -120,15 +120,24 @@ def test_a_cut_off_video_is_told(tmp_path):
     assert "cut off" in words(path)
 
 
-@pytest.mark.parametrize("kind", ["jpg", "png"])
-def test_credentials_that_the_library_passes_over_are_told(tmp_path, kind):
-    path = write_ours(tmp_path, kind)
+@pytest.mark.parametrize("how", ["jpg", "jpg in pieces", "png"])
+def test_credentials_that_the_library_passes_over_are_told(tmp_path, how):
+    path = write_ours(tmp_path, how[:3])
     whole = path.read_bytes()
-    if kind == "jpg":  # a marker that stands alone
-        place = whole.index(b"\xff\xeb")
-        path.write_bytes(whole[:place] + b"\xff\xd0" + whole[place:])
-    else:  # a second store
+    if how == "png":  # a second store
         path.write_bytes(whole[:33] + chunk(b"caBX", b"") + whole[33:])
+    else:  # a marker that stands alone
+        place, part = whole.index(b"\xff\xeb"), whole.index(b"c2pa\0\x11") + 3
+        (length,) = struct.unpack_from(">H", whole, place + 2)
+        head, end = whole[place + 4 : place + 12], place + 2 + length
+        first, second = whole[place + 12 : part], whole[part:end]
+        if how == "jpg":
+            first, second = first + second, b""
+        again = head[:4] + struct.pack(">I", 2) + first[:8] + second if second else b""
+        parts = (
+            b"\xff\xeb" + struct.pack(">H", len(p) + 2) + p for p in (head + first, again) if p
+        )
+        path.write_bytes(whole[:place] + b"\xff\xd0" + b"".join(parts) + whole[end:])
     report = verify(path)
     assert (report.verdict, report.is_unread) == ("marked", True)
     assert replace(report, label=None).verdict == "unchecked"

@@ -21,6 +21,7 @@ _KINDS = (b"scnr", b"mntr", b"prtr", b"spac")  # none that links devices or name
 _MAX_CURVE = 32_767  # numbers in a table
 _NUM_PARAMETERS = (1, 3, 4, 5, 7)  # of a curve that is a formula, by its kind
 _D50 = struct.pack(">3i", 63_190, 65_536, 54_061)  # what all profiles relate to
+_NEAR_D50 = 655  # of 65,536
 _DESCRIPTION, _COPYRIGHT = b"RGB", b"CC0"  # tags that the standard asks for
 
 
@@ -33,7 +34,7 @@ def plain_profile(profile: bytes) -> bytes | None:
     if len(profile) > _MAX_BYTES:
         return None
     tags = _tags(profile)
-    if profile[16:24] != b"RGB XYZ " or profile[36:40] != b"acsp" or tags.keys() & set(_LOOK_UP):
+    if profile[16:24] != b"RGB XYZ " or not _is_usual(profile) or tags.keys() & set(_LOOK_UP):
         return None
     wanted = {name: _numbers(tags.get(name, b""), b"XYZ ", 3) for name in (*_COLOURS, b"wtpt")}
     wanted |= {name: _curve(tags.get(name, b"")) for name in _CURVES}
@@ -56,7 +57,7 @@ def bounded_profile(profile: bytes) -> bytes | None:
     """
     kind, space, base = profile[12:16], profile[16:20], profile[20:24]
     is_known = kind in _KINDS and space in _CHANNELS and base in (b"XYZ ", b"Lab ")
-    if not is_known or profile[36:40] != b"acsp":
+    if not is_known or not _is_usual(profile):
         return None
     tags, channels = _tags(profile), _CHANNELS[space]
     wanted = {
@@ -74,6 +75,14 @@ def bounded_profile(profile: bytes) -> bytes | None:
     wanted[b"B2A0"] = _look_up(tags.get(b"B2A0", b""), 3, 4) if channels == 4 else None
     kept = {name: data for name, data in wanted.items() if data is not None}
     return _written(kept, _version(profile), kind + space + base, min(profile[67], 3))
+
+
+def _is_usual(profile: bytes) -> bool:
+    """Whether browsers take a profile by its header: others they show as if there were none."""
+    if len(profile) < 132 or profile[36:40] != b"acsp" or profile[8] > 4:
+        return False
+    light = np.array(struct.unpack_from(">3i", profile, 68))
+    return bool((np.abs(light - np.array(struct.unpack(">3i", _D50))) <= _NEAR_D50).all())
 
 
 def _version(profile: bytes) -> int:
