@@ -114,6 +114,36 @@ def test_segments_under_another_name_are_noticed(jpeg, name):
     assert not is_alone(before, parts, behind)
 
 
+UNCLEAR = {
+    ".jpg": [
+        b"\xff\xd0\0\6\xff\xe5\1\0",
+        b"\xff\x01",
+        b"\xff",
+        b"\0",
+        b"\xff\xe0\0\1",
+        b"\xff\xda\0\2",
+    ],
+    ".png": [b"\0\0\0\0IEND\0\0\0\0", b"\0\0\0\0a\0b\0\0\0\0\0", b"\0"],
+    ".webp": [bytes(8), b"\0"],
+    ".gif": [b"\x21\xf9\4\0\0\0\0\5", b"\x21\xf9\5\0\0\0\0\0\0", b"\x2c" + bytes(9), b"\0"],
+}
+PLAIN = {
+    ".jpg": EXIF,
+    ".png": b"\0\0\0\1tEXta\0\0\0\0",
+    ".webp": b"EXIF\1\0\0\0a\0",
+    ".gif": b"\x21\xf9\4\0\0\0\0\0\x21\xfe\2ab\1c\0",
+}
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_before_the_credentials_stand_parts_that_all_readers_take_alike(signed, kind):
+    before, part, behind = signed[kind]
+    assert is_alone(before + PLAIN[kind], part, behind)
+    for unclear in UNCLEAR[kind]:
+        assert not is_alone(before + unclear, part, behind)
+        assert not is_alone(before + unclear + PLAIN[kind], part, behind)
+
+
 @pytest.mark.parametrize(
     "exclusions", [None, 7, [7], [{}], [{"start": "a", "length": 2}], {"start": 1}]
 )
