@@ -51,14 +51,11 @@ def is_credentials_alone(stream: BinaryIO, ranges: list[Range]) -> bool:
     (start, length), size = ranges[0], stream.seek(0, 2)
     if not 0 < length <= min(_MAX_LENGTH, size - start):
         return False
-    position, begin = 0, form.first(head)
+    position: int | None = form.first(head)
     for _ in range(_MAX_PARTS):
-        position = begin
-        if position >= start:
+        if position is None or position >= start:
             break
-        begin = form.after(stream, position)
-        if begin is None:
-            return False
+        position = form.after(stream, position)
     if position != start:
         return False
     stream.seek(start)
