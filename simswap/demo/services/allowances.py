@@ -67,13 +67,17 @@ class _Turns:
     @contextmanager
     def at_work_in(self, lane: threading.Lock) -> Iterator[None]:
         self._lane = lane
-        with self._in_lane:
-            self._enter()
-            yield
-        self._lane = None
+        try:
+            with self._in_lane:
+                self._enter()
+                yield
+        finally:
+            self._lane = None
 
     def _enter(self) -> None:
-        if self._lane is not None:
+        # Who has large photos is at work beside the lane, and waits for nobody in it, who might
+        # wait for the memory.
+        if self._lane is not None and self._fits is None:
             _wait_for(self._lane)
             self._in_lane.callback(self._lane.release)
 

@@ -269,6 +269,16 @@ def test_a_call_with_a_large_photo_is_at_work_beside_its_lane(folder, monkeypatc
     assert not lane.locked()
 
 
+def test_a_call_with_a_large_photo_waits_for_nobody_in_a_lane(folder, monkeypatch):
+    monkeypatch.setattr(allowance, "LARGE", PIXELS - 1)
+    lane, path = threading.Lock(), written(folder, "large.png")
+    with lane, allowances.one_call():
+        read_upload(path)
+        with allowances.in_lane(lane):  # such as to write its result in another format
+            pass
+        assert lane.locked()
+
+
 def test_a_call_that_fails_leaves_its_lane():
     lane = threading.Lock()
     with pytest.raises(ValueError, match="ours"), allowances.one_call(), allowances.in_lane(lane):
