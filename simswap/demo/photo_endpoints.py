@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import threading
-
 import gradio as gr
 
 from simswap.demo import models
@@ -19,7 +17,7 @@ from simswap.demo.calls.arguments import (
 from simswap.demo.choices import DEFAULTS, KEPT, Choices
 from simswap.demo.consent import check_said
 from simswap.demo.services import photos
-from simswap.demo.services.allowances import OWN_LANE, SWAP_LANE, in_lane
+from simswap.demo.services.allowances import OWN_LANE, SWAP_LANE, in_lane, new_lane
 from simswap.demo.services.uploads import read_upload
 
 
@@ -74,7 +72,7 @@ def swap_image(
     return photos.swap_uploads(source or [], target, choices)
 
 
-@in_lane(threading.Lock())
+@in_lane(new_lane())
 def detect_faces(
     photo: str | None, min_score: float = DEFAULTS.min_score, model: str | None = None
 ) -> list[dict[str, object]]:

@@ -23,7 +23,7 @@ from PIL.PngImagePlugin import PngImageFile
 from PIL.TiffImagePlugin import TiffImageFile
 from PIL.WebPImagePlugin import WebPImageFile
 
-from simswap.errors import MediaError
+from simswap.errors import CrowdedError, MediaError
 from simswap.files import search
 from simswap.media import allowance
 from simswap.media.colours.high_range import HLG, PQ, bring_to_standard_range
@@ -169,8 +169,8 @@ def decode_here(data: bytes, name: str, most: int) -> Iterator[tuple[Photo, int]
                 decoded.load()
                 check_size(decoded.size, name)  # a HEIC's header need not tell what is coded
                 photo = _to_photo(decoded, held, name)
-        except MediaError:
-            if not number:
+        except MediaError as error:
+            if not number or isinstance(error, CrowdedError):
                 raise
         else:
             yield photo, count
@@ -213,8 +213,8 @@ def _decode_jpegs(data: bytes, name: str, most: int) -> Iterator[tuple[np.ndarra
             if len(starts) == 1:
                 data = b""
             image = decode_first(first, name, check).image
-        except MediaError:
-            if not number:
+        except MediaError as error:
+            if not number or isinstance(error, CrowdedError):
                 raise
         else:
             yield image, len(starts)

@@ -127,6 +127,8 @@ def read_credentials(path: Path, own: Signer | None = None) -> Credentials | Non
     """
     with path.open("rb") as stream:
         if media_type_of(stream.read(12)) == UNKNOWN_TYPE:
+            if holds_credentials(stream):
+                raise MediaError(_UNREADABLE)
             return None
         with _reader(stream, context(_trusted_here())) as reader:
             if reader is None:

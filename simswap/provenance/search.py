@@ -16,7 +16,9 @@ _MAX_JPEG = 20_000_000  # bytes in which they are looked for
 _XMP = (b"<x:xmpmeta", b"</x:xmpmeta>"), (b"<rdf:RDF", b"</rdf:RDF>")
 _MAX_PACKET = 1 << 20  # bytes of XMP; real packets are a few kB, and some cameras pad theirs
 _MAX_PACKETS = 10_000  # files have one
-_BLOCK = 1 << 20  # bytes
+_MAX_TEXT = 1_000  # bytes
+_LINE = re.compile(rb"[^\x00-\x1f]*")
+_BLOCK = 1 << 20
 
 
 def holds_credentials(stream: BinaryIO) -> bool:
@@ -47,6 +49,19 @@ def xmp_packets(stream: BinaryIO) -> Iterator[bytes]:
     """The XMP packets in a file that stand in it as they are, each in one or two wrappings."""
     for opening, ending in _XMP:
         yield from _between(stream, opening, ending)
+
+
+def first_text(stream: BinaryIO, begins: bytes) -> str | None:
+    """The first text in a file that begins so, up to where a line or the text ends."""
+    stream.seek(0)
+    held = b""
+    while block := stream.read(_BLOCK):
+        held += block
+        if (start := held.find(begins)) >= 0:
+            text = (held[start:] + stream.read(_MAX_TEXT))[:_MAX_TEXT]
+            return _LINE.match(text)[0].decode("utf-8", "replace")
+        held = held[-len(begins) :]
+    return None
 
 
 def _between(stream: BinaryIO, opening: bytes, ending: bytes) -> Iterator[bytes]:

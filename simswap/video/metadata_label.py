@@ -16,11 +16,12 @@ from simswap.provenance.metadata import (
     MetadataLabel,
     synthetic_xmp,
 )
+from simswap.provenance.search import first_text
 from simswap.video.source.info import look_at
 from simswap.video.source.limits import VERIFY_LIMITS, VideoLimits
 
-_COMMENT = (
-    "Faces in this video were changed by a trained model. "
+_BEGINS = "Faces in this video were changed by a trained model. "
+_COMMENT = _BEGINS + (
     "Digital source type: {source_type}; software: SimSwap {version}; model: {model}"
 )
 _TERM = re.compile(r"https?://cv\.iptc\.org/newscodes/digitalsourcetype/(\w+)")
@@ -48,7 +49,10 @@ def read_video_label(
 
     Raises MediaError if the file cannot be opened, is no video, or costs too much to be opened.
     """
-    for text in look_at(path, limits).tags:
+    texts = list(look_at(path, limits).tags)
+    with open(path, "rb") as stream:  # of several of one name, the library knows the last
+        texts += filter(None, [first_text(stream, _BEGINS.encode())])
+    for text in texts:
         found = _TERM.search(text)
         if found and found[1] in SYNTHETIC_TERMS:
             return MetadataLabel(_field(text, "software"), _field(text, "model"), found[0])

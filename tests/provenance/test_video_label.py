@@ -1,12 +1,16 @@
 """The metadata label of a video."""
 
+import struct
 from pathlib import Path
 
 import pytest
 
 from simswap import __version__
 from simswap.errors import MediaError
+from simswap.provenance import search
 from simswap.provenance.metadata import COMPOSITE_WITH_MODEL
+from simswap.provenance.signing import sign_video
+from simswap.verify.report import verify
 from simswap.video.metadata_label import read_video_label, video_metadata
 from simswap.video.output.writing import Encoding
 from tests.support.media.video_files import make_video, rewrite
@@ -41,3 +45,24 @@ def test_a_text_file_is_no_video(tmp_path: Path):
     (tmp_path / "letter.mp4").write_text("Dear Sir")
     with pytest.raises(MediaError, match=r"letter\.mp4 is not a video"):
         read_video_label(tmp_path / "letter.mp4")
+
+
+@pytest.mark.parametrize("size", [50, 1 << 20])
+def test_a_label_that_the_library_passes_over_is_found(tmp_path: Path, monkeypatch, size: int):
+    monkeypatch.setattr(search, "_BLOCK", size)
+    metadata = video_metadata("simswap-224")
+    video = make_video(tmp_path / "in.mp4")
+    label = metadata["comment"].encode() + b"\0more"
+    video.write_bytes(video.read_bytes() + struct.pack(">I4s", len(label) + 8, b"free") + label)
+    mark = read_video_label(video)
+    assert (mark.model, mark.digital_source_type) == ("simswap-224", COMPOSITE_WITH_MODEL)
+
+
+def test_credentials_in_a_file_of_another_beginning_are_told(tmp_path: Path):
+    video = make_video(tmp_path / "in.mp4")
+    sign_video(video, "simswap-224", None)
+    video.write_bytes(struct.pack(">I4s", 8, b"free") + video.read_bytes())
+    report = verify(video)
+    assert report.credentials is None
+    assert (report.verdict, report.is_unread) == ("unchecked", True)
+    assert "cannot be read" in report.damage

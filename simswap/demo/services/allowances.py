@@ -19,18 +19,25 @@ from simswap.trial_run import Fits
 CALL_PIXELS = 225_000_000  # of all photos of a call; nine of a phone that takes 24 million each
 CALL_SECONDS = 15.0  # of processor time to decode its AVIF and HEIC photos
 PHOTO_SECONDS = 5.0  # of them, 0.3 to begin; 12 million dense pixels take 0.8 to 1.4
-SWAPS = threading.Lock()  # the lane of swaps of photos
 ROOM_BYTES = 400_000_000  # of child processes that read files, and of calls with large photos
 
-# Calls of a lane that may have begun. One is at work; a call with large photos leaves its lane to
-# others, works beside them, and waits for other such calls in a place that they do not need.
-PLACES = 3
+# Of a lane, how many calls are at work: while one has a crowd of faces, others go on. And how many
+# have begun: a call with large photos leaves its lane to others, works beside them, and waits for
+# other such calls in a place that they do not need. One address has one place.
+AT_WORK, PLACES = 2, 3
 OWN_LANE = {"concurrency_limit": PLACES}
 SWAP_LANE, VERIFY_LANE = ({"concurrency_id": name, **OWN_LANE} for name in ("swap", "verify"))
 
 _room = MemoryRoom(ROOM_BYTES)
-_large = threading.Lock()  # held by the call that has decoded large photos, until it ends
+_large = (
+    threading.BoundedSemaphore()
+)  # held by the call that has decoded large photos, until it ends
 _of_call: ContextVar[_Turns | None] = ContextVar("turns", default=None)
+
+
+def new_lane() -> threading.Semaphore:
+    """The lane of a kind of work on photos."""
+    return threading.BoundedSemaphore(AT_WORK)
 
 
 class _Turns:
@@ -43,16 +50,19 @@ class _Turns:
         self._with_large = held.enter_context(ExitStack())
         self._fits: Fits | None = None  # while it has large photos
         self._in_lane = ExitStack()
-        self._lane: threading.Lock | None = None
+        self._lane: threading.Semaphore | None = None
 
     def take_large(self, num_bytes: int) -> None:
         if self._fits is not None:  # it may be larger than the one before
             self._fits(num_bytes)
             return
         self._in_lane.close()
-        _wait_for(_large)
-        self._with_large.callback(_large.release)
-        self._fits = self._with_large.enter_context(_room.place(num_bytes))
+        with ExitStack() as taken:  # where there is no room, others have the turn
+            _wait_for(_large)
+            taken.callback(_large.release)
+            fits = taken.enter_context(_room.place(num_bytes))
+            self._with_large.enter_context(taken.pop_all())
+        self._fits = fits
 
     def end_large(self) -> None:
         if self._fits is not None:
@@ -65,7 +75,7 @@ class _Turns:
         return _room.place(num_bytes, at_once=self._fits is not None)
 
     @contextmanager
-    def at_work_in(self, lane: threading.Lock) -> Iterator[None]:
+    def at_work_in(self, lane: threading.Semaphore) -> Iterator[None]:
         self._lane = lane
         try:
             with self._in_lane:
@@ -82,6 +92,9 @@ class _Turns:
             self._in_lane.callback(self._lane.release)
 
 
+SWAPS = new_lane()
+
+
 @contextmanager
 def one_call() -> Iterator[None]:
     """The call in this block has an allowance of its own; also in its threads."""
@@ -95,8 +108,8 @@ def one_call() -> Iterator[None]:
 
 
 @contextmanager
-def in_lane(lane: threading.Lock) -> Iterator[None]:
-    """One call at a time is at work in such blocks, but for one that has large photos.
+def in_lane(lane: threading.Semaphore) -> Iterator[None]:
+    """As many calls as a lane has turns are at work in such blocks, beside one with large photos.
 
     At the end its free memory goes back, see thrifty.
     """
@@ -105,7 +118,7 @@ def in_lane(lane: threading.Lock) -> Iterator[None]:
         yield
 
 
-def _wait_for(turn: threading.Lock) -> None:
+def _wait_for(turn: threading.Semaphore) -> None:
     """Raises CrowdedError if the turn does not come for long."""
     stop_if_cancelled()
     until = time.monotonic() + memory_room.PATIENCE

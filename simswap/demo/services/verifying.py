@@ -5,7 +5,6 @@ Models go by their names, see photos.py.
 
 from __future__ import annotations
 
-import threading
 import time
 from pathlib import Path
 
@@ -13,7 +12,7 @@ import spaces  # before torch, which it prepares for a GPU that is lent call by 
 
 from simswap.demo import models
 from simswap.demo.calls.failures import readable_errors
-from simswap.demo.services.allowances import in_lane
+from simswap.demo.services.allowances import in_lane, new_lane
 from simswap.demo.services.cancelling import is_cancelled, stop_if_cancelled
 from simswap.demo.services.uploads import uploaded_file
 from simswap.demo.services.video_limits import LOOK_SECONDS, VERIFY_LIMITS
@@ -22,7 +21,7 @@ from simswap.verify.report import Report, look_for_watermark, verify
 clock = time.monotonic
 
 
-@in_lane(threading.Lock())
+@in_lane(new_lane())
 def verify_upload(path: str | None) -> Report:
     """What an uploaded photo's or video's signature and marks say."""
     file = uploaded_file(path)

@@ -6,7 +6,6 @@ comparison.js says when to swap: at a click, and by itself once something has ch
 from __future__ import annotations
 
 import json
-import threading
 from dataclasses import replace
 
 import gradio as gr
@@ -19,7 +18,7 @@ from simswap.demo.calls.failures import readable_errors
 from simswap.demo.choices import DEFAULTS, Choices
 from simswap.demo.look import theme
 from simswap.demo.services import photos, shipped
-from simswap.demo.services.allowances import OWN_LANE, SWAP_LANE, in_lane
+from simswap.demo.services.allowances import OWN_LANE, SWAP_LANE, in_lane, new_lane
 from simswap.demo.services.uploads import read_upload
 from simswap.demo.tabs import examples, face_strip, looks, people
 from simswap.demo.tabs.shared import Shared
@@ -63,7 +62,7 @@ def load_example(event: gr.EventData) -> tuple[dict, list[str], str]:
     return people.of_photos(source), source, target
 
 
-@in_lane(threading.Lock())
+@in_lane(new_lane())
 def show_faces(target: dict | None, model: str) -> tuple[dict, str]:
     """The strip of faces, and a message if there is none."""
     if target is None:

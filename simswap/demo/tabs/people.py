@@ -5,7 +5,6 @@ The page shows it in the tab that is open. people.js says what its value holds.
 
 from __future__ import annotations
 
-import threading
 from dataclasses import dataclass
 
 import gradio as gr
@@ -15,7 +14,7 @@ from simswap.demo.calls.failures import readable_errors
 from simswap.demo.choices import DEFAULTS
 from simswap.demo.look import theme
 from simswap.demo.services import photos
-from simswap.demo.services.allowances import OWN_LANE, in_lane
+from simswap.demo.services.allowances import OWN_LANE, in_lane, new_lane
 from simswap.demo.services.photos import Person
 from simswap.demo.tabs import face_strip
 
@@ -113,7 +112,7 @@ def build(model: gr.Dropdown) -> People:
     return People(tray, source, everything)
 
 
-@in_lane(threading.Lock())
+@in_lane(new_lane())
 def check_photos(source: list[dict] | None, tray: object, model: str) -> tuple[dict, str]:
     """The strip to pick one of several people in a single photo, and which photo has no face."""
     paths = _paths(source)

@@ -101,7 +101,7 @@ def opened(path: Path, max_pixels: int = 8192 * 4608) -> Iterator[InputContainer
 
 
 def picture_stream(container: InputContainer, name: str) -> VideoStream:
-    """The stream of moving pictures (not a music file's cover).
+    """The stream of moving pictures (not a music file's cover), of several the one players show.
 
     Raises MediaError if there is none, or none that can be decoded.
     """
@@ -113,8 +113,8 @@ def picture_stream(container: InputContainer, name: str) -> VideoStream:
     usable = [stream for stream in streams if is_decoded(stream)]
     if not usable:
         raise MediaError(f"{name} holds pictures in a format that is not known here. Give {KINDS}.")
-    best = container.streams.best("video")
-    return best if best in usable else usable[0]
+    shown = (stream for stream in usable if stream.disposition & av.stream.Disposition.default)
+    return next(shown, usable[0])
 
 
 def is_decoded(stream: Stream) -> bool:

@@ -1,36 +1,26 @@
 """What the photos of one call take together is limited, and large ones are read call by call."""
 
 import asyncio
+import io
 import threading
 from collections.abc import Iterator
 from contextlib import ExitStack
 
 import gradio as gr
-import numpy as np
 import pytest
 from PIL import Image
 
 from simswap.demo import memory_room
 from simswap.demo.calls.page import Page
-from simswap.demo.services import allowances, cancelling, nsfw, photos
+from simswap.demo.services import allowances, cancelling, photos
 from simswap.demo.services.uploads import read_upload
-from simswap.errors import MediaError
+from simswap.errors import CrowdedError, MediaError
 from simswap.media import allowance
+from simswap.media.decoding import decode_series
 from simswap.swap.threads import made_ahead
+from tests.support.media.small_photos import PIXELS, written
 
-PIXELS = 64 * 64
-
-
-@pytest.fixture(autouse=True)
-def folder(tmp_path, monkeypatch):
-    monkeypatch.setenv("GRADIO_TEMP_DIR", str(tmp_path))
-    monkeypatch.setattr(nsfw, "check", lambda image, name: None)
-    return tmp_path
-
-
-def written(folder, name: str) -> str:
-    Image.fromarray(np.full((64, 64, 3), 90, np.uint8)).save(folder / name)
-    return str(folder / name)
+pytestmark = pytest.mark.usefixtures("folder")
 
 
 def test_photos_of_more_pixels_together_than_a_call_may_have_are_refused(folder, monkeypatch):
@@ -99,27 +89,6 @@ def test_each_call_of_the_page_has_an_allowance_of_its_own():
         asyncio.run(page.process_api(page.fns[0], []))
     assert None not in seen
     assert seen[0] is not seen[1]
-
-
-@pytest.fixture
-def busy(folder, monkeypatch):
-    """A large photo's path, while another call has read it and is not at its end."""
-    monkeypatch.setattr(allowance, "LARGE", PIXELS - 1)
-    path, has_read, may_end = written(folder, "large.png"), threading.Event(), threading.Event()
-
-    def work() -> None:
-        with allowances.one_call():
-            read_upload(path)
-            read_upload(path)  # its turn has come already
-            has_read.set()
-            may_end.wait(20)
-
-    other = threading.Thread(target=work)
-    other.start()
-    assert has_read.wait(20)
-    yield path, may_end
-    may_end.set()
-    other.join()
 
 
 def test_a_large_photo_waits_until_another_calls_large_photos_are_done_with(busy):
@@ -218,69 +187,23 @@ def test_what_a_thread_of_a_call_reads_ahead_takes_of_the_calls_room(monkeypatch
         assert list(items) == [allowance.OF_CALL.get()] != [None]
 
 
-def at_work(lane: threading.Lock, done: list[str], path: str | None = None) -> threading.Thread:
-    """A call in a lane that first reads a photo, if there is one."""
-
-    def work() -> None:
-        with allowances.one_call(), allowances.in_lane(lane):
-            if path is not None:
-                read_upload(path)
-            done.append("large" if path else "small")
-
-    thread = threading.Thread(target=work)
-    thread.start()
-    return thread
-
-
-def test_of_a_lane_one_call_is_at_work_at_a_time():
-    lane, done = threading.Lock(), []
-    with allowances.one_call(), allowances.in_lane(lane):
-        other = at_work(lane, done)
-        other.join(0.3)
-        assert not done
-    other.join(20)
-    assert done == ["small"]
-
-
-def test_a_call_that_waits_with_a_large_photo_leaves_its_lane_to_others(busy):
-    path, may_end = busy
-    lane, done = threading.Lock(), []
-    waiting = at_work(lane, done, path)
-    waiting.join(0.3)
-    at_work(lane, done).join(20)
-    assert done == ["small"]
-    may_end.set()
-    waiting.join(20)
-    assert done == ["small", "large"]
-
-
-def test_a_call_with_a_large_photo_is_at_work_beside_its_lane(folder, monkeypatch):
+@pytest.mark.parametrize("kind", ["JPEG", "WEBP"])
+def test_where_there_is_no_room_a_file_of_several_pictures_gives_its_turn_back(
+    folder, monkeypatch, kind
+):
+    pictures = [Image.new("RGB", (64, 64), (90 * n, 0, 0)) for n in range(3)]
+    stream = io.BytesIO()
+    if kind == "JPEG":
+        for picture in pictures:
+            picture.save(stream, kind)
+    else:
+        pictures[0].save(stream, kind, save_all=True, append_images=pictures[1:])
+    assert len(list(decode_series(stream.getvalue(), "several", 9))) == 3
     monkeypatch.setattr(allowance, "LARGE", PIXELS - 1)
-    lane, done, path = threading.Lock(), [], written(folder, "large.png")
-    with allowances.one_call(), allowances.in_lane(lane):
-        read_upload(path)
-        at_work(lane, done).join(20)
-        assert done == ["small"]
-        allowance.end_turn()  # it has made a small one of it
-        other = at_work(lane, done)
-        other.join(0.3)
-        assert done == ["small"]
-    other.join(20)
-    assert not lane.locked()
-
-
-def test_a_call_with_a_large_photo_waits_for_nobody_in_a_lane(folder, monkeypatch):
-    monkeypatch.setattr(allowance, "LARGE", PIXELS - 1)
-    lane, path = threading.Lock(), written(folder, "large.png")
-    with lane, allowances.one_call():
-        read_upload(path)
-        with allowances.in_lane(lane):  # such as to write its result in another format
-            pass
-        assert lane.locked()
-
-
-def test_a_call_that_fails_leaves_its_lane():
-    lane = threading.Lock()
-    with pytest.raises(ValueError, match="ours"), allowances.one_call(), allowances.in_lane(lane):
-        raise ValueError("ours")
-    assert not lane.locked()
+    monkeypatch.setattr(memory_room, "PATIENCE", 0.0)
+    monkeypatch.setattr(memory_room, "MOST_PATIENCE", 0.0)
+    with allowances.one_call(), allowance.place(allowances.ROOM_BYTES):
+        with allowances.one_call(), pytest.raises(CrowdedError):
+            list(decode_series(stream.getvalue(), "several", 9))
+        assert allowances._large.acquire(blocking=False)
+        allowances._large.release()

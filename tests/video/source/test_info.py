@@ -72,6 +72,22 @@ def test_one_frame_is_a_video(tmp_path: Path):
     assert info.duration > 0
 
 
+@pytest.mark.parametrize(("shown", "width"), [((True, True), 96), ((False, True), 320)])
+def test_of_several_films_the_one_that_players_show_is_taken(tmp_path: Path, shown, width):
+    sizes = ((96, 64), (320, 240))
+    with av.open(str(tmp_path / "two.mp4"), "w") as container:
+        films = [container.add_stream("libx264", rate=30) for _ in sizes]
+        for film, size, is_shown in zip(films, sizes, shown, strict=True):
+            film.width, film.height, film.pix_fmt = *size, "yuv420p"
+            film.disposition = av.stream.Disposition.default if is_shown else 0
+        for film, (wide, high) in zip(films, sizes, strict=True):
+            frame = av.VideoFrame.from_ndarray(np.zeros((high, wide, 3), np.uint8))
+            container.mux(film.encode(frame.reformat(format="yuv420p")))
+        for film in films:
+            container.mux(film.encode())
+    assert probe_video(tmp_path / "two.mp4").width == width
+
+
 def no_frames(path: Path) -> None:
     with av.open(str(path), "w") as container:
         stream = container.add_stream("libx264", rate=30)
