@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
+from contextlib import ExitStack, contextmanager, nullcontext
 from contextvars import ContextVar
 
 from simswap.demo import memory_room
@@ -70,9 +70,17 @@ class _Turns:
             self._with_large.close()
             self._enter()
 
-    def place(self, num_bytes: int) -> AbstractContextManager[Fits]:
-        # Who has a place waits for no other one, which might wait for that.
-        return _room.place(num_bytes, at_once=self._fits is not None)
+    @contextmanager
+    def place(self, num_bytes: int) -> Iterator[Fits]:
+        # Who has a place waits for no other one, which might wait for that. And who waits for one
+        # leaves its lane to others, until a child process has done the work.
+        has_large = self._fits is not None
+        if not has_large:
+            self._in_lane.close()
+        with _room.place(num_bytes, at_once=has_large) as fits:
+            yield fits
+        if not has_large:
+            self._enter()
 
     @contextmanager
     def at_work_in(self, lane: threading.Semaphore) -> Iterator[None]:

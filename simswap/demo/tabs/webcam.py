@@ -22,6 +22,7 @@ from simswap.demo.look import theme
 from simswap.demo.server import webcam_socket
 from simswap.demo.server.visitors import visitor_of
 from simswap.demo.services import live, nsfw, photos, shipped
+from simswap.demo.services.allowances import OWN_LANE
 from simswap.demo.services.live_sessions import MAX_SESSIONS
 from simswap.demo.tabs import examples, people
 from simswap.demo.tabs.shared import Shared
@@ -157,8 +158,8 @@ def build(above: Shared) -> None:
     tray = above.people.tray
     example.select(load_example, outputs=[tray, above.people.photos], **private)
     asked = [agreed, tray, faces, above.model, view]
-    # In turn. A change during the beginning does not know the session's token yet.
-    opening = {"preprocess": False, "concurrency_id": "camera", "concurrency_limit": 1}
+    # In turn, for each address. A change during the beginning knows no token of the session yet.
+    opening = {"preprocess": False, "concurrency_id": "camera", **OWN_LANE}
     begun = view.begin(begin, asked, view, **opening, **private)
     changes = (
         begun.success,

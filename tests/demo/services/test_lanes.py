@@ -53,6 +53,7 @@ def test_one_video_is_swapped_at_a_time(lanes):
         ("simswap.demo.photo_endpoints.detect_faces",),
         ("simswap.demo.tabs.image.show_faces",),
         ("simswap.demo.tabs.people.check_photos",),
+        ("simswap.demo.tabs.webcam.begin", "simswap.demo.tabs.webcam.change"),
     ],
 )
 def test_where_photos_are_read_others_have_places_beside_one_that_waits(lanes, names):

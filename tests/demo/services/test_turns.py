@@ -80,6 +80,18 @@ def test_a_call_with_a_large_photo_waits_for_nobody_in_a_lane(folder, monkeypatc
         assert lane.locked()
 
 
+def test_a_call_that_waits_for_memory_leaves_its_lane_to_others(folder):
+    lane, done = threading.BoundedSemaphore(), []
+    with allowances.one_call(), allowance.place(allowances.ROOM_BYTES):
+        waiting = at_work(lane, done, written(folder, "one.avif"))
+        waiting.join(0.5)
+        at_work(lane, done).join(20)
+        assert done == ["small"]
+    waiting.join(20)
+    assert done == ["small", "large"]
+    assert lane.acquire(blocking=False)
+
+
 def test_a_call_that_fails_leaves_its_lane():
     lane = threading.Lock()
     with pytest.raises(ValueError, match="ours"), allowances.one_call(), allowances.in_lane(lane):
