@@ -12,7 +12,7 @@ from typing import BinaryIO
 
 _STORE_ID = bytes.fromhex("63327061 0011 0010 8000 00aa00389b71")  # of the box of all credentials
 _BOXES = re.compile(rb"\xff\xeb(..)JP..(.{4})", re.DOTALL)  # a JPEG's segments for them
-_MAX_JPEG = 20_000_000  # bytes in which they are looked for
+_MAX_JPEG, _MAX_BOXES = 20_000_000, 10_000  # bytes in which they are looked for, and how many
 _XMP = (b"<x:xmpmeta", b"</x:xmpmeta>"), (b"<rdf:RDF", b"</rdf:RDF>")
 _MAX_PACKET = 1 << 20  # bytes of XMP; real packets are a few kB, and some cameras pad theirs
 _MAX_PACKETS = 10_000  # files have one
@@ -37,11 +37,14 @@ def holds_credentials(stream: BinaryIO) -> bool:
 
 def _joined(jpeg: bytes) -> bytes:
     """What segments for boxes hold together, wherever one is cut (ISO 19566-5, annex D)."""
-    bodies = []
-    for found in _BOXES.finditer(jpeg):
+    bodies, position = [], 0
+    for _ in range(_MAX_BOXES):
+        if (found := _BOXES.search(jpeg, position)) is None:
+            break
         start, length = found.start() + 4, int.from_bytes(found[1], "big") - 2
         is_first = found[2] == b"\0\0\0\1"
         bodies.append(jpeg[start + (8 if is_first else 16) : start + length])
+        position = max(start + length, found.end())
     return b"".join(bodies)
 
 

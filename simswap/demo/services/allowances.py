@@ -29,9 +29,8 @@ OWN_LANE = {"concurrency_limit": PLACES}
 SWAP_LANE, VERIFY_LANE = ({"concurrency_id": name, **OWN_LANE} for name in ("swap", "verify"))
 
 _room = MemoryRoom(ROOM_BYTES)
-_large = (
-    threading.BoundedSemaphore()
-)  # held by the call that has decoded large photos, until it ends
+# Held by the call that has decoded large photos, until it ends.
+_large = threading.BoundedSemaphore()
 _of_call: ContextVar[_Turns | None] = ContextVar("turns", default=None)
 
 
@@ -49,7 +48,7 @@ class _Turns:
     def __init__(self, held: ExitStack) -> None:
         self._with_large = held.enter_context(ExitStack())
         self._fits: Fits | None = None  # while it has large photos
-        self._in_lane = ExitStack()
+        self._in_lane, self._is_in_lane = ExitStack(), False
         self._lane: threading.Semaphore | None = None
 
     def take_large(self, num_bytes: int) -> None:
@@ -95,9 +94,14 @@ class _Turns:
     def _enter(self) -> None:
         # Who has large photos is at work beside the lane, and waits for nobody in it, who might
         # wait for the memory.
-        if self._lane is not None and self._fits is None:
+        if self._lane is not None and self._fits is None and not self._is_in_lane:
             _wait_for(self._lane)
-            self._in_lane.callback(self._lane.release)
+            self._is_in_lane = True
+            self._in_lane.callback(self._leave, self._lane)
+
+    def _leave(self, lane: threading.Semaphore) -> None:
+        self._is_in_lane = False
+        lane.release()
 
 
 SWAPS = new_lane()

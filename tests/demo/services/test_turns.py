@@ -92,6 +92,17 @@ def test_a_call_that_waits_for_memory_leaves_its_lane_to_others(folder):
     assert lane.acquire(blocking=False)
 
 
+def test_a_call_has_one_turn_of_its_lane(folder):
+    lane = allowances.new_lane()
+    with allowances.one_call(), allowances.in_lane(lane):
+        with allowance.place(10), allowance.place(10):
+            pass
+        assert lane.acquire(blocking=False)
+        assert not lane.acquire(blocking=False)
+        lane.release()
+    assert [lane.acquire(blocking=False) for _ in range(3)] == [True, True, False]
+
+
 def test_a_call_that_fails_leaves_its_lane():
     lane = threading.Lock()
     with pytest.raises(ValueError, match="ours"), allowances.one_call(), allowances.in_lane(lane):
