@@ -16,7 +16,7 @@ import shutil
 import stat
 import sys
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager, nullcontext, suppress
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 HOME = "SIMSWAP_HOME"
@@ -50,15 +50,22 @@ def data_folder(environment: Mapping[str, str] = os.environ) -> Path | None:
 def temporary_beside(path: Path, owner: str = "") -> Path:
     """A new name in the folder of `path`, which nobody else uses.
 
-    owner: a word in lower case, by which one that is left behind is told from all others.
+    owner: a word in lower case, by which one that is left behind is told from all others. Beside a
+        temporary file it is that one's, if none is given.
     """
+    owner = owner or _owner_of(path.name) or ""
     return path.with_name(f".simswap-{owner and owner + '-'}{secrets.token_hex(6)}.part")
 
 
 def is_temporary(name: str, owner: str = "") -> bool:
     """Whether `temporary_beside` makes such names; an old one is of a process that was killed."""
+    return _owner_of(name) == owner
+
+
+def _owner_of(name: str) -> str | None:
+    """Of a temporary name; None for any other."""
     found = _TEMPORARY.fullmatch(name)
-    return found is not None and (found[1] or "") == (owner and owner + "-")
+    return None if found is None else (found[1] or "").rstrip("-")
 
 
 def lasting_beside(path: Path, ending: str) -> Path:
@@ -112,7 +119,7 @@ def replaced(
     keep: bool = False,
     owner: str = "",
     follow: bool = False,
-    apart: bool = False,
+    within: Path | None = None,
 ) -> Iterator[Path]:
     """A name to write a file to, which takes the place of `path` at the end of the block.
 
@@ -123,13 +130,14 @@ def replaced(
     keep: leave a file that stands at `path` by then; what was written is gone.
     owner: see `temporary_beside`.
     follow: a link stays a link, and what it points to is replaced. For a file that a person named.
-    apart: the name lies in a folder which nobody else can enter, so that it is the same file that
-        is written and then read, also where others may write beside `path`.
+    within: a folder which nobody else can enter, where the name lies then (or in a new one of that
+        kind beside `path`, if this is on another disk). So it is the same file that is written and
+        then read, also where others may write beside `path`.
     Raises OSError where the file system refuses.
     """
     if follow:
         path = Path(os.path.realpath(path))
-    with fresh_folder(path, _OWNERS) if apart else nullcontext(path.parent) as folder:
+    with _private_room(path, within) as folder:
         part = temporary_beside(folder / path.name, owner)
         try:
             yield part
@@ -141,6 +149,17 @@ def replaced(
                 part.replace(path)
         finally:
             part.unlink(missing_ok=True)
+
+
+@contextmanager
+def _private_room(path: Path, within: Path | None) -> Iterator[Path]:
+    if within is None:
+        yield path.parent
+    elif within.stat().st_dev == path.parent.stat().st_dev:
+        yield within
+    else:
+        with fresh_folder(path, _OWNERS) as folder:
+            yield folder
 
 
 def write_whole(path: Path, content: bytes, *, follow: bool = False) -> None:

@@ -18,6 +18,7 @@ from simswap.files import (
     read_record,
     replaced,
     search,
+    temporary_beside,
     write_whole,
 )
 
@@ -147,6 +148,12 @@ def test_a_search_in_steps_finds_what_one_does(monkeypatch):
         assert search(pattern, data, found.end()) is None
 
 
+def test_what_is_written_beside_a_temporary_file_is_its_owners(tmp_path):
+    first = temporary_beside(tmp_path / "out", "job")
+    assert is_temporary(temporary_beside(first).name, "job")
+    assert is_temporary(temporary_beside(tmp_path / "out").name)
+
+
 @pytest.mark.skipif(not hasattr(os, "getuid"), reason="no rights of files here")
 @pytest.mark.parametrize("mode", [None, 0o777])
 def test_nobody_else_may_write_in_a_private_folder(tmp_path, mode):
@@ -174,15 +181,26 @@ def test_a_folder_of_somebody_else_does_not_become_private(tmp_path, monkeypatch
 
 
 @pytest.mark.skipif(not hasattr(os, "getuid"), reason="no rights of files here")
-def test_a_file_that_is_written_apart_lies_where_nobody_else_can_enter(tmp_path):
+def test_a_file_may_be_written_within_another_folder_first(tmp_path):
+    path, room = tmp_path / "out", tmp_path / "room"
+    make_private(room)
+    with replaced(path, within=room) as part:
+        part.write_text("new")
+        assert part.parent == room
+    assert path.read_text() == "new"
+    assert names_in(room) == []
+
+
+@pytest.mark.skipif(not hasattr(os, "getuid"), reason="no rights of files here")
+def test_if_that_is_on_another_disk_it_lies_where_nobody_else_can_enter(tmp_path):
     path = tmp_path / "out"
-    with replaced(path, apart=True) as part:
+    with replaced(path, within=Path("/proc")) as part:
         part.write_text("new")
         assert part.parent.parent == tmp_path
         assert part.parent.stat().st_mode & 0o777 == 0o700
     assert path.read_text() == "new"
     assert names_in(tmp_path) == ["out"]
-    with suppress(RuntimeError), replaced(path, apart=True) as part:
+    with suppress(RuntimeError), replaced(path, within=Path("/proc")) as part:
         part.write_text("half")
         raise RuntimeError
     assert names_in(tmp_path) == ["out"]

@@ -198,6 +198,7 @@ class VideoJob:
         if any(record.faces_swapped for record in self.finished().values()):
             sign = partial(sign_video, model=self.model, target=self.info.path)
             told = {"metadata": video_metadata(self.model, self.encoding.format), "seal": sign}
+        told["room"] = self.folder.path
         segments = [self.folder.segment(segment.number) for segment in self.segments]
         span = self.first, self.end
         notices = join_segments(segments, self.info, *span, self.encoding, self.output, **told)

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from simswap.errors import MediaError
-from simswap.files import replaced
+from simswap.files import JOB, replaced
 from simswap.video.output.animation import write_animation
 from simswap.video.output.losses import picture_losses
 from simswap.video.output.muxing import MuxRequest, mux, ranks_of
@@ -30,6 +30,7 @@ def join_segments(
     *,
     metadata: Mapping[str, str],
     seal: Seal = lambda part: (),
+    room: Path | None = None,
 ) -> tuple[str, ...]:
     """Write `output` from the encoded frames `first` to `end` - 1 and the source's sound.
 
@@ -37,12 +38,14 @@ def join_segments(
     label.video_metadata; nothing of the source's own tags (place, camera, date) is taken over. The
     same segments give the same bytes, up to what `seal` does: it gets the whole file before that
     stands under the output's name, may change it, and returns notices.
+    room: a folder that nobody else can enter, where the file is written first: a job's, which is
+    cleared when the job goes on after it was killed. None: beside the output.
     Returns notices in plain words. Raises MediaError if the segments do not fit or the output
     cannot be written.
     """
     delay = _check(segments, end - first)
     notices = tuple(picture_losses(info, encoding))
-    whole = replaced(output, durable=True, follow=True, apart=True)
+    whole = replaced(output, durable=True, follow=True, owner=JOB, within=room)
     with naming_failures(output), whole as part:
         if encoding.is_animation:
             write = partial(write_animation, segments, info, (first, end), encoding.format)
