@@ -130,9 +130,9 @@ def replaced(
     keep: leave a file that stands at `path` by then; what was written is gone.
     owner: see `temporary_beside`.
     follow: a link stays a link, and what it points to is replaced. For a file that a person named.
-    within: a folder which nobody else can enter, where the name lies then (or in a new one of that
-        kind beside `path`, if this is on another disk). So it is the same file that is written and
-        then read, also where others may write beside `path`.
+    within: a folder which nobody else can enter, where the name lies then; if that is not beside
+        `path`, in a new one of that kind that is. So it is the same file that is written and then
+        read, also where others may write beside `path`.
     Raises OSError where the file system refuses.
     """
     if follow:
@@ -155,11 +155,17 @@ def replaced(
 def _private_room(path: Path, within: Path | None) -> Iterator[Path]:
     if within is None:
         yield path.parent
-    elif within.stat().st_dev == path.parent.stat().st_dev:
+    elif _are_beside(within, path):
         yield within
     else:
         with fresh_folder(path, _OWNERS) as folder:
             yield folder
+
+
+def _are_beside(folder: Path, path: Path) -> bool:
+    """Whether a file can be moved from a folder to `path`: elsewhere another disk may begin."""
+    is_here = os.path.samefile(folder.parent, path.parent)
+    return is_here and folder.stat().st_dev == path.parent.stat().st_dev
 
 
 def write_whole(path: Path, content: bytes, *, follow: bool = False) -> None:
