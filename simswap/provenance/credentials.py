@@ -6,7 +6,7 @@ import datetime
 import json
 import os
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from functools import lru_cache
 from itertools import chain
@@ -18,7 +18,7 @@ from simswap.files import printable
 from simswap.provenance.exclusions import LEFT_OUT, could_hold_pixels, has_unusual
 from simswap.provenance.manifests import actions_in, as_dict, dicts, software_of, text_of
 from simswap.provenance.metadata import SYNTHETIC_TERMS
-from simswap.provenance.parts import ranges_left_out
+from simswap.provenance.parts import left_out_by
 from simswap.provenance.search import holds_credentials
 from simswap.provenance.signer import Signer
 
@@ -126,11 +126,9 @@ def read_credentials(path: Path, own: Signer | None = None) -> Credentials | Non
     Raises MediaError for a file whose credentials, if any, cannot be got at: it is damaged.
     """
     with path.open("rb") as stream:
-        if media_type_of(stream.read(12)) == UNKNOWN_TYPE:
-            if holds_credentials(stream):
-                raise MediaError(_UNREADABLE)
-            return None
-        with _reader(stream, context(_trusted_here())) as reader:
+        is_known = media_type_of(stream.read(12)) != UNKNOWN_TYPE
+        reading = _reader(stream, context(_trusted_here())) if is_known else nullcontext()
+        with reading as reader:
             if reader is None:
                 if holds_credentials(stream):
                     raise MediaError(_UNREADABLE)
@@ -143,7 +141,7 @@ def read_credentials(path: Path, own: Signer | None = None) -> Credentials | Non
         standing = "trusted" if store.get("validation_state") == "Trusted" else "unknown"
         if standing == "unknown" and own is not None and _is_by(own, stream, store):
             standing = "own"
-        left_out = (LEFT_OUT,) if could_hold_pixels(stream, ranges_left_out(active)) else ()
+        left_out = (LEFT_OUT,) if could_hold_pixels(stream, left_out_by(active)) else ()
     return _credentials(store, standing, validity, left_out)
 
 

@@ -9,7 +9,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, BinaryIO
 
 from simswap.provenance import pointers
-from simswap.provenance.parts import Range, is_credentials_alone
+from simswap.provenance.parts import is_credentials_alone
 
 LEFT_OUT = "simswap.partsLeftOut"  # our code: it fits whatever these parts hold
 _NOTICED = ".additionalExclusionsPresent"  # end of C2PA's code, which is no failure to it
@@ -70,16 +70,16 @@ def _are_usual(manifest: Mapping[str, Any]) -> bool:
         return False
 
 
-def could_hold_pixels(stream: BinaryIO, ranges: list[Range]) -> bool:
+def could_hold_pixels(stream: BinaryIO, left_out: list[pointers.Span]) -> bool:
     """Whether what C2PA's library leaves out of a file has room for what is shown.
 
-    stream: a file with credentials, on the disk. ranges: what its signer left out, see parts.py;
-    none in a file of boxes, such as an MP4 or AVIF.
+    stream: a file with credentials, on the disk. left_out: of the hash of its bytes, see
+    parts.left_out_by; nothing in a file of boxes, such as an MP4 or AVIF.
     """
     stream.seek(4)
     if stream.read(4) == b"ftyp":
-        return bool(ranges) or _have_room(stream)
-    return not is_credentials_alone(stream, ranges)
+        return bool(left_out) or _have_room(stream)
+    return not is_credentials_alone(stream, left_out)
 
 
 def spans_left_out(stream: BinaryIO) -> list[pointers.Span]:

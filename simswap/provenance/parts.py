@@ -8,9 +8,11 @@ from __future__ import annotations
 
 import struct
 import zlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from itertools import count
-from typing import Any, BinaryIO
+from typing import Any, BinaryIO, NamedTuple
+
+from simswap.provenance.pointers import Span
 
 _LABEL = "c2pa.hash.data"  # of the assertion with the hash; a number may stand behind it
 _MAX_LENGTH = 20_000_000  # bytes of credentials; of one picture they have some 4,000
@@ -20,23 +22,21 @@ _APP11 = b"\xff\xeb"
 _JPEG_PLAIN = {0xFFC0, 0xFFC1, 0xFFC2, 0xFFC4, 0xFFDB, 0xFFDD, 0xFFFE, *range(0xFFE0, 0xFFF0)}
 _GIF_PART = b"\x21\xff\x0bC2PA_GIF\x01\x00\x00"
 
-Range = tuple[int, int]  # where it begins in the file, and its length
 
-
-def ranges_left_out(manifest: Mapping[str, Any]) -> list[Range]:
+def left_out_by(manifest: Mapping[str, Any]) -> list[Span]:
     """What a manifest (of C2PA's full report) leaves out of the hash of a file's bytes."""
     assertions = manifest.get("assertions")
     held = assertions if isinstance(assertions, dict) else {}
     found = [value for label, value in held.items() if str(label).startswith(_LABEL)]
     try:
-        return [
-            (int(one["start"]), int(one["length"])) for each in found for one in each["exclusions"]
-        ]
+        left_out = [each for one in found for each in one["exclusions"]]
+        places = ((int(each["start"]), int(each["length"])) for each in left_out)
+        return [(start, start + length) for start, length in places]
     except (KeyError, TypeError, ValueError):  # not as C2PA has it
         return []
 
 
-def is_credentials_alone(stream: BinaryIO, ranges: list[Range]) -> bool:
+def is_credentials_alone(stream: BinaryIO, left_out: list[Span]) -> bool:
     """Whether what is left out of a file's hash is the one part of it that holds credentials.
 
     stream: a file of any kind; those are known whose parts can be told. All decoders must come to
@@ -46,10 +46,10 @@ def is_credentials_alone(stream: BinaryIO, ranges: list[Range]) -> bool:
     head = stream.read(13)
     begins = head[8:] if head.startswith(b"RIFF") else head  # an AVI's index may point anywhere
     form = next((form for sign, form in _FORMS.items() if begins.startswith(sign)), None)
-    if form is None or len(ranges) != 1:
+    if form is None or len(left_out) != 1:
         return False
-    (start, length), size = ranges[0], stream.seek(0, 2)
-    if not 0 < length <= min(_MAX_LENGTH, size - start):
+    (start, end), size = left_out[0], stream.seek(0, 2)
+    if not (start < end <= size and end - start <= _MAX_LENGTH):
         return False
     position: int | None = form.first(head)
     for _ in range(_MAX_PARTS):
@@ -59,31 +59,42 @@ def is_credentials_alone(stream: BinaryIO, ranges: list[Range]) -> bool:
     if position != start:
         return False
     stream.seek(start)
-    return form.is_credentials(stream.read(length))
+    return form.is_credentials(stream.read(end - start))
 
 
-class _Jpeg:
-    @staticmethod
-    def first(head: bytes) -> int:
-        return 2
+class _Form(NamedTuple):
+    """How a kind of file is made of parts.
 
-    @staticmethod
-    def after(stream: BinaryIO, position: int) -> int | None:
-        stream.seek(position)
-        marker, length = struct.unpack(">HH", stream.read(4).ljust(4, b"\0"))
-        is_plain = marker in _JPEG_PLAIN and length >= 2
-        return position + 2 + length if is_plain else None
+    first: where its first one begins, by the file's first 13 bytes. after: where the one ends that
+    begins at a place; None if readers might differ. is_credentials: whether bytes are one part that
+    holds credentials, and no more.
+    """
 
-    @staticmethod
-    def is_credentials(data: bytes) -> bool:
-        """Segments of one box, whole, one behind the other (ISO 19566-5, annex D)."""
-        room, first = 0, b""
-        for number, body in zip(count(1), _segments(data), strict=False):
-            first = first or body
-            if body[:8] != b"JP" + first[2:4] + number.to_bytes(4, "big"):
-                return False
-            room += len(body) - 8 - (8 if number > 1 else 0)  # others repeat the first's beginning
-        return room == int.from_bytes(first[8:12], "big") > 0
+    first: Callable[[bytes], int]
+    after: Callable[[BinaryIO, int], int | None]
+    is_credentials: Callable[[bytes], bool]
+
+
+def _header(stream: BinaryIO, position: int, layout: str) -> tuple[Any, ...]:
+    stream.seek(position)
+    size = struct.calcsize(layout)
+    return struct.unpack(layout, stream.read(size).ljust(size, b"\0"))
+
+
+def _after_jpeg_segment(stream: BinaryIO, position: int) -> int | None:
+    marker, length = _header(stream, position, ">HH")
+    return position + 2 + length if marker in _JPEG_PLAIN and length >= 2 else None
+
+
+def _is_jpeg_part(data: bytes) -> bool:
+    """Segments of one box, whole, one behind the other (ISO 19566-5, annex D)."""
+    room, first = 0, b""
+    for number, body in zip(count(1), _segments(data), strict=False):
+        first = first or body
+        if body[:8] != b"JP" + first[2:4] + number.to_bytes(4, "big"):
+            return False
+        room += len(body) - 8 - (8 if number > 1 else 0)  # others repeat the first's beginning
+    return room == int.from_bytes(first[8:12], "big") > 0
 
 
 def _segments(data: bytes) -> Iterator[bytes]:
@@ -97,70 +108,56 @@ def _segments(data: bytes) -> Iterator[bytes]:
         position = end if is_whole else len(data)
 
 
-class _Png:
-    @staticmethod
-    def first(head: bytes) -> int:
-        return 8
-
-    @staticmethod
-    def after(stream: BinaryIO, position: int) -> int | None:
-        stream.seek(position)
-        length, kind = struct.unpack(">I4s", stream.read(8).ljust(8, b"\0"))
-        return position + 12 + length if kind.isalpha() and kind != b"IEND" else None
-
-    @staticmethod
-    def is_credentials(data: bytes) -> bool:
-        length, kind = int.from_bytes(data[:4], "big"), data[4:8]
-        checksum = zlib.crc32(data[4:-4]).to_bytes(4, "big")
-        return kind == b"caBX" and length + 12 == len(data) and checksum == data[-4:]
+def _after_png_chunk(stream: BinaryIO, position: int) -> int | None:
+    length, kind = _header(stream, position, ">I4s")
+    return position + 12 + length if kind.isalpha() and kind != b"IEND" else None
 
 
-class _WebP:
-    @staticmethod
-    def first(head: bytes) -> int:
-        return 12
-
-    @staticmethod
-    def after(stream: BinaryIO, position: int) -> int | None:
-        stream.seek(position)
-        kind, length = struct.unpack("<4sI", stream.read(8).ljust(8, b"\0"))
-        return position + 8 + length + length % 2 if kind.strip(b"\0") else None
-
-    @staticmethod
-    def is_credentials(data: bytes) -> bool:
-        return data[:4] == b"C2PA" and int.from_bytes(data[4:8], "little") + 8 == len(data)
+def _is_png_part(data: bytes) -> bool:
+    length, kind = int.from_bytes(data[:4], "big"), data[4:8]
+    checksum = zlib.crc32(data[4:-4]).to_bytes(4, "big")
+    return kind == b"caBX" and length + 12 == len(data) and checksum == data[-4:]
 
 
-class _Gif:
-    @staticmethod
-    def first(head: bytes) -> int:
-        return 13 + (3 << (head[10] & 7) + 1 if head[10] & 0x80 else 0)
+def _after_webp_chunk(stream: BinaryIO, position: int) -> int | None:
+    kind, length = _header(stream, position, "<4sI")
+    return position + 8 + length + length % 2 if kind.strip(b"\0") else None
 
-    @staticmethod
-    def after(stream: BinaryIO, position: int) -> int | None:
-        """Behind an extension. Credentials stand before the first picture."""
-        stream.seek(position)
-        begin = stream.read(3)
-        if begin[:2] == b"\x21\xf9":
-            rest = stream.read(5)
-            return position + 8 if begin[2:] == b"\4" and rest[4:] == b"\0" else None
-        if begin[:1] != b"\x21":
-            return None
-        position += 2
-        for _ in range(_MAX_PARTS):
-            stream.seek(position)
-            length = stream.read(1)
-            if length in (b"", b"\0"):
-                return position + 1
-            position += 1 + length[0]
+
+def _is_webp_part(data: bytes) -> bool:
+    return data[:4] == b"C2PA" and int.from_bytes(data[4:8], "little") + 8 == len(data)
+
+
+def _after_gif_colours(head: bytes) -> int:
+    return 13 + (3 << (head[10] & 7) + 1 if head[10] & 0x80 else 0)
+
+
+def _after_gif_extension(stream: BinaryIO, position: int) -> int | None:
+    # Credentials stand before the first picture.
+    begins, kind, length, end = _header(stream, position, ">BBB4xB")
+    if begins != 0x21:
         return None
+    if kind == 0xF9:  # which C2PA's library takes to have eight bytes, whatever it says
+        return position + 8 if (length, end) == (4, 0) else None
+    position += 2
+    for _ in range(_MAX_PARTS):
+        (length,) = _header(stream, position, "B")
+        position += 1 + length
+        if not length:
+            return position
+    return None
 
-    @staticmethod
-    def is_credentials(data: bytes) -> bool:
-        position = len(_GIF_PART)
-        while data[position : position + 1].strip(b"\0"):  # a block's length; 0 is the last
-            position += 1 + data[position]
-        return data.startswith(_GIF_PART) and position == len(data) - 1
+
+def _is_gif_part(data: bytes) -> bool:
+    position = len(_GIF_PART)
+    while data[position : position + 1].strip(b"\0"):  # a block's length; 0 is the last
+        position += 1 + data[position]
+    return data.startswith(_GIF_PART) and position == len(data) - 1
 
 
-_FORMS = {b"\xff\xd8\xff": _Jpeg, b"\x89PNG\r\n\x1a\n": _Png, b"WEBP": _WebP, b"GIF8": _Gif}
+_FORMS = {
+    b"\xff\xd8\xff": _Form(lambda head: 2, _after_jpeg_segment, _is_jpeg_part),
+    b"\x89PNG\r\n\x1a\n": _Form(lambda head: 8, _after_png_chunk, _is_png_part),
+    b"WEBP": _Form(lambda head: 12, _after_webp_chunk, _is_webp_part),
+    b"GIF8": _Form(_after_gif_colours, _after_gif_extension, _is_gif_part),
+}

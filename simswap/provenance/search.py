@@ -1,7 +1,7 @@
 """Finds in a file's bytes what marks it, wherever that stands and however its parts are laid.
 
 Programs that show a picture read its file in ways of their own, and skip what others stumble over.
-So no mark is missed because the parts before it are odd. A file is read once, in small memory.
+So no mark is missed because the parts before it are odd.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ _MAX_PACKET = 1 << 20  # bytes of XMP; real packets are a few kB, and some camer
 _MAX_PACKETS = 10_000  # files have one
 _MAX_TEXT = 1_000  # bytes
 _LINE = re.compile(rb"[^\x00-\x1f]*")
-_BLOCK = 1 << 20
+_BLOCK = 1 << 20  # bytes that are read at a time
 
 
 def holds_credentials(stream: BinaryIO) -> bool:

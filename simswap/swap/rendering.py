@@ -88,20 +88,15 @@ def finite(values: Sequence[Tensor]) -> np.ndarray:
 def generate(
     generator: Network,
     aligned: Sequence[AlignedFace],
-    embeddings: np.ndarray,
+    embeddings: Sequence[np.ndarray],
     once_more: float = 0.0,
 ) -> np.ndarray:
     """Swapped crops of at least one face: [N, S, S, 3] float32 RGB in [0, 1].
 
-    embeddings: [N, 512] float32: the identity that each face gets, guided or of unit norm.
+    embeddings: [512] float32 each: the identity that a face gets, guided or of unit norm.
     once_more: see SwapOptions.once_more.
     """
-    swapped = _swapped(generator, aligned, embeddings)
-    if not once_more:
-        return swapped
-    crops = (cv2.convertScaleAbs(crop, alpha=255) for crop in swapped)
-    faces = [replace(face, crop=crop) for face, crop in zip(aligned, crops, strict=True)]
-    return swapped + once_more * (_swapped(generator, faces, embeddings) - swapped)
+    return np.stack([*generate_in_turn(generator, aligned, embeddings, once_more)])
 
 
 def generate_in_turn(
@@ -111,30 +106,30 @@ def generate_in_turn(
     once_more: float = 0.0,
 ) -> Iterator[np.ndarray]:
     """As `generate`, crop after crop, of which one batch is held at a time."""
-    if not aligned:
-        return
-    size = batch_size(len(aligned[0].crop), generator.device)
+    size = batch_size(len(aligned[0].crop), generator.device) if aligned else 1
     for start in range(0, len(aligned), size):
-        some = slice(start, start + size)
-        yield from generate(generator, aligned[some], np.stack(embeddings[some]), once_more)
+        faces, wanted = aligned[start : start + size], np.stack(embeddings[start : start + size])
+        swapped = _swapped(generator, faces, wanted)
+        if once_more:
+            crops = (cv2.convertScaleAbs(crop, alpha=255) for crop in swapped)
+            again = [replace(face, crop=crop) for face, crop in zip(faces, crops, strict=True)]
+            swapped = swapped + once_more * (_swapped(generator, again, wanted) - swapped)
+        yield from swapped
 
 
 @torch.inference_mode()
 def _swapped(
     generator: Network, aligned: Sequence[AlignedFace], embeddings: np.ndarray
 ) -> np.ndarray:
-    size = batch_size(len(aligned[0].crop), generator.device)
-    identities = torch.from_numpy(embeddings).to(generator.device).split(size)
-    batches = crop_batches([face.crop for face in aligned], generator.device)
-    light = torch.tensor([light_wanted(face.crop) for face in aligned])
-    swapped = []
-    for crops, sources, more in zip(batches, identities, light.split(size), strict=True):
-        is_dark = bool((more > 1).any())  # most are not, and cost nothing
-        more = more.to(generator.device)[:, None, None, None]
-        output = generator((crops * more).clamp(max=1) if is_dark else crops, sources)
-        output = output / more if is_dark else output
-        swapped.append(output.permute(0, 2, 3, 1))
-    return finite(swapped)
+    """One batch."""
+    (crops,) = crop_batches([face.crop for face in aligned], generator.device)
+    sources = torch.from_numpy(embeddings).to(generator.device)
+    more = torch.tensor([light_wanted(face.crop) for face in aligned])
+    is_dark = bool((more > 1).any())  # most are not, and cost nothing
+    more = more.to(generator.device)[:, None, None, None]
+    output = generator((crops * more).clamp(max=1) if is_dark else crops, sources)
+    output = output / more if is_dark else output
+    return finite([output.permute(0, 2, 3, 1)])
 
 
 def paste_faces(

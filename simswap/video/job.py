@@ -198,10 +198,10 @@ class VideoJob:
         if any(record.faces_swapped for record in self.finished().values()):
             sign = partial(sign_video, model=self.model, target=self.info.path)
             told = {"metadata": video_metadata(self.model, self.encoding.format), "seal": sign}
-        told["room"] = self.folder.path
         segments = [self.folder.segment(segment.number) for segment in self.segments]
         span = self.first, self.end
-        notices = join_segments(segments, self.info, *span, self.encoding, self.output, **told)
+        made_of = segments, self.info, *span, self.encoding
+        notices = join_segments(*made_of, self.output, room=self.folder.path, **told)
         self.folder.remove()
         return notices
 

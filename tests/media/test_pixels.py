@@ -9,7 +9,7 @@ import pytest
 from PIL import Image, ImageCms
 
 from simswap.media import pixels
-from simswap.media.colours.profile import plain_profile
+from simswap.media.colours.profile import bounded_profile, plain_profile
 from simswap.media.photos import read_photo
 from tests.support.media.png import png
 
@@ -182,6 +182,19 @@ def test_a_curve_that_falls_may_be_anything_and_is_applied_to_the_pixels(tmp_pat
 @pytest.mark.parametrize("tag", [b"A2B0", b"D2B1"])
 def test_a_profile_of_look_up_tables_is_not_kept(tag):
     assert plain_profile(WIDE.replace(b"cprt", tag, 1)) is None
+
+
+@pytest.mark.parametrize(
+    ("place", "content"),
+    [(8, b"\x05"), (68, struct.pack(">3i", 32_768, 65_536, 32_768)), (36, b"pcsa")],
+    ids=["version 5", "another light", "no profile"],
+)
+def test_a_profile_that_browsers_refuse_is_none(place, content):
+    odd = WIDE[:place] + content + WIDE[place + len(content) :]
+    assert plain_profile(WIDE) is not None
+    assert bounded_profile(WIDE) is not None
+    assert plain_profile(odd) is None
+    assert bounded_profile(odd) is None
 
 
 def test_a_damaged_profile_is_written_anew_or_dropped():

@@ -9,7 +9,7 @@ import pytest
 from PIL import Image
 
 from simswap.provenance import credentials
-from simswap.provenance.parts import is_credentials_alone, ranges_left_out
+from simswap.provenance.parts import is_credentials_alone, left_out_by
 from simswap.provenance.signing import sign_photo
 from simswap.verify.report import verify
 
@@ -26,7 +26,7 @@ def sign(kind: str) -> bytes:
 
 def left_out_of(data: bytes) -> list[tuple[int, int]]:
     with credentials._reader(io.BytesIO(data), credentials.context()) as reader:
-        return ranges_left_out(credentials._active(reader))
+        return left_out_by(credentials._active(reader))
 
 
 @pytest.fixture(scope="module")
@@ -35,13 +35,15 @@ def signed() -> dict[str, tuple[bytes, bytes, bytes]]:
     found = {}
     for kind in KINDS:
         data = sign(kind)
-        ((start, length),) = left_out_of(data)
-        found[kind] = data[:start], data[start : start + length], data[start + length :]
+        ((start, end),) = left_out_of(data)
+        found[kind] = data[:start], data[start:end], data[end:]
     return found
 
 
 def is_alone(before: bytes, part: bytes, behind: bytes = b"") -> bool:
-    return is_credentials_alone(io.BytesIO(before + part + behind), [(len(before), len(part))])
+    return is_credentials_alone(
+        io.BytesIO(before + part + behind), [(len(before), len(before + part))]
+    )
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -65,10 +67,11 @@ def test_nothing_else_may_stand_where_no_hash_looks(signed, kind, more):
 @pytest.mark.parametrize("kind", KINDS)
 def test_one_place_that_is_in_the_file_is_left_out(signed, kind):
     before, part, _ = signed[kind]
-    stream, place = io.BytesIO(before + part), (len(before), len(part))
+    stream, place = io.BytesIO(before + part), (len(before), len(before + part))
     assert is_credentials_alone(stream, [place])
-    for ranges in ([], [place, place], [(place[0], place[1] + 1)], [(-5, 9)], [(place[0], 0)]):
-        assert not is_credentials_alone(stream, ranges)
+    start, end = place
+    for left_out in ([], [place, place], [(start, end + 1)], [(-5, 4)], [(start, start)]):
+        assert not is_credentials_alone(stream, left_out)
 
 
 def test_of_other_kinds_of_file_nothing_is_promised(signed):
@@ -149,4 +152,4 @@ def test_before_the_credentials_stand_parts_that_all_readers_take_alike(signed, 
 )
 def test_odd_words_about_what_is_left_out_are_no_error(exclusions):
     manifest = {"assertions": {"c2pa.hash.data": {"exclusions": exclusions}}}
-    assert ranges_left_out(json.loads(json.dumps(manifest))) == []
+    assert left_out_by(json.loads(json.dumps(manifest))) == []

@@ -45,7 +45,7 @@ def test_a_frame_in_the_bytes_that_a_signature_has_to_spare_is_noticed(crafted):
 
 
 def test_it_is_noticed_even_where_the_tables_do_not_tell(crafted, monkeypatch):
-    monkeypatch.setattr(credentials, "could_hold_pixels", lambda stream, ranges: False)
+    monkeypatch.setattr(credentials, "could_hold_pixels", lambda stream, left_out: False)
     found = verify(crafted).credentials
     assert found.failures == (LEFT_OUT,)
 
@@ -73,7 +73,7 @@ def crafted_photo(tmp_path):
 
 def test_a_picture_there_is_noticed_even_where_the_tables_do_not_tell(crafted_photo, monkeypatch):
     assert Image.open(crafted_photo).convert("RGB").getpixel((40, 40))[1] > 150
-    monkeypatch.setattr(credentials, "could_hold_pixels", lambda stream, ranges: False)
+    monkeypatch.setattr(credentials, "could_hold_pixels", lambda stream, left_out: False)
     found = verify(crafted_photo).credentials
     assert found.failures == (LEFT_OUT,)
 

@@ -1,4 +1,4 @@
-"""How much reading one call's files may take, and how much all calls may hold at a time."""
+"""What one call's files may take, what all calls may hold at a time, and whose turn it is."""
 
 from __future__ import annotations
 
