@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import math
 import threading
 import time
 from collections import deque
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from itertools import takewhile
 
 from simswap.demo.services.cancelling import stop_if_cancelled
 from simswap.errors import CrowdedError
@@ -16,19 +18,25 @@ from simswap.trial_run import Fits
 LOOK_SECONDS = 0.1  # between two looks at whether a call that waits is cancelled
 PATIENCE = 120.0  # s; a part of a video keeps its place for some twenty
 MOST_PATIENCE = 40.0  # of who wants more than half of all, whose lane waits with it
-OVERTAKEN_SECONDS = 20.0  # for which others may go first who fit beside those that are in
+OVERTAKEN_SECONDS = 20.0  # after which who waits may have room kept for it, once
+KEPT_SECONDS = 5.0  # for which nobody else enters then; most work is done by the end of it
+REST_SECONDS = 15.0  # at least, until room is kept for the next
 
 
 class MemoryRoom:
     """So many bytes, of which work holds places. Safe to use from several threads.
 
-    Who comes first gets a place first, but for smaller ones that go first for a while where there
-    is room for them only. One that is larger than all gets it when nobody has any.
+    Who comes first gets a place first, but for smaller ones, that go first where there is room for
+    them only. For who waits for long nobody enters for a few seconds, so that room may come free;
+    where work of minutes holds it, it does not, and others need not wait. One that is larger than
+    all gets a place when nobody has any.
     """
 
     def __init__(self, num_bytes: int) -> None:
         self._most, self._held = num_bytes, 0
         self._line: deque[_Ticket] = deque()
+        self._kept_for: _Ticket | None = None
+        self._kept_since = -math.inf
         self._changed = threading.Condition()
 
     @contextmanager
@@ -80,19 +88,36 @@ class MemoryRoom:
                 self._changed.notify_all()
 
     def _may_enter(self, ticket: _Ticket) -> bool:
-        if not self._fits(ticket):
+        if self._keeper() not in (None, ticket) or not self._fits(ticket):
             return False
-        first = self._line[0]
-        is_overtaken = time.monotonic() - first.since < OVERTAKEN_SECONDS
-        return first is ticket or (is_overtaken and not self._fits(first))
+        before = takewhile(lambda other: other is not ticket, self._line)
+        return self._kept_for is ticket or not any(map(self._fits, before))
+
+    def _keeper(self) -> _Ticket | None:
+        """For whom room is kept just now."""
+        now = time.monotonic()
+        if now - self._kept_since >= KEPT_SECONDS + REST_SECONDS:
+            late = (
+                ticket
+                for ticket in self._line
+                if now - ticket.since >= OVERTAKEN_SECONDS
+                and not ticket.had_turn
+                and not self._fits(ticket)
+            )
+            if found := next(late, None):
+                found.had_turn = True
+                self._kept_for, self._kept_since = found, now
+        is_kept = now - self._kept_since < KEPT_SECONDS and self._kept_for in self._line
+        return self._kept_for if is_kept else None
 
     def _fits(self, ticket: _Ticket) -> bool:
         return not self._held or self._held + ticket.num_bytes <= self._most
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(eq=False)
 class _Ticket:
-    """Of who waits: bytes wanted, and since when."""
+    """Of who waits: bytes wanted, since when, and whether room was kept for it already."""
 
     num_bytes: int
     since: float
+    had_turn: bool = False

@@ -17,13 +17,13 @@ def verify(file: str | None) -> dict[str, object]:
 
     Returns:
         verdict: "marked" (as synthetic), "altered" (changed after it was signed), "unchecked"
-        (signed, but whether that holds cannot be told), "signed" (and not said to be synthetic) or
-        "unmarked", which does not prove that it is real. headline and details: the same in plain
-        words; what the file says of itself stands in quotation marks. Then the facts: kind ("photo"
-        or "video"), credentials (failures, signer, standing, times, software, model, source_types),
-        label (in the metadata) and watermark (num_pictures in the file, seconds of each frame or
-        picture that was looked at, is_marked of each, model, false_positive), null where there is
-        none.
+        (whether its signature holds cannot be told, or more is in it than is looked at), "signed"
+        (and not said to be synthetic) or "unmarked", which does not prove that it is real.
+        headline and details: the same in plain words; what the file says of itself stands in
+        quotation marks. Then the facts: kind ("photo" or "video"), credentials (failures, signer,
+        standing, times, software, model, source_types), label (in the metadata) and watermark
+        (num_pictures and num_films in the file, seconds of each frame or picture that was looked
+        at, is_marked of each, model, false_positive), null where there is none.
     """
     return verifying.verify_upload(file).as_json()
 

@@ -141,8 +141,9 @@ def read_credentials(path: Path, own: Signer | None = None) -> Credentials | Non
         standing = "trusted" if store.get("validation_state") == "Trusted" else "unknown"
         if standing == "unknown" and own is not None and _is_by(own, stream, store):
             standing = "own"
-        left_out = (LEFT_OUT,) if could_hold_pixels(stream, left_out_by(active)) else ()
-    return _credentials(store, standing, validity, left_out)
+        has_stamps = own is not None and own.timestamp_url is not None
+        has_room = could_hold_pixels(stream, left_out_by(active), standing == "own", has_stamps)
+    return _credentials(store, standing, validity, (LEFT_OUT,) if has_room else ())
 
 
 def media_type_of(head: bytes) -> str:

@@ -9,10 +9,11 @@ from __future__ import annotations
 import os
 import re
 import unicodedata
-from collections.abc import Iterable
+from collections.abc import Iterator
 from dataclasses import dataclass
 from html import escape
 from pathlib import Path
+from typing import NamedTuple
 
 from simswap import __version__
 from simswap.errors import MediaError
@@ -91,29 +92,48 @@ def synthetic_xmp(model: str) -> bytes:
     return packet.encode()
 
 
+class Told(NamedTuple):
+    """What a file's metadata say of where its picture is from.
+
+    label: that it is synthetic, None if they do not say so. human_claim: the IPTC term by which
+    they say that people made it or a camera took it, None likewise. is_all: whether that was read
+    through; of very many packets, only the first are.
+    """
+
+    label: MetadataLabel | None
+    human_claim: str | None = None
+    is_all: bool = True
+
+
 def read_label(path: str | os.PathLike[str]) -> MetadataLabel | None:
     """The metadata label of a photo's file, ours or another program's; None if there is none.
 
     Only the file's metadata is read, never its pixels; a label that cannot be parsed is none.
     Raises MediaError if the file cannot be opened or is of another kind.
     """
-    return next((label for label in _labels(path) if _term(label) in SYNTHETIC_TERMS), None)
+    return read_told(path).label
 
 
-def read_human_claim(path: str | os.PathLike[str]) -> str | None:
-    """The IPTC term by which a photo's metadata say that people made it, or that a camera took it.
-
-    Raises MediaError as `read_label` does.
-    """
-    return next((_term(label) for label in _labels(path) if _term(label) in HUMAN_TERMS), None)
+def read_told(path: str | os.PathLike[str]) -> Told:
+    """What a photo's metadata say, see Told. Raises MediaError as `read_label` does."""
+    label, claim, left = None, None, _MAX_PARSED
+    for packet in _packets(path):
+        left -= len(packet)
+        if left < 0:
+            break
+        found = _parse_label(packet)
+        term = _term(found) if found is not None else None
+        label = label or (found if term in SYNTHETIC_TERMS else None)
+        claim = claim or (term if term in HUMAN_TERMS else None)
+    return Told(label, claim, left >= 0)
 
 
 def _term(label: MetadataLabel) -> str:
     return label.digital_source_type.rstrip("/").rsplit("/", 1)[-1]
 
 
-def _labels(path: str | os.PathLike[str]) -> list[MetadataLabel]:
-    """What a file says of where its picture is from, synthetic or not."""
+def _packets(path: str | os.PathLike[str]) -> Iterator[bytes]:
+    """The XMP packets of a photo that may say where it is from."""
     path = Path(path)
     name = printable(path.name)
     try:
@@ -123,23 +143,10 @@ def _labels(path: str | os.PathLike[str]) -> list[MetadataLabel]:
         with path.open("rb") as stream:
             if not _is_photo(stream.read(12)):
                 raise MediaError(f"{name} is not a photo of a kind in which a label is looked for.")
-            packets = _telling(xmp_packets(stream))
+            yield from xmp_packets(stream, _SOURCE_TYPE[1].encode())
     except (OSError, ValueError) as error:
         reason = getattr(error, "strerror", None) or "not a valid path"
         raise MediaError(f"{name} cannot be opened ({reason}). Check the path.") from error
-    return [label for label in map(_parse_label, packets) if label is not None]
-
-
-def _telling(packets: Iterable[bytes]) -> list[bytes]:
-    """Those packets that may say where a picture is from, up to a bound of all their bytes."""
-    kept, left = [], _MAX_PARSED
-    for packet in packets:
-        if _SOURCE_TYPE[1].encode() in packet:
-            left -= len(packet)
-            if left < 0:
-                break
-            kept.append(packet)
-    return kept
 
 
 def quoted(text: str, limit: int = 80) -> str:

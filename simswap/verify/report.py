@@ -17,19 +17,17 @@ from simswap.provenance.credentials import (
     media_type_of,
     read_credentials,
 )
-from simswap.provenance.exclusions import LEFT_OUT
 from simswap.provenance.metadata import (
     HUMAN_TERMS,
     MetadataLabel,
+    Told,
     quoted,
-    read_human_claim,
-    read_label,
+    read_told,
 )
 from simswap.provenance.search import holds_credentials
 from simswap.provenance.signer import Signer, find_signer
 from simswap.trial_run import problem_of
 from simswap.verify.credential_words import about_credentials, with_model
-from simswap.verify.left_out import shows_left_out
 from simswap.verify.watermark import FoundWatermark, find_watermark, never
 from simswap.video.metadata_label import read_video_label
 from simswap.video.source.limits import VERIFY_LIMITS, VideoLimits, usual_memory
@@ -51,7 +49,8 @@ class Report:
     metadata. damage: why something could not be looked for, None if all could. watermark: what the
     pixels say, None if they were not looked at. human_claim: the IPTC term by which the metadata or
     the credentials say that people made it or a camera took it, None where they do not. is_unread:
-    whether there are credentials in it that could not be read.
+    whether there are credentials in it that could not be read. is_long: whether it has more
+    metadata than are read.
     """
 
     kind: str
@@ -61,19 +60,21 @@ class Report:
     watermark: FoundWatermark | None = None
     human_claim: str | None = None
     is_unread: bool = False
+    is_long: bool = False
 
     @property
     def verdict(self) -> str:
         """One of altered, marked (as synthetic), unchecked, signed (and no word of that), unmarked.
 
-        altered: the file was changed after signing. unchecked: nobody can tell if it was.
+        altered: the file was changed after signing. unchecked: nobody can tell if it was, or
+        there is more in it than was looked through.
         """
         if self.credentials is not None and self.credentials.is_changed:
             return "altered"
         if self.is_marked:
             return "marked"
         if self.credentials is None:
-            return "unchecked" if self.is_unread else "unmarked"
+            return "unchecked" if self.is_unread or self.holds_more else "unmarked"
         return "signed" if self.credentials.is_intact else "unchecked"
 
     @property
@@ -82,6 +83,11 @@ class Report:
         is_signed_so = self.credentials is not None and self.credentials.is_synthetic
         is_in_pixels = self.watermark is not None and self.watermark.is_found
         return is_signed_so or self.label is not None or is_in_pixels
+
+    @property
+    def holds_more(self) -> bool:
+        """Whether there is more in the file than was looked through, which might mark it."""
+        return self.is_long or (self.watermark is not None and self.watermark.num_films > 1)
 
     def as_json(self) -> dict[str, object]:
         """For other programs: the fields, the verdict, and the words for people."""
@@ -97,22 +103,19 @@ def verify(path: str | os.PathLike[str], limits: VideoLimits = VERIFY_LIMITS) ->
     be read.
     """
     path = Path(path)
-    label, kind = _label_of(path, limits)
-    claim = read_human_claim(path) if kind == "photo" else None
+    (label, claim, is_all), kind = _told_by(path, limits)
     try:
         _check_parts(path)
         found = read_credentials(path, _own_signer())
-        if found is not None and found.is_unchanged and shows_left_out(path, kind, limits):
-            found = replace(found, failures=(*found.failures, LEFT_OUT))
     except CrowdedError:  # nothing of the file, of which nothing would be known
         raise
     except MediaError as error:
         with path.open("rb") as stream:
             is_unread = holds_credentials(stream)
-        return Report(kind, None, label, str(error), human_claim=claim, is_unread=is_unread)
+        return Report(kind, None, label, str(error), None, claim, is_unread, not is_all)
     terms = found.source_types if found is not None and not found.is_synthetic else ()
     claim = claim or next((term for term in terms if term in HUMAN_TERMS), None)
-    return Report(kind, found, label, human_claim=claim)
+    return Report(kind, found, label, human_claim=claim, is_long=not is_all)
 
 
 def look_for_watermark(
@@ -148,6 +151,11 @@ def headline(report: Report) -> str:
     if report.verdict == "marked":
         return f"Marked as synthetic: {_who_says(report)} that a trained model changed or made it."
     if report.verdict == "unchecked":
+        if report.credentials is None and not report.is_unread:
+            return (
+                f"No mark found in what of this {kind} was looked at. It holds more, which might "
+                "be shown, or mark it."
+            )
         if report.credentials is not None and report.credentials.is_unchanged:
             return (
                 f"Signed, but its signer cannot be checked: the {kind} itself is as it was signed."
@@ -206,7 +214,7 @@ def _about_credentials(report: Report) -> Iterator[str]:
 
 def _about_label(report: Report) -> Iterator[str]:
     if report.label is None:
-        yield "Metadata label: none."
+        yield f"Metadata label: none{' in what was read of it' if report.is_long else ''}."
         return
     by = f" by {quoted(report.label.software)}" if report.label.software else ""
     term = quoted(report.label.digital_source_type.rsplit("/", 1)[-1])
@@ -220,6 +228,11 @@ def _about_pixels(report: Report) -> Iterator[str]:
     found = report.watermark
     if found is None:
         return
+    if found.num_films > 1:
+        yield (
+            f"The file holds {found.num_films} films, of which one was looked at: players might "
+            "show another."
+        )
     count, of_all = len(found.seconds), ""
     if found.num_pictures > 1 or report.kind == "video":
         what = "frames" if report.kind == "video" else "pictures"
@@ -245,15 +258,15 @@ def _about_pixels(report: Report) -> Iterator[str]:
         )
 
 
-def _label_of(path: Path, limits: VideoLimits) -> tuple[MetadataLabel | None, str]:
-    """The metadata label of a photo or a video, and which of the two it is."""
+def _told_by(path: Path, limits: VideoLimits) -> tuple[Told, str]:
+    """What the metadata of a photo or a video say, and which of the two it is."""
     try:
-        return read_label(path), "photo"
+        return read_told(path), "photo"
     except MediaError as error:
         if not path.is_file():
             raise
         try:
-            return read_video_label(path, limits), "video"
+            return Told(read_video_label(path, limits)), "video"
         except (CostlyVideoError, CrowdedError):
             raise
         except MediaError:

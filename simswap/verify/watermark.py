@@ -33,10 +33,11 @@ class FoundWatermark:
     """What was found in the pixels of a photo, or of frames of a video.
 
     seconds: when each frame that was looked at is shown; 0 for the pictures of a photo file, of
-    which an animation has several. num_pictures: that the file has. is_marked: whether each that
-    was looked at carries a watermark. model_id: 32 bits as hexadecimal digits, of the surest one;
-    None without any. model: its name, if it is a known one. false_positive: at most this is the
-    probability that pictures without a watermark read so; 1 without one.
+    which an animation has several. num_pictures: that the file has. num_films: likewise, of which
+    one was looked at. is_marked: whether each picture that was looked at carries a watermark.
+    model_id: 32 bits as hexadecimal digits, of the surest one; None without any. model: its name,
+    if it is a known one. false_positive: at most this is the probability that pictures without a
+    watermark read so; 1 without one.
     """
 
     seconds: tuple[float, ...]
@@ -45,6 +46,7 @@ class FoundWatermark:
     model_id: str | None
     model: str | None
     false_positive: float
+    num_films: int = 1
 
     @property
     def is_found(self) -> bool:
@@ -72,30 +74,30 @@ def find_watermark(
     between them too; at least one picture is looked at.
     Raises MediaError if the pictures cannot be decoded.
     """
-    seconds, count, frames = _look_at(path, kind, pipeline, limits, is_over)
+    seconds, count, films, frames = _look_at(path, kind, pipeline, limits, is_over)
     watermarks = combine_readings(frames)
     is_marked = tuple(bool(readings) for readings in frames)
     if not watermarks:
-        return FoundWatermark(seconds, count, is_marked, None, None, 1.0)
+        return FoundWatermark(seconds, count, is_marked, None, None, 1.0, films)
     known = {watermark_id(name): name for name in (*names, pipeline.name)}
     best = watermarks[0]
     model = known.get(best.bundle_id)
     return FoundWatermark(
-        seconds, count, is_marked, f"{best.bundle_id:08x}", model, best.false_positive
+        seconds, count, is_marked, f"{best.bundle_id:08x}", model, best.false_positive, films
     )
 
 
 def _look_at(
     path: Path, kind: str, pipeline: Pipeline, limits: VideoLimits, is_over: Callable[[], bool]
-) -> tuple[tuple[float, ...], int, list[Sequence[WatermarkReading]]]:
-    """Times of the pictures that were looked at, how many the file has, and what they say."""
+) -> tuple[tuple[float, ...], int, int, list[Sequence[WatermarkReading]]]:
+    """Times of the pictures looked at, how many, and films, the file has, and what they say."""
     if kind == "photo":
         looked = []
         for picture, count in read_pictures(path, MAX_FRAMES):
             looked.append((pipeline.read_watermarks(picture), count))
             if is_over():
                 break
-        return (0.0,) * len(looked), looked[0][1], [readings for readings, _ in looked]
+        return (0.0,) * len(looked), looked[0][1], 1, [readings for readings, _ in looked]
     info = probe_video(path, limits)
     numbers = _spread(info, limits.max_decoded)
     if len(info.key_frames):  # from all over it, should the time be up before the last
@@ -105,7 +107,7 @@ def _look_at(
         readings.append(pipeline.read_watermarks(frame))
     looked = sorted(zip(numbers, readings, strict=False), key=lambda it: it[0])
     seconds = tuple(round(info.seconds(number), 3) for number, _ in looked)
-    return seconds, info.num_frames, [found for _, found in looked]
+    return seconds, info.num_frames, info.num_films, [found for _, found in looked]
 
 
 def _spread(info: VideoInfo, max_decoded: int | None) -> list[int]:

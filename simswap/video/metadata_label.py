@@ -12,6 +12,7 @@ from simswap import __version__
 from simswap.files import printable
 from simswap.provenance.metadata import (
     COMPOSITE_WITH_MODEL,
+    SOURCE_TYPES,
     SYNTHETIC_TERMS,
     MetadataLabel,
     synthetic_xmp,
@@ -24,6 +25,10 @@ _BEGINS = "Faces in this video were changed by a trained model. "
 _COMMENT = _BEGINS + (
     "Digital source type: {source_type}; software: SimSwap {version}; model: {model}"
 )
+_TOLD = [
+    _COMMENT.partition("{")[0].encode() + SOURCE_TYPES.encode() + term.encode()
+    for term in SYNTHETIC_TERMS
+]
 _TERM = re.compile(r"https?://cv\.iptc\.org/newscodes/digitalsourcetype/(\w+)")
 
 
@@ -51,7 +56,7 @@ def read_video_label(
     """
     texts = list(look_at(path, limits).tags)
     with open(path, "rb") as stream:  # of several of one name, the library knows the last
-        texts += filter(None, [first_text(stream, _BEGINS.encode())])
+        texts += filter(None, [first_text(stream, _TOLD)])
     for text in texts:
         found = _TERM.search(text)
         if found and found[1] in SYNTHETIC_TERMS:

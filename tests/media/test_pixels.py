@@ -186,8 +186,14 @@ def test_a_profile_of_look_up_tables_is_not_kept(tag):
 
 @pytest.mark.parametrize(
     ("place", "content"),
-    [(8, b"\x05"), (68, struct.pack(">3i", 32_768, 65_536, 32_768)), (36, b"pcsa")],
-    ids=["version 5", "another light", "no profile"],
+    [
+        (8, b"\x05"),
+        (68, struct.pack(">3i", 32_768, 65_536, 32_768)),
+        (36, b"pcsa"),
+        (0, struct.pack(">I", 1 << 20)),
+        (140, struct.pack(">I", 1 << 20)),
+    ],
+    ids=["version 5", "another light", "no profile", "cut off", "a tag that lies outside"],
 )
 def test_a_profile_that_browsers_refuse_is_none(place, content):
     odd = WIDE[:place] + content + WIDE[place + len(content) :]

@@ -15,8 +15,10 @@ from simswap.provenance.metadata import (
     COMPOSITE_WITH_MODEL,
     MetadataLabel,
     read_label,
+    read_told,
     synthetic_xmp,
 )
+from simswap.verify.report import details, headline, verify
 from tests.support.hostile.hostile_photos import xmp_of_names
 from tests.support.media.png import chunk
 
@@ -132,7 +134,6 @@ BILLION_LAUGHS = b"""<!DOCTYPE x [<!ENTITY a "ha"><!ENTITY b "&a;&a;&a;&a;&a;&a;
         b'<rdf:RDF><!DOCTYPE x SYSTEM "file:///etc/passwd"></rdf:RDF>' + synthetic_xmp("m")[:-99],
         b"<a>" * 100_000,
         b"<a>" * 100_000 + b"</a>" * 100_000,
-        synthetic_xmp("m").replace(b"<rdf:D", b" " * (1 << 20) + b"<rdf:D"),
     ],
 )
 def test_hostile_packets_are_passed_over(tmp_path, xmp):
@@ -180,8 +181,12 @@ def test_of_very_many_packets_few_bytes_are_parsed(tmp_path, monkeypatch):
     Image.new("RGB", (32, 32)).save(path)
     path.write_bytes(path.read_bytes() + packet * 50)
     monkeypatch.setattr(metadata, "_parse_label", parsed.append)
-    assert read_label(path) is None
+    assert read_told(path) == (None, None, False)
     assert 2_500_000 < sum(map(len, parsed)) <= 3_000_000
+    report = verify(path)
+    assert report.verdict == "unchecked"
+    assert "It holds more, which might be shown, or mark it" in headline(report)
+    assert "Metadata label: none in what was read of it." in details(report)
 
 
 BEFORE_A_LABEL = {
@@ -189,7 +194,8 @@ BEFORE_A_LABEL = {
     "a marker that stands alone": b"\xff\x01",
     "a restart": b"\xff\xd0",
     "zeros": bytes(2),
-    "many packets": b"<x:xmpmeta></x:xmpmeta>" * 500,
+    "many packets": b"<x:xmpmeta></x:xmpmeta>" * 20_000,
+    "many ends of none": b"</x:xmpmeta></rdf:RDF>" * 20_000,
     "other packets that tell": b"<x:xmpmeta DigitalSourceType=''></x:xmpmeta>" * 500,
     "an end of none": b"</x:xmpmeta>",
     "an opening of none": b"\xff\xfe\x00\x0f<x:xmpmeta  <rdf:RDF",
@@ -209,9 +215,12 @@ def test_a_label_is_found_whatever_stands_before_it(tmp_path, kind):
 @pytest.mark.parametrize("size", [16, 300, 1000])
 def test_a_packet_that_lies_in_several_blocks_is_found_once(monkeypatch, size):
     monkeypatch.setattr(search, "_BLOCK", size)
-    packets = [b"<x:xmpmeta>%b</x:xmpmeta>" % (b"%d" % n * 150) for n in range(5)]
-    stream = io.BytesIO(b"".join(b"between" * 30 + packet for packet in packets))
-    assert list(search.xmp_packets(stream)) == packets
+    packets = [b"<x:xmpmeta>word%b</x:xmpmeta>" % (b"%d" % n * 150) for n in range(5)]
+    others = [b"between" * 30, b"<x:xmpmeta></x:xmpmeta>", b"word</x:xmpmeta>", b"<x:xmpmeta>"]
+    stream = io.BytesIO(b"".join(b"".join(others) + packet for packet in packets) + others[3])
+    found = list(search.xmp_packets(stream, b"word"))
+    assert [packet for packet in found if packet in packets] == packets
+    assert len(found) <= 2 * len(packets)
 
 
 def test_what_a_mark_says_cannot_steer_the_terminal(tmp_path):

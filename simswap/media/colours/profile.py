@@ -81,6 +81,12 @@ def _is_usual(profile: bytes) -> bool:
     """Whether browsers take a profile by its header: others they show as if there were none."""
     if len(profile) < 132 or profile[36:40] != b"acsp" or profile[8] > 4:
         return False
+    size, count = (int.from_bytes(profile[at : at + 4], "big") for at in (0, 128))
+    if not 132 + 12 * count <= size <= len(profile):
+        return False
+    places = np.frombuffer(profile, ">u4", 3 * count, 132).reshape(count, 3).astype(np.int64)
+    if (places[:, 1] + places[:, 2] > size).any():
+        return False
     light = np.array(struct.unpack_from(">3i", profile, 68))
     return bool((np.abs(light - np.array(struct.unpack(">3i", _D50))) <= _NEAR_D50).all())
 
@@ -112,7 +118,7 @@ def _curve(data: bytes, *, may_fall: bool = False) -> bytes | None:
         kind = int.from_bytes(data[8:10], "big")
         size = 12 + 4 * _NUM_PARAMETERS[kind] if kind < len(_NUM_PARAMETERS) else len(data) + 1
         head = b"para" + bytes(4) + data[8:10] + bytes(2)
-        return head + data[12:size] if len(data) >= size else None
+        return head + data[12:size] if len(data) >= size and data[12] < 128 else None
     if data[:4] != b"curv" or len(data) < 12:
         return None
     count = int.from_bytes(data[8:12], "big")

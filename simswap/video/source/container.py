@@ -105,8 +105,7 @@ def picture_stream(container: InputContainer, name: str) -> VideoStream:
 
     Raises MediaError if there is none, or none that can be decoded.
     """
-    cover = av.stream.Disposition.attached_pic
-    streams = [s for s in container.streams.video if not s.disposition & cover]
+    streams = films(container)
     if not streams:
         what = "sound but no pictures" if container.streams.audio else "no moving pictures"
         raise MediaError(f"{name} has {what}. Give {KINDS}.")
@@ -115,6 +114,12 @@ def picture_stream(container: InputContainer, name: str) -> VideoStream:
         raise MediaError(f"{name} holds pictures in a format that is not known here. Give {KINDS}.")
     shown = (stream for stream in usable if stream.disposition & av.stream.Disposition.default)
     return next(shown, usable[0])
+
+
+def films(container: InputContainer) -> list[VideoStream]:
+    """The streams of moving pictures, of which players show one."""
+    cover = av.stream.Disposition.attached_pic
+    return [stream for stream in container.streams.video if not stream.disposition & cover]
 
 
 def is_decoded(stream: Stream) -> bool:

@@ -41,7 +41,7 @@ class VideoInfo:
     origin: seconds at which the file's own clock starts. sample_aspect: width of a pixel by its
     height. key_frames: see FrameList. notices: what is dropped or changed. num_plays: of an
     animation, 0 without end; None for a film.
-    num_subtitles: tracks of them.
+    num_subtitles: tracks of them. num_films: tracks of moving pictures, of which one is read.
     """
 
     path: Path
@@ -66,6 +66,7 @@ class VideoInfo:
     notices: tuple[str, ...]
     num_plays: int | None = None
     num_subtitles: int = 0
+    num_films: int = 1
     num_chapters: int = 0
     max_reach: int | None = None
     max_memory: int = VideoLimits().memory

@@ -22,6 +22,7 @@ from simswap.video.source.animation import (
     plays_of_gif,
 )
 from simswap.video.source.container import (
+    films,
     holds_too_much,
     is_too_large,
     naming_damage,
@@ -224,6 +225,7 @@ def _describe(
         notices=losses_of(container, frame, frames, stream),
         num_plays=plays_of_gif(path) if container.format.name == "gif" else None,
         num_subtitles=len(container.streams.subtitles),
+        num_films=len(films(container)),
         num_chapters=len(container.chapters()),
     )
 

@@ -39,10 +39,8 @@ def test_who_comes_later_and_fits_goes_first_for_a_while(monkeypatch):
             time.sleep(0.01)
         with whole.place(20):
             pass
-        monkeypatch.setattr(memory_room, "OVERTAKEN_SECONDS", 0.0)
-        monkeypatch.setattr(memory_room, "PATIENCE", 0.3)
-        with pytest.raises(MediaError, match="Try again in a minute"):
-            whole.place(20).__enter__()
+        with whole.place(20):  # and the next, for whom there is room as well
+            pass
     first.join()
 
 
@@ -53,7 +51,7 @@ def test_who_wants_most_of_it_waits_less_long(monkeypatch):
         whole.place(51).__enter__()
 
 
-def test_who_comes_later_does_not_go_first_for_long_because_it_needs_less(monkeypatch):
+def test_for_who_waits_for_long_room_is_kept(monkeypatch):
     monkeypatch.setattr(memory_room, "OVERTAKEN_SECONDS", 0.0)
     whole, entered = MemoryRoom(100), []
 
@@ -71,6 +69,33 @@ def test_who_comes_later_does_not_go_first_for_long_because_it_needs_less(monkey
     for other in others:
         other.join()
     assert entered == [90, 20]
+
+
+def test_room_is_kept_for_a_few_seconds_where_long_work_holds_it(monkeypatch):
+    monkeypatch.setattr(memory_room, "OVERTAKEN_SECONDS", 0.0)
+    monkeypatch.setattr(memory_room, "KEPT_SECONDS", 0.5)
+    whole, given_up = MemoryRoom(100), threading.Event()
+
+    def large() -> None:
+        try:
+            with whole.place(50):
+                pass
+        finally:
+            given_up.set()
+
+    with whole.place(60):
+        waiting = threading.Thread(target=large)
+        waiting.start()
+        while whole._kept_for is None:
+            time.sleep(0.01)
+        with whole.place(20):
+            took = time.monotonic() - whole._kept_since
+        with whole.place(20):  # at once
+            again = time.monotonic() - whole._kept_since
+        assert took >= 0.5
+        assert not given_up.is_set()
+        assert again < whole._kept_since + memory_room.REST_SECONDS
+    waiting.join()
 
 
 def test_work_may_hold_more_than_it_said_while_nobody_else_wants_it():

@@ -207,3 +207,28 @@ def test_a_video_for_which_others_leave_no_room_is_not_called_damaged(clip, monk
     process.end_idle()
     with pytest.raises(CrowdedError, match="Try again in a minute"):
         list(read_frames(clip, 0, clip.num_frames))
+
+
+@pytest.mark.parametrize("numbers", [None, (2, 20, 5, 24)])
+def test_a_video_that_gave_way_to_others_goes_on_where_it_was(clip, monkeypatch, numbers):
+    request = FrameRequest(clip, 3, 23, numbers=numbers)
+    expected = [np.array(room.obj) for _, room in process.answers_of(request)]
+    places, is_full = [], threading.Event()
+
+    def place(size: int):
+        places.append(size)
+        is_full.clear()
+        return nullcontext(lambda held: not is_full.is_set())
+
+    monkeypatch.setattr(process.allowance, "place", place)
+    monkeypatch.setattr(process, "WATCH_SECONDS", 0.001)
+    process.end_idle()
+    found = []
+    for _, room in process.answers_of(request):
+        found.append(np.array(room.obj))
+        if len(found) == 2 and len(places) == 1:
+            is_full.set()
+            time.sleep(0.2)
+    assert np.array_equal(found, expected)
+    assert len(places) == 2
+    assert places[1] >= places[0]

@@ -85,7 +85,8 @@ def test_of_several_films_the_one_that_players_show_is_taken(tmp_path: Path, sho
             container.mux(film.encode(frame.reformat(format="yuv420p")))
         for film in films:
             container.mux(film.encode())
-    assert probe_video(tmp_path / "two.mp4").width == width
+    info = probe_video(tmp_path / "two.mp4")
+    assert (info.width, info.num_films) == (width, 2)
 
 
 def no_frames(path: Path) -> None:

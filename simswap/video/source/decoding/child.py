@@ -55,6 +55,10 @@ class Request(ABC):
         Raises MediaError.
         """
 
+    def rest(self, count: int) -> Request | None:
+        """What is to be asked of another process once so many pieces are there; None: it cannot."""
+        return None if count else self
+
     @abstractmethod
     def room(self, size: int) -> Room | None:
         """Room for a piece of so many bytes; None if no piece has as many."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -40,8 +40,16 @@ class FrameRequest(VideoRequest):
 
     @property
     def usual_memory(self) -> int:
-        """By the size of a frame."""
-        return usual_memory(self.info.width * self.info.height)
+        """By the size and kind of a frame."""
+        is_large = self.info.codec == "av1" and self.info.bit_depth > 8
+        return usual_memory(self.info.width * self.info.height, is_large=is_large)
+
+    def rest(self, count: int) -> FrameRequest | None:
+        """The frames that follow."""
+        if self.numbers is not None:
+            return replace(self, numbers=self.numbers[count:]) if self.numbers[count:] else None
+        first = self.first + count
+        return replace(self, first=first) if first < self.end else None
 
     @property
     def num_pieces(self) -> int:

@@ -40,12 +40,24 @@ from simswap.video.source.decoding.child import (
 CHILD = "simswap.video.source.decoding.child"
 WATCH_SECONDS = 0.05  # between two looks at a process
 MAX_IDLE = 1
+MAX_TRIES = 5  # of one request, whose process gave way to others
 KEPT_SECONDS = IDLE_SECONDS / 2  # by far less than it waits itself
 KEPT_BYTES = 130_000_000  # of memory; one that holds more has had a large video
 MAX_SENTENCE = 2000  # bytes
 _OVER, _CROWDED = "over", "crowded"
 
 AnyRoom = TypeVar("AnyRoom", bytearray, memoryview)
+
+
+class _GaveWayError(Exception):
+    """A process held more than is usual, where others' files left no room for it.
+
+    held: bytes.
+    """
+
+    def __init__(self, held: int) -> None:
+        super().__init__(held)
+        self.held = held
 
 
 class _Decoder:
@@ -103,8 +115,20 @@ def answers_of(
     Raises MediaError as the request does, or if no process can be started; CostlyVideoError where a
     piece takes too much time or memory, CrowdedError where others' files leave too little memory.
     """
-    with allowance.place(request.usual_memory) as fits:
-        yield from _answers_of(request, is_over, fits)
+    rest, memory = request, request.usual_memory
+    for number in range(MAX_TRIES):
+        count = 0
+        try:
+            with allowance.place(memory) as fits:
+                for piece in _answers_of(rest, is_over, fits):
+                    yield piece
+                    count += 1
+            return
+        except _GaveWayError as error:  # which it does for others, once; then it waits for all
+            rest = rest.rest(count)
+            if rest is None or number == MAX_TRIES - 1:
+                raise CrowdedError from None
+            memory = max(memory, error.held)
 
 
 def _answers_of(
@@ -126,7 +150,7 @@ def _answers_of(
         decoder.end()
         reason = watch.reason or outcome_of(decoder.child.returncode)
         if reason == _CROWDED:
-            raise CrowdedError from None
+            raise _GaveWayError(watch.held) from None
         if reason != _OVER:
             raise CostlyVideoError(
                 f"{request.name} {reason or 'makes its reader fail'} when it is read: it is "
@@ -221,11 +245,12 @@ class _Watch:
     """What the thread that watches a child is told, and tells.
 
     waited: s for a piece so far, as it counts them; None while none is waited for. reason: why it
-    has ended the child, in words or _OVER or _CROWDED.
+    has ended the child, in words or _OVER or _CROWDED. held: bytes that the child had of late.
     """
 
     waited: float | None = None
     reason: str = ""
+    held: int = 0
 
 
 @contextmanager
@@ -243,7 +268,7 @@ def _watched(
         while not is_left.wait(WATCH_SECONDS):
             if told.waited is not None:  # by looks: time in which all stands still is none
                 told.waited += WATCH_SECONDS
-            held = resident_bytes(child.pid)
+            told.held = held = resident_bytes(child.pid)
             if held > request.memory:
                 told.reason = outcome_of(OUT_OF_MEMORY)
             elif not fits(held):
