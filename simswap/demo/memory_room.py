@@ -34,24 +34,28 @@ class MemoryRoom:
 
     def __init__(self, num_bytes: int) -> None:
         self._most, self._held = num_bytes, 0
+        self._is_turn_taken = False
         self._line: deque[_Ticket] = deque()
         self._kept_for: _Ticket | None = None
         self._kept_since = -math.inf
         self._changed = threading.Condition()
 
     @contextmanager
-    def place(self, num_bytes: int, *, at_once: bool = False) -> Iterator[Fits]:
+    def place(
+        self, num_bytes: int, *, at_once: bool = False, in_turn: bool = False
+    ) -> Iterator[Fits]:
         """A place in this block, entered when there is one; at_once: in any case.
 
+        in_turn: of such places there is one at a time.
         Yields what tells whether the work may hold so many bytes, and then has them as its own.
         Raises CrowdedError if it has to wait for long, CancelledError if its call is cancelled.
         """
         taken = num_bytes
-        if at_once:
-            with self._changed:
-                self._held += taken
-        else:
-            self._wait_for(taken)
+        with self._changed:
+            if not at_once:
+                self._wait_for(_Ticket(num_bytes, in_turn, time.monotonic()))
+            self._held += taken
+            self._is_turn_taken |= in_turn
 
         def fits(held: int) -> bool:
             nonlocal taken
@@ -69,23 +73,22 @@ class MemoryRoom:
         finally:
             with self._changed:
                 self._held -= taken
+                self._is_turn_taken &= not in_turn
                 self._changed.notify_all()
 
-    def _wait_for(self, num_bytes: int) -> None:
-        ticket = _Ticket(num_bytes, time.monotonic())
-        until = ticket.since + (MOST_PATIENCE if 2 * num_bytes > self._most else PATIENCE)
-        with self._changed:
-            self._line.append(ticket)
-            try:
-                while not self._may_enter(ticket):
-                    stop_if_cancelled()
-                    if time.monotonic() > until:
-                        raise CrowdedError
-                    self._changed.wait(LOOK_SECONDS)
-                self._held += num_bytes
-            finally:
-                self._line.remove(ticket)
-                self._changed.notify_all()
+    def _wait_for(self, ticket: _Ticket) -> None:
+        wants_most = 2 * ticket.num_bytes > self._most
+        until = ticket.since + (MOST_PATIENCE if wants_most else PATIENCE)
+        self._line.append(ticket)
+        try:
+            while not self._may_enter(ticket):
+                stop_if_cancelled()
+                if time.monotonic() > until:
+                    raise CrowdedError
+                self._changed.wait(LOOK_SECONDS)
+        finally:
+            self._line.remove(ticket)
+            self._changed.notify_all()
 
     def _may_enter(self, ticket: _Ticket) -> bool:
         if self._keeper() not in (None, ticket) or not self._fits(ticket):
@@ -101,8 +104,7 @@ class MemoryRoom:
                 ticket
                 for ticket in self._line
                 if now - ticket.since >= OVERTAKEN_SECONDS
-                and not ticket.had_turn
-                and not self._fits(ticket)
+                and not (ticket.had_turn or self._waits_for_turn(ticket) or self._fits(ticket))
             )
             if found := next(late, None):
                 found.had_turn = True
@@ -111,13 +113,18 @@ class MemoryRoom:
         return self._kept_for if is_kept else None
 
     def _fits(self, ticket: _Ticket) -> bool:
-        return not self._held or self._held + ticket.num_bytes <= self._most
+        is_room = not self._held or self._held + ticket.num_bytes <= self._most
+        return is_room and not self._waits_for_turn(ticket)
+
+    def _waits_for_turn(self, ticket: _Ticket) -> bool:
+        return ticket.in_turn and self._is_turn_taken
 
 
 @dataclass(eq=False)
 class _Ticket:
-    """Of who waits: bytes wanted, since when, and whether room was kept for it already."""
+    """Of who waits: what is wanted, since when, and whether room was kept for it already."""
 
     num_bytes: int
+    in_turn: bool
     since: float
     had_turn: bool = False

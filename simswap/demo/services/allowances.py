@@ -29,8 +29,6 @@ OWN_LANE = {"concurrency_limit": PLACES}
 SWAP_LANE, VERIFY_LANE = ({"concurrency_id": name, **OWN_LANE} for name in ("swap", "verify"))
 
 _room = MemoryRoom(ROOM_BYTES)
-# Held by the call that has decoded large photos, until it ends.
-_large = threading.BoundedSemaphore()
 _of_call: ContextVar[_Turns | None] = ContextVar("turns", default=None)
 
 
@@ -56,12 +54,7 @@ class _Turns:
             self._fits(num_bytes)
             return
         self._in_lane.close()
-        with ExitStack() as taken:  # where there is no room, others have the turn
-            _wait_for(_large)
-            taken.callback(_large.release)
-            fits = taken.enter_context(_room.place(num_bytes))
-            self._with_large.enter_context(taken.pop_all())
-        self._fits = fits
+        self._fits = self._with_large.enter_context(_room.place(num_bytes, in_turn=True))
 
     def end_large(self) -> None:
         if self._fits is not None:

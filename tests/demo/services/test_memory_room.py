@@ -115,3 +115,39 @@ def test_who_waits_for_long_is_told(monkeypatch):
         whole.place(50).__enter__()
     with whole.place(100):
         pass
+
+
+def test_who_needs_less_takes_the_turn_of_large_ones_for_whom_there_is_no_room():
+    whole, entered = MemoryRoom(100), threading.Event()
+
+    def large() -> None:
+        with whole.place(50, in_turn=True):
+            entered.set()
+
+    with whole.place(60):
+        first = threading.Thread(target=large)
+        first.start()
+        while not whole._line:
+            time.sleep(0.01)
+        with whole.place(30, in_turn=True):
+            assert whole._is_turn_taken
+    assert entered.wait(5)
+    first.join()
+    assert not whole._is_turn_taken
+
+
+def test_of_places_in_turn_there_is_one_at_a_time():
+    whole, entered = MemoryRoom(100), threading.Event()
+
+    def next_one() -> None:
+        with whole.place(10, in_turn=True):
+            entered.set()
+
+    with whole.place(10, in_turn=True):
+        waiting = threading.Thread(target=next_one)
+        waiting.start()
+        assert not entered.wait(0.3)
+        with whole.place(80):  # others need no turn
+            pass
+    assert entered.wait(5)
+    waiting.join()
