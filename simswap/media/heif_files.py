@@ -24,10 +24,12 @@ from simswap.media.pixels import Photo
 from simswap.trial_run import no_process, start, watched
 
 TRIAL = "simswap.media.trial"  # the module that the child runs
-MEMORY = 560_000_000  # bytes that the child may hold; half, where none or few pixels are claimed
+# Bytes that the child may hold, with the file's own, which this process has; half of them, where
+# none or few pixels are claimed.
+MEMORY = 540_000_000
 _START_MEMORY, _BYTES_PER_PIXEL = 70_000_000, 11  # of it, what a file of so many pixels takes
-MAX_PIXELS = {"AVIF": 46_000_000, "HEIC": None}  # with alpha an AVIF takes 10.5 bytes for each
-WORK_SECONDS = 15.0  # of processor time; 46 million pixels of a dense AVIF take three
+MAX_PIXELS = {"AVIF": 44_000_000, "HEIC": None}  # with alpha an AVIF takes 10.5 bytes for each
+WORK_SECONDS = 15.0  # of processor time; 44 million pixels of a dense AVIF take three
 _THREADS = 2  # of a decoder, so that memory is the same on every machine
 _AVIF = {b"avif", b"avis"}
 _HEIC = {b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"mif1", b"msf1"}
@@ -66,7 +68,7 @@ def decode_apart(data: bytes, name: str, most: int) -> Iterator[tuple[Photo, int
             except OSError as error:
                 raise no_process(name, error) from error
             memory = MEMORY if claimed > allowance.LARGE else MEMORY // 2
-            problem = watched(child, memory, seconds, fits)
+            problem = watched(child, memory - len(data), seconds, fits)
         taken = None if problem else seconds_in(output)
         allowance.spend(seconds if taken is None else taken)
         if problem or taken is None:

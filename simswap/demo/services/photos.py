@@ -34,7 +34,7 @@ from simswap.swap.selection import choose_faces
 from simswap.types import Source
 
 MAX_SOURCES = 8  # photos, all of them in memory at once, each of up to:
-SOURCE_PIXELS = 6_000_000  # an identity is read from far fewer
+SOURCE_PIXELS = 1_500_000  # an identity is read from far fewer
 TARGET_PIXELS = 50_000_000  # a result of more would take too much memory to be written
 SUFFIXES = {"png": ".png", "jpeg": ".jpg"}
 
@@ -259,7 +259,7 @@ def read_sources(paths: list[str]) -> list[Photo]:
     read: dict[str, Photo] = {}
     for number, path in enumerate(paths, start=1):
         if path not in read:
-            read[path] = shrunk(read_upload(path), SOURCE_PIXELS)
+            read[path] = shrunk(replace(read_upload(path), alpha=None), SOURCE_PIXELS)
             name = f"Source photo {number}" if paths[1:] else "The source photo"
             nsfw.check(read[path].image, name)
     return [read[path] for path in paths]
