@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import os
 import re
 import struct
@@ -18,7 +19,6 @@ _NOTICED = ".additionalExclusionsPresent"  # end of C2PA's code, which is no fai
 _USUAL = ("/ftyp", "/mfra", "/free", "/skip")
 # A hash of a photo's parts, one by one: what is put between or behind them goes unnoticed.
 _BY_PARTS = "assertion.boxesHash.match"
-_OWN = "/uuid"  # the credentials' box, if it is told by its number
 _IN_BOXES = "c2pa.hash.bmff"  # a number stands behind it; without, places are not hashed
 _PADDING = (b"free", b"skip")
 _MOST_KINDS = 96  # bytes; honest ones have some 40
@@ -26,6 +26,7 @@ _KINDS = re.compile(rb"[ -~]{4}.{4}(?:[ -~]{4})*", re.DOTALL)  # what ftyp has: 
 # What the credentials' box begins with: its number, a version, what it is for, and where parts of a
 # hash lie: nowhere.
 _CREDENTIALS = bytes.fromhex("d8fec3d61b0e483c92975828877ec481")
+_OWN = "/uuid", [{"offset": 8, "value": base64.b64encode(_CREDENTIALS).decode()}]  # as C2PA says it
 _STORE = _CREDENTIALS + bytes(4) + b"manifest\0" + bytes(8)
 _MAX_STORE = 20_000_000  # bytes; of one picture they have some 4,000
 _MAX_BOXES = 100_000
@@ -59,7 +60,7 @@ def _is_usual(held: Mapping[str, Any]) -> bool:
             is_there
             and held["label"].startswith(f"{_IN_BOXES}.v")
             and all(
-                each["xpath"] in _USUAL or (each["xpath"] == _OWN and bool(each["data"]))
+                each["xpath"] in _USUAL or (each["xpath"], each["data"]) == _OWN
                 for each in hashed["exclusions"]
             )
         )

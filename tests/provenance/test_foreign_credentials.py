@@ -71,7 +71,7 @@ HASH = {
     "data": {
         "hash": "qd6l",
         "exclusions": [
-            {"xpath": "/uuid", "data": [{"offset": 8, "value": "2P7D"}]},
+            {"xpath": "/uuid", "data": [{"offset": 8, "value": "2P7D1hsOSDySl1goh37EgQ=="}]},
             {"xpath": "/free"},
         ],
     },
@@ -89,7 +89,15 @@ def test_a_file_of_which_its_signer_left_out_parts_is_not_called_intact(tmp_path
 
 @pytest.mark.parametrize(
     "left_out",
-    [[{"xpath": "/uuid"}], [{"xpath": "/mdat"}], [{"xpath": "/moov/trak"}], [{}], [7], None],
+    [
+        [{"xpath": "/uuid"}],
+        [{"xpath": "/uuid", "data": [{"offset": 8, "value": "2P7D"}]}],
+        [{"xpath": "/mdat"}],
+        [{"xpath": "/moov/trak"}],
+        [{}],
+        [7],
+        None,
+    ],
 )
 def test_of_a_file_of_boxes_only_what_shows_nothing_may_be_left_out(left_out):
     assert exclusions.has_unusual([], {"assertions": [HASH]}) is False
