@@ -16,7 +16,16 @@ from typing import TYPE_CHECKING, Any, BinaryIO
 from simswap.errors import MediaError, SigningError
 from simswap.files import printable
 from simswap.provenance.exclusions import LEFT_OUT, could_hold_pixels, has_unusual
-from simswap.provenance.manifests import actions_in, as_dict, dicts, software_of, text_of
+from simswap.provenance.manifests import (
+    actions_in,
+    as_dict,
+    checked_versions,
+    dicts,
+    failures_of_earlier,
+    software_of,
+    text_of,
+)
+from simswap.provenance.media_types import UNKNOWN_TYPE, media_type_of
 from simswap.provenance.metadata import SYNTHETIC_TERMS
 from simswap.provenance.parts import left_out_by
 from simswap.provenance.search import holds_credentials
@@ -29,7 +38,6 @@ MAX_ANCHOR_BYTES = 4_000_000  # the whole web's certificate authorities take 0.2
 TRUST = "SIMSWAP_TRUST_ANCHORS"  # names a PEM file of certificates whose signers are known here
 MODEL_PARAMETER = "simswap.model"  # of our action, beside the parameters that C2PA defines
 LEFT_OUT_PARAMETER = "simswap.target_credentials"  # likewise, if the target had some
-UNKNOWN_TYPE = "application/octet-stream"
 # Thumbnails would show the target; nothing in a file may make us ask other servers. Identities
 # (CAWG) are looked up at an address that the file names, so they are not looked up at all.
 SETTINGS: dict[str, dict[str, Any]] = {
@@ -43,28 +51,16 @@ NOT_YET_VALID = "signingCredential.notYetValid"  # our code for that
 _SIGNED = "claimSignature.validated"
 _HASHES = ("dataHash", "bmffHash", "boxesHash")  # that bind credentials to pixels, by file format
 # Ends of the codes that tell of a change, and of nothing else. All others mean "cannot be checked".
-CHANGED = tuple(f"{kind}.mismatch" for kind in (*_HASHES, "hashedURI", "claimSignature"))
+CHANGED = tuple(
+    f"{kind}.mismatch" for kind in (*_HASHES, "hashedURI", "claimSignature", "ingredient.manifest")
+)
 _ABOUT_SIGNERS = ("signingCredential.", "cawg.")  # beginnings of codes that tell of no change
 _ELSEWHERE = (
     "Remote: "  # how C2PA's error begins where a file has an address instead of credentials
 )
-_SIGNATURES = {
-    b"\xff\xd8\xff": "image/jpeg",
-    b"\x89PNG\r\n\x1a\n": "image/png",
-    b"GIF8": "image/gif",
-    b"II*\0": "image/tiff",
-    b"MM\0*": "image/tiff",
-}
-_BRANDS = {  # of files that are made of boxes as an MP4 is
-    b"qt  ": "video/quicktime",
-    **dict.fromkeys((b"avif", b"avis"), "image/avif"),
-    **dict.fromkeys((b"heic", b"heix", b"heim", b"heis"), "image/heic"),
-    b"mif1": "image/heif",
-}
 _UNREADABLE = (
     "The file is damaged, cut off or oddly made: Content Credentials in it, if any, cannot be read."
 )
-_FORMS = {b"WEBP": "image/webp", b"AVI ": "video/avi"}  # of RIFF files
 
 
 @dataclass(frozen=True)
@@ -142,18 +138,10 @@ def read_credentials(path: Path, own: Signer | None = None) -> Credentials | Non
         if standing == "unknown" and own is not None and _is_by(own, stream, store):
             standing = "own"
         has_stamps = own is not None and own.timestamp_url is not None
-        has_room = could_hold_pixels(stream, left_out_by(active), standing == "own", has_stamps)
+        has_room = could_hold_pixels(
+            stream, left_out_by(active), checked_versions(store), standing == "own", has_stamps
+        )
     return _credentials(store, standing, validity, (LEFT_OUT,) if has_room else ())
-
-
-def media_type_of(head: bytes) -> str:
-    """What a file is, by its first 12 bytes: a type that C2PA knows, or UNKNOWN_TYPE."""
-    if head[4:8] == b"ftyp":
-        return _BRANDS.get(head[8:12], "video/mp4")
-    if head.startswith(b"RIFF"):
-        return _FORMS.get(head[8:12], UNKNOWN_TYPE)
-    found = (kind for start, kind in _SIGNATURES.items() if head.startswith(start))
-    return next(found, UNKNOWN_TYPE)
 
 
 @lru_cache(maxsize=8)
@@ -248,6 +236,8 @@ def _failures(store: Mapping[str, Any], validity: tuple[str, str] | None) -> tup
     now = datetime.datetime.now(datetime.UTC)
     is_early = validity is not None and datetime.datetime.fromisoformat(validity[0]) > now
     codes = [code for code in _codes(store, "failure") if code != UNTRUSTED]
+    # What an earlier version's signer is worth is told nowhere.
+    codes += [code for code in failures_of_earlier(store) if not code.startswith(_ABOUT_SIGNERS)]
     found = _codes(store, "informational") + _codes(store, "success")
     if has_unusual(found, store["manifests"][store["active_manifest"]]):
         codes.append(LEFT_OUT)

@@ -6,7 +6,7 @@ import base64
 import os
 import re
 import struct
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from typing import Any, BinaryIO
 
 from simswap.provenance.parts import Span, credentials_left_out
@@ -69,20 +69,26 @@ def _is_usual(held: Mapping[str, Any]) -> bool:
 
 
 def could_hold_pixels(
-    stream: BinaryIO, left_out: list[Span], is_own: bool, has_stamps: bool
+    stream: BinaryIO,
+    left_out: list[Span],
+    versions: Collection[str],
+    is_own: bool,
+    has_stamps: bool,
 ) -> bool:
     """Whether what C2PA's library leaves out of a file has room for what is shown.
 
     stream: a file with credentials, on the disk. left_out: of the hash of its bytes, see
-    parts.left_out_by; nothing in a file of boxes, such as an MP4 or AVIF. is_own: whether this
-    machine's signer signed it; has_stamps: whether that one asks a server for the time.
+    parts.left_out_by; nothing in a file of boxes, such as an MP4 or AVIF. versions: see
+    store.is_signed_throughout. is_own: whether this machine's signer signed it; has_stamps: whether
+    that one asks a server for the time.
     """
     stream.seek(4)
     if stream.read(4) != b"ftyp":
         store, may_be_stamped = credentials_left_out(stream, left_out), not is_own or has_stamps
     else:  # whose tables may point anywhere, also into a timestamp
-        store, may_be_stamped = _store_in(stream), is_own and has_stamps
-    return store is None or not is_signed_throughout(store, may_be_stamped)
+        store = None if left_out else _store_in(stream)
+        may_be_stamped = is_own and has_stamps
+    return store is None or not is_signed_throughout(store, versions, may_be_stamped)
 
 
 def _store_in(stream: BinaryIO) -> bytes | None:

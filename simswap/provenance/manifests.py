@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from simswap.files import printable
+
+_UNCHANGED = "ingredient.manifest.validated"  # of an earlier version of a file that is kept in it
 
 
 def actions_in(manifest: Mapping[str, Any]) -> list[dict[str, Any]]:
@@ -35,3 +37,22 @@ def software_of(manifest: Mapping[str, Any]) -> str | None:
 def text_of(value: object) -> str | None:
     """A value in words that are safe to print; None for none."""
     return printable(str(value)) if value else None
+
+
+def checked_versions(store: Mapping[str, Any]) -> set[str]:
+    """Labels of a file's manifest that counts, and of the earlier ones seen to be as they were."""
+    earlier = (each for each in _of_earlier(store, "success") if each.get("code") == _UNCHANGED)
+    return {
+        store["active_manifest"],
+        *(str(each.get("url")).rsplit("/", 1)[-1] for each in earlier),
+    }
+
+
+def failures_of_earlier(store: Mapping[str, Any]) -> list[str]:
+    """C2PA's codes of what does not hold of earlier versions."""
+    return [str(each.get("code")) for each in _of_earlier(store, "failure")]
+
+
+def _of_earlier(store: Mapping[str, Any], kind: str) -> Iterator[dict[str, Any]]:
+    for found in dicts(as_dict(store.get("validation_results")).get("ingredientDeltas")):
+        yield from dicts(as_dict(found.get("validationDeltas")).get(kind))

@@ -7,7 +7,7 @@ So no mark is missed because the parts before it are odd.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from typing import BinaryIO
 
 # The number of the box of all credentials. In a JPEG that box is cut into segments, in a GIF into
@@ -56,15 +56,17 @@ def xmp_packets(stream: BinaryIO, word: bytes) -> Iterator[bytes]:
             held = held[max(begin, len(held) - _MAX_PACKET) :]
 
 
-def first_text(stream: BinaryIO, begins: Sequence[bytes]) -> str | None:
-    """The first text in a file that begins as one of these, up to where a line or it ends."""
-    sought = re.compile(b"|".join(map(re.escape, begins)))
+def first_text(stream: BinaryIO, begins: re.Pattern[bytes]) -> str | None:
+    """The first text in a file that begins so, up to where a line or it ends.
+
+    begins: of at most _MAX_TEXT bytes.
+    """
     stream.seek(0)
     held = b""
     while block := stream.read(_BLOCK):
         held += block
-        if found := sought.search(held):
+        if found := begins.search(held):
             text = (held[found.start() :] + stream.read(_MAX_TEXT))[:_MAX_TEXT]
             return _LINE.match(text)[0].decode("utf-8", "replace")
-        held = held[-max(map(len, begins)) :]
+        held = held[-_MAX_TEXT:]
     return None

@@ -22,10 +22,9 @@ from simswap.files import printable, replaced
 from simswap.provenance.credentials import (
     LEFT_OUT_PARAMETER,
     MODEL_PARAMETER,
-    UNKNOWN_TYPE,
     context,
-    media_type_of,
 )
+from simswap.provenance.media_types import UNKNOWN_TYPE, media_type_of
 from simswap.provenance.metadata import COMPOSITE_WITH_MODEL
 from simswap.provenance.search import holds_credentials
 from simswap.provenance.signer import Signer, find_signer

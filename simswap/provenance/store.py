@@ -7,16 +7,19 @@ come upon them and show what they hold. So they must be as they were signed, to 
 from __future__ import annotations
 
 import struct
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 
 _TYPE = bytes.fromhex("00110010800000aa00389b71")  # how the kinds of C2PA's boxes end
 _PLAIN = b"\x03"  # a box that can be asked for, and has a label: no more stands in its description
 _MAX_BOXES = 10_000  # of one level
-_MAX_VERSIONS = 100  # of a file that is kept in it, with what each says
 _ALL = (b"c2pa", b"c2pa")  # the box of all credentials: its kind and its label
-_VERSIONS = (b"c2ma", b"c2um")  # kinds of boxes that hold what one version of a file says
+# Kind of boxes that hold what a version of a file says. Another (c2um) has no hash of the file, but
+# leaves it to the version before.
+_VERSION = b"c2ma"
 _ASSERTIONS, _SIGNATURE = (b"c2as", b"c2pa.assertions"), (b"c2cs", b"c2pa.signature")
 _CLAIMS = (b"c2cl", b"c2pa.claim"), (b"c2cl", b"c2pa.claim.v2")
+# Kinds of boxes in an assertion: what it is, and its content; of a file also of which kind that is.
+_IN_ASSERTION = [[b"jumd", b"cbor"], [b"jumd", b"json"], [b"jumd", b"bfdb", b"bidb"]]
 _SIGN1, _NOTHING = b"\xd2\x84", b"\xf6"  # how a COSE signature begins; it stands beside its content
 _PADDING = (b"\x63pad", b"\x64pad2")  # keys of CBOR, with which a signature is filled up
 # Keys of what a signature does not cover, and honest ones may have beside them: certificates, two
@@ -33,51 +36,39 @@ class _Odd(Exception):
     """What stands there is not as the standard has it, or is more than it needs."""
 
 
-def is_signed_throughout(store: bytes, may_be_stamped: bool) -> bool:
+def is_signed_throughout(store: bytes, versions: Collection[str], may_be_stamped: bool) -> bool:
     """Whether nothing can be written into credentials without C2PA's library telling.
 
-    store: all credentials of a file, in which that library found no fault. may_be_stamped: whether
+    store: all credentials of a file, in which that library found no fault. versions: labels of
+    those of the file of which it found what they say to be as it was. may_be_stamped: whether
     a server may have attested the time. A timestamp has a signature of its own, and room beside it.
     """
     try:
         (top,) = _boxes(store)
-        name, versions = _opened(top)
-        if name != _ALL:
-            raise _Odd
-        labels = {}
-        for version in versions:
-            (kind, label), parts = _opened(version)
-            if kind not in _VERSIONS or label in labels:
+        name, boxes = _opened(top)
+        labels = []
+        for box in boxes:
+            (kind, label), parts = _opened(box)
+            if kind != _VERSION:
                 raise _Odd
             for part in parts:
                 _check_part(part, may_be_stamped)
-            labels[label] = version[1]
-        _check_reached(labels)
+            labels.append(label.decode())
+        if name != _ALL or sorted(labels) != sorted(versions):
+            raise _Odd
     except (_Odd, IndexError, ValueError):
         return False
     return True
 
 
-def _check_reached(versions: dict[bytes, bytes]) -> None:
-    """Raise _Odd unless the last version, which counts, names all others or those that name them.
-
-    versions: content by label.
-    """
-    if len(versions) > _MAX_VERSIONS:
-        raise _Odd
-    _, content = versions.popitem()
-    named = [content]
-    while named:
-        content = named.pop()
-        named += [versions.pop(label) for label in tuple(versions) if label in content]
-    if versions:
-        raise _Odd
-
-
 def _check_part(box: Box, may_be_stamped: bool) -> None:
-    # Each assertion's hash stands in the claim, whose own stands in the signature.
+    # Each assertion's hash stands in the claim, whose own stands in the signature; but the library
+    # makes it of those parts of an assertion that it knows.
     name, content = _opened(box)
     if name == _ASSERTIONS:
+        for kind, assertion in content:
+            if kind != b"jumb" or [kind for kind, _ in _boxes(assertion)] not in _IN_ASSERTION:
+                raise _Odd
         return
     if name not in (*_CLAIMS, _SIGNATURE):
         raise _Odd

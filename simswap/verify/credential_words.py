@@ -20,6 +20,7 @@ _CHANGES = {
     "boxesHash.mismatch": "the {kind} was changed after it was signed, or it is cut off",
     "hashedURI.mismatch": "the credentials themselves were changed",
     "claimSignature.mismatch": "the credentials themselves were changed",
+    "ingredient.manifest.mismatch": "the credentials themselves were changed",
 }
 _DOUBTS = {
     EXPIRED: (

@@ -12,11 +12,10 @@ from simswap.errors import CostlyVideoError, CrowdedError, MediaError, SigningEr
 from simswap.files import printable
 from simswap.media import allowance
 from simswap.provenance.credentials import (
-    UNKNOWN_TYPE,
     Credentials,
-    media_type_of,
     read_credentials,
 )
+from simswap.provenance.media_types import UNKNOWN_TYPE, media_type_of
 from simswap.provenance.metadata import (
     HUMAN_TERMS,
     MetadataLabel,
@@ -66,8 +65,7 @@ class Report:
     def verdict(self) -> str:
         """One of altered, marked (as synthetic), unchecked, signed (and no word of that), unmarked.
 
-        altered: the file was changed after signing. unchecked: nobody can tell if it was, or
-        there is more in it than was looked through.
+        altered: after signing. unchecked: nobody can tell if it was, or there is more in it.
         """
         if self.credentials is not None and self.credentials.is_changed:
             return "altered"
@@ -87,7 +85,8 @@ class Report:
     @property
     def holds_more(self) -> bool:
         """Whether there is more in the file than was looked through, which might mark it."""
-        return self.is_long or (self.watermark is not None and self.watermark.num_films > 1)
+        is_unseen = self.watermark is not None and not self.watermark.is_all
+        return self.is_long or self.damage is not None or is_unseen
 
     def as_json(self) -> dict[str, object]:
         """For other programs: the fields, the verdict, and the words for people."""
@@ -151,32 +150,30 @@ def headline(report: Report) -> str:
     if report.verdict == "marked":
         return f"Marked as synthetic: {_who_says(report)} that a trained model changed or made it."
     if report.verdict == "unchecked":
-        if report.credentials is None and not report.is_unread:
-            return (
-                f"No mark found in what of this {kind} was looked at. It holds more, which might "
-                "be shown, or mark it."
-            )
-        if report.credentials is not None and report.credentials.is_unchanged:
-            return (
-                f"Signed, but its signer cannot be checked: the {kind} itself is as it was signed."
-            )
-        return (
-            f"Signed, but the Content Credentials of this {kind} cannot be checked: whether it was "
-            "changed is not known."
-        )
+        return _why_unchecked(report)
     if report.verdict == "signed":
         return (
             f"Signed, and not marked as synthetic: the Content Credentials of this {kind} do not "
             "speak of a trained model."
         )
-    if report.damage:
-        return (
-            f"No mark found in what of this {kind} could be read. That does not prove that it has "
-            "none, or is real."
-        )
     return (
         f"No mark found. That does not prove the {kind} is real: marks get lost when a {kind} is "
         "edited or shared, and not every program writes one."
+    )
+
+
+def _why_unchecked(report: Report) -> str:
+    found, kind = report.credentials, report.kind
+    if found is not None and found.is_unchanged:
+        return f"Signed, but its signer cannot be checked: the {kind} itself is as it was signed."
+    if found is not None or report.is_unread:
+        return (
+            f"Signed, but the Content Credentials of this {kind} cannot be checked: whether it was "
+            "changed is not known."
+        )
+    return (
+        f"No mark found in what of this {kind} could be read. There is more in it, so it may have "
+        "one, and nothing proves that it is real."
     )
 
 
@@ -233,6 +230,8 @@ def _about_pixels(report: Report) -> Iterator[str]:
             f"The file holds {found.num_films} films, of which one was looked at: players might "
             "show another."
         )
+    if found.num_odd:
+        yield f"{found.num_odd} frames could not be looked at, or not in a size of their own."
     count, of_all = len(found.seconds), ""
     if found.num_pictures > 1 or report.kind == "video":
         what = "frames" if report.kind == "video" else "pictures"

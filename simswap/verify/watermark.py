@@ -34,7 +34,8 @@ class FoundWatermark:
 
     seconds: when each frame that was looked at is shown; 0 for the pictures of a photo file, of
     which an animation has several. num_pictures: that the file has. num_films: likewise, of which
-    one was looked at. is_marked: whether each picture that was looked at carries a watermark.
+    one was looked at; num_odd: pictures that were not, or not in their own size.
+    is_marked: whether each picture that was looked at carries a watermark.
     model_id: 32 bits as hexadecimal digits, of the surest one; None without any. model: its name,
     if it is a known one. false_positive: at most this is the probability that pictures without a
     watermark read so; 1 without one.
@@ -47,11 +48,17 @@ class FoundWatermark:
     model: str | None
     false_positive: float
     num_films: int = 1
+    num_odd: int = 0
 
     @property
     def is_found(self) -> bool:
         """Whether any frame carries a watermark."""
         return self.model_id is not None
+
+    @property
+    def is_all(self) -> bool:
+        """Whether what was looked at is what players show, frame for frame."""
+        return self.num_films == 1 and not self.num_odd
 
     @property
     def odds(self) -> str:
@@ -74,40 +81,48 @@ def find_watermark(
     between them too; at least one picture is looked at.
     Raises MediaError if the pictures cannot be decoded.
     """
-    seconds, count, films, frames = _look_at(path, kind, pipeline, limits, is_over)
+    seconds, count, films, num_odd, frames = _look_at(path, kind, pipeline, limits, is_over)
     watermarks = combine_readings(frames)
     is_marked = tuple(bool(readings) for readings in frames)
     if not watermarks:
-        return FoundWatermark(seconds, count, is_marked, None, None, 1.0, films)
+        return FoundWatermark(seconds, count, is_marked, None, None, 1.0, films, num_odd)
     known = {watermark_id(name): name for name in (*names, pipeline.name)}
     best = watermarks[0]
     model = known.get(best.bundle_id)
     return FoundWatermark(
-        seconds, count, is_marked, f"{best.bundle_id:08x}", model, best.false_positive, films
+        *(seconds, count, is_marked, f"{best.bundle_id:08x}", model, best.false_positive),
+        *(films, num_odd),
     )
 
 
 def _look_at(
     path: Path, kind: str, pipeline: Pipeline, limits: VideoLimits, is_over: Callable[[], bool]
-) -> tuple[tuple[float, ...], int, int, list[Sequence[WatermarkReading]]]:
-    """Times of the pictures looked at, how many, and films, the file has, and what they say."""
+) -> tuple[tuple[float, ...], int, int, int, list[Sequence[WatermarkReading]]]:
+    """As FoundWatermark: seconds, num_pictures, num_films, num_odd; and what the pictures say."""
     if kind == "photo":
         looked = []
         for picture, count in read_pictures(path, MAX_FRAMES):
             looked.append((pipeline.read_watermarks(picture), count))
             if is_over():
                 break
-        return (0.0,) * len(looked), looked[0][1], 1, [readings for readings, _ in looked]
+        return (0.0,) * len(looked), looked[0][1], 1, 0, [readings for readings, _ in looked]
     info = probe_video(path, limits)
     numbers = _spread(info, limits.max_decoded)
     if len(info.key_frames):  # from all over it, should the time be up before the last
         numbers = [*numbers[::4], *numbers[2::4], *numbers[1::2]]
     readings = []
-    for frame in read_chosen(info, numbers, lambda: bool(readings) and is_over()):
+    frames = read_chosen(info, numbers, lambda: bool(readings) and is_over())
+    for frame in frames:
         readings.append(pipeline.read_watermarks(frame))
     looked = sorted(zip(numbers, readings, strict=False), key=lambda it: it[0])
     seconds = tuple(round(info.seconds(number), 3) for number, _ in looked)
-    return seconds, info.num_frames, info.num_films, [found for _, found in looked]
+    return (
+        seconds,
+        info.num_frames,
+        info.num_films,
+        frames.num_repeated,
+        [found for _, found in looked],
+    )
 
 
 def _spread(info: VideoInfo, max_decoded: int | None) -> list[int]:

@@ -25,10 +25,10 @@ _BEGINS = "Faces in this video were changed by a trained model. "
 _COMMENT = _BEGINS + (
     "Digital source type: {source_type}; software: SimSwap {version}; model: {model}"
 )
-_TOLD = [
-    _COMMENT.partition("{")[0].encode() + SOURCE_TYPES.encode() + term.encode()
-    for term in SYNTHETIC_TERMS
-]
+_TOLD = re.compile(
+    re.escape(_COMMENT.partition("{")[0] + SOURCE_TYPES).encode()
+    + f"(?:{'|'.join(SYNTHETIC_TERMS)});".encode()
+)
 _TERM = re.compile(r"https?://cv\.iptc\.org/newscodes/digitalsourcetype/(\w+)")
 
 
@@ -58,9 +58,9 @@ def read_video_label(
     with open(path, "rb") as stream:  # of several of one name, the library knows the last
         texts += filter(None, [first_text(stream, _TOLD)])
     for text in texts:
-        found = _TERM.search(text)
-        if found and found[1] in SYNTHETIC_TERMS:
-            return MetadataLabel(_field(text, "software"), _field(text, "model"), found[0])
+        for found in _TERM.finditer(text):
+            if found[1] in SYNTHETIC_TERMS:
+                return MetadataLabel(_field(text, "software"), _field(text, "model"), found[0])
     return None
 
 

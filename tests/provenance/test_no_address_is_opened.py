@@ -130,7 +130,7 @@ def test_whatever_reads_or_signs_has_our_settings():
 
 def test_credentials_on_a_server_are_told(tmp_path):
     report = verify(with_remote_manifest(tmp_path))
-    assert report.verdict == "unmarked"
+    assert report.verdict == "unchecked"
     assert "the file names a server that has them. It is not asked" in details(report)[0]
 
 

@@ -185,7 +185,7 @@ def test_of_very_many_packets_few_bytes_are_parsed(tmp_path, monkeypatch):
     assert 2_500_000 < sum(map(len, parsed)) <= 3_000_000
     report = verify(path)
     assert report.verdict == "unchecked"
-    assert "It holds more, which might be shown, or mark it" in headline(report)
+    assert "There is more in it, so it may have one" in headline(report)
     assert "Metadata label: none in what was read of it." in details(report)
 
 

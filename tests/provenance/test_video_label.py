@@ -53,8 +53,11 @@ def test_a_label_that_the_library_passes_over_is_found(tmp_path: Path, monkeypat
     metadata = video_metadata("simswap-224")
     video = make_video(tmp_path / "in.mp4")
     label = metadata["comment"].encode() + b"\0more"
-    before = b"Faces in this video were changed by a trained model. Not. Digital source type: http:"
-    texts = before + b"\0" + label
+    others = [
+        b"Not. Digital source type: http:",
+        metadata["comment"].encode().replace(b"ia;", b"iaX;"),
+    ]
+    texts = b"\0".join([*others, metadata["comment"][:60].encode() + others[0], label])
     video.write_bytes(video.read_bytes() + struct.pack(">I4s", len(texts) + 8, b"free") + texts)
     mark = read_video_label(video)
     assert (mark.model, mark.digital_source_type) == ("simswap-224", COMPOSITE_WITH_MODEL)

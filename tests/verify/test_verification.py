@@ -188,7 +188,7 @@ def test_a_cut_off_photo_without_a_mark_is_not_called_unsigned(tmp_path):
     Image.fromarray(noise()).save(tmp_path / "photo.png")
     (tmp_path / "photo.png").write_bytes((tmp_path / "photo.png").read_bytes()[:-300])
     report = verify(tmp_path / "photo.png")
-    assert (report.verdict, report.credentials) == ("unmarked", None)
+    assert (report.verdict, report.credentials) == ("unchecked", None)
     assert "damaged, cut off or oddly made" in words(tmp_path / "photo.png")
     assert "Content Credentials: none" not in words(tmp_path / "photo.png")
 

@@ -20,6 +20,7 @@ CALL_PIXELS = 225_000_000  # of all photos of a call; nine of a phone that takes
 CALL_SECONDS = 15.0  # of processor time to decode its AVIF and HEIC photos
 PHOTO_SECONDS = 5.0  # of them, 0.3 to begin; 12 million dense pixels take 0.8 to 1.4
 ROOM_BYTES = 400_000_000  # of child processes that read files, and of calls with large photos
+MOST_TAKEN = ROOM_BYTES - 150_000_000  # by photos, that work for long: others read small files
 
 # Of a lane, how many calls are at work: while one has a crowd of faces, others go on. And how many
 # have begun: a call with large photos leaves its lane to others, works beside them, and waits for
@@ -50,6 +51,7 @@ class _Turns:
         self._lane: threading.Semaphore | None = None
 
     def take_large(self, num_bytes: int) -> None:
+        num_bytes = min(num_bytes, MOST_TAKEN)
         if self._fits is not None:  # it may be larger than the one before
             self._fits(num_bytes)
             return

@@ -37,7 +37,7 @@ class WatchedReader(Frames):
                     return
         if self.num_repeated:
             logger.warning(
-                "%d frames of a video could not be decoded; the ones before them are shown",
+                "%d frames of a video could not be decoded, or not in their own size",
                 self.num_repeated,
             )
 

@@ -18,6 +18,7 @@ from simswap.errors import CrowdedError, MediaError
 from simswap.media import allowance
 from simswap.media.decoding import decode_series
 from simswap.swap.threads import made_ahead
+from simswap.video.source.limits import usual_memory
 from tests.support.media.small_photos import PIXELS, written
 
 pytestmark = pytest.mark.usefixtures("folder")
@@ -206,3 +207,13 @@ def test_where_there_is_no_room_a_file_of_several_pictures_gives_its_turn_back(
         with allowances.one_call(), pytest.raises(CrowdedError):
             list(decode_series(stream.getvalue(), "several", 9))
         assert not allowances._room._is_turn_taken
+
+
+def test_beside_the_largest_photo_there_is_room_to_read_a_small_file():
+    with allowances.one_call():
+        allowance.OF_CALL.get().take_turn(10**9)
+        held = allowances._room._held
+        assert held + usual_memory(0) <= allowances.ROOM_BYTES
+        allowance.OF_CALL.get().take_turn(2 * 10**9)
+        assert allowances._room._held == held
+    assert allowances._room._held == 0

@@ -57,7 +57,12 @@ class Frames(Iterator[np.ndarray]):
 
 
 class FrameReader(Frames):
-    """Frames `first` to `end` - 1 of a video; see reading.read_frames."""
+    """Frames `first` to `end` - 1 of a video; see reading.read_frames.
+
+    num_scaled: frames given so far that are of another size in the file.
+    """
+
+    num_scaled = 0
 
     def __init__(
         self,
@@ -83,7 +88,11 @@ class FrameReader(Frames):
     def _read_on(self) -> Iterator[np.ndarray]:
         info = self._info
         converter = ColourConverter(info.colour, *info.stored_size)
-        convert = converter.to_deep_rgb if self._is_deep else converter.to_rgb
+
+        def convert(frame: VideoFrame) -> np.ndarray:
+            self.num_scaled += (frame.width, frame.height) != info.stored_size
+            return converter.to_deep_rgb(frame) if self._is_deep else converter.to_rgb(frame)
+
         # What a frame shows until its successor comes: also where that one cannot be decoded.
         shown: VideoFrame | None = None
         position = self._first
@@ -144,7 +153,7 @@ class FrameReader(Frames):
 
 
 class ChosenFrames(Frames):
-    """Some frames of a video, uint8 RGB; as FrameReader's."""
+    """Some frames of a video, uint8 RGB; as FrameReader's. num_repeated: and those scaled."""
 
     def __init__(self, info: VideoInfo, numbers: Sequence[int]) -> None:
         """numbers: in any order; without key frames they are ascending, and it is decoded once."""
@@ -159,7 +168,7 @@ class ChosenFrames(Frames):
         for first, end in stretches:
             with closing(FrameReader(info, first, end, chosen)) as reader:
                 yield from reader
-            self.num_repeated += reader.num_repeated
+            self.num_repeated += reader.num_repeated + reader.num_scaled
 
 
 def _upright(image: np.ndarray, info: VideoInfo) -> np.ndarray:
