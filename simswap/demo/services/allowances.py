@@ -19,8 +19,10 @@ from simswap.trial_run import Fits
 CALL_PIXELS = 225_000_000  # of all photos of a call; nine of a phone that takes 24 million each
 CALL_SECONDS = 15.0  # of processor time to decode its AVIF and HEIC photos
 PHOTO_SECONDS = 5.0  # of them, 0.3 to begin; 12 million dense pixels take 0.8 to 1.4
-ROOM_BYTES = 400_000_000  # of child processes that read files, and of calls with large photos
-MOST_TAKEN = ROOM_BYTES - 150_000_000  # by photos, that work for long: others read small files
+# Of child processes that read files, and of calls with large photos: beside a video of 1920 x 1080
+# and such a call, which work for long, others read small files.
+ROOM_BYTES = 600_000_000
+MOST_TAKEN = 250_000_000  # of it, by such a call
 
 # Of a lane, how many calls are at work: while one has a crowd of faces, others go on. And how many
 # have begun: a call with large photos leaves its lane to others, works beside them, and waits for

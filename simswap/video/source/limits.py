@@ -13,8 +13,7 @@ _OWN_BYTES = 100_000_000  # of a process that decodes: Python's and the librarie
 _USUAL_OWN_BYTES = 135_000_000  # with what it keeps of a small video
 _TABLE_BYTES = 250_000_000  # of a video of a day
 _BYTES_PER_PIXEL = 40  # of the largest frame taken: some frames are held until one can be shown
-_USUAL_BYTES_PER_PIXEL = 25  # as H.264 and HEVC take in 8 bits
-_LARGE_BYTES_PER_PIXEL = 55  # as AV1 takes in 10 bits
+_USUAL_BYTES_PER_PIXEL = 25  # as H.264 and HEVC take in 8 bits; AV1 in 10 bits takes 55
 
 
 @dataclass(frozen=True)
@@ -48,13 +47,9 @@ class VideoLimits:
         return _OWN_BYTES + self.max_tables + _BYTES_PER_PIXEL * self.max_pixels
 
 
-def usual_memory(num_pixels: int, *, is_large: bool = False) -> int:
-    """Bytes that a process mostly holds that decodes frames of so many pixels.
-
-    is_large: whether they are coded in a way that takes much.
-    """
-    each = _LARGE_BYTES_PER_PIXEL if is_large else _USUAL_BYTES_PER_PIXEL
-    return _USUAL_OWN_BYTES + each * num_pixels
+def usual_memory(num_pixels: int) -> int:
+    """Bytes that a process mostly holds that decodes frames of so many pixels."""
+    return _USUAL_OWN_BYTES + _USUAL_BYTES_PER_PIXEL * num_pixels
 
 
 # What a video that is verified may cost; it may be long, as only some of its frames are looked at.

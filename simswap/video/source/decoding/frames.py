@@ -40,9 +40,8 @@ class FrameRequest(VideoRequest):
 
     @property
     def usual_memory(self) -> int:
-        """By the size and kind of a frame."""
-        is_large = self.info.codec == "av1" and self.info.bit_depth > 8
-        return usual_memory(self.info.width * self.info.height, is_large=is_large)
+        """By the size of a frame."""
+        return usual_memory(self.info.width * self.info.height)
 
     def rest(self, count: int) -> FrameRequest | None:
         """The frames that follow."""
