@@ -34,6 +34,7 @@ class MemoryRoom:
 
     def __init__(self, num_bytes: int) -> None:
         self._most, self._held = num_bytes, 0
+        self._at_once = 0  # of what is held, by whom nobody gives way to, as it did not wait
         self._is_turn_taken = False
         self._line: deque[_Ticket] = deque()
         self._kept_for: _Ticket | None = None
@@ -55,16 +56,19 @@ class MemoryRoom:
             if not at_once:
                 self._wait_for(_Ticket(num_bytes, in_turn, time.monotonic()))
             self._held += taken
+            self._at_once += taken * at_once
             self._is_turn_taken |= in_turn
 
         def fits(held: int) -> bool:
             nonlocal taken
             with self._changed:
                 is_alone = self._held == taken
-                if held > taken and not is_alone and self._held - taken + held > self._most:
+                others = self._held - self._at_once - taken * (not at_once)
+                if held > taken and not is_alone and others + held > self._most:
                     return False
                 more = max(held - taken, 0)
                 self._held += more
+                self._at_once += more * at_once
                 taken += more
                 return True
 
@@ -73,6 +77,7 @@ class MemoryRoom:
         finally:
             with self._changed:
                 self._held -= taken
+                self._at_once -= taken * at_once
                 self._is_turn_taken &= not in_turn
                 self._changed.notify_all()
 

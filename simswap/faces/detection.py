@@ -20,12 +20,14 @@ from simswap.faces.decoding import decode
 from simswap.faces.nms import Candidates, concatenate, suppress_doubles, to_faces
 from simswap.faces.rolled import lean_of, look_again
 from simswap.geometry import invert
-from simswap.models.detector import SIZE_MULTIPLE
 from simswap.runtime.networks import DetectorNetworks
 from simswap.runtime.pixels import network_input
 from simswap.types import Face
 
 WORKING_SIZE = 640  # px, long side of the pass; smaller frames are taken as they are
+# px, sides of the network's inputs: OpenVINO keeps a megabyte for each size that it has seen, and
+# never gives it back. Photos of 3:2 and 16:9 fit well; all divide by 32, as the network needs.
+INPUT_SIDES = (128, 192, 256, 320, 384, 448, 512, 640, 768, 960, 1120, 1280)
 FINE_SIZE = 1280  # px, long side of one more pass over frames larger than this
 FINE_FACE = 100.0  # px; that pass adds no larger faces: it takes their parts for faces
 # A frame so many times as long as wide is a panorama; length and overlap of its pieces are told in
@@ -202,13 +204,14 @@ def letterbox(
     """Frames of one size -> network input, and the [2, 3] transform from frame to its pixels.
 
     The image lies in the upper left corner, or `margin` px from it; black fills the rest, at least
-    `margin` px and up to multiples of 32.
-    frames: uint8 [H, W, 3] -> [B, 3, H', W'] float32 in [0, 1].
+    `margin` px and up to INPUT_SIDES.
+    frames: uint8 [H, W, 3] -> [B, 3, H', W'] float32 in [0, 1]. long_side: with the margins at most
+    the largest of these.
     """
     height, width = frames[0].shape[:2]
     factor = long_side / max(height, width)
     inner = max(round(width * factor), 1), max(round(height * factor), 1)
-    outer = [-(-(side + 2 * margin) // SIZE_MULTIPLE) * SIZE_MULTIPLE for side in inner]
+    outer = [next(n for n in INPUT_SIDES if n >= side + 2 * margin) for side in inner]
     images = np.zeros((len(frames), outer[1], outer[0], 3), np.uint8)
     for image, frame in zip(images, frames, strict=True):
         if inner != (width, height):

@@ -27,7 +27,7 @@ TRIAL = "simswap.media.trial"  # the module that the child runs
 # Bytes that the child may hold, with the file's own, which this process has; half of them, where
 # none or few pixels are claimed.
 MEMORY = 540_000_000
-_START_MEMORY, _BYTES_PER_PIXEL = 70_000_000, 11  # of it, what a file of so many pixels takes
+_START_MEMORY, _BYTES_PER_PIXEL = 90_000_000, 11  # of it, what a file of so many pixels takes
 MAX_PIXELS = {"AVIF": 44_000_000, "HEIC": None}  # with alpha an AVIF takes 10.5 bytes for each
 WORK_SECONDS = 15.0  # of processor time; 44 million pixels of a dense AVIF take three
 _THREADS = 2  # of a decoder, so that memory is the same on every machine

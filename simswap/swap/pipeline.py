@@ -59,7 +59,7 @@ class Pipeline:
     generator: [B, 3, S, S] RGB [0, 1], [B, 512] unit norm -> [B, 3, S, S] RGB [0, 1].
     identity_network: [B, 3, S, S] RGB [0, 1] -> [B, 512], not normalised.
     detector: the network behind `detect`.
-    parser: tells a face from what covers it, see models.parser; None where the model has none.
+    parser: tells a face from what covers it; hair: see FacialHair. None where the model has none.
     running: these as the pipeline calls them, run by torch or OpenVINO.
     watermark_id: 32 bits that name the model; watermark_symbols: [10], as the watermark says them.
     """
@@ -78,7 +78,7 @@ class Pipeline:
         """
         self.device = resolve_device(device)
         runtime = choose_runtime(runtime, self.device)
-        self.name = bundle.name
+        self.name, self.hair = bundle.name, bundle.facial_hair
         self.watermark_id = watermark_id(bundle.name)
         self.watermark_symbols = symbols_of(self.watermark_id)
         self.alignment = bundle.config.alignment
@@ -233,7 +233,7 @@ class Pipeline:
         guidance = self.generator.config.identity_guidance
         if isinstance(source, Identity):
             cast = dict.fromkeys(chosen, source)
-        is_plain = not guidance and options.likeness >= 1
+        is_plain = not guidance and options.likeness >= 1 and self.hair is None
         if not chosen or (cast is not None and is_plain):
             return SwapPlan(tuple(faces), cast or {}, too_many)
         embeddings = (embed or self.embed)(frame, [faces[index] for index in chosen])
@@ -242,8 +242,8 @@ class Pipeline:
             matched, notices = selection.match_people(embeddings, chosen, source)
             cast = {index: source[role].identity for index, role in matched.items()}
         identities = {
-            index: selection.push_apart(cast[index], embedding, guidance, options.likeness)
-            for index, embedding in zip(chosen, embeddings, strict=True)
+            index: selection.for_target(cast[index], own, guidance, options.likeness, self.hair)
+            for index, own in zip(chosen, embeddings, strict=True)
             if index in cast
         }
         return SwapPlan(tuple(faces), identities, (*too_many, *notices))

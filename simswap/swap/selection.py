@@ -11,6 +11,7 @@ import torch.nn.functional as F
 
 from simswap.errors import NoFaceFoundError, OptionError
 from simswap.faces.looks import SAME_PERSON_COSINE
+from simswap.models.facial_hair import FacialHair
 from simswap.models.identity import push_embeddings_apart
 from simswap.types import Assignment, Face, Identity, Source, SwapOptions
 
@@ -139,21 +140,29 @@ def not_found(assignment: int, nearest: float) -> str:
     )
 
 
-def push_apart(
-    identity: Identity, target: np.ndarray, guidance: float, likeness: float = 1.0
+def for_target(
+    identity: Identity,
+    target: np.ndarray,
+    guidance: float,
+    likeness: float = 1.0,
+    hair: FacialHair | None = None,
 ) -> Identity:
-    """The identity moved away from the target face's own, see push_embeddings_apart.
+    """The identity as a face gets it: with its facial hair, and moved away from its own.
 
-    target: [512] unit norm, of the face in the frame. guidance: 0 for a generator that was trained
-    without; it takes unit norm only. With guidance the result's embedding is of any length.
-    likeness: more than 1 is not the identity's matter, see SwapOptions.once_more.
+    target: [512] unit norm, of the face in the frame. guidance: see push_embeddings_apart; 0 for a
+    generator that was trained without; it takes unit norm only. With guidance the result's
+    embedding is of any length. likeness: more than 1 is not the identity's matter, see
+    SwapOptions.once_more. hair: None leaves the source's.
     """
     likeness = min(likeness, 1.0)
+    if not guidance and likeness == 1 and hair is None:
+        return identity
     own, other = torch.from_numpy(identity.embedding), torch.from_numpy(target)
+    if hair is not None:
+        with torch.inference_mode():
+            own = hair(own[None], other[None])[0]
     if guidance:
         pushed = push_embeddings_apart(own, other, guidance, likeness)
-    elif likeness == 1:
-        return identity
     else:
         pushed = F.normalize(other + likeness * (own - other), dim=-1)
     return replace(identity, embedding=pushed.numpy())

@@ -48,7 +48,7 @@ def steadied_plan(row: Sequence[PlannedFaces], index: int) -> SwapPlan:
 
 
 def _mean_identity(identity: Identity, weighed: Sequence[tuple[float, Identity]]) -> Identity:
-    """Mean direction and mean length: the length says how far there is to go, see push_apart."""
+    """Mean direction and mean length: the length says how far there is to go, see for_target."""
     if all(other is identity for _, other in weighed):
         return identity
     weights = np.array([weight for weight, _ in weighed]) / sum(weight for weight, _ in weighed)

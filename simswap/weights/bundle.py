@@ -21,6 +21,7 @@ from torch import nn
 from simswap.errors import ModelError
 from simswap.files import sha256_of, write_whole
 from simswap.models.detector import FaceDetector
+from simswap.models.facial_hair import FacialHair
 from simswap.models.generator import Generator
 from simswap.models.parser import FaceParser
 from simswap.weights.bundle_config import CONFIG_FILE as CONFIG_FILE
@@ -28,7 +29,7 @@ from simswap.weights.bundle_config import FORMAT
 from simswap.weights.bundle_config import Alignment as Alignment
 from simswap.weights.bundle_config import BundleConfig as BundleConfig
 from simswap.weights.bundle_config import read_config as read_config
-from simswap.weights.bundle_networks import PARSER_FILE as PARSER_FILE
+from simswap.weights.bundle_networks import OPTIONAL_FILES as OPTIONAL_FILES
 from simswap.weights.bundle_networks import WEIGHT_FILES as WEIGHT_FILES
 from simswap.weights.bundle_networks import load_network as load_network
 
@@ -44,7 +45,7 @@ HUB_REPO_PATTERN = re.compile(r"[\w.-]+/[\w.-]+")
 class Bundle:
     """A model in memory: its networks in eval mode, with the config they were built from.
 
-    parser: None where the model has none.
+    parser, facial_hair: None where the model has none.
     """
 
     config: BundleConfig
@@ -52,6 +53,7 @@ class Bundle:
     identity_network: nn.Module
     detector: FaceDetector
     parser: FaceParser | None = None
+    facial_hair: FacialHair | None = None
 
     @property
     def name(self) -> str:
@@ -68,12 +70,13 @@ def load_bundle(source: str | Path | None = None, revision: str | None = None) -
     folder = find_bundle(source, revision)
     config = read_config(folder)
     generator = load_network(folder, config, "generator")
+    optional = [part for part in OPTIONAL_FILES if getattr(config, part)]
     bundle = Bundle(
         config=config,
         generator=generator,
         identity_network=load_network(folder, config, "identity"),
         detector=load_network(folder, config, "detector"),
-        parser=load_network(folder, config, "parser") if config.parser else None,
+        **{part: load_network(folder, config, part) for part in optional},
     )
     logger.info(
         "Loaded %s (generator: %.1f M parameters) in %.1f s",
@@ -114,8 +117,8 @@ def save_bundle(bundle: Bundle, folder: Path, card: str, *, half: bool = True) -
         "detector": bundle.detector,
     }
     files = {WEIGHT_FILES[part]: network for part, network in networks.items()}
-    if bundle.parser is not None:
-        files[PARSER_FILE] = bundle.parser
+    optional = {"parser": bundle.parser, "facial_hair": bundle.facial_hair}
+    files |= {OPTIONAL_FILES[part]: network for part, network in optional.items() if network}
     checksums = {}
     for name, network in files.items():
         path = folder / name
@@ -131,7 +134,7 @@ def _download(repo: str, revision: str | None) -> Path:
     from huggingface_hub import HfApi, snapshot_download
     from huggingface_hub.errors import HfHubHTTPError, HFValidationError, HTTPError
 
-    files = [CONFIG_FILE, *WEIGHT_FILES.values(), PARSER_FILE]
+    files = [CONFIG_FILE, *WEIGHT_FILES.values(), *OPTIONAL_FILES.values()]
     try:
         with suppress(HfHubHTTPError, HTTPError, OSError):  # then what was fetched before is used
             found = HfApi().model_info(repo, revision=revision, files_metadata=True).siblings or ()

@@ -12,6 +12,7 @@ from simswap.files import printable, read_record
 from simswap.geometry import template_names
 from simswap.models.bounds import check_whole
 from simswap.models.detector import DetectorConfig
+from simswap.models.facial_hair import FacialHairConfig
 from simswap.models.generator import GeneratorConfig
 from simswap.models.identity import IdentityConfig
 from simswap.models.parser import TEMPLATE, ParserConfig
@@ -54,6 +55,7 @@ class BundleConfig:
     training: Mapping[str, object] = field(default_factory=dict)  # facts for the reader only
     licence: str = ""
     parser: ParserConfig | None = None  # None: masks are geometry alone
+    facial_hair: FacialHairConfig | None = None  # None: it is the source's
 
     def __post_init__(self) -> None:
         if self.parser is not None and self.alignment.crop_template != TEMPLATE:
@@ -72,6 +74,12 @@ class BundleConfig:
                 f"crop_size={self.alignment.crop_size} is not a multiple of {multiple}, "
                 "as the generator needs"
             )
+        size = self.identity.embedding_size
+        if self.facial_hair and self.facial_hair.embedding_size != size:
+            raise ValueError(
+                f"facial hair is told from {self.facial_hair.embedding_size} numbers, the identity "
+                f"network gives {size}"
+            )
         if self.identity.embedding_size != self.generator.embedding_size:
             raise ValueError(
                 f"the identity network gives {self.identity.embedding_size} numbers, the generator "
@@ -83,6 +91,7 @@ def read_config(folder: Path) -> BundleConfig:
     """The config.json of a bundle. Raises ModelError if it is missing, damaged or unknown."""
     stored = read_json(folder)
     path = folder / CONFIG_FILE
+    hair = stored.get("facial_hair")
     try:
         return BundleConfig(
             name=printable(_text(stored["name"])),
@@ -93,6 +102,7 @@ def read_config(folder: Path) -> BundleConfig:
             training={**stored.get("training", {})},
             licence=_text(stored.get("licence", "")),
             parser=_from_json(ParserConfig, stored["parser"]) if stored.get("parser") else None,
+            facial_hair=_from_json(FacialHairConfig, hair) if hair else None,
         )
     except KeyError as error:
         raise ModelError(f"{path} lacks {error}. Fetch the model again.") from error

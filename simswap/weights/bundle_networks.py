@@ -18,6 +18,7 @@ from torch import Tensor, nn
 from simswap.errors import ModelError
 from simswap.files import sha256_of
 from simswap.models.detector import FaceDetector
+from simswap.models.facial_hair import FacialHair
 from simswap.models.generator import Generator
 from simswap.models.graph import GraphNetwork
 from simswap.models.identity import INPUT_SIZE, build_identity_network
@@ -27,7 +28,7 @@ from simswap.weights.bundle_config import CONFIG_FILE, BundleConfig, read_json
 from simswap.weights.weight_files import MAX_HEADER, load_tensors
 
 WEIGHT_FILES = {part: f"{part}.safetensors" for part in ("generator", "identity", "detector")}
-PARSER_FILE = "parser.safetensors"  # which a bundle may lack
+OPTIONAL_FILES = {part: f"{part}.safetensors" for part in ("parser", "facial_hair")}
 MAX_VALUES = (
     2**28
 )  # numbers that a graph's layers take and give; a ResNet of 100 layers' some 2**26
@@ -45,12 +46,12 @@ _FLOATS = {torch.float16, torch.bfloat16, torch.float32, torch.float64}
 
 
 def load_network(folder: Path, config: BundleConfig, part: str) -> nn.Module:
-    """One network of a bundle, float32, in eval mode; `part` is a key of WEIGHT_FILES, or "parser".
+    """One network of a bundle, float32, in eval mode; `part` is a key of one of the tables above.
 
     Raises ModelError if the file is missing, damaged, holds numbers that are not finite, or does
     not fit the config; or if the config describes more than can be run.
     """
-    path = folder / {**WEIGHT_FILES, "parser": PARSER_FILE}[part]
+    path = folder / (WEIGHT_FILES | OPTIONAL_FILES)[part]
     settings = getattr(config, part)
     try:
         expected = _sketch(part, settings)
@@ -71,7 +72,8 @@ def load_network(folder: Path, config: BundleConfig, part: str) -> nn.Module:
     network = _BUILDERS[part](settings)
     network.load_state_dict(state)  # whatever type of float they are stored in
     network.eval()
-    if part != "identity":  # of which graphs have been looked at, and the others have one size
+    # Graphs of identity networks have been looked at, the others have one size.
+    if part in MAX_WORK and part != "identity":
         try:
             _check_work(network, part, config)
         except CANNOT_BE_BUILT as error:
@@ -87,6 +89,7 @@ _BUILDERS: dict[str, Callable[..., nn.Module]] = {
     "identity": build_identity_network,
     "detector": FaceDetector,
     "parser": FaceParser,
+    "facial_hair": FacialHair,
 }
 
 

@@ -18,7 +18,7 @@ from simswap.weights.bundle import (
     CARD_FILE,
     CONFIG_FILE,
     DEFAULT_BUNDLE,
-    PARSER_FILE,
+    OPTIONAL_FILES,
     WEIGHT_FILES,
     Alignment,
     Bundle,
@@ -169,7 +169,7 @@ def _may_be_replaced(folder: Path) -> bool:
             read_json(folder)
         except ModelError:
             return False
-    return names <= {CONFIG_FILE, CARD_FILE, *WEIGHT_FILES.values(), PARSER_FILE}
+    return names <= {CONFIG_FILE, CARD_FILE, *WEIGHT_FILES.values(), *OPTIONAL_FILES.values()}
 
 
 def _filled(network: nn.Module, state: Mapping[str, Tensor], path: Path) -> nn.Module:

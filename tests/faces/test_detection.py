@@ -233,7 +233,7 @@ def test_letterbox_puts_pixel_centres_where_its_transform_says():
     frame = np.zeros((300, 400, 3), np.uint8)
     frame[80:90, 120:130] = 255
     images, frame_to_image = letterbox([frame], 200)
-    assert images.shape == (1, 3, 160, 224)
+    assert images.shape == (1, 3, 192, 256)
     rows, columns = np.nonzero(images[0, 0].numpy() > 0.5)
     centre = apply(frame_to_image, np.array([124.5, 84.5]))
     np.testing.assert_allclose([columns.mean(), rows.mean()], centre, atol=1e-6)
@@ -287,3 +287,13 @@ def test_a_box_ends_a_frames_side_beyond_the_frame():
     rolled = np.zeros(1, bool)
     (face,) = to_faces(Candidates(np.ones(1), boxes, landmarks, rolled, rolled), (60, 80, 3))
     assert face.box.tolist() == [-80, 3, 160, 90]
+
+
+def test_frames_of_all_sizes_give_the_network_few():
+    """OpenVINO keeps memory for each."""
+    seen = set()
+    for width in range(32, 641, 32):
+        for height in range(32, 641, 32):
+            frame = np.zeros((height, width, 3), np.uint8)
+            seen.add(tuple(letterbox([frame], max(width, height))[0].shape))
+    assert len(seen) <= 64

@@ -6,8 +6,8 @@ from simswap.faces.looks import SAME_PERSON_COSINE
 from simswap.swap.selection import (
     check_face_numbers,
     choose_faces,
+    for_target,
     match_people,
-    push_apart,
 )
 
 FACES = [Face(np.array([0, 0, s, s]), np.zeros((5, 2)), 0.9) for s in (90, 60, 30)]
@@ -89,7 +89,7 @@ def test_a_stranger_gets_no_identity_and_the_reference_a_notice():
 
 
 def test_guidance_moves_an_identity_away_from_the_target():
-    pushed = push_apart(NEW_ANNA, ANNA.embedding, 0.5).embedding
+    pushed = for_target(NEW_ANNA, ANNA.embedding, 0.5).embedding
     assert pushed @ ANNA.embedding < NEW_ANNA.embedding @ ANNA.embedding
 
 
@@ -97,30 +97,30 @@ def test_guidance_moves_an_identity_away_from_the_target():
     ("target", "length"), [(unit(1), 0), (unit(0.5, 0.75**0.5), 0.5**0.5), (unit(0, 1), 1)]
 )
 def test_a_guided_identity_is_as_long_as_there_is_to_go(target, length):
-    pushed = push_apart(ANNA, target, 0.5).embedding
+    pushed = for_target(ANNA, target, 0.5).embedding
     assert np.linalg.norm(pushed) == pytest.approx(length, abs=1e-6)
 
 
 def test_without_guidance_an_identity_stays_as_it_is():
-    assert push_apart(ANNA, unit(0.5, 0.75**0.5), 0.0) is ANNA
+    assert for_target(ANNA, unit(0.5, 0.75**0.5), 0.0) is ANNA
 
 
 @pytest.mark.parametrize("guidance", [0.0, 0.5, 1.0])
 def test_likeness_goes_from_the_targets_own_identity_to_the_sources(guidance):
     target = unit(0.5, 0.75**0.5)
-    ways = [push_apart(ANNA, target, guidance, likeness).embedding for likeness in (0.25, 0.75, 1)]
+    ways = [for_target(ANNA, target, guidance, likeness).embedding for likeness in (0.25, 0.75, 1)]
     cosines = [way @ target / np.linalg.norm(way) for way in ways]
     assert cosines == sorted(cosines, reverse=True)
-    np.testing.assert_array_equal(push_apart(ANNA, target, guidance, 1.5).embedding, ways[-1])
+    np.testing.assert_array_equal(for_target(ANNA, target, guidance, 1.5).embedding, ways[-1])
 
 
 def test_without_likeness_a_guided_generator_has_nowhere_to_go_and_others_get_the_target():
     target = unit(0.5, 0.75**0.5)
-    assert np.linalg.norm(push_apart(ANNA, target, 0.5, 0.0).embedding) == 0
-    assert push_apart(ANNA, target, 0.0, 0.0).embedding == pytest.approx(target)
+    assert np.linalg.norm(for_target(ANNA, target, 0.5, 0.0).embedding) == 0
+    assert for_target(ANNA, target, 0.0, 0.0).embedding == pytest.approx(target)
 
 
 def test_the_usual_likeness_changes_no_bit():
     target = unit(0.5, 0.75**0.5)
-    usual = push_apart(ANNA, target, 1.0).embedding
-    np.testing.assert_array_equal(push_apart(ANNA, target, 1.0, 1.0).embedding, usual)
+    usual = for_target(ANNA, target, 1.0).embedding
+    np.testing.assert_array_equal(for_target(ANNA, target, 1.0, 1.0).embedding, usual)

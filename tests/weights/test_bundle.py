@@ -10,7 +10,13 @@ import torch
 from simswap import ModelError
 from simswap.models.parser import FaceParser, ParserConfig
 from simswap.weights import bundle
-from simswap.weights.bundle import CONFIG_FILE, PARSER_FILE, WEIGHT_FILES, load_bundle, save_bundle
+from simswap.weights.bundle import (
+    CONFIG_FILE,
+    OPTIONAL_FILES,
+    WEIGHT_FILES,
+    load_bundle,
+    save_bundle,
+)
 
 
 def edit_config(folder: Path, **changes: object) -> None:
@@ -100,7 +106,7 @@ def test_a_parser_is_part_of_a_bundle_that_has_one(tiny_bundle, tmp_path):
     loaded = load_bundle(tmp_path)
     assert loaded.config.parser == config
     torch.testing.assert_close(loaded.parser.head.weight, parser.head.weight.half().float())
-    (tmp_path / PARSER_FILE).unlink()
+    (tmp_path / OPTIONAL_FILES["parser"]).unlink()
     with pytest.raises(ModelError, match=r"parser.safetensors is missing"):
         load_bundle(tmp_path)
 

@@ -13,7 +13,7 @@ from simswap.models.parser import TEMPLATE
 from simswap.weights.bundle import (
     CARD_FILE,
     CONFIG_FILE,
-    PARSER_FILE,
+    OPTIONAL_FILES,
     WEIGHT_FILES,
     Alignment,
     Bundle,
@@ -22,8 +22,8 @@ from simswap.weights.bundle import (
 from train.errors import TrainingError
 from train.publish.model_card import SAMPLES_FILE
 
-# The last two if any.
-BUNDLE_FILES = (CONFIG_FILE, CARD_FILE, *WEIGHT_FILES.values(), PARSER_FILE, SAMPLES_FILE)
+BUNDLE_FILES = (CONFIG_FILE, CARD_FILE, *WEIGHT_FILES.values(), *OPTIONAL_FILES.values())
+BUNDLE_FILES += (SAMPLES_FILE,)  # if any, as with the optional ones
 
 
 def write_bundle(
@@ -43,7 +43,7 @@ def write_bundle(
     Args:
         folder: the bundle; files in it that belong to no bundle stay.
         generator: on any device; its moving average where there is one.
-        base: the bundle whose identity network, detector and parser are taken.
+        base: the bundle whose other networks are taken.
         alignment: how the generator's and the identity network's crops are cut out.
         training: facts for the reader of config.json; JSON values.
         licence: of the weights, a sentence.
@@ -68,7 +68,9 @@ def write_bundle(
         licence=licence,
         parser=parser.config if parser else None,
     )
-    bundle = Bundle(config, generator, base.identity_network, base.detector, parser)
+    bundle = Bundle(
+        config, generator, base.identity_network, base.detector, parser, base.facial_hair
+    )
     _replace_whole(folder, bundle, card, samples)
 
 

@@ -17,7 +17,7 @@ from pathlib import Path
 from huggingface_hub import CommitOperationAdd
 
 from simswap.weights.bundle import CARD_FILE, CONFIG_FILE, WEIGHT_FILES
-from simswap.weights.bundle_networks import PARSER_FILE
+from simswap.weights.bundle_networks import OPTIONAL_FILES
 from train.publish.model_card import SAMPLES_FILE
 from train.publish.repository import Repository, may_pass, reason_of
 
@@ -197,7 +197,7 @@ def _take_snapshot(folder: Path, number: int, message: str) -> _Snapshot:
     try:
         for name in NEEDED_FILES:
             shutil.copyfile(folder / name, Path(copy.name) / name)
-        for name in (PARSER_FILE, SAMPLES_FILE):
+        for name in (*OPTIONAL_FILES.values(), SAMPLES_FILE):
             if (folder / name).is_file():
                 shutil.copyfile(folder / name, Path(copy.name) / name)
     except OSError:

@@ -19,7 +19,7 @@ from simswap.models.identity import IdentityConfig
 from simswap.models.inference import count_macs
 from simswap.models.parser import CLASSES, FaceParser
 from simswap.models.parser import INPUT_SIZE as PARSED_SIZE
-from simswap.weights.bundle import PARSER_FILE, WEIGHT_FILES, Bundle
+from simswap.weights.bundle import OPTIONAL_FILES, WEIGHT_FILES, Bundle
 from train.loss_weights import Ramp
 from train.publish.licences import licence_fields
 
@@ -122,7 +122,9 @@ def _of_parser(parser: FaceParser | None) -> tuple[NetworkFacts, ...]:
     crops = torch.empty(1, 3, PARSED_SIZE, PARSED_SIZE, device="meta")
     kind = f"face parser, {len(CLASSES)} classes: what covers a face stays the target's"
     return (
-        NetworkFacts(PARSER_FILE, kind, _num_parameters(parser), count_macs(parser, crops) / 1e9),
+        NetworkFacts(
+            OPTIONAL_FILES["parser"], kind, _num_parameters(parser), count_macs(parser, crops) / 1e9
+        ),
     )
 
 

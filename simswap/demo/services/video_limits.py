@@ -22,7 +22,7 @@ MINUTES_SETTING, DEFAULT_MINUTES = "SIMSWAP_VIDEO_MINUTES", 30.0
 SURE_AFTER = 60.0  # seconds of swapping, from which on the estimate of the rest is believed
 SLACK = 1.25  # times what is allowed: who is let on is not ended shortly before the end
 FRAMES_PER_SECOND = 60  # that many of a second are swapped at most
-WRITTEN_BYTES = 250_000_000  # of a result: C2PA's library holds it twice to sign it
+WRITTEN_BYTES = 200_000_000  # of a result: C2PA's library holds it twice to sign it
 HELD_BYTES = 100_000_000  # of frames in which faces are followed from one look to the next
 # Frames, or as many pixels: larger ones would take over 600 MB, missing to others, if their decoder
 # refers to 16 frames, and an animation of them as much in any case.

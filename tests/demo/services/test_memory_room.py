@@ -151,3 +151,14 @@ def test_of_places_in_turn_there_is_one_at_a_time():
             pass
     assert entered.wait(5)
     waiting.join()
+
+
+def test_nobody_gives_way_to_who_did_not_wait():
+    whole = MemoryRoom(100)
+    with whole.place(40) as fits, whole.place(90, at_once=True) as more:
+        assert fits(60)
+        assert not more(101)
+        with whole.place(30, at_once=True):
+            assert fits(100)
+            assert not fits(101)
+    assert (whole._held, whole._at_once) == (0, 0)
