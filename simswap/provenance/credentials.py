@@ -252,7 +252,8 @@ def _credentials(
     signature, assertions = active.get("signature_info", {}), active.get("assertions", ())
     actions = actions_in(active)
     # What an earlier version says holds for all that was made of it.
-    earlier = (each for each in store["manifests"].values() if each is not active)
+    known = checked_versions(store) - {store["active_manifest"]}
+    earlier = (each for label, each in store["manifests"].items() if label in known)
     everything = [*actions, *chain.from_iterable(map(actions_in, earlier))]
     terms = [str(action.get("digitalSourceType", "")).rsplit("/", 1)[-1] for action in everything]
     parameters = [as_dict(action.get("parameters")) for action in actions]
@@ -270,7 +271,7 @@ def _credentials(
         software=software_of(active),
         model=text_of(next((model for model in models if model), None)),
         source_types=tuple(printable(term) for term in terms if term),
-        num_earlier=len(store["manifests"]) - 1,
+        num_earlier=len(known),
         is_target_left_out=any(LEFT_OUT_PARAMETER in given for given in parameters),
         names_identity=any(held["label"].startswith("cawg.identity") for held in assertions),
     )

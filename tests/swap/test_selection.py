@@ -3,6 +3,7 @@ import pytest
 
 from simswap import Assignment, Face, Identity, OptionError, SwapOptions
 from simswap.faces.looks import SAME_PERSON_COSINE
+from simswap.models.facial_hair import FacialHair, FacialHairConfig
 from simswap.swap.selection import (
     check_face_numbers,
     choose_faces,
@@ -103,6 +104,17 @@ def test_a_guided_identity_is_as_long_as_there_is_to_go(target, length):
 
 def test_without_guidance_an_identity_stays_as_it_is():
     assert for_target(ANNA, unit(0.5, 0.75**0.5), 0.0) is ANNA
+
+
+def test_a_face_keeps_its_facial_hair_where_the_model_knows_it():
+    hair = FacialHair(FacialHairConfig())
+    hair.readout[0] = 1
+    hair.direction[2] = 0.5
+    found = for_target(BERT, ANNA.embedding, 0.0, hair=hair).embedding
+    assert found == pytest.approx(unit(0, 1, 0.5), abs=1e-6)
+    assert for_target(BERT, NEW_ANNA.embedding, 0.0, hair=hair).embedding == pytest.approx(
+        unit(0, 1)
+    )
 
 
 @pytest.mark.parametrize("guidance", [0.0, 0.5, 1.0])

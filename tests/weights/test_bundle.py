@@ -8,6 +8,7 @@ import pytest
 import torch
 
 from simswap import ModelError
+from simswap.models.facial_hair import FacialHair, FacialHairConfig
 from simswap.models.parser import FaceParser, ParserConfig
 from simswap.weights import bundle
 from simswap.weights.bundle import (
@@ -108,6 +109,19 @@ def test_a_parser_is_part_of_a_bundle_that_has_one(tiny_bundle, tmp_path):
     torch.testing.assert_close(loaded.parser.head.weight, parser.head.weight.half().float())
     (tmp_path / OPTIONAL_FILES["parser"]).unlink()
     with pytest.raises(ModelError, match=r"parser.safetensors is missing"):
+        load_bundle(tmp_path)
+
+
+def test_facial_hair_is_part_of_a_bundle_that_has_it(tiny_bundle, tmp_path):
+    hair = FacialHair(FacialHairConfig(tiny_bundle.config.identity.embedding_size))
+    hair.direction += 0.25
+    config = replace(tiny_bundle.config, facial_hair=hair.config)
+    save_bundle(replace(tiny_bundle, config=config, facial_hair=hair), tmp_path, "")
+    loaded = load_bundle(tmp_path)
+    assert loaded.config.facial_hair == hair.config
+    assert torch.equal(loaded.facial_hair.direction, hair.direction)
+    edit_config(tmp_path, facial_hair={"embedding_size": 8})
+    with pytest.raises(ModelError, match="facial hair is told from 8 numbers, the identity"):
         load_bundle(tmp_path)
 
 
