@@ -14,6 +14,7 @@ from huggingface_hub import EvalResult, ModelCardData
 from jinja2 import Environment
 from torch import nn
 
+from simswap.models.facial_hair import FacialHair
 from simswap.models.generator import Generator
 from simswap.models.identity import IdentityConfig
 from simswap.models.inference import count_macs
@@ -113,6 +114,16 @@ def describe_networks(
             _num_parameters(base.detector),
         ),
         *_of_parser(base.parser),
+        *_of_facial_hair(base.facial_hair),
+    )
+
+
+def _of_facial_hair(hair: FacialHair | None) -> tuple[NetworkFacts, ...]:
+    if hair is None:
+        return ()
+    kind = "a direction of the identity network's embeddings: facial hair stays the target's"
+    return (
+        NetworkFacts(OPTIONAL_FILES["facial_hair"], kind, sum(map(torch.numel, hair.buffers()))),
     )
 
 
