@@ -119,12 +119,13 @@ def test_a_bar_in_a_cell_does_not_break_the_table():
 def test_networks_are_counted_and_costed_without_running_them():
     bundle = load_bundle()
     networks = describe_networks(bundle.generator, bundle, 128)
-    generator, identity, detector, parser = networks
+    generator, identity, detector, parser, hair = networks
     assert generator.num_parameters == sum(p.numel() for p in bundle.generator.parameters())
     assert generator.gmac == pytest.approx(2.50, abs=0.01)
     assert identity.gmac == pytest.approx(0.23, abs=0.01)
     assert detector.gmac is None
     assert parser.gmac == pytest.approx(0.11, abs=0.01)
+    assert (hair.num_parameters, hair.gmac) == (2 * 512 + 2, None)
     assert next(bundle.generator.parameters()).device.type == "cpu"
 
 
