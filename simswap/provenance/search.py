@@ -12,10 +12,8 @@ from typing import BinaryIO
 
 # The number of the box of all credentials. In a JPEG that box is cut into segments, in a GIF into
 # blocks, where their heads tell: in what is coded of a JPEG's picture, FF has other neighbours.
-_CREDENTIALS = re.compile(
-    bytes.fromhex("63327061 0011 0010 8000 00aa00389b71") + rb"|\xff\xeb..JP|!\xff\x0bC2PA_GIF",
-    re.DOTALL,
-)
+_STORE = bytes.fromhex("63327061 0011 0010 8000 00aa00389b71")
+_IN_PARTS = {b"\xff\xd8": rb"|\xff\xeb..JP", b"GI": rb"|!\xff\x0bC2PA_GIF"}
 _LONGEST = 16  # bytes of these, at most
 _XMP = (b"<x:xmpmeta", b"</x:xmpmeta>"), (b"<rdf:RDF", b"</rdf:RDF>")
 _MAX_PACKET = 1 << 20  # bytes of XMP; real packets are a few kB, and some cameras pad theirs
@@ -27,9 +25,11 @@ _BLOCK = 1 << 20  # bytes that are read at a time
 def holds_credentials(stream: BinaryIO) -> bool:
     """Whether there is something like Content Credentials in a file, whatever they are worth."""
     stream.seek(0)
+    sought = re.compile(re.escape(_STORE) + _IN_PARTS.get(stream.read(2), b""), re.DOTALL)
+    stream.seek(0)
     before = b""
     while block := stream.read(_BLOCK):
-        if _CREDENTIALS.search(before + block):
+        if sought.search(before + block):
             return True
         before = block[-_LONGEST:]
     return False

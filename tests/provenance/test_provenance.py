@@ -263,3 +263,11 @@ def test_what_cannot_carry_a_mark_is_refused(tmp_path, path, fact):
 def test_printable_cuts_and_cleans():
     assert printable("a" * 200) == "a" * 97 + "..."
     assert printable("tab\tbell\x07é") == "tab?bell?é"
+
+
+@pytest.mark.parametrize(
+    ("head", "part"), [(b"\xff\xd8", b"\xff\xeb\x12\x34JP"), (b"GIF89a", b"!\xff\x0bC2PA_GIF")]
+)
+def test_heads_of_parts_tell_of_credentials_in_files_of_their_kind_only(head, part):
+    assert search.holds_credentials(io.BytesIO(head + bytes(99) + part))
+    assert not search.holds_credentials(io.BytesIO(b"\x1aE\xdf\xa3" + bytes(99) + part))
