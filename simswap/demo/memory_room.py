@@ -34,7 +34,7 @@ class MemoryRoom:
 
     def __init__(self, num_bytes: int) -> None:
         self._most, self._held = num_bytes, 0
-        self._at_once = 0  # of what is held, by whom nobody gives way to, as it did not wait
+        self._at_once = 0  # of what is held, what did not wait: nobody gives way to it
         self._is_turn_taken = False
         self._line: deque[_Ticket] = deque()
         self._kept_for: _Ticket | None = None

@@ -94,9 +94,11 @@ def _in_jpeg_part(data: bytes) -> bytes | None:
     pieces, first = [], b""
     for number, body in zip(count(1), _segments(data), strict=False):
         first = first or body
-        if body[:8] != b"JP" + first[2:4] + number.to_bytes(4, "big"):
+        head = b"JP" + first[2:4] + number.to_bytes(4, "big")
+        again = first[8:16] if number > 1 else b""  # the box's own head, in each of them
+        if not body.startswith(head + again):
             return None
-        pieces.append(body[8 if number == 1 else 16 :])  # others repeat the first's beginning
+        pieces.append(body[len(head + again) :])
     return b"".join(pieces)
 
 

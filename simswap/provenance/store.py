@@ -39,9 +39,9 @@ class _Odd(Exception):
 def is_signed_throughout(store: bytes, versions: Collection[str], may_be_stamped: bool) -> bool:
     """Whether nothing can be written into credentials without C2PA's library telling.
 
-    store: all credentials of a file, in which that library found no fault. versions: labels of
-    those of the file of which it found what they say to be as it was. may_be_stamped: whether
-    a server may have attested the time. A timestamp has a signature of its own, and room beside it.
+    store: all credentials of a file, in which that library found no fault. versions: labels of the
+    file's versions that it saw to be as they were. may_be_stamped: whether a server may have
+    attested the time: a timestamp has a signature of its own, and room beside it.
     """
     try:
         (top,) = _boxes(store)
@@ -49,10 +49,9 @@ def is_signed_throughout(store: bytes, versions: Collection[str], may_be_stamped
         labels = []
         for box in boxes:
             (kind, label), parts = _opened(box)
-            if kind != _VERSION:
+            names = [_check_part(part, may_be_stamped) for part in parts]
+            if kind != _VERSION or len(set(names)) < len(names):
                 raise _Odd
-            for part in parts:
-                _check_part(part, may_be_stamped)
             labels.append(label.decode())
         if name != _ALL or sorted(labels) != sorted(versions):
             raise _Odd
@@ -61,7 +60,8 @@ def is_signed_throughout(store: bytes, versions: Collection[str], may_be_stamped
     return True
 
 
-def _check_part(box: Box, may_be_stamped: bool) -> None:
+def _check_part(box: Box, may_be_stamped: bool) -> Name:
+    """What a part of a version is called; raises _Odd if it holds more than it needs."""
     # Each assertion's hash stands in the claim, whose own stands in the signature; but the library
     # makes it of those parts of an assertion that it knows.
     name, content = _opened(box)
@@ -69,7 +69,7 @@ def _check_part(box: Box, may_be_stamped: bool) -> None:
         for kind, assertion in content:
             if kind != b"jumb" or [kind for kind, _ in _boxes(assertion)] not in _IN_ASSERTION:
                 raise _Odd
-        return
+        return name
     if name not in (*_CLAIMS, _SIGNATURE):
         raise _Odd
     ((form, item),) = content
@@ -77,6 +77,7 @@ def _check_part(box: Box, may_be_stamped: bool) -> None:
         raise _Odd
     if name == _SIGNATURE:
         _check_signature(item, may_be_stamped)
+    return name
 
 
 def _check_signature(item: bytes, may_be_stamped: bool) -> None:

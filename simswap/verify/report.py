@@ -11,10 +11,7 @@ from typing import TYPE_CHECKING
 from simswap.errors import CostlyVideoError, CrowdedError, MediaError, SigningError
 from simswap.files import printable
 from simswap.media import allowance
-from simswap.provenance.credentials import (
-    Credentials,
-    read_credentials,
-)
+from simswap.provenance.credentials import Credentials, read_credentials
 from simswap.provenance.media_types import UNKNOWN_TYPE, media_type_of
 from simswap.provenance.metadata import (
     HUMAN_TERMS,

@@ -181,6 +181,13 @@ def test_certificates_and_timestamps_count_as_honest_where_they_may_be(signed, k
         assert not is_throughout(closed(stamped), False)
 
 
+def test_a_part_of_a_version_that_is_there_twice_is_told(signed):
+    for part in (1, 2, 3):
+        store = opened(signed[1])
+        version_of(store).append(version_of(store)[part])
+        assert not is_throughout(closed(store), True)
+
+
 @pytest.mark.parametrize(
     "store", [b"", b"\0\0\0\x08jumb", b"\0\0\0\x01jumb" + bytes(20), b"\xff" * 99, bytes(8)]
 )
