@@ -9,7 +9,7 @@ import subprocess
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
@@ -119,8 +119,11 @@ def answers_of(
     for number in range(MAX_TRIES):
         count = 0
         try:
-            with allowance.place(memory) as fits:
-                for piece in _answers_of(rest, is_over, fits):
+            with (
+                allowance.place(memory) as fits,
+                closing(_answers_of(rest, is_over, fits)) as pieces,
+            ):
+                for piece in pieces:
                     yield piece
                     count += 1
             return
