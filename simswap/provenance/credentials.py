@@ -17,18 +17,19 @@ from simswap.errors import MediaError, SigningError
 from simswap.files import printable
 from simswap.provenance.exclusions import LEFT_OUT, could_hold_pixels, has_unusual
 from simswap.provenance.manifests import (
+    ABOUT_SIGNERS,
     actions_in,
     as_dict,
+    broken_versions,
     checked_versions,
     dicts,
     failures_of_earlier,
     software_of,
     text_of,
 )
-from simswap.provenance.media_types import UNKNOWN_TYPE, media_type_of
 from simswap.provenance.metadata import SYNTHETIC_TERMS
 from simswap.provenance.parts import left_out_by
-from simswap.provenance.search import holds_credentials
+from simswap.provenance.search import UNKNOWN_TYPE, holds_credentials, media_type_of
 from simswap.provenance.signer import Signer
 
 if TYPE_CHECKING:
@@ -54,7 +55,6 @@ _HASHES = ("dataHash", "bmffHash", "boxesHash")  # that bind credentials to pixe
 CHANGED = tuple(
     f"{kind}.mismatch" for kind in (*_HASHES, "hashedURI", "claimSignature", "ingredient.manifest")
 )
-_ABOUT_SIGNERS = ("signingCredential.", "cawg.")  # beginnings of codes that tell of no change
 _ELSEWHERE = (
     "Remote: "  # how C2PA's error begins where a file has an address instead of credentials
 )
@@ -107,7 +107,7 @@ class Credentials:
     @property
     def is_unchanged(self) -> bool:
         """Whether it is seen to be as it was signed, though the signer may be in doubt."""
-        return self.is_matched and all(code.startswith(_ABOUT_SIGNERS) for code in self.failures)
+        return self.is_matched and all(code.startswith(ABOUT_SIGNERS) for code in self.failures)
 
     @property
     def is_synthetic(self) -> bool:
@@ -237,7 +237,7 @@ def _failures(store: Mapping[str, Any], validity: tuple[str, str] | None) -> tup
     is_early = validity is not None and datetime.datetime.fromisoformat(validity[0]) > now
     codes = [code for code in _codes(store, "failure") if code != UNTRUSTED]
     # What an earlier version's signer is worth is told nowhere.
-    codes += [code for code in failures_of_earlier(store) if not code.startswith(_ABOUT_SIGNERS)]
+    codes += [code for code in failures_of_earlier(store) if not code.startswith(ABOUT_SIGNERS)]
     found = _codes(store, "informational") + _codes(store, "success")
     if has_unusual(found, store["manifests"][store["active_manifest"]]):
         codes.append(LEFT_OUT)
@@ -252,7 +252,7 @@ def _credentials(
     signature, assertions = active.get("signature_info", {}), active.get("assertions", ())
     actions = actions_in(active)
     # What an earlier version says holds for all that was made of it.
-    known = checked_versions(store) - {store["active_manifest"]}
+    known = checked_versions(store) - broken_versions(store) - {store["active_manifest"]}
     earlier = (each for label, each in store["manifests"].items() if label in known)
     everything = [*actions, *chain.from_iterable(map(actions_in, earlier))]
     terms = [str(action.get("digitalSourceType", "")).rsplit("/", 1)[-1] for action in everything]

@@ -7,6 +7,7 @@ from typing import Any
 
 from simswap.files import printable
 
+ABOUT_SIGNERS = ("signingCredential.", "cawg.")  # beginnings of codes that tell of no change
 _UNCHANGED = "ingredient.manifest.validated"  # of an earlier version of a file that is kept in it
 
 
@@ -46,6 +47,22 @@ def checked_versions(store: Mapping[str, Any]) -> set[str]:
         store["active_manifest"],
         *(str(each.get("url")).rsplit("/", 1)[-1] for each in earlier),
     }
+
+
+def broken_versions(store: Mapping[str, Any]) -> set[str]:
+    """Labels of the earlier versions that were broken when what was made of them was signed."""
+    found = (
+        one
+        for each in dicts(list(store["manifests"].values()))
+        for one in dicts(each.get("ingredients"))
+    )
+    return {str(one.get("active_manifest")) for one in found if _was_broken(one)}
+
+
+def _was_broken(ingredient: Mapping[str, Any]) -> bool:
+    results = as_dict(as_dict(ingredient.get("validation_results")).get("activeManifest"))
+    codes = (str(each.get("code")) for each in dicts(results.get("failure")))
+    return any(not code.startswith(ABOUT_SIGNERS) for code in codes)
 
 
 def failures_of_earlier(store: Mapping[str, Any]) -> list[str]:

@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterator, Mapping
 from itertools import count
 from typing import Any, BinaryIO, NamedTuple
 
-Span = tuple[int, int]  # bytes of a file, the last exclusive
+from simswap.provenance.pointers import Span
 
 _LABEL = "c2pa.hash.data"  # of the assertion with the hash; a number may stand behind it
 _MAX_LENGTH = 20_000_000  # bytes of credentials; of one picture they have some 4,000

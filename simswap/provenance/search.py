@@ -1,4 +1,4 @@
-"""Finds in a file's bytes what marks it, wherever that stands and however its parts are laid.
+"""What a file's bytes tell: its kind, and what marks it, however its parts are laid.
 
 Programs that show a picture read its file in ways of their own, and skip what others stumble over.
 So no mark is missed because the parts before it are odd.
@@ -10,6 +10,21 @@ import re
 from collections.abc import Iterator
 from typing import BinaryIO
 
+UNKNOWN_TYPE = "application/octet-stream"
+_SIGNATURES = {
+    b"\xff\xd8\xff": "image/jpeg",
+    b"\x89PNG\r\n\x1a\n": "image/png",
+    b"GIF8": "image/gif",
+    b"II*\0": "image/tiff",
+    b"MM\0*": "image/tiff",
+}
+_BRANDS = {  # of files that are made of boxes as an MP4 is
+    b"qt  ": "video/quicktime",
+    **dict.fromkeys((b"avif", b"avis"), "image/avif"),
+    **dict.fromkeys((b"heic", b"heix", b"heim", b"heis"), "image/heic"),
+    b"mif1": "image/heif",
+}
+_FORMS = {b"WEBP": "image/webp", b"AVI ": "video/avi"}  # of RIFF files
 # The number of the box of all credentials. In a JPEG that box is cut into segments, in a GIF into
 # blocks, where their heads tell: in what is coded of a JPEG's picture, FF has other neighbours.
 _STORE = bytes.fromhex("63327061 0011 0010 8000 00aa00389b71")
@@ -20,6 +35,16 @@ _MAX_PACKET = 1 << 20  # bytes of XMP; real packets are a few kB, and some camer
 _MAX_TEXT = 1_000  # bytes
 _LINE = re.compile(rb"[^\x00-\x1f]*")
 _BLOCK = 1 << 20  # bytes that are read at a time
+
+
+def media_type_of(head: bytes) -> str:
+    """What a file is, by its first 12 bytes: a type that C2PA knows, or UNKNOWN_TYPE."""
+    if head[4:8] == b"ftyp":
+        return _BRANDS.get(head[8:12], "video/mp4")
+    if head.startswith(b"RIFF"):
+        return _FORMS.get(head[8:12], UNKNOWN_TYPE)
+    found = (kind for start, kind in _SIGNATURES.items() if head.startswith(start))
+    return next(found, UNKNOWN_TYPE)
 
 
 def holds_credentials(stream: BinaryIO) -> bool:

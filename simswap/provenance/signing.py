@@ -24,9 +24,8 @@ from simswap.provenance.credentials import (
     MODEL_PARAMETER,
     context,
 )
-from simswap.provenance.media_types import UNKNOWN_TYPE, media_type_of
 from simswap.provenance.metadata import COMPOSITE_WITH_MODEL
-from simswap.provenance.search import holds_credentials
+from simswap.provenance.search import UNKNOWN_TYPE, holds_credentials, media_type_of
 from simswap.provenance.signer import Signer, find_signer
 
 if TYPE_CHECKING:

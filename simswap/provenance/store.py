@@ -6,6 +6,7 @@ come upon them and show what they hold. So they must be as they were signed, to 
 
 from __future__ import annotations
 
+import re
 import struct
 from collections.abc import Collection, Iterator
 
@@ -20,6 +21,10 @@ _ASSERTIONS, _SIGNATURE = (b"c2as", b"c2pa.assertions"), (b"c2cs", b"c2pa.signat
 _CLAIMS = (b"c2cl", b"c2pa.claim"), (b"c2cl", b"c2pa.claim.v2")
 # Kinds of boxes in an assertion: what it is, and its content; of a file also of which kind that is.
 _IN_ASSERTION = [[b"jumd", b"cbor"], [b"jumd", b"json"], [b"jumd", b"bfdb", b"bidb"]]
+# What it is, by its number and label, and a salt or none.
+_ABOUT_ASSERTION = re.compile(
+    rb".{16}(?:\x03[^\0]+\0|\x13[^\0]+\0\0\0\0(?:\x18c2sh.{16}|\x28c2sh.{32}))", re.DOTALL
+)
 _SIGN1, _NOTHING = b"\xd2\x84", b"\xf6"  # how a COSE signature begins; it stands beside its content
 _PADDING = (b"\x63pad", b"\x64pad2")  # keys of CBOR, with which a signature is filled up
 # Keys of what a signature does not cover, and honest ones may have beside them: certificates, two
@@ -67,7 +72,9 @@ def _check_part(box: Box, may_be_stamped: bool) -> Name:
     name, content = _opened(box)
     if name == _ASSERTIONS:
         for kind, assertion in content:
-            if kind != b"jumb" or [kind for kind, _ in _boxes(assertion)] not in _IN_ASSERTION:
+            boxes = list(_boxes(assertion))
+            is_known = kind == b"jumb" and [kind for kind, _ in boxes] in _IN_ASSERTION
+            if not is_known or not _ABOUT_ASSERTION.fullmatch(boxes[0][1]):
                 raise _Odd
         return name
     if name not in (*_CLAIMS, _SIGNATURE):

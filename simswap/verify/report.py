@@ -12,7 +12,7 @@ from simswap.errors import CostlyVideoError, CrowdedError, MediaError, SigningEr
 from simswap.files import printable
 from simswap.media import allowance
 from simswap.provenance.credentials import Credentials, read_credentials
-from simswap.provenance.media_types import UNKNOWN_TYPE, media_type_of
+from simswap.provenance.exclusions import LEFT_OUT
 from simswap.provenance.metadata import (
     HUMAN_TERMS,
     MetadataLabel,
@@ -20,10 +20,11 @@ from simswap.provenance.metadata import (
     quoted,
     read_told,
 )
-from simswap.provenance.search import holds_credentials
+from simswap.provenance.search import UNKNOWN_TYPE, holds_credentials, media_type_of
 from simswap.provenance.signer import Signer, find_signer
 from simswap.trial_run import problem_of
 from simswap.verify.credential_words import about_credentials, with_model
+from simswap.verify.left_out import shows_left_out
 from simswap.verify.watermark import FoundWatermark, find_watermark, never
 from simswap.video.metadata_label import read_video_label
 from simswap.video.source.limits import VERIFY_LIMITS, VideoLimits, usual_memory
@@ -103,6 +104,8 @@ def verify(path: str | os.PathLike[str], limits: VideoLimits = VERIFY_LIMITS) ->
     try:
         _check_parts(path)
         found = read_credentials(path, _own_signer())
+        if found is not None and found.is_unchanged and shows_left_out(path, kind, limits):
+            found = replace(found, failures=(*found.failures, LEFT_OUT))
     except CrowdedError:  # nothing of the file, of which nothing would be known
         raise
     except MediaError as error:

@@ -10,7 +10,7 @@ import pytest
 from PIL import Image
 
 from simswap.errors import SigningError
-from simswap.provenance import credentials, exclusions
+from simswap.provenance import credentials
 from simswap.provenance.credentials import TRUST, read_credentials
 from simswap.provenance.metadata import quoted, synthetic_xmp
 from simswap.verify.report import details, headline, verify
@@ -66,18 +66,6 @@ def test_a_change_is_told_whatever_the_certificate(tmp_path, start, end):
     assert "the photo was changed after it was signed" in words(path)
 
 
-HASH = {
-    "label": "c2pa.hash.bmff.v3",
-    "data": {
-        "hash": "qd6l",
-        "exclusions": [
-            {"xpath": "/uuid", "data": [{"offset": 8, "value": "2P7D1hsOSDySl1goh37EgQ=="}]},
-            {"xpath": "/free"},
-        ],
-    },
-}
-
-
 @pytest.mark.parametrize("write", [write_with_other_pixels, write_with_another_behind])
 def test_a_file_of_which_its_signer_left_out_parts_is_not_called_intact(tmp_path, write):
     path = write(tmp_path / "photo.png")
@@ -85,35 +73,6 @@ def test_a_file_of_which_its_signer_left_out_parts_is_not_called_intact(tmp_path
     assert verify(path).verdict == "unchecked"
     assert "parts that its signer left out" in said
     assert "intact" not in said
-
-
-@pytest.mark.parametrize(
-    "left_out",
-    [
-        [{"xpath": "/uuid"}],
-        [{"xpath": "/uuid", "data": [{"offset": 8, "value": "2P7D"}]}],
-        [{"xpath": "/mdat"}],
-        [{"xpath": "/moov/trak"}],
-        [{}],
-        [7],
-        None,
-    ],
-)
-def test_of_a_file_of_boxes_only_what_shows_nothing_may_be_left_out(left_out):
-    assert exclusions.has_unusual([], {"assertions": [HASH]}) is False
-    changed = HASH | {"data": HASH["data"] | {"exclusions": left_out}}
-    assert exclusions.has_unusual([], {"assertions": [changed]}) is True
-
-
-@pytest.mark.parametrize("change", [{"hash": None}, {"hash": ""}, {"merkle": [{"count": 1}]}])
-def test_a_hash_of_boxes_that_is_not_there_or_of_parts_only_is_told(change):
-    changed = HASH | {"data": HASH["data"] | change}
-    assert exclusions.has_unusual([], {"assertions": [HASH, changed]}) is True
-
-
-@pytest.mark.parametrize("odd", [{"data": None}, {"data": 7}, {"label": "c2pa.hash.bmff"}])
-def test_a_hash_of_boxes_of_another_form_is_told(odd):
-    assert exclusions.has_unusual([], {"assertions": [HASH | odd]}) is True
 
 
 @pytest.mark.parametrize("kind", [b"free", b"skip"])

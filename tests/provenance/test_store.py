@@ -4,6 +4,7 @@ import copy
 import io
 import struct
 import zlib
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -110,6 +111,18 @@ def is_throughout(store: bytes, may_be_stamped: bool) -> bool:
     return is_signed_throughout(store, [label], may_be_stamped)
 
 
+def with_more_about(bit: int, more: bytes) -> Callable[[list[list]], None]:
+    """The description of an assertion with an id, or a hash, which none needs."""
+
+    def change(store: list[list]) -> None:
+        about = assertion_of(store)[0]
+        label = about[1].index(b"\0", 17) + 1
+        toggles = bytes([about[1][16] | bit])
+        about[1] = about[1][:16] + toggles + about[1][17:label] + more + about[1][label:]
+
+    return change
+
+
 UNNOTICED = {
     "behind all": lambda store: store.append([b"free", MORE]),
     "in the signature's box": lambda store: version_of(store)[3][1].append([b"free", MORE]),
@@ -118,6 +131,9 @@ UNNOTICED = {
     "in a label": with_label,
     "in an assertion": lambda store: assertion_of(store).append([b"free", MORE]),
     "before an assertion": lambda store: assertion_of(store).insert(1, [b"free", MORE]),
+    "as an assertion's id": with_more_about(4, b"ABCD"),
+    "as an assertion's hash": with_more_about(8, b"FORGED" * 5 + b"--"),
+    "in bits of no meaning": with_more_about(0x20, b""),
     "as another description": lambda store: version_of(store)[1][1].append([b"jumd", MORE]),
     "about all": lambda store: with_salt(store[0][1]),
     "about the version": lambda store: with_salt(version_of(store)),
