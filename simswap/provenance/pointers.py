@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 
 import numpy as np
 
@@ -21,6 +21,7 @@ _LONG_SIZE = b"\0\0\0\1"  # before the name of a box whose size has 64 bits
 _MAX_TABLES = 100_000  # of one holder
 _IN_FILE, _IN_ITEM = 0, 2  # how a picture's place is told
 _MAX_EXTENTS = 100_000
+_FAR = 2**63  # behind all files
 
 
 class _Broken(Exception):
@@ -41,7 +42,8 @@ def point_astray(holder: bytes, media: list[Span]) -> bool:
                     return True
             elif table == b"iloc":
                 num_lists += 1  # each may tell of very many pictures, in the same bytes
-                if num_lists > 1 or not _all_lie_in(_items(holder, body), media):
+                items = np.array(list(_items(holder, body)), np.uint64).reshape(-1, 2)
+                if num_lists > 1 or not _all_within(items[:, 0], media, items[:, 1]):
                     return True
             else:
                 return True
@@ -65,15 +67,19 @@ def _tables_in(holder: bytes) -> Iterator[tuple[bytes, int]]:
     raise _Broken
 
 
-def _all_within(offsets: np.ndarray, spans: list[Span]) -> bool:
-    inside = np.zeros(len(offsets), bool)
-    for start, end in spans:
-        inside |= (offsets >= start) & (offsets < end)
-    return bool(inside.all())
+def _all_within(offsets: np.ndarray, spans: list[Span], ends: np.ndarray | None = None) -> bool:
+    """Whether what begins at offsets lies in the spans, up to its ends or with its first byte.
 
-
-def _all_lie_in(spans: Iterable[Span], media: list[Span]) -> bool:
-    return all(any(start <= one[0] and one[1] <= end for start, end in media) for one in spans)
+    spans: in the order of the file.
+    """
+    if not len(spans):
+        return not len(offsets)
+    edges = np.array(spans, np.uint64)
+    offsets = offsets.astype(np.uint64)
+    number = np.searchsorted(edges[:, 0], offsets, side="right")  # of those that begin before it
+    last = edges[np.maximum(number, 1) - 1, 1]
+    is_in = offsets < last if ends is None else ends <= last
+    return bool(((number > 0) & is_in).all())
 
 
 def _chunks(data: bytes, body: int, is_long: bool) -> np.ndarray:
@@ -109,7 +115,8 @@ def _items(data: bytes, body: int) -> Iterator[Span]:
             length = _number(data, place + size_of[0], size_of[1])
             place += size_of[0] + size_of[1]
             if method == _IN_FILE:
-                yield offset, offset + length if length else 2**64  # to the file's end
+                end = offset + length if length else _FAR  # to the file's end
+                yield min(offset, _FAR), min(end, _FAR)
 
 
 def _number(data: bytes, place: int, length: int) -> int:

@@ -35,6 +35,8 @@ def points(table: bytes) -> bool:
         (struct.pack(">4sIII", b"stco", 0, 2, 300), True),  # it is cut off
         (struct.pack(">4sIIQ", b"co64", 0, 1, 300), False),
         (struct.pack(">4sIIQ", b"co64", 0, 1, 199), True),
+        (struct.pack(">4sIIQ", b"co64", 0, 1, 2**64 - 1), True),
+        (struct.pack(">4sII", b"stco", 0, 0), False),
     ],
 )
 def test_a_table_that_names_another_place_than_the_medias_is_noticed(table, is_pointing):
