@@ -7,6 +7,7 @@ import av
 import pytest
 from PIL import Image
 
+from simswap.provenance import credentials
 from simswap.provenance.exclusions import LEFT_OUT
 from simswap.provenance.signing import sign_photo, sign_video
 from simswap.verify.report import verify
@@ -62,6 +63,16 @@ def crafted_photo(tmp_path):
     path = tmp_path / "photo.avif"
     path.write_bytes(forged)
     return path
+
+
+def test_a_frame_there_is_noticed_even_where_nothing_else_tells(crafted, monkeypatch):
+    monkeypatch.setattr(credentials, "could_hold_pixels", lambda *given: False)
+    assert verify(crafted).credentials.failures == (LEFT_OUT,)
+
+
+def test_a_picture_there_is_noticed_even_where_nothing_else_tells(crafted_photo, monkeypatch):
+    monkeypatch.setattr(credentials, "could_hold_pixels", lambda *given: False)
+    assert verify(crafted_photo).credentials.failures == (LEFT_OUT,)
 
 
 def test_a_picture_there_is_noticed(crafted_photo):

@@ -10,23 +10,26 @@ the beard. Look at the sheet: all of its upper half must have one, and nobody in
 
 from __future__ import annotations
 
-import argparse
 import logging
 from collections.abc import Sequence
 from dataclasses import replace
-from pathlib import Path
 
 import cv2
 import numpy as np
 import torch
 
-from simswap.files import write_whole
 from simswap.models.facial_hair import FacialHair, FacialHairConfig
 from simswap.weights.bundle import CARD_FILE, find_bundle, load_bundle
 from train.data.shards import open_photos
 from train.errors import TrainingError
 from train.pairing.identity_crops import embed_crops
-from train.prepare.glasses import read_photos, sheet_of
+from train.prepare.glasses import (
+    parse_photo_arguments,
+    photo_arguments,
+    read_photos,
+    standardised,
+    write_sheet,
+)
 from train.publish.bundle import write_bundle
 from train.shell import run_from_shell
 
@@ -75,7 +78,7 @@ def find_facial_hair(
     count, size = embeddings.shape
     covariance = np.cov(embeddings.T)
     covariance += RIDGE * covariance.diagonal().mean() * np.eye(size)
-    seen = _standardised(np.clip(darkness, *np.percentile(darkness, [1, 99])))
+    seen = standardised(np.clip(darkness, *np.percentile(darkness, [1, 99])))
     score, rest = seen, embeddings
     for _ in range(ROUNDS):
         order = np.argsort(-score, kind="stable")
@@ -88,7 +91,7 @@ def find_facial_hair(
         readout = np.linalg.solve(covariance, mean - others / 2)
         readout /= readout @ direction
         readings = embeddings @ readout
-        score = _standardised(readings) + seen / 2
+        score = standardised(readings) + seen / 2
         along = direction / np.linalg.norm(direction)
         rest = embeddings - np.outer(embeddings @ along, along)
         rest = rest / np.linalg.norm(rest, axis=1, keepdims=True)
@@ -107,21 +110,11 @@ def find_facial_hair(
     return found, with_hair, order[int((1 - BARE) * count) :]
 
 
-def _standardised(values: np.ndarray) -> np.ndarray:
-    return (values - values.mean()) / (values.std() + 1e-9)
-
-
 def main(arguments: Sequence[str] | None = None) -> None:
     """Photos, darkness, embeddings, direction, model. Raises SimSwapError."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--data", required=True, help="as for train/train.py; several people")
+    parser = photo_arguments(__doc__, every=1)
     parser.add_argument("--model", help="bundle folder or Hub repo id (default: the bundled model)")
-    parser.add_argument("--output", type=Path, required=True, help="the bundle to write")
-    parser.add_argument("--every", type=int, default=1, help="one photo in so many is looked at")
-    parser.add_argument("--sheet", type=Path, help="PNG of faces with it above, without it below")
-    given = parser.parse_args(arguments)
-    if given.every < 1:
-        parser.error(f"--every {given.every} must be at least 1")
+    given = parse_photo_arguments(parser, arguments)
     folder = find_bundle(given.model)
     bundle = load_bundle(folder)
     photos = read_photos(open_photos(given.data), given.every)
@@ -133,9 +126,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     embeddings = embed_crops(bundle.identity_network, crops).numpy()
     hair, with_hair, without = find_facial_hair(embeddings, darkness(crops))
     if given.sheet:
-        picture = np.vstack([sheet_of(crops[with_hair]), sheet_of(crops[without])])
-        encoded = cv2.imencode(".png", picture[..., ::-1])[1].tobytes()
-        write_whole(given.sheet, encoded, follow=True)
+        write_sheet(given.sheet, crops[with_hair], crops[without])
     config = replace(bundle.config, facial_hair=hair.config)
     write_bundle(
         given.output,

@@ -92,7 +92,7 @@ def find_wearers(edges: np.ndarray, embeddings: Sequence[Tensor]) -> tuple[np.nd
     readings = [(v @ found.readout).numpy() for v, found in zip(embeddings, first, strict=True)]
     # Beyond its 99th percentile an edge is no surer: dark frames would outweigh every network.
     clipped = np.minimum(edges, np.percentile(edges, 99))
-    score = _standardised(clipped) + np.mean([_standardised(r) for r in readings], axis=0)
+    score = standardised(clipped) + np.mean([standardised(r) for r in readings], axis=0)
     return _both_ends(score, WEARERS, OTHERS)
 
 
@@ -128,8 +128,9 @@ def _both_ends(score: np.ndarray, top: float, passed_over: float) -> tuple[np.nd
     return order[: int(top * len(order))], order[int(passed_over * len(order)) :]
 
 
-def _standardised(values: np.ndarray) -> np.ndarray:
-    return (values - values.mean()) / values.std()
+def standardised(values: np.ndarray) -> np.ndarray:
+    """With a mean of 0, and a spread of 1 where there is one."""
+    return (values - values.mean()) / (values.std() or 1)
 
 
 def sheet_of(crops: np.ndarray) -> np.ndarray:
@@ -140,7 +141,35 @@ def sheet_of(crops: np.ndarray) -> np.ndarray:
     return np.vstack([np.hstack(chosen[i : i + columns]) for i in range(0, len(chosen), columns)])
 
 
-def _make_writable(path: Path) -> None:
+def write_sheet(path: Path, *groups: np.ndarray) -> None:
+    """A PNG of crops of each group, one group below the other; see sheet_of."""
+    picture = np.vstack(list(map(sheet_of, groups)))
+    write_whole(path, cv2.imencode(".png", picture[..., ::-1])[1].tobytes(), follow=True)
+
+
+def photo_arguments(about: str, every: int) -> argparse.ArgumentParser:
+    """Those of a command that looks at photos, for parse_photo_arguments."""
+    parser = argparse.ArgumentParser(description=about.splitlines()[0])
+    parser.add_argument("--data", required=True, help="as for train/train.py")
+    parser.add_argument("--every", type=int, default=every, help="one photo in so many is seen")
+    parser.add_argument("--output", type=Path, required=True, help="what is written")
+    parser.add_argument("--sheet", type=Path, help="PNG of those that it was told from")
+    return parser
+
+
+def parse_photo_arguments(
+    parser: argparse.ArgumentParser, arguments: Sequence[str] | None
+) -> argparse.Namespace:
+    """The arguments. Raises TrainingError or MediaError if the sheet could not be written later."""
+    given = parser.parse_args(arguments)
+    if given.every < 1:
+        parser.error(f"--every {given.every} must be at least 1")
+    if given.sheet:
+        make_writable(given.sheet)
+    return given
+
+
+def make_writable(path: Path) -> None:
     """Make the folder of a file to come. Raises TrainingError or MediaError if it is no use."""
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -153,18 +182,10 @@ def _make_writable(path: Path) -> None:
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Photos, edges, embeddings, directions, file. Raises SimSwapError."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--data", required=True, help="as for train/train.py")
+    parser = photo_arguments(__doc__, every=4)
     parser.add_argument("--teachers", required=True, help="the run's, with commas")
-    parser.add_argument("--output", type=Path, required=True, help="safetensors file to write")
-    parser.add_argument("--every", type=int, default=4, help="one photo in so many is looked at")
-    parser.add_argument("--sheet", type=Path, help="PNG of those taken for wearers")
-    given = parser.parse_args(arguments)
-    if given.every < 1:
-        parser.error(f"--every {given.every} must be at least 1")
-
-    for path in filter(None, (given.output, given.sheet)):
-        _make_writable(path)
+    given = parse_photo_arguments(parser, arguments)
+    make_writable(given.output)
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     sources = given.teachers.split(",")
     names = network_names(sources)
@@ -179,9 +200,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         share = told_apart(vectors, photos.people, wearers, others)
         logger.info("%s: %.1f %% told apart, of people not fitted on", name, 100 * share)
     if given.sheet:
-        picture = sheet_of(photos.crops[wearers])
-        encoded = cv2.imencode(".png", picture[..., ::-1])[1].tobytes()
-        write_whole(given.sheet, encoded, follow=True)
+        write_sheet(given.sheet, photos.crops[wearers])
     save_directions(directions, given.output)
     logger.info("Wrote %s", given.output)
 

@@ -71,6 +71,7 @@ def test_the_command_writes_a_model_that_knows_drawn_beards(faces, tmp_path):  #
         tmp_path / "a.png",
     )
     files = ("--data", tmp_path / "data", "--model", small, "--output", output, "--sheet", sheet)
+    output.mkdir()  # as of a bundle that was there
     main(list(map(str, files)))
     bundle = load_bundle(output)
     assert bundle.name == load_bundle(small).name
@@ -86,3 +87,10 @@ def test_the_command_refuses_a_set_that_is_too_small(faces, tmp_path):  # noqa: 
     with pytest.raises(TrainingError, match="80 photos, at most 8 a person, are too few"):
         main(list(map(str, files)))
     assert not (tmp_path / "out").exists()
+
+
+def test_the_command_refuses_a_sheet_that_it_cannot_write_before_it_reads_photos(tmp_path):
+    (tmp_path / "file").touch()
+    files = ("--output", tmp_path / "out", "--sheet", tmp_path / "file" / "sheet.png")
+    with pytest.raises(TrainingError, match=r"file cannot be made .*Choose another"):
+        main(["--data", str(tmp_path / "nowhere"), *map(str, files)])
