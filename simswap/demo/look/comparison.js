@@ -82,12 +82,23 @@ function changed(value) {
   const next = value.ready ? "Swap to see what has changed." : "Add the missing photo to swap again.";
   state(goesOn ? "Swapping…" : isOld ? next : "", goesOn);
   if (!goesOn) return;
-  timers.push(setTimeout(() => trigger("again"), atOnce ? 0 : DEBOUNCE));
+  askIn(atOnce ? 0 : DEBOUNCE);
+}
+
+function askIn(delay) {
+  timers.push(setTimeout(() => trigger("again"), delay));
   timers.push(setTimeout(() => state("Still at work. Others may be before you.", true), SLOW));
 }
 
 function answered(value) {
-  if ("version" in value && latest !== null && value.version !== latest) return; // of older inputs
+  if ("version" in value && latest !== null && value.version !== latest) {
+    // It answers older inputs, and may have taken the change's place before Gradio sent that.
+    if (!root.classList.contains("busy")) return;
+    stop();
+    props.value = { version: latest, ready: true };
+    askIn(DEBOUNCE);
+    return;
+  }
   stop();
   if (value.missing !== undefined) {
     state("", false);

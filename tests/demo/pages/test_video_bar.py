@@ -5,7 +5,7 @@ import pytest
 from simswap.demo.look import theme
 from simswap.demo.tabs.video import part
 from simswap.video.source.info import probe_video
-from tests.support.demo.chromium import PATIENCE, open_video_tab, upload
+from tests.support.demo.chromium import COMPONENT_JS, PATIENCE, open_video_tab, upload
 from tests.support.media.face_videos import NUM_FRAMES, RATE
 from tests.support.media.video_files import make_video
 
@@ -14,16 +14,6 @@ expect = playwright.expect
 
 pytestmark = pytest.mark.browser
 
-# As Gradio runs a component's script; `told` is what it has told.
-BAR_JS = """([html, js, value]) => {
-  document.body.innerHTML = `<div>${html}</div>`;
-  window.props = { value };
-  window.told = [];
-  const script = new Function("element", "trigger", "props", "watch", js);
-  script(document.body.firstChild, (name) => told.push(name), props, (name, act) => {
-    window.update = act;
-  });
-}"""
 TEN_SECONDS = {
     "of": "film.mp4",
     "frames": 100,
@@ -41,7 +31,7 @@ def bar(browser):
 
     def show(**more: object):
         texts = theme.read("video_bar.html"), theme.read("video_bar.js")
-        page.evaluate(BAR_JS, [*texts, {**TEN_SECONDS, **more}])
+        page.evaluate(COMPONENT_JS, [*texts, {**TEN_SECONDS, **more}])
         return page
 
     yield show

@@ -30,6 +30,17 @@ window.requestAnimationFrame = (draw) => setTimeout(() => draw(performance.now()
 window.cancelAnimationFrame = clearTimeout;
 """
 
+# As Gradio runs a component's script; `told` is what it has told.
+COMPONENT_JS = """([html, js, value]) => {
+  document.body.innerHTML = `<div>${html}</div>`;
+  window.props = { value };
+  window.told = [];
+  const script = new Function("element", "trigger", "props", "watch", js);
+  script(document.body.firstChild, (name) => told.push(name), props, (name, act) => {
+    window.update = act;
+  });
+}"""
+
 
 @contextmanager
 def launched(flags: Sequence[str] = ()) -> Iterator["playwright.sync_api.Browser"]:  # noqa: F821
