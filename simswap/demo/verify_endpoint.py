@@ -17,8 +17,8 @@ def verify(file: str | None) -> dict[str, object]:
 
     Returns:
         verdict: "marked" (as synthetic), "altered" (changed after it was signed), "unchecked"
-        (whether its signature holds cannot be told, or more is in it than is looked at), "signed"
-        (and not said to be synthetic) or "unmarked", which does not prove that it is real.
+        (signed by another program, or more is in it than is looked at) or "unmarked", which does
+        not prove that it is real.
         headline and details: the same in plain words; what the file says of itself stands in
         quotation marks. Then the facts: kind ("photo" or "video"), credentials (failures, signer,
         standing, times, software, model, source_types), label (in the metadata) and watermark

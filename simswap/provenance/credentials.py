@@ -1,4 +1,9 @@
-"""Reads Content Credentials (C2PA), ours or another program's, and tells whether they hold."""
+"""Reads Content Credentials (C2PA), ours or another program's, and tells whether they hold.
+
+A hash leaves parts of a file out, and whoever writes a file before it is signed can make decoders
+read pictures from there. SimSwap writes all that it signs. So credentials are believed that it made
+itself, and those of others are a stranger's word, though C2PA's check finds no fault in them.
+"""
 
 from __future__ import annotations
 
@@ -15,20 +20,10 @@ from typing import TYPE_CHECKING, Any, BinaryIO
 
 from simswap.errors import MediaError, SigningError
 from simswap.files import printable
-from simswap.provenance.exclusions import LEFT_OUT, could_hold_pixels, has_unusual
-from simswap.provenance.manifests import (
-    ABOUT_SIGNERS,
-    actions_in,
-    as_dict,
-    broken_versions,
-    checked_versions,
-    dicts,
-    failures_of_earlier,
-    software_of,
-    text_of,
-)
+from simswap.provenance.boxes import have_room, is_made_of_boxes
+from simswap.provenance.manifests import actions_in, as_dict, dicts, software_of, text_of
 from simswap.provenance.metadata import SYNTHETIC_TERMS
-from simswap.provenance.parts import left_out_by
+from simswap.provenance.parts import are_credentials, left_out_by
 from simswap.provenance.search import UNKNOWN_TYPE, holds_credentials, media_type_of
 from simswap.provenance.signer import Signer
 
@@ -49,12 +44,13 @@ SETTINGS: dict[str, dict[str, Any]] = {
 UNTRUSTED = "signingCredential.untrusted"
 EXPIRED = "signingCredential.expired"  # C2PA's code also for a certificate whose time is to come
 NOT_YET_VALID = "signingCredential.notYetValid"  # our code for that
+SOFTWARE = "SimSwap"  # as our credentials name what made them
+# Our own codes: the hash leaves out more than credentials; it is not our work, for all we know.
+LEFT_OUT, NOT_OURS = "simswap.partsLeftOut", "simswap.notOurs"
 _SIGNED = "claimSignature.validated"
 _HASHES = ("dataHash", "bmffHash", "boxesHash")  # that bind credentials to pixels, by file format
 # Ends of the codes that tell of a change, and of nothing else. All others mean "cannot be checked".
-CHANGED = tuple(
-    f"{kind}.mismatch" for kind in (*_HASHES, "hashedURI", "claimSignature", "ingredient.manifest")
-)
+CHANGED = tuple(f"{kind}.mismatch" for kind in (*_HASHES, "hashedURI", "claimSignature"))
 _ELSEWHERE = (
     "Remote: "  # how C2PA's error begins where a file has an address instead of credentials
 )
@@ -96,18 +92,13 @@ class Credentials:
 
     @property
     def is_intact(self) -> bool:
-        """Whether picture and credentials are seen to be as they were signed, and all holds."""
+        """Whether the file is seen to be as SimSwap signed it, by a signer who is known here."""
         return self.is_matched and not self.failures
 
     @property
     def is_changed(self) -> bool:
         """Whether the picture or the credentials are seen to have been changed after signing."""
         return any(code.endswith(CHANGED) for code in self.failures)
-
-    @property
-    def is_unchanged(self) -> bool:
-        """Whether it is seen to be as it was signed, though the signer may be in doubt."""
-        return self.is_matched and all(code.startswith(ABOUT_SIGNERS) for code in self.failures)
 
     @property
     def is_synthetic(self) -> bool:
@@ -137,11 +128,24 @@ def read_credentials(path: Path, own: Signer | None = None) -> Credentials | Non
         standing = "trusted" if store.get("validation_state") == "Trusted" else "unknown"
         if standing == "unknown" and own is not None and _is_by(own, stream, store):
             standing = "own"
-        has_stamps = own is not None and own.timestamp_url is not None
-        has_room = could_hold_pixels(
-            stream, left_out_by(active), checked_versions(store), standing == "own", has_stamps
-        )
-    return _credentials(store, standing, validity, (LEFT_OUT,) if has_room else ())
+        doubt = _doubt_of(stream, store, active, standing)
+    return _credentials(store, standing, validity, doubt)
+
+
+def _doubt_of(
+    stream: BinaryIO, store: Mapping[str, Any], active: Mapping[str, Any], standing: str
+) -> str | None:
+    """Why the file may show something else than what was signed, in a code of ours."""
+    info = dicts(store["manifests"][store["active_manifest"]].get("claim_generator_info"))
+    is_ours = bool(info) and info[0].get("name") == SOFTWARE and len(store["manifests"]) == 1
+    if standing == "unknown" or not is_ours:
+        return NOT_OURS
+    left_out = left_out_by(active)
+    if is_made_of_boxes(stream):
+        has_room = bool(left_out) or have_room(stream)
+    else:
+        has_room = not are_credentials(stream, left_out)
+    return LEFT_OUT if has_room else None
 
 
 @lru_cache(maxsize=8)
@@ -235,32 +239,28 @@ def _codes(store: Mapping[str, Any], kind: str) -> list[str]:
 def _failures(store: Mapping[str, Any], validity: tuple[str, str] | None) -> tuple[str, ...]:
     now = datetime.datetime.now(datetime.UTC)
     is_early = validity is not None and datetime.datetime.fromisoformat(validity[0]) > now
-    codes = [code for code in _codes(store, "failure") if code != UNTRUSTED]
-    # What an earlier version's signer is worth is told nowhere.
-    codes += [code for code in failures_of_earlier(store) if not code.startswith(ABOUT_SIGNERS)]
-    found = _codes(store, "informational") + _codes(store, "success")
-    if has_unusual(found, store["manifests"][store["active_manifest"]]):
-        codes.append(LEFT_OUT)
+    codes = (code for code in _codes(store, "failure") if code != UNTRUSTED)
     return tuple(NOT_YET_VALID if is_early and code == EXPIRED else code for code in codes)
 
 
 def _credentials(
-    store: Mapping[str, Any], standing: str, validity: tuple[str, str] | None, more: tuple[str, ...]
+    store: Mapping[str, Any], standing: str, validity: tuple[str, str] | None, doubt: str | None
 ) -> Credentials:
     active = store["manifests"][store["active_manifest"]]
-    good = _codes(store, "success")
+    good, failures = _codes(store, "success"), _failures(store, validity)
+    if doubt is not None and not failures:
+        failures = (doubt,)
     signature, assertions = active.get("signature_info", {}), active.get("assertions", ())
     actions = actions_in(active)
     # What an earlier version says holds for all that was made of it.
-    known = checked_versions(store) - broken_versions(store) - {store["active_manifest"]}
-    earlier = (each for label, each in store["manifests"].items() if label in known)
+    earlier = [each for each in store["manifests"].values() if each is not active]
     everything = [*actions, *chain.from_iterable(map(actions_in, earlier))]
     terms = [str(action.get("digitalSourceType", "")).rsplit("/", 1)[-1] for action in everything]
     parameters = [as_dict(action.get("parameters")) for action in actions]
     models = (given.get(MODEL_PARAMETER) for given in parameters)
     attested_time, unknown_time = _times(store, signature)
     return Credentials(
-        failures=_failures(store, validity) + more,
+        failures=failures,
         is_matched=_SIGNED in good and any(f"assertion.{kind}.match" in good for kind in _HASHES),
         validity=validity,
         signer=text_of(signature.get("common_name") or signature.get("issuer")),
@@ -271,7 +271,7 @@ def _credentials(
         software=software_of(active),
         model=text_of(next((model for model in models if model), None)),
         source_types=tuple(printable(term) for term in terms if term),
-        num_earlier=len(known),
+        num_earlier=len(earlier),
         is_target_left_out=any(LEFT_OUT_PARAMETER in given for given in parameters),
         names_identity=any(held["label"].startswith("cawg.identity") for held in assertions),
     )

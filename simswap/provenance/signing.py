@@ -22,6 +22,7 @@ from simswap.files import printable, replaced
 from simswap.provenance.credentials import (
     LEFT_OUT_PARAMETER,
     MODEL_PARAMETER,
+    SOFTWARE,
     context,
 )
 from simswap.provenance.metadata import COMPOSITE_WITH_MODEL
@@ -166,7 +167,7 @@ def _has_credentials(target: Path | None) -> bool:
 
 
 def _manifest(model: str, is_target_left_out: bool) -> dict[str, object]:
-    software = {"name": "SimSwap", "version": __version__}
+    software = {"name": SOFTWARE, "version": __version__}
     now = datetime.datetime.now(datetime.UTC)
     parameters = {MODEL_PARAMETER: printable(model)}
     if is_target_left_out:

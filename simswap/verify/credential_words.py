@@ -9,8 +9,14 @@ import datetime
 import re
 from collections.abc import Iterator
 
-from simswap.provenance.credentials import CHANGED, EXPIRED, NOT_YET_VALID, Credentials
-from simswap.provenance.exclusions import LEFT_OUT
+from simswap.provenance.credentials import (
+    CHANGED,
+    EXPIRED,
+    LEFT_OUT,
+    NOT_OURS,
+    NOT_YET_VALID,
+    Credentials,
+)
 from simswap.provenance.metadata import quoted
 
 # C2PA's codes of what does not hold, or their ends; {start} and {end} are days.
@@ -20,7 +26,6 @@ _CHANGES = {
     "boxesHash.mismatch": "the {kind} was changed after it was signed, or it is cut off",
     "hashedURI.mismatch": "the credentials themselves were changed",
     "claimSignature.mismatch": "the credentials themselves were changed",
-    "ingredient.manifest.mismatch": "the credentials themselves were changed",
 }
 _DOUBTS = {
     EXPIRED: (
@@ -30,8 +35,10 @@ _DOUBTS = {
     "signingCredential.invalid": "the certificate is not made for this",
     "signingCredential.ocsp.revoked": "the certificate was revoked",
     "signingCredential.revoked": "the certificate was revoked",
-    LEFT_OUT: (
-        "the file shows, or could show, parts that its signer left out, which may have been changed"
+    LEFT_OUT: "their signature leaves parts of the file out, which may have been changed",
+    NOT_OURS: (
+        "only SimSwap's own can be, signed here or with a certificate that is trusted here (C2PA's "
+        "check finds no fault in these)"
     ),
     "manifest.inaccessible": "a part of them lies on a server, which is not asked",
 }
@@ -39,7 +46,6 @@ _IDENTITY = "cawg."  # beginning of the codes about a person's identity
 _STANDINGS = {
     "own": "which is this installation's own certificate",
     "trusted": "whom the operator of this installation trusts",
-    "unknown": "an unknown signer: anybody could have made a certificate of this name",
 }
 
 
@@ -50,7 +56,8 @@ def about_credentials(found: Credentials, kind: str) -> Iterator[str]:
     if found.is_intact:
         yield f"Signed by {signer}, {_STANDINGS[found.standing]}."
     else:
-        yield f"They name {signer} as their signer."
+        trusted = f", {_STANDINGS['trusted']}" if found.standing == "trusted" else ""
+        yield f"They name {signer} as their signer{trusted}."
     if found.attested_time:
         yield f"Signed on {_date(found.attested_time)}, as a timestamp server attests."
     elif found.unknown_time:
@@ -85,11 +92,6 @@ def _about_integrity(found: Credentials, kind: str) -> str:
     reasons = dict.fromkeys(
         _doubt(code).format(start=start, end=end) for code in found.failures
     ) or {"no hash of the pixels and no signature could be found": None}
-    if found.is_unchanged:
-        return (
-            f"Content Credentials: the {kind} is as it was signed, but by whom cannot be checked: "
-            f"{'; '.join(reasons)}."
-        )
     return f"Content Credentials: they cannot be checked: {'; '.join(reasons)}."
 
 

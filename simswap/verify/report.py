@@ -12,7 +12,6 @@ from simswap.errors import CostlyVideoError, CrowdedError, MediaError, SigningEr
 from simswap.files import printable
 from simswap.media import allowance
 from simswap.provenance.credentials import Credentials, read_credentials
-from simswap.provenance.exclusions import LEFT_OUT
 from simswap.provenance.metadata import (
     HUMAN_TERMS,
     MetadataLabel,
@@ -24,7 +23,6 @@ from simswap.provenance.search import UNKNOWN_TYPE, holds_credentials, media_typ
 from simswap.provenance.signer import Signer, find_signer
 from simswap.trial_run import problem_of
 from simswap.verify.credential_words import about_credentials, with_model
-from simswap.verify.left_out import shows_left_out
 from simswap.verify.watermark import FoundWatermark, find_watermark, never
 from simswap.video.metadata_label import read_video_label
 from simswap.video.source.limits import VERIFY_LIMITS, VideoLimits, usual_memory
@@ -61,17 +59,16 @@ class Report:
 
     @property
     def verdict(self) -> str:
-        """One of altered, marked (as synthetic), unchecked, signed (and no word of that), unmarked.
+        """One of altered, marked (as synthetic), unchecked, unmarked.
 
-        altered: after signing. unchecked: nobody can tell if it was, or there is more in it.
+        altered: after signing. unchecked: it is not told if it was, or there is more in it.
         """
         if self.credentials is not None and self.credentials.is_changed:
             return "altered"
         if self.is_marked:
             return "marked"
-        if self.credentials is None:
-            return "unchecked" if self.is_unread or self.holds_more else "unmarked"
-        return "signed" if self.credentials.is_intact else "unchecked"
+        is_open = self.credentials is not None or self.is_unread or self.holds_more
+        return "unchecked" if is_open else "unmarked"
 
     @property
     def is_marked(self) -> bool:
@@ -104,8 +101,6 @@ def verify(path: str | os.PathLike[str], limits: VideoLimits = VERIFY_LIMITS) ->
     try:
         _check_parts(path)
         found = read_credentials(path, _own_signer())
-        if found is not None and found.is_unchanged and shows_left_out(path, kind, limits):
-            found = replace(found, failures=(*found.failures, LEFT_OUT))
     except CrowdedError:  # nothing of the file, of which nothing would be known
         raise
     except MediaError as error:
@@ -151,11 +146,6 @@ def headline(report: Report) -> str:
         return f"Marked as synthetic: {_who_says(report)} that a trained model changed or made it."
     if report.verdict == "unchecked":
         return _why_unchecked(report)
-    if report.verdict == "signed":
-        return (
-            f"Signed, and not marked as synthetic: the Content Credentials of this {kind} do not "
-            "speak of a trained model."
-        )
     return (
         f"No mark found. That does not prove the {kind} is real: marks get lost when a {kind} is "
         "edited or shared, and not every program writes one."
@@ -164,12 +154,10 @@ def headline(report: Report) -> str:
 
 def _why_unchecked(report: Report) -> str:
     found, kind = report.credentials, report.kind
-    if found is not None and found.is_unchanged:
-        return f"Signed, but its signer cannot be checked: the {kind} itself is as it was signed."
     if found is not None or report.is_unread:
         return (
-            f"Signed, but the Content Credentials of this {kind} cannot be checked: whether it was "
-            "changed is not known."
+            f"Signed, but the Content Credentials of this {kind} cannot be checked, so they prove "
+            "nothing."
         )
     return (
         f"No mark found in what of this {kind} could be read. There is more in it, so it may have "
@@ -188,8 +176,6 @@ def _who_says(report: Report) -> str:
         return f"a signer of the {kind}, whom the operator of this installation trusts, says"
     if report.watermark is not None and report.watermark.is_found:
         return f"a watermark in this {kind} says"
-    if standing == "unknown":
-        return f"an unknown signer of the {kind} says"
     if is_signed_so:
         return f"Content Credentials of this {kind}, which cannot be checked, say"
     return f"the metadata of this {kind}, which anyone can write, say"

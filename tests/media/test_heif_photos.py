@@ -69,7 +69,7 @@ def test_a_written_avif_is_marked_and_signed(tmp_path):
     assert is_like(read_photo(tmp_path / "out.avif").image, PICTURE)
     assert read_label(tmp_path / "out.avif").model == "tiny"
     report = verify(tmp_path / "out.avif")
-    assert report.credentials.is_unchanged
+    assert report.credentials.is_intact
     assert report.credentials.is_synthetic
 
 

@@ -28,12 +28,12 @@ from tests.support.credentials.certificates import (
     actions_of,
     active_manifest,
     change_a_pixel_byte,
+    example_signer,
     failures_of,
     make_certificate,
     sign_as_camera,
     store_of,
 )
-from tests.support.credentials.left_out import example_signer
 from tests.support.media.video_files import make_video, rewrite
 
 KINDS = ["png", "jpg", "webp", "mp4"]

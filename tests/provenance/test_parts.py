@@ -1,4 +1,4 @@
-"""What a signer's hash leaves out of a photo must be its credentials, to the last byte."""
+"""What a hash leaves out of a file that we signed must be its credentials, to the last byte."""
 
 import io
 import json
@@ -9,9 +9,11 @@ import pytest
 from PIL import Image
 
 from simswap.provenance import credentials
-from simswap.provenance.parts import credentials_left_out, left_out_by
-from simswap.provenance.signing import sign_photo
+from simswap.provenance.boxes import have_room
+from simswap.provenance.parts import are_credentials, left_out_by
+from simswap.provenance.signing import sign_photo, sign_video
 from simswap.verify.report import verify
+from tests.support.media.video_files import make_video
 
 KINDS = {".jpg": "JPEG", ".png": "PNG", ".webp": "WEBP", ".gif": "GIF"}
 EXIF = b"\xff\xe1\x00\x10Exif\0\0MM\0*\0\0\0\x08"
@@ -42,7 +44,7 @@ def signed() -> dict[str, tuple[bytes, bytes, bytes]]:
 
 def is_alone(before: bytes, part: bytes, behind: bytes = b"") -> bool:
     place = len(before), len(before + part)
-    return credentials_left_out(io.BytesIO(before + part + behind), [place]) is not None
+    return are_credentials(io.BytesIO(before + part + behind), [place])
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -67,10 +69,10 @@ def test_nothing_else_may_stand_where_no_hash_looks(signed, kind, more):
 def test_one_place_that_is_in_the_file_is_left_out(signed, kind):
     before, part, _ = signed[kind]
     stream, place = io.BytesIO(before + part), (len(before), len(before + part))
-    assert credentials_left_out(stream, [place])[4:8] == b"jumb"
+    assert are_credentials(stream, [place])
     start, end = place
     for left_out in ([], [place, place], [(start, end + 1)], [(-5, 4)], [(start, start)]):
-        assert not credentials_left_out(stream, left_out)
+        assert not are_credentials(stream, left_out)
 
 
 def test_of_other_kinds_of_file_nothing_is_promised(signed):
@@ -116,47 +118,56 @@ def test_segments_under_another_name_are_noticed(jpeg, name):
     assert not is_alone(before, parts, behind)
 
 
-UNCLEAR = {
-    ".jpg": [
-        b"\xff\xd0\0\6\xff\xe5\1\0",
-        b"\xff\x01",
-        b"\xff",
-        b"\0",
-        b"\xff\xe0\0\1",
-        b"\xff\xda\0\2",
-    ],
-    ".png": [b"\0\0\0\0IEND\0\0\0\0", b"\0\0\0\0a\0b\0\0\0\0\0", b"\0"],
-    ".webp": [bytes(8), b"\0"],
-    ".gif": [
-        b"\x21\xf9\4\0\0\0\0\5",
-        b"\x21\xf9\5\0\0\0\0\0\0",
-        b"\x2c" + bytes(9),
-        b"\0",
-        b"\x21\xfe\2ab\1c\0",
-        b"\x21\xff\x0bNETSCAPE2.0\0",
-        b"\x21\xff\x0bNETSCAPE2.0\3\1\0\0\1a\0",
-    ],
-}
-PLAIN = {
-    ".jpg": EXIF,
-    ".png": b"\0\0\0\1tEXta\0\0\0\0",
-    ".webp": b"EXIF\1\0\0\0a\0",
-    ".gif": b"\x21\xf9\4\0\0\0\0\0\x21\xff\x0bNETSCAPE2.0\3\1\0\0\0",
-}
-
-
-@pytest.mark.parametrize("kind", KINDS)
-def test_before_the_credentials_stand_parts_that_all_readers_take_alike(signed, kind):
-    before, part, behind = signed[kind]
-    assert is_alone(before + PLAIN[kind], part, behind)
-    for unclear in UNCLEAR[kind]:
-        assert not is_alone(before + unclear, part, behind)
-        assert not is_alone(before + unclear + PLAIN[kind], part, behind)
-
-
 @pytest.mark.parametrize(
     "exclusions", [None, 7, [7], [{}], [{"start": "a", "length": 2}], {"start": 1}]
 )
 def test_odd_words_about_what_is_left_out_are_no_error(exclusions):
     manifest = {"assertions": {"c2pa.hash.data": {"exclusions": exclusions}}}
     assert left_out_by(json.loads(json.dumps(manifest))) == []
+
+
+def box(kind: bytes, content: bytes) -> bytes:
+    return struct.pack(">I4s", len(content) + 8, kind) + content
+
+
+CREDENTIALS = bytes.fromhex("d8fec3d61b0e483c92975828877ec481")  # C2PA's number of their box
+MORE = {
+    "padding that is not blank": box(b"free", b"pixels"),
+    "padding that is not blank, to the end": b"\0\0\0\0skip" + b"pixels",
+    "padding that goes on behind the end": struct.pack(">I4s", 99, b"free"),
+    "an index": box(b"mfra", bytes(64)),
+    "another list of kinds": box(b"ftyp", b"isom\0\0\2\0isom"),
+    "other credentials": box(
+        b"uuid", bytes.fromhex("d8fec3d61b0e483c92975828877ec481") + bytes(64)
+    ),
+}
+
+
+@pytest.mark.parametrize("name", MORE)
+@pytest.mark.parametrize("kind", ["avif", "mp4", "mov"])
+def test_nothing_may_stand_in_boxes_that_no_hash_covers(tmp_path, kind, name):
+    path = tmp_path / f"signed.{kind}"
+    if kind == "avif":
+        stream = io.BytesIO()
+        Image.new("RGB", (96, 96)).save(stream, "AVIF")
+        path.write_bytes(sign_photo(stream.getvalue(), ".avif", "some model", None)[0])
+    else:
+        sign_video(make_video(path), "some model", None)
+    whole = path.read_bytes()
+    path.write_bytes(whole + box(b"free", bytes(99)))
+    assert verify(path).credentials.is_intact
+    path.write_bytes(whole + MORE[name])
+    found = verify(path).credentials
+    assert found is None or not found.is_intact
+
+
+@pytest.mark.parametrize("kinds", [b"\0" * 200, b"isom" + bytes(4) + b"\0\1\2\3"])
+def test_a_list_of_kinds_holds_little_and_plain_text_only(tmp_path, kinds):
+    path = make_video(tmp_path / "signed.mp4")
+    sign_video(path, "some model", None)
+    whole = path.read_bytes()
+    (length,) = struct.unpack_from(">I", whole)
+    path.write_bytes(box(b"ftyp", kinds) + whole[length:])
+    assert verify(path).verdict in ("altered", "marked")
+    with path.open("rb") as stream:
+        assert have_room(stream)

@@ -220,7 +220,7 @@ def test_a_mov_is_signed_and_an_mkv_says_why_not(tmp_path):
         rewrite(source, tmp_path / f"out.{ending}", encoding, metadata=video_metadata("m"))
     assert sign_video(tmp_path / "out.mov", "m", source) == ()
     report = verify(tmp_path / "out.mov")
-    assert report.credentials.is_unchanged
+    assert report.credentials.is_intact
     assert report.label.model == "m"
     assert "an .mp4 would be signed" in sign_video(tmp_path / "out.mkv", "m", source)[0]
     assert verify(tmp_path / "out.mkv").label.model == "m"

@@ -12,7 +12,6 @@ from simswap.verify.report import Report, details, headline
 # What a glance shows of each verdict; the words beside it say the same.
 SIGNS = {
     "marked": "AI",
-    "signed": "i",
     "altered": "!",
     "unchecked": "?",
     "unmarked": "?",

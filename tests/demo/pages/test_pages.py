@@ -1,11 +1,15 @@
-"""Every tab: usable with a screen reader and by keyboard, and no wider than the screen."""
+"""Every tab: usable with a screen reader and by keyboard, and no wider than the screen.
+
+And what a page does with answers that come late.
+"""
 
 import re
 import urllib.request
 
 import pytest
 
-from tests.support.demo.chromium import new_page
+from simswap.demo.look import theme
+from tests.support.demo.chromium import COMPONENT_JS, new_page
 
 playwright = pytest.importorskip("playwright.sync_api", reason="needs playwright (extra dev)")
 axe = pytest.importorskip("axe_playwright_python.sync_playwright", reason="needs axe (extra dev)")
@@ -85,8 +89,8 @@ def test_edges_of_controls_stand_out_in_both_themes(browser, demo_url):
     themes = page.evaluate(EDGES_JS, CONTROLS)
     page.close()
     faint = []
-    for theme in themes:
-        for selector, width, edge, around in theme:
+    for edges in themes:
+        for selector, width, edge, around in edges:
             low, high = sorted((luminance(edge), luminance(around)))
             if width < 1 or (high + 0.05) / (low + 0.05) < 3:
                 faint.append((selector, width, edge, around))
@@ -105,3 +109,48 @@ def test_the_tabs_are_reached_and_opened_by_keyboard(browser, demo_url):
     page.keyboard.press("Enter")
     page.get_by_role("button", name="Start camera").wait_for()
     page.close()
+
+
+# Late answers
+
+
+@pytest.fixture
+def comparison(browser):
+    """The comparison alone, before the first swap."""
+    page = browser.new_page()
+    page.goto("about:blank")
+    texts = theme.read("comparison.html"), theme.read("comparison.js")
+    page.evaluate(COMPONENT_JS, [*texts, {}])
+    yield page
+    page.close()
+
+
+def give(comparison, **value: object) -> None:
+    comparison.evaluate("value => { props.value = value; update(); }", value)
+
+
+ANSWER = {"before": "before.png", "after": "after.png", "faces": []}
+
+
+def test_an_older_answer_in_the_place_of_a_change_has_the_change_asked_for_again(comparison):
+    give(comparison, version=1, ready=True, isAsked=True)
+    comparison.wait_for_function("told.length === 1")
+    give(comparison, version=2, ready=True, isAsked=False)
+    comparison.wait_for_function("told.length === 2")
+    give(comparison, version=1, **ANSWER)
+    assert comparison.locator(".filled").count() == 0
+    comparison.wait_for_function("told.length === 3")
+    assert comparison.evaluate("props.value.version") == 2
+    give(comparison, version=2, **ANSWER)
+    assert comparison.locator(".filled").count() == 1
+    assert comparison.locator(".busy").count() == 0
+
+
+def test_an_older_answer_that_nothing_waits_for_is_left_alone(comparison):
+    give(comparison, version=1, ready=True, isAsked=True)
+    give(comparison, version=1, **ANSWER)
+    give(comparison, version=2, ready=False, isAsked=False)
+    asked = comparison.evaluate("told.length")
+    give(comparison, version=1, **ANSWER)
+    comparison.wait_for_timeout(700)  # more than it waits before it asks
+    assert comparison.evaluate("told.length") == asked

@@ -83,12 +83,19 @@ def sign_as_camera(path: Path, media_type: str, by: Certified, title: str = "hol
             }
         ],
     }
-    signer = c2pa.Signer.from_info(
+    signed = io.BytesIO()
+    c2pa.Builder(manifest).sign(_signer(by), media_type, io.BytesIO(path.read_bytes()), signed)
+    path.write_bytes(signed.getvalue())
+
+
+def example_signer() -> c2pa.Signer:
+    return _signer(make_certificate("Example Camera"))
+
+
+def _signer(by: Certified) -> c2pa.Signer:
+    return c2pa.Signer.from_info(
         c2pa.C2paSignerInfo("es256", by.certificate.encode(), by.key.encode(), None)
     )
-    signed = io.BytesIO()
-    c2pa.Builder(manifest).sign(signer, media_type, io.BytesIO(path.read_bytes()), signed)
-    path.write_bytes(signed.getvalue())
 
 
 def store_of(path: Path) -> dict:

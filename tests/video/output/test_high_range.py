@@ -144,6 +144,6 @@ def test_a_swapped_face_looks_as_in_standard_range(swapper, swapped, grace_hoppe
 
 def test_all_three_marks_are_read(swapper, swapped):
     report = look_for_watermark(verify(swapped[1]), swapped[1], swapper)
-    assert report.credentials.is_unchanged
+    assert report.credentials.is_intact
     assert report.label.model == swapper.name
     assert report.watermark.is_found
