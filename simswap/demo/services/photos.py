@@ -35,7 +35,7 @@ from simswap.types import Source
 
 MAX_SOURCES = 8  # photos, all of them in memory at once, each of up to:
 SOURCE_PIXELS = 1_500_000  # an identity is read from far fewer
-TARGET_PIXELS = 50_000_000  # a result of more would take too much memory to be written
+TARGET_PIXELS = 40_000_000  # a result of more would take too much memory to be signed
 SUFFIXES = {"png": ".png", "jpeg": ".jpg"}
 
 Who = dict[int, int] | None
