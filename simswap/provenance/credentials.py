@@ -129,6 +129,8 @@ def read_credentials(path: Path, own: Signer | None = None) -> Credentials | Non
         if standing == "unknown" and own is not None and _is_by(own, stream, store):
             standing = "own"
         doubt = _doubt_of(stream, store, active, standing)
+        if standing == "own" and own.timestamp_url is None and _has_stamp(store):
+            doubt = LEFT_OUT  # a signature does not cover what attests its time
     return _credentials(store, standing, validity, doubt)
 
 
@@ -157,7 +159,11 @@ def context(anchors: str = "") -> c2pa.Context:
     """
     import c2pa
 
-    settings = SETTINGS | ({"trust": {"trust_anchors": anchors}} if anchors else {})
+    trust = {
+        "trust_anchors": anchors,
+        "allowed_list": anchors,
+    }  # authorities, and signers themselves
+    settings = SETTINGS | ({"trust": trust} if anchors else {})
     try:
         return c2pa.Context.from_dict(settings)
     except c2pa.C2paError as error:
@@ -275,6 +281,13 @@ def _credentials(
         is_target_left_out=any(LEFT_OUT_PARAMETER in given for given in parameters),
         names_identity=any(held["label"].startswith("cawg.identity") for held in assertions),
     )
+
+
+def _has_stamp(store: Mapping[str, Any]) -> bool:
+    codes = (
+        code for kind in ("success", "informational", "failure") for code in _codes(store, kind)
+    )
+    return any(code.startswith("timeStamp.") for code in codes)
 
 
 def _times(store: Mapping[str, Any], signature: Mapping[str, Any]) -> tuple[str | None, str | None]:

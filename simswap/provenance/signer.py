@@ -127,6 +127,11 @@ def _signer(
     start, expires = chain[0].not_valid_before_utc, chain[0].not_valid_after_utc
     if datetime.datetime.now(datetime.UTC) < start:
         raise SigningError(f"The signing certificate is not valid before {start:%Y-%m-%d}.")
+    if len(chain) == 1 and chain[0].issuer != chain[0].subject:
+        raise SigningError(
+            f"{where}: the certificate comes from an authority, whose own is missing, by which it "
+            "would be known again. Put that behind it."
+        )
     text = b"".join(_pem(certificate) for certificate in chain).decode()
     serial = chain[0].serial_number
     return Signer(text, _pem(private).decode(), algorithm, serial, expires, url, is_self_made)

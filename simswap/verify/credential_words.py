@@ -59,13 +59,15 @@ def about_credentials(found: Credentials, kind: str) -> Iterator[str]:
         trusted = f", {_STANDINGS['trusted']}" if found.standing == "trusted" else ""
         yield f"They name {signer} as their signer{trusted}."
     if found.attested_time:
-        yield f"Signed on {_date(found.attested_time)}, as a timestamp server attests."
+        yield (
+            f"Signed on {_date(found.attested_time)} at the latest, as a timestamp server attests."
+        )
     elif found.unknown_time:
         yield (
-            f"Signed on {_date(found.unknown_time)}, as a timestamp server that nobody here knows "
-            "says."
+            f"Signed on {_date(found.unknown_time)} at the latest, as a timestamp server that "
+            "nobody here knows says."
         )
-    elif found.claimed_time:
+    if found.claimed_time:
         yield f"Made on {_date(found.claimed_time)}, as the signer says."
     if found.software:
         yield f"Made with {quoted(found.software)}{with_model(found.model)}, as they say."

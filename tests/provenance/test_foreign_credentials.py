@@ -11,8 +11,10 @@ from PIL import Image
 from simswap.errors import SigningError
 from simswap.media.photos import write_photo
 from simswap.provenance import credentials
-from simswap.provenance.credentials import SOFTWARE, TRUST, read_credentials
+from simswap.provenance.credentials import LEFT_OUT, SOFTWARE, TRUST, read_credentials
 from simswap.provenance.metadata import quoted, synthetic_xmp
+from simswap.provenance.signer import TIMESTAMP_URL
+from simswap.provenance.signing import default_signer
 from simswap.verify.report import details, headline, verify
 from tests.support.credentials.certificates import (
     change_a_pixel_byte,
@@ -150,6 +152,24 @@ def test_a_timestamp_server_that_the_operator_trusts_attests(stamped, tmp_path, 
     monkeypatch.setenv(TRUST, str(tmp_path / "anchors.pem"))
     assert read_credentials(path).unknown_time is None
     assert "as a timestamp server attests" in words(path)
+
+
+def test_a_time_that_our_signer_asked_for_is_told_and_one_that_it_did_not_is_a_doubt(
+    tmp_path, monkeypatch
+):
+    if shutil.which("openssl") is None:
+        pytest.skip("needs openssl")
+    monkeypatch.setenv("NO_PROXY", "127.0.0.1")
+    with running_timestamps(tmp_path) as (url, _):
+        monkeypatch.setenv(TIMESTAMP_URL, url)
+        default_signer.cache_clear()
+        write_photo(tmp_path / "ours.png", np.zeros((64, 64, 3), np.uint8), model="m")
+        default_signer.cache_clear()
+    assert verify(tmp_path / "ours.png").credentials.is_intact
+    assert "at the latest, as a timestamp server" in words(tmp_path / "ours.png")
+    assert "as the signer says" in words(tmp_path / "ours.png")
+    monkeypatch.delenv(TIMESTAMP_URL)
+    assert verify(tmp_path / "ours.png").credentials.failures == (LEFT_OUT,)
 
 
 @pytest.mark.parametrize("kind", ["device", "pipe"])

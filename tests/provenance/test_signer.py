@@ -121,6 +121,9 @@ def test_a_chain_is_kept_whole():
     try_out(signer)
 
 
+AUTHORITY = make_certificate("Example Authority", is_authority=True)
+CHAIN = make_certificate(issuer=AUTHORITY)
+ISSUED = Certified(CHAIN.certificate.removesuffix(AUTHORITY.certificate), CHAIN.key)
 OTHER_KEY = pem_of_key(ec.generate_private_key(ec.SECP256R1()))
 LOCKED_KEY = pem_of_key(ec.generate_private_key(ec.SECP256R1()), b"secret")
 SMALL_KEY = rsa.generate_private_key(65537, 1024)
@@ -132,6 +135,7 @@ ODD_KEY = ec.generate_private_key(ec.SECP256K1())
     [
         (configured(make_certificate(start=-9, end=-2)), r"expired on \d{4}-\d\d-\d\d\. Renew it"),
         (configured(make_certificate(start=2, end=9)), "not valid before"),
+        (configured(ISSUED), "comes from an authority, whose own is missing"),
         (configured(make_certificate(), **{KEY: OTHER_KEY}), "the key is not the certificate's"),
         (configured(make_certificate(), **{KEY: LOCKED_KEY}), "has a password"),
         (configured(make_certificate(key=SMALL_KEY)), "keys of this kind cannot sign"),
