@@ -21,6 +21,7 @@ class Allowance:
 
     most_pixels: of all its photos. seconds: of processor time, in child processes that decode.
     seconds_each: of them, what one photo may take.
+    to_sign: bytes that signing a result may take.
     take_turn: called with the bytes that a large photo will take in this process; returns when it
     may be read. end_turn: called when large photos have been dealt with, though the call goes on.
     place: of so many bytes of memory, to be held while a child process reads a
@@ -30,6 +31,7 @@ class Allowance:
     most_pixels: int
     seconds: float
     seconds_each: float
+    to_sign: int
     take_turn: Callable[[int], None]
     end_turn: Callable[[], None]
     place: Callable[[int], AbstractContextManager[Fits]]
@@ -63,6 +65,19 @@ def begin_file(num_bytes: int) -> None:
     allowance = OF_CALL.get()
     if allowance is not None and num_bytes > LARGE_FILE:
         allowance.take_turn(2 * num_bytes)
+
+
+def check_signable(num_bytes: int, copies: int, advice: str) -> None:
+    """Raise MediaError for a result too large to be signed: then there are copies of it in memory.
+
+    advice: a sentence of how it gets smaller.
+    """
+    allowance = OF_CALL.get()
+    if allowance is not None and copies * num_bytes > allowance.to_sign:
+        raise MediaError(
+            f"The result has {num_bytes / 1e6:.0f} MB, more than the "
+            f"{allowance.to_sign / copies / 1e6:.0f} MB that this server can sign. {advice}"
+        )
 
 
 def end_turn() -> None:

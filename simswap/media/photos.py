@@ -38,6 +38,7 @@ from simswap.provenance.signing import sign_photo
 MAX_FILE_BYTES = 100_000_000
 # Names of the gain maps of Google and Adobe, of Apple, and of ISO 21496-1.
 _GAIN_MAPS = (b"hdrgm:Version", b"aux:hdrgainmap", b"urn:iso:std:iso:ts:21496:-1")
+_COPIES = 4  # in memory, of a result that is signed
 _MPF = b"MPF\0"  # begins a JPEG's list of its pictures
 _MAX_BEFORE_MPF, _MAX_SEGMENT = 500_000, 65_535  # bytes
 
@@ -156,6 +157,7 @@ def write_photo(
         signed, notices = _encode(suffix, image, like, b"", quality), ()
     else:
         encoded = _encode(suffix, image, like, synthetic_xmp(model), quality)
+        allowance.check_signable(len(encoded), _COPIES, "Save it as JPEG, or use a smaller photo.")
         signed, notices = sign_photo(encoded, suffix, model, like.path)
     try:
         with replaced(path, follow=True) as part:
@@ -227,6 +229,7 @@ def _encode(suffix: str, image: np.ndarray, like: Photo, xmp: bytes, quality: in
         raise ValueError(f"image is {image.shape[:2]}, the photo's alpha {alpha.shape}.")
     pixels = image if alpha is None else np.dstack([image, alpha])
     picture = Image.fromarray(np.ascontiguousarray(pixels))
+    del pixels
     encoded = io.BytesIO()
     if suffix == ".png":
         text = PngInfo()

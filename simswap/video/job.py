@@ -21,6 +21,7 @@ import torch
 
 from simswap.errors import MediaError, ModelError, SimSwapError
 from simswap.files import lasting_beside, sha256_of
+from simswap.media import allowance
 from simswap.media.photos import check_writable
 from simswap.memory import hand_back
 from simswap.provenance.signing import sign_video
@@ -196,14 +197,22 @@ class VideoJob:
         self.folder.check_parts(segment.number for segment in self.segments)
         told = {"metadata": {}}  # of a video in which no face was swapped
         if any(record.faces_swapped for record in self.finished().values()):
-            sign = partial(sign_video, model=self.model, target=self.info.path)
-            told = {"metadata": video_metadata(self.model, self.encoding.format), "seal": sign}
+            told = {
+                "metadata": video_metadata(self.model, self.encoding.format),
+                "seal": self._sign,
+            }
         segments = [self.folder.segment(segment.number) for segment in self.segments]
         span = self.first, self.end
         made_of = segments, self.info, *span, self.encoding
         notices = join_segments(*made_of, self.output, room=self.folder.path, **told)
         self.folder.remove()
         return notices
+
+    def _sign(self, part: Path) -> tuple[str, ...]:
+        # With its sound, which the segments do not have.
+        advice = "Choose a larger crf, or a shorter part with start and end."
+        allowance.check_signable(part.stat().st_size, 2, advice)
+        return sign_video(part, self.model, self.info.path)
 
     def cancel(self) -> None:
         """Leave nothing behind."""

@@ -19,6 +19,7 @@ from simswap.trial_run import Fits
 CALL_PIXELS = 225_000_000  # of all photos of a call; nine of a phone that takes 24 million each
 CALL_SECONDS = 15.0  # of processor time to decode its AVIF and HEIC photos
 PHOTO_SECONDS = 5.0  # of them, 0.3 to begin; 12 million dense pixels take 0.8 to 1.4
+SIGN_BYTES = 400_000_000  # to sign a result: a photo of 100 MB, a video of 200
 # Of child processes that read files, and of calls with large photos: beside a video of 1920 x 1080
 # and such a call, which work for long, others read small files.
 ROOM_BYTES = 600_000_000
@@ -109,7 +110,7 @@ def one_call() -> Iterator[None]:
     """The call in this block has an allowance of its own; also in its threads."""
     with ExitStack() as held:
         turns = _Turns(held)
-        limits = CALL_PIXELS, CALL_SECONDS, PHOTO_SECONDS
+        limits = CALL_PIXELS, CALL_SECONDS, PHOTO_SECONDS, SIGN_BYTES
         allowance = Allowance(*limits, turns.take_large, turns.end_large, turns.place)
         held.callback(OF_CALL.reset, OF_CALL.set(allowance))
         held.callback(_of_call.reset, _of_call.set(turns))

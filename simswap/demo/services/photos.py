@@ -35,7 +35,7 @@ from simswap.types import Source
 
 MAX_SOURCES = 8  # photos, all of them in memory at once, each of up to:
 SOURCE_PIXELS = 1_500_000  # an identity is read from far fewer
-TARGET_PIXELS = 40_000_000  # a result of more would take too much memory to be signed
+TARGET_BYTES = 120_000_000  # of pixels; a result of more would take too much memory to be signed
 SUFFIXES = {"png": ".png", "jpeg": ".jpg"}
 
 Who = dict[int, int] | None
@@ -192,7 +192,7 @@ def swap_and_locate(
 
 def _read_target(path: str) -> Photo:
     photo = read_upload(path)
-    smaller = shrunk(photo, TARGET_PIXELS)
+    smaller = shrunk(photo, TARGET_BYTES // (3 if photo.alpha is None else 4))
     if smaller is photo:
         return photo
     old, new = ("{1}x{0}".format(*one.image.shape) for one in (photo, smaller))

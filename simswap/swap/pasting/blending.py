@@ -7,6 +7,8 @@ import numpy as np
 
 from simswap import geometry
 
+_AT_ONCE = 4_000_000  # pixels, of which a blend takes 20 bytes each
+
 
 def paste_into(
     frame: np.ndarray, swapped_crop: np.ndarray, mask: np.ndarray, frame_to_crop: np.ndarray
@@ -22,32 +24,46 @@ def paste_into(
     x0, y0, x1, y1 = geometry.crop_region(crop_to_frame, size, frame.shape)
     if x1 <= x0 or y1 <= y0:
         return
-    # First a resize to the face's own size: it averages where the crop shrinks (a warp would pick
-    # single pixels), and where it grows a cubic resize is far cheaper than a cubic warp.
-    scale = geometry.scale_of(crop_to_frame)
-    resized_size = max(round(size * scale), 1)
-    side = (resized_size, resized_size)
-    shrinks = scale < 1
-    pixels = cv2.resize(
-        cv2.convertScaleAbs(swapped_crop, alpha=255),
-        side,
-        interpolation=cv2.INTER_AREA if shrinks else cv2.INTER_CUBIC,
-    )
-    weight = cv2.resize(mask, side, interpolation=cv2.INTER_AREA if shrinks else cv2.INTER_LINEAR)
-    weight[[0, -1]] = weight[:, [0, -1]] = 0  # where it shrank it reached in from the border
-    to_region = geometry.compose(
-        geometry.resize_transform(size / resized_size),
-        geometry.compose(crop_to_frame, np.array([[1.0, 0, -x0], [0, 1, -y0]])),
-    )
+    pixels, weight = cv2.convertScaleAbs(swapped_crop, alpha=255), mask
+    scale, interpolation = geometry.scale_of(crop_to_frame), cv2.INTER_CUBIC
+    resized_size = max(round(size * scale), 1)  # of the whole face, though little may be in sight
+    if resized_size**2 <= _AT_ONCE:
+        # First a resize to the face's own size: it averages where the crop shrinks (a warp would
+        # pick single pixels), and where it grows a cubic resize is far cheaper than a cubic warp.
+        side = (resized_size, resized_size)
+        shrinks = scale < 1
+        pixels = cv2.resize(
+            pixels, side, interpolation=cv2.INTER_AREA if shrinks else cv2.INTER_CUBIC
+        )
+        weight = cv2.resize(
+            weight, side, interpolation=cv2.INTER_AREA if shrinks else cv2.INTER_LINEAR
+        )
+        weight[[0, -1]] = weight[:, [0, -1]] = 0  # where it shrank it reached in from the border
+        crop_to_frame = geometry.compose(
+            geometry.resize_transform(size / resized_size), crop_to_frame
+        )
+        # Linear blurs detail of single pixels, which a much enlarged crop does not have.
+        interpolation = cv2.INTER_LINEAR if scale > 2 else cv2.INTER_CUBIC
+    rows = max(_AT_ONCE // (x1 - x0), 1)
+    for top in range(y0, y1, rows):
+        region = frame[top : min(top + rows, y1), x0:x1]
+        to_region = geometry.compose(crop_to_frame, np.array([[1.0, 0, -x0], [0, 1, -top]]))
+        _blend(region, pixels, weight, to_region, interpolation)
 
+
+def _blend(
+    region: np.ndarray,
+    pixels: np.ndarray,
+    weight: np.ndarray,
+    to_region: np.ndarray,
+    interpolation: int,
+) -> None:
     def moved(picture: np.ndarray, interpolation: int) -> np.ndarray:
         # The repeated border is the mask's 0, and keeps dark fringes out.
-        shape = (x1 - x0, y1 - y0)
-        border = cv2.BORDER_REPLICATE
+        shape, border = region.shape[1::-1], cv2.BORDER_REPLICATE
         return cv2.warpAffine(picture, to_region, shape, flags=interpolation, borderMode=border)
 
-    # Linear blurs detail of single pixels, which a much enlarged crop does not have, nor a mask.
-    pixels = moved(pixels, cv2.INTER_LINEAR if scale > 2 else cv2.INTER_CUBIC)
-    weight = moved(weight, cv2.INTER_LINEAR)
-    region = np.ascontiguousarray(frame[y0:y1, x0:x1])
-    frame[y0:y1, x0:x1] = cv2.blendLinear(pixels, region, weight, 1 - weight)
+    share = moved(weight, cv2.INTER_LINEAR)
+    region[:] = cv2.blendLinear(
+        moved(pixels, interpolation), np.ascontiguousarray(region), share, 1 - share
+    )

@@ -10,8 +10,9 @@ from PIL import Image
 
 from simswap.demo.calls import failures
 from simswap.demo.choices import Choices
-from simswap.demo.services import photos
-from simswap.media.photos import read_photo
+from simswap.demo.services import allowances, photos
+from simswap.errors import MediaError
+from simswap.media.photos import read_photo, write_photo
 from simswap.memory import resident_bytes
 
 pytestmark = pytest.mark.usefixtures("uploads")
@@ -42,12 +43,22 @@ def test_each_source_is_shrunk_before_the_next_is_read(astronaut, tmp_path, monk
 
 
 def test_a_target_is_shrunk_to_what_can_be_written_and_it_is_told(astronaut, tmp_path, monkeypatch):
-    monkeypatch.setattr(photos, "TARGET_PIXELS", 90_000)
+    monkeypatch.setattr(photos, "TARGET_BYTES", 3 * 90_000)
     path = enlarged(astronaut, 400, tmp_path / "large.jpg")
     people, choices = [photos.Person([path])], Choices()
     result, summary, _ = photos.swap_and_locate(people, path, choices)
     assert read_photo(result).image.shape == (300, 300, 3)
     assert "400x400 pixels, was made smaller for this server: 300x300." in summary["notices"][0]
+
+
+def test_a_result_that_could_not_be_signed_in_memory_is_refused(tmp_path, monkeypatch):
+    noise = np.random.default_rng(0).integers(0, 256, (200, 200, 3), np.uint8)
+    monkeypatch.setattr(allowances, "SIGN_BYTES", 440_000)
+    with allowances.one_call():
+        with pytest.raises(MediaError, match=r"more than the 0 MB .* Save it as JPEG"):
+            write_photo(tmp_path / "result.png", noise, model="m")
+        write_photo(tmp_path / "result.jpg", noise, model="m")
+    assert [path.name for path in tmp_path.iterdir()] == ["result.jpg"]
 
 
 def test_a_source_of_ordinary_size_is_taken_as_it_is(astronaut, tmp_path):
@@ -66,7 +77,8 @@ def test_memory_goes_back_after_a_call_that_took_much_only(monkeypatch, size, ti
 
 FREES = """
 import numpy as np
-from simswap.media.photos import read_photo
+from simswap.errors import MediaError
+from simswap.media.photos import read_photo, write_photo
 from simswap.memory import keep_large_blocks_apart, resident_bytes
 keep_large_blocks_apart()
 def frames():  # each followed by something small that stays

@@ -1,3 +1,5 @@
+import tracemalloc
+
 import cv2
 import numpy as np
 import pytest
@@ -95,3 +97,29 @@ def test_paste_back_of_a_crop_outside_the_frame_returns_an_equal_frame():
     frame = smooth_frame()
     far = placed(0, 1.0, (5000, 120))
     np.testing.assert_array_equal(paste_back(frame, random_crop(), EVERYWHERE, far), frame)
+
+
+def test_a_very_large_face_is_blended_in_parts_that_fit(monkeypatch):
+    random = np.random.default_rng(4)
+    frame = random.integers(0, 256, (300, 260, 3), np.uint8)
+    crop = cv2.GaussianBlur(random.random((64, 64, 3), np.float32), (0, 0), 2)
+    mask = cv2.GaussianBlur(np.pad(np.ones((32, 32), np.float32), 16), (0, 0), 4)
+    frame_to_crop = geometry.invert(np.array([[3.9, -0.7, 40.3], [0.7, 3.9, -8.7]]))
+    whole, in_parts = frame.copy(), frame.copy()
+    blending.paste_into(whole, crop, mask, frame_to_crop)
+    monkeypatch.setattr(blending, "_AT_ONCE", 5000)
+    blending.paste_into(in_parts, crop, mask, frame_to_crop)
+    assert (whole != frame).any()
+    assert np.abs(whole.astype(int) - in_parts).max() <= 2
+
+
+def test_of_a_face_that_is_mostly_out_of_sight_only_what_shows_takes_memory():
+    frame = np.zeros((200, 200, 3), np.uint8)
+    frame_to_crop = geometry.invert(np.array([[100.0, 0, -3000], [0, 100, -3000]]))
+    crop, mask = np.ones((64, 64, 3), np.float32), np.pad(np.ones((56, 56), np.float32), 4)
+    tracemalloc.start()
+    blending.paste_into(frame, crop, mask, frame_to_crop)
+    _, most = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert (frame == 255).all()
+    assert most < 20 * frame.size  # of the whole face there would be 41 million pixels
