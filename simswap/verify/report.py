@@ -8,7 +8,7 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from simswap.errors import CostlyVideoError, CrowdedError, MediaError, SigningError
+from simswap.errors import CostlyVideoError, CrowdedError, MediaError
 from simswap.files import printable
 from simswap.media import allowance
 from simswap.provenance.credentials import Credentials, read_credentials
@@ -20,7 +20,7 @@ from simswap.provenance.metadata import (
     read_told,
 )
 from simswap.provenance.search import UNKNOWN_TYPE, holds_credentials, media_type_of
-from simswap.provenance.signer import Signer, find_signer
+from simswap.provenance.signer import known_signer
 from simswap.trial_run import problem_of
 from simswap.verify.credential_words import about_credentials, with_model
 from simswap.verify.watermark import FoundWatermark, find_watermark, never
@@ -100,7 +100,7 @@ def verify(path: str | os.PathLike[str], limits: VideoLimits = VERIFY_LIMITS) ->
     (label, claim, is_all), kind = _told_by(path, limits)
     try:
         _check_parts(path)
-        found = read_credentials(path, _own_signer())
+        found = read_credentials(path, known_signer())
     except CrowdedError:  # nothing of the file, of which nothing would be known
         raise
     except MediaError as error:
@@ -275,10 +275,3 @@ def _check_parts(path: Path) -> None:
             "Content Credentials: the file has too many parts, or too large ones, to be looked "
             "through. Whether it has any is not known."
         )
-
-
-def _own_signer() -> Signer | None:
-    try:
-        return find_signer()
-    except SigningError:
-        return None

@@ -229,7 +229,7 @@ def test_a_certificate_with_our_name_and_number_is_not_ours(tmp_path, monkeypatc
     path = write_cameras(tmp_path, name=OWN_NAME)
     ours = find_signer()
     forged = type(ours)(**vars(ours) | {"serial_number": 1000})  # what make_certificate gives
-    monkeypatch.setattr("simswap.verify.report.find_signer", lambda: forged)
+    monkeypatch.setattr("simswap.verify.report.known_signer", lambda: forged)
     assert verify(path).credentials.standing == "unknown"
 
 

@@ -13,7 +13,7 @@ import pytest
 from PIL import Image
 
 from simswap import VideoProgress
-from simswap.errors import OptionError
+from simswap.errors import MediaError, OptionError
 from simswap.provenance.metadata import read_label
 from simswap.video.job import VideoJob
 from simswap.video.source.info import probe_video
@@ -25,6 +25,7 @@ pytestmark = pytest.mark.slow
 
 video_service = pytest.importorskip("simswap.demo.services.videos")
 video_limits = pytest.importorskip("simswap.demo.services.video_limits")
+allowances = pytest.importorskip("simswap.demo.services.allowances")
 choices = pytest.importorskip("simswap.demo.choices")
 Person = pytest.importorskip("simswap.demo.services.photos").Person
 
@@ -162,6 +163,15 @@ def test_a_job_whose_result_would_fill_disk_or_memory_ends_and_leaves_nothing(
     lossless = replace(CHOICES, crf=0)
     with pytest.raises(OptionError, match=r"takes more than 0 MB, .* larger crf, or a shorter"):
         list(video_service.swap_uploads([Person([source])], target, lossless))
+    assert sorted(path.name for path in uploads.iterdir()) == ["clip.mp4", "grace_hopper.jpg"]
+
+
+def test_a_result_that_with_its_sound_is_too_large_to_be_signed_is_refused(
+    source, target, uploads, monkeypatch
+):
+    monkeypatch.setattr(allowances, "SIGN_BYTES", 1000)
+    with allowances.one_call(), pytest.raises(MediaError, match=r"can sign\. Choose a larger crf"):
+        list(video_service.swap_uploads([Person([source])], target, CHOICES))
     assert sorted(path.name for path in uploads.iterdir()) == ["clip.mp4", "grace_hopper.jpg"]
 
 
