@@ -36,7 +36,14 @@ from tests.support.hostile.hostile_photos import HOSTILE_PHOTOS, jpeg_of_scans
 from tests.support.hostile.hostile_requests import HOSTILE_REQUESTS
 from tests.support.hostile.hostile_sockets import camera_frames
 from tests.support.hostile.hostile_videos import HOSTILE_VIDEOS
-from tests.support.hostile.large_media import PHONE, crowd_of_faces, large_video, phone_photo
+from tests.support.hostile.large_media import (
+    PHONE,
+    close_up,
+    crowd_of_faces,
+    large_video,
+    noise,
+    phone_photo,
+)
 
 HEAD_START = 0.3  # s that the attack has before the ordinary swap
 SETTLE = 2.0  # s after which memory is looked at again
@@ -165,6 +172,10 @@ def attacks() -> dict[str, Attack]:
         make = partial(phone_photo, kind)
         found[f"target: {kind} of {PHONE[0]} x {PHONE[1]}"] = as_file(make, "photo", swap_image)
         found[f"verify: {kind} of {PHONE[0]} x {PHONE[1]}"] = as_file(make, "photo", verify)
+    for side in (3900, 7000):
+        make = partial(close_up, side)
+        found[f"target: a part of a face, {side} x {side}"] = as_file(make, "photo", swap_image)
+    found["target: noise, 7000 x 7000"] = as_file(partial(noise, 7000), "photo", swap_image)
     for (kind, how), size in product(LARGE_VIDEOS.items(), SIZES):
         make = partial(large_video, *how, size)
         swap_whole = partial(_swap_whole, make)

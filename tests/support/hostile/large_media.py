@@ -27,6 +27,26 @@ def phone_photo(kind: str) -> bytes:
     return stream.getvalue()
 
 
+def close_up(side: int) -> bytes:
+    """Eyes, nose and mouth of a face that is several times as large as the photo."""
+    stream = io.BytesIO()
+    with Image.open(EXAMPLES / "astronaut.jpg") as photo:
+        features = photo.convert("RGB").crop((203, 100, 248, 145))
+        features.resize((side, side), Image.Resampling.BICUBIC).save(stream, "JPEG")
+    return stream.getvalue()
+
+
+def noise(side: int) -> bytes:
+    """A face in noise, which no kind of file makes small."""
+    pixels = np.random.default_rng(0).integers(0, 256, (side, side, 3), np.uint8)
+    with Image.open(EXAMPLES / "astronaut.jpg") as photo:
+        face = np.asarray(photo.convert("RGB"))
+    pixels[: len(face), : face.shape[1]] = face
+    stream = io.BytesIO()
+    Image.fromarray(pixels).save(stream, "JPEG", quality=75, subsampling=0)
+    return stream.getvalue()
+
+
 def crowd_of_faces(size: tuple[int, int], across: int) -> Image.Image:
     """A face, so many times across and down."""
     width, height = (side // across for side in size)
