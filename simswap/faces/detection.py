@@ -41,7 +41,6 @@ CLEAR_FACE = (60.0, 170.0)  # px, long side of faces that need no second look...
 FAR_SIZE, FAR_MARGIN = 216, 52
 FILLING_FACE = 0.5  # of the frame's shorter side; that look finds no smaller faces
 MAX_LOOKS = 64  # second looks at a frame, at its largest faces
-MAX_CANDIDATES = 5000  # cells of a frame, the surest
 CLEAR_LEAN = 12.0  # ...if they are upright within these degrees, and the frame was not shrunk
 
 
@@ -192,8 +191,6 @@ def _pass(
         sides = seen.sides.max(axis=1)
         fits = (sides >= face_sizes[0]) & (sides <= face_sizes[1])
         seen = seen.select((seen.scores >= enough) & fits)
-        if len(seen.scores) > MAX_CANDIDATES:
-            seen = seen.select(np.argsort(-seen.scores, kind="stable")[:MAX_CANDIDATES])
         per_frame.append(seen.moved(image_to_frame))
     return per_frame
 

@@ -13,6 +13,8 @@ MAX_OVERLAP = 0.3  # intersection over union above which the lower score is a do
 MAX_COVER = 0.7  # likewise intersection over the smaller box: a part of a face
 SAME_FACE = 0.5  # intersection over union above which two cells read the same face
 MAX_FOUND = 256  # faces of a frame, the largest
+MAX_CANDIDATES = 5000  # cells of a frame, the surest
+_MAX_KEPT = 2 * MAX_FOUND  # of them, when doubles are gone: the surest, too
 
 
 class Candidates(NamedTuple):
@@ -55,12 +57,15 @@ def concatenate(parts: list[Candidates]) -> Candidates:
 def to_faces(seen: Candidates, shape: tuple[int, ...]) -> list[Face]:
     """The MAX_FOUND largest, largest first.
 
-    shape: of the frame, [H, W, ...]. Boxes end a frame's side beyond it: what the detector says of
-    a picture that is made for it is bounded by nothing.
+    shape: of the frame, [H, W, ...]. Boxes end a frame's side beyond it, and landmarks half a box's
+    side beyond that: what the detector says of a picture that is made for it is bounded by nothing,
+    and many faces, each with landmarks all over the frame, would take very long.
     """
     size = np.array([shape[1], shape[0]] * 2)
     boxes = seen.boxes.clip(-size, 2 * size).astype(np.float32)
-    landmarks = seen.landmarks.astype(np.float32)
+    low, high = boxes[:, None, :2], boxes[:, None, 2:]
+    room = (high - low).clip(min=0) / 2
+    landmarks = seen.landmarks.astype(np.float32).clip(low - room, high + room)
     areas = (boxes[:, 2:] - boxes[:, :2]).clip(min=0).prod(axis=1)
     largest = np.argsort(-areas, kind="stable")[:MAX_FOUND]
     return [Face(boxes[i], landmarks[i], float(seen.scores[i])) for i in largest]
@@ -73,12 +78,12 @@ def suppress_doubles(seen: Candidates) -> Candidates:
     best cell counts half, and all that read the same face together the other half.
     """
     kept = []
-    seen = seen.select(np.argsort(-seen.scores, kind="stable"))
-    while len(seen.scores):
+    seen = seen.select(np.argsort(-seen.scores, kind="stable")[:MAX_CANDIDATES])
+    while len(seen.scores) and len(kept) < _MAX_KEPT:
         union, cover = overlaps(seen.boxes[0], seen.boxes)
         double = (union > MAX_OVERLAP) | (cover > MAX_COVER)
         double[0] = True  # a box without area does not even overlap itself
-        best = seen.select(slice(1))
+        best = seen.select(np.arange(1))  # a copy: a slice would keep all of them in memory
         kept.append(
             best._replace(
                 landmarks=(best.landmarks + consensus(seen, union)) / 2,

@@ -1,5 +1,7 @@
 """Pictures of very many faces cost no more than those of a large group; memory may run out."""
 
+import tracemalloc
+
 import cv2
 import numpy as np
 import pytest
@@ -8,6 +10,7 @@ import torch
 from simswap import SwapOptions
 from simswap.errors import MediaError
 from simswap.faces import detection, nms
+from simswap.faces.nms import Candidates, suppress_doubles, to_faces
 from simswap.memory import naming_memory
 from simswap.swap.selection import MAX_FACES, choose_faces, left_out
 from simswap.types import Face
@@ -41,7 +44,7 @@ def test_no_more_faces_come_out_than_are_worth_listing(swapper, crowd, monkeypat
 
 
 def test_a_low_threshold_cannot_make_every_cell_a_face(swapper, crowd, monkeypatch):
-    monkeypatch.setattr(detection, "MAX_CANDIDATES", 30)
+    monkeypatch.setattr(nms, "MAX_CANDIDATES", 30)
     assert len(swapper.detect(crowd, min_score=0.0001)) <= 60
 
 
@@ -85,3 +88,22 @@ def test_out_of_memory_is_a_sentence(error):
 def test_other_failures_of_a_library_stay_what_they_are():
     with pytest.raises(RuntimeError, match="shapes"), naming_memory():
         raise RuntimeError("shapes do not fit")
+
+
+def test_landmarks_stay_with_their_box():
+    boxes, rolled = np.array([[10.0, 10, 30, 50]]), np.zeros(1, bool)
+    landmarks = np.array([[[15, 20], [25, 20], [-1e9, 30], [1e9, 1e9], [21, 71.0]]])
+    (face,) = to_faces(Candidates(np.ones(1), boxes, landmarks, rolled, rolled), (60, 80, 3))
+    assert face.landmarks.tolist() == [[15, 20], [25, 20], [0, 30], [40, 70], [21, 70]]
+
+
+def test_memory_for_candidates_grows_with_their_number_alone():
+    at = np.random.default_rng(0).uniform(0, 1e5, (4000, 2))  # hardly any two overlap
+    boxes, rolled = np.concatenate([at, at + 30], axis=1), np.zeros(len(at), bool)
+    seen = Candidates(np.linspace(0, 1, len(at)), boxes, np.zeros((len(at), 5, 2)), rolled, rolled)
+    tracemalloc.start()
+    kept = suppress_doubles(seen)
+    _, most = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert kept.scores[-1] < kept.scores[0] == 1
+    assert most < 4e6
