@@ -17,7 +17,7 @@ from types import ModuleType
 from typing import NoReturn
 
 from simswap import __version__
-from simswap.cli.messages import drop_output, prepare_streams, say
+from simswap.cli.messages import NOT_TOLD, drop_output, prepare_streams, say
 from simswap.errors import SimSwapError
 from simswap.files import printable
 from simswap.memory import OUT_OF_MEMORY, is_out_of_memory
@@ -37,7 +37,6 @@ COMMANDS = {
     "deploy": "upload the demo as a Hugging Face Space",
     "benchmark": "time the stages of a swap on this machine",
 }
-NOT_TOLD = 3  # exit code of `verify` that could not look
 
 
 class Parser(argparse.ArgumentParser):

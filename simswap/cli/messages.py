@@ -10,6 +10,8 @@ from pathlib import Path
 
 from simswap.files import printable
 
+NOT_TOLD = 3  # exit code of `verify` that could not look, or not at all of a file
+
 
 def say(text: str) -> None:
     """Progress or a mistake, on stderr; names of files and servers' answers may be in it."""

@@ -6,7 +6,7 @@ import json
 from argparse import ArgumentParser, Namespace
 
 from simswap.cli import options
-from simswap.cli.messages import give
+from simswap.cli.messages import NOT_TOLD, give
 
 
 def add_options(parser: ArgumentParser) -> None:
@@ -24,7 +24,7 @@ def add_options(parser: ArgumentParser) -> None:
 
 
 def run(arguments: Namespace) -> int:
-    """Report; 0 if something says that the file is synthetic, 1 if nothing does."""
+    """Report; 0 if something says that the file is synthetic, 1 if nothing does, 3 if it may."""
     from simswap.verify.report import details, headline, look_for_watermark, verify
 
     report = verify(arguments.file)
@@ -36,4 +36,6 @@ def run(arguments: Namespace) -> int:
         give(json.dumps(report.as_json()))
     else:
         give("\n".join([headline(report), *details(report)]))
-    return 0 if report.is_marked else 1
+    if report.is_marked:
+        return 0
+    return NOT_TOLD if report.is_unread or report.holds_more else 1

@@ -106,6 +106,12 @@ def test_verify_does_not_call_an_unmarked_photo_real(capsys):
     assert "does not prove the photo is real" in capsys.readouterr().out
 
 
+def test_verify_tells_of_a_file_of_which_it_could_not_read_all_by_its_exit_code(tmp_path):
+    Image.open(ASTRONAUT).save(tmp_path / "cut.png")
+    (tmp_path / "cut.png").write_bytes((tmp_path / "cut.png").read_bytes()[:-300])
+    assert main(["verify", "--metadata-only", str(tmp_path / "cut.png")]) == NOT_TOLD
+
+
 def test_verify_as_json_has_the_facts_and_the_words(tmp_path, capsys):
     from simswap.media.photos import write_photo
 
