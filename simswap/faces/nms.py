@@ -79,23 +79,28 @@ def suppress_doubles(seen: Candidates) -> Candidates:
     """
     kept = []
     seen = seen.select(np.argsort(-seen.scores, kind="stable")[:MAX_CANDIDATES])
-    while len(seen.scores) and len(kept) < _MAX_KEPT:
-        union, cover = overlaps(seen.boxes[0], seen.boxes)
+    left = np.arange(len(seen.scores))
+    while len(left) and len(kept) < _MAX_KEPT:
+        union, cover = overlaps(seen.boxes[left[0]], seen.boxes[left])
         double = (union > MAX_OVERLAP) | (cover > MAX_COVER)
         double[0] = True  # a box without area does not even overlap itself
-        best = seen.select(np.arange(1))  # a copy: a slice would keep all of them in memory
+        best = seen.select(left[:1])
+        landmarks = consensus(seen.select(left[double]), union[double])
         kept.append(
             best._replace(
-                landmarks=(best.landmarks + consensus(seen, union)) / 2,
-                may_be_rolled=seen.may_be_rolled[double].any(keepdims=True),
+                landmarks=(best.landmarks + landmarks) / 2,
+                may_be_rolled=seen.may_be_rolled[left[double]].any(keepdims=True),
             )
         )
-        seen = seen.select(~double)
+        left = left[~double]
     return concatenate(kept) if kept else seen
 
 
 def consensus(seen: Candidates, overlap: np.ndarray) -> np.ndarray:
-    """[5, 2] mean landmarks of the cells that read the same face as the first, by score."""
+    """[5, 2] mean landmarks of the cells that read the same face as the first, by score.
+
+    overlap: [N], of each with the first.
+    """
     weights = seen.scores**2 * (overlap > SAME_FACE) * (seen.is_rolled == seen.is_rolled[0])
     if not weights.any():
         return seen.landmarks[0]
