@@ -175,7 +175,10 @@ def attacks() -> dict[str, Attack]:
     for side in (3900, 7000):
         make = partial(close_up, side)
         found[f"target: a part of a face, {side} x {side}"] = as_file(make, "photo", swap_image)
-    found["target: noise, 7000 x 7000"] = as_file(partial(noise, 7000), "photo", swap_image)
+    make = partial(noise, 7000, 7000)
+    found["target: noise, 7000 x 7000"] = as_file(make, "photo", swap_image)
+    every_cell = partial(_detected, partial(noise, 22000, 700))
+    found["detect_faces: each cell of a panorama of noise"] = every_cell
     for (kind, how), size in product(LARGE_VIDEOS.items(), SIZES):
         make = partial(large_video, *how, size)
         swap_whole = partial(_swap_whole, make)
@@ -198,6 +201,11 @@ def _listener(port: int) -> psutil.Process:
 
 def _swap_whole(make: Callable[[], bytes], url: str) -> str:
     return swap_video(url, upload(url, "large.mp4", make()), PATIENCE_FOR_VIDEOS, end=None)
+
+
+def _detected(make: Callable[[], bytes], url: str) -> str:
+    file = upload(url, "noise.jpg", make())
+    return call(url, "detect_faces", file, 0.0, None, patience=GIVEN_UP)
 
 
 def _three_at_once(url: str) -> str:

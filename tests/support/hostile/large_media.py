@@ -36,9 +36,9 @@ def close_up(side: int) -> bytes:
     return stream.getvalue()
 
 
-def noise(side: int) -> bytes:
-    """A face in noise, which no kind of file makes small."""
-    pixels = np.random.default_rng(0).integers(0, 256, (side, side, 3), np.uint8)
+def noise(width: int, height: int) -> bytes:
+    """A face in noise, which no kind of file makes small, nor a detector takes for nothing."""
+    pixels = np.random.default_rng(0).integers(0, 256, (height, width, 3), np.uint8)
     with Image.open(EXAMPLES / "astronaut.jpg") as photo:
         face = np.asarray(photo.convert("RGB"))
     pixels[: len(face), : face.shape[1]] = face
