@@ -30,12 +30,15 @@ from simswap.errors import OptionError
 
 MAX_TRACKED = 1000  # uploads of which one may ask how far they are
 MAX_FILES = 16  # in a request; the page sends 8 at most
+# In its body. What only begins like one takes the parser a microsecond each, others waiting.
+MAX_BOUNDARIES = 100
 MAX_ADDRESSES = 10_000  # remembered at once
 KEPT_FREE = 1_000_000_000  # bytes of the disk, or that share of it if that is less
 KEPT_SHARE = 0.05
 LOOK_EVERY = 1.0  # seconds between two looks at the folder and the disk
 FIELD = b"files"  # the only one that Gradio reads; it keeps the others, too
 NO_FORM = "An upload is a form of files: multipart/form-data with a boundary and nothing else."
+NO_BOUNDARY = "The boundary of an upload's parts stands within its files. Choose another."
 CUT_OFF = "The upload ends before its last boundary. Send it anew."
 TOO_MUCH = (
     "{gigabytes:g} GB an hour are taken from one address, results included; yours has had as much. "
@@ -180,8 +183,10 @@ class _Upload(_Stored):
         super().__init__(scope, receive, room)
         self._num_files, self._num_dispositions, self._is_whole = 0, 0, False
         self._field, self._disposition = b"", b""
+        boundary = _boundary_of(scope)
+        self._sought, self._num_found, self._before = b"\r\n--" + boundary, 0, b""
         self._parser = MultipartParser(
-            _boundary_of(scope),
+            boundary,
             {
                 "on_part_begin": self._begin,
                 "on_header_field": self._name,
@@ -201,6 +206,10 @@ class _Upload(_Stored):
         return message
 
     def _look(self, part: bytes) -> None:
+        self._num_found += (self._before + part).count(self._sought)
+        if self._num_found > MAX_BOUNDARIES:
+            raise refused(self._scope, 400, NO_BOUNDARY)
+        self._before = (self._before + part)[1 - len(self._sought) :]
         try:
             self._parser.write(part)
         except FormParserError:

@@ -1,11 +1,13 @@
 """Requests that would take long to be taken in, before anybody knows whose they are."""
 
+import socket
 import time
 
 import pytest
 
 from simswap.demo.server.allowed_routes import MAX_HOST, MAX_QUERY
 from simswap.demo.server.timed_connections import HEAD_TOO_LARGE, IN_PIECES, MAX_FIELDS
+from simswap.demo.server.upload_limits import MAX_BOUNDARIES, NO_BOUNDARY
 from simswap.demo.services.uploads import MAX_NAME, MAX_PATH
 from tests.support.demo.raw_requests import JSON, all_said, answer, ask, connect, head, sentence
 
@@ -124,3 +126,18 @@ def test_a_call_is_read_in_utf_8_only(demo_url, encoding):
     body = '{"data":[9],"fn_index":92,"session_hash":"abc"}'.encode(encoding)
     status, told = ask(demo_url, "POST", "/gradio_api/call/verify", body, JSON)
     assert (status, sentence(told)) == (415, "A call is JSON in UTF-8.")
+
+
+@pytest.mark.parametrize("size", [1, 5000])  # of a piece in which it comes
+def test_an_upload_that_holds_its_boundary_again_and_again_is_refused(demo_url, size):
+    named = b'Content-Disposition: form-data; name="files"; filename="a.jpg"\r\n\r\n'
+    body = b"--a\r\n" + named + b"\r\n--ax" * (MAX_BOUNDARIES + 1) + b"\r\n--a--\r\n"
+    fields = {"Content-Type": "multipart/form-data; boundary=a", "Content-Length": str(len(body))}
+    with connect(demo_url) as connection:
+        connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        connection.sendall(head("POST", "/gradio_api/upload", fields))
+        for start in range(0, len(body), size):
+            connection.sendall(body[start : start + size])
+        said = all_said(connection)
+    assert said.startswith(b"HTTP/1.1 400")
+    assert NO_BOUNDARY.encode() in said
