@@ -48,7 +48,7 @@ ENDPOINTS = (photo_endpoints, video_endpoints, verify_endpoint)
 
 def build_page() -> Page:
     """The page: its tabs, and the endpoints, whose components no visitor sees."""
-    with Page(title="SimSwap", delete_cache=(retention.INTERVAL, retention.MAX_AGE)) as page:
+    with Page(title="SimSwap") as page:
         gr.HTML(look.HEADER)
         with gr.Row(elem_id="above-tabs", equal_height=False):
             above = shared.build()
@@ -74,6 +74,7 @@ def queued_page() -> Page:
         api_open=False,  # nothing goes past the queue
     )
     waiting_line.keep_in_order(page._queue, remembered.jobs.waits)
+    retention.forget_now_and_then(page.temp_file_sets)
     return page
 
 

@@ -1,9 +1,9 @@
 """Nothing stays: what visitors send, and what is made of it, is deleted in time and at the end.
 
 All of it lies in one folder of this run: uploads and results in one part, which Gradio serves, and
-the temporary files of every library in another, which it does not. Gradio deletes what its own
-components have stored; this also takes what lies beside that, and what an earlier run left that had
-no time to clean up.
+the temporary files of every library in another, which it does not. Gradio's own clean-up is off: it
+keeps the paths of files that somebody else has deleted. This also takes what an earlier run left
+that had no time to clean up.
 """
 
 from __future__ import annotations
@@ -87,6 +87,16 @@ def sweep(folder: Path, max_age: float = MAX_AGE) -> None:
                 _remove_if_old(Path(place, name), oldest)
         if Path(place) != folder:
             _remove_if_old(Path(place), oldest)
+
+
+def forget_deleted(paths: set[str]) -> None:
+    """Take files that are gone out of one of Gradio's sets of what it has stored."""
+    paths.difference_update([path for path in list(paths) if not os.path.lexists(path)])
+
+
+def forget_now_and_then(sets: list[set[str]]) -> None:
+    """Do that with Gradio's sets from now on, in a thread of its own."""
+    threading.Thread(target=_forget_now_and_then, args=[sets], daemon=True).start()
 
 
 def remove_leftovers(base: Path) -> None:
@@ -187,7 +197,14 @@ def _sweep_now_and_then(folder: Path) -> None:
     while True:
         time.sleep(INTERVAL)
         for part in (UPLOADS, TEMPORARY):
-            sweep(folder / part)
+            sweep(folder / part, MAX_AGE)
+
+
+def _forget_now_and_then(sets: list[set[str]]) -> None:
+    while True:
+        time.sleep(INTERVAL)
+        for paths in list(sets):
+            forget_deleted(paths)
 
 
 def _leave(end: Callable[[], None], number: int, frame: FrameType | None) -> None:

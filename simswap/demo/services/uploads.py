@@ -49,7 +49,7 @@ class OneOrMoreFiles(ListFiles):
 
 
 def upload_folder() -> Path:
-    """Where Gradio keeps uploads and results, until its delete_cache removes them."""
+    """Where Gradio keeps uploads and results, until they are old; see process.retention."""
     folder = Path(gr.utils.get_upload_folder()).absolute()
     folder.mkdir(parents=True, exist_ok=True)
     return folder

@@ -285,3 +285,11 @@ def test_only_its_owner_may_read_the_folder(tmp_path):
     process, folder = start(tmp_path)
     assert folder.stat().st_mode & 0o777 == 0o700
     process.communicate()
+
+
+def test_paths_of_deleted_files_are_forgotten(tmp_path):
+    kept, gone = tmp_path / "kept", tmp_path / "gone"
+    kept.touch()
+    paths = {str(kept), str(gone)}
+    retention.forget_deleted(paths)
+    assert paths == {str(kept)}
