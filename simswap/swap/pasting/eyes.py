@@ -1,0 +1,52 @@
+"""Gives a swapped face's eyes the contrast of its target's: the generator draws them pale."""
+
+from __future__ import annotations
+
+import cv2
+import numpy as np
+
+RADII = 0.26, 0.13  # of an eye with its lids, of the distance between both
+DETAIL = 0.2  # sigma, of that distance, up to which it is the eye, and beyond that shadow
+SHARE = 0.9  # of the target's contrast: its lashes may be darker
+MOST_GAIN = 1.6
+LIGHTER = 0.4  # of the gain where it makes lighter: whites would glare
+SOFT = 0.015  # sigma of the border, of the crop's side
+DARKEST = 2.0  # percentile of luma in the target's eyes: no pupil gets darker
+
+
+def match_eyes(
+    swapped_crop: np.ndarray, target_crop: np.ndarray, mask: np.ndarray, landmarks: np.ndarray
+) -> np.ndarray:
+    """The swapped face with eyes whose lightness varies as much as the target's, or more.
+
+    swapped_crop: [S, S, 3] float32 RGB in [0, 1]; target_crop: [S, S, 3] uint8 RGB; mask: [S, S],
+    where the face is kept; landmarks: [5, 2] in crop pixels -> [S, S, 3] float32 RGB in [0, 1].
+    Closed eyes vary little, so they give no more.
+    """
+    apart = landmarks[1].astype(np.float64) - landmarks[0]
+    distance, tilt = float(np.hypot(*apart)), float(np.degrees(np.arctan2(apart[1], apart[0])))
+    if not 1 <= distance <= len(mask):
+        return swapped_crop
+    luma = cv2.cvtColor(swapped_crop, cv2.COLOR_RGB2GRAY)
+    target_luma = cv2.cvtColor(target_crop, cv2.COLOR_RGB2GRAY).astype(np.float32) / 255
+    own, theirs = (
+        plane - cv2.GaussianBlur(plane, (0, 0), DETAIL * distance) for plane in (luma, target_luma)
+    )
+    radii = tuple(max(round(radius * distance), 1) for radius in RADII)
+    region = np.zeros(mask.shape, np.uint8)
+    for eye in np.round(landmarks[:2]).astype(int).tolist():
+        cv2.ellipse(region, eye, radii, tilt, 0, 360, 1, -1)
+    seen = (region > 0) & (mask > 0.5)
+    if not seen.any():
+        return swapped_crop
+    # One gain for both, which belong together.
+    gain = SHARE * float(theirs[seen].std()) / max(float(own[seen].std()), 1e-6)
+    if gain <= 1:
+        return swapped_crop
+    more = min(gain, MOST_GAIN) - 1
+    weight = cv2.GaussianBlur(region.astype(np.float32), (0, 0), SOFT * len(mask))
+    own = np.minimum(own, 0) + LIGHTER * np.maximum(own, 0)
+    change = more * weight * np.clip(mask, 0, 1) * own
+    darkest = np.minimum(luma, float(np.percentile(target_luma[seen], DARKEST)))
+    change = np.maximum(luma + change, darkest) - luma
+    return np.clip(swapped_crop + change[..., None], 0, 1)
