@@ -25,15 +25,15 @@ TOO_MANY = "More than {limit} requests a minute came from your address. Wait a m
 
 
 class Counter:
-    """What each address has started in the last minute."""
+    """What each address has started lately."""
 
-    def __init__(self, limit: int) -> None:
-        self.limit = limit
+    def __init__(self, limit: int, seconds: float = WINDOW) -> None:
+        self.limit, self._seconds = limit, seconds
         self._paces: OrderedDict[str, Pace] = OrderedDict()
 
     def take(self, address: str) -> bool:
         """Whether one more fits; it is counted only then."""
-        pace = self._paces.setdefault(address, Pace(self.limit, WINDOW))
+        pace = self._paces.setdefault(address, Pace(self.limit, self._seconds))
         self._paces.move_to_end(address)
         if len(self._paces) > MAX_ADDRESSES:
             self._paces.popitem(last=False)

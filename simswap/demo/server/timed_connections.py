@@ -1,5 +1,7 @@
 """Each address has so many connections; those end on which no request comes, or one too costly.
 
+Of all of them so many requests a second are taken in, and the rest wait unread: refusals cost, too.
+
 Those end too whose answer nobody reads.
 
 So do those on which more comes by a WebSocket than frames need.
@@ -26,6 +28,7 @@ from websockets.frames import CTRL_OPCODES, Frame
 
 from simswap.demo.pace import Pace
 from simswap.demo.server.open_connections import MAX_REQUESTS_PER_ADDRESS, OpenConnections
+from simswap.demo.server.rate_limit import Counter
 from simswap.demo.server.refusals import body_of
 from simswap.demo.server.visitors import Proxies
 from simswap.demo.services.live_sessions import MAX_FRAME_BYTES
@@ -37,6 +40,10 @@ READ_SECONDS = 60.0  # for some 50 kB of an answer to be read, once the rest has
 # Of a request up to its body, which is read before anybody knows whose it is. A browser sends some
 # 1 kB in 20 fields, and what cookies a proxy in front has.
 MAX_HEAD_BYTES, MAX_FIELDS = 16_000, 100
+# Of one address, in a second; they take up to 0.9 ms each, others waiting. A page that opens sends
+# some 100 in all.
+MAX_HEADS = 200
+HOLD_SECONDS = 0.2  # that a request waits before it is looked at again
 HEAD_TOO_LARGE = (
     f"A request's headers may have {MAX_HEAD_BYTES // 1000} kB in {MAX_FIELDS} fields. Send less."
 )
@@ -63,6 +70,8 @@ class TimedProtocol(H11Protocol):
 
     proxies = Proxies("")
     connections_by_address = OpenConnections(MAX_CONNECTIONS, MAX_PER_ADDRESS)
+    heads_by_address = Counter(MAX_HEADS, 1.0)
+    _holder: asyncio.TimerHandle | None = None
     _timer: asyncio.TimerHandle | None = None
     _reader_timer: asyncio.TimerHandle | None = None
 
@@ -72,9 +81,9 @@ class TimedProtocol(H11Protocol):
         # Here, as uvicorn goes on to the next request by itself where a body's end comes late.
         self._next_event, self.conn.next_event = self.conn.next_event, self._checked_event
         self._place = ExitStack()
-        address = self.proxies.counted_peer((self.client or ("unknown", 0))[0])
-        if address is not None:
-            place = self.connections_by_address.one_more(address)
+        self._address = self.proxies.counted_peer((self.client or ("unknown", 0))[0])
+        if self._address is not None:
+            place = self.connections_by_address.one_more(self._address)
             if not self._place.enter_context(place):
                 transport.abort()
                 return
@@ -85,6 +94,8 @@ class TimedProtocol(H11Protocol):
         self._stop()
         if self._reader_timer is not None:
             self._reader_timer.cancel()
+        if self._holder is not None:
+            self._holder.cancel()
         self._place.close()
         super().connection_lost(exc)
 
@@ -111,9 +122,26 @@ class TimedProtocol(H11Protocol):
 
     def _checked_event(self) -> Event | type[NEED_DATA] | type[PAUSED]:
         """What h11 makes next of what has come. Raises _TooCostlyError before it begins a head."""
-        if self.conn.their_state is IDLE and (refusal := _refusal_of(self.conn.trailing_data[0])):
-            raise _TooCostlyError(*refusal)
+        if self.conn.their_state is IDLE:
+            read = self.conn.trailing_data[0]
+            if refusal := _refusal_of(read):
+                raise _TooCostlyError(*refusal)
+            has_come = _HEAD_END.search(read, 0, MAX_HEAD_BYTES) is not None
+            if has_come and self._address and not self.heads_by_address.take(self._address):
+                self._hold()
+                return PAUSED
         return self._next_event()
+
+    def _hold(self) -> None:
+        """Leave what has come as it is for a moment; uvicorn reads no more meanwhile."""
+        if self._holder is None:
+            self._holder = self.loop.call_later(HOLD_SECONDS, self._go_on)
+
+    def _go_on(self) -> None:
+        self._holder = None
+        if not self.transport.is_closing():
+            self.flow.resume_reading()
+            self.handle_events()
 
     def handle_websocket_upgrade(self, event: Request) -> None:
         """Wait no more: another protocol takes over."""

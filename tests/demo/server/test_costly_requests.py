@@ -6,7 +6,12 @@ import time
 import pytest
 
 from simswap.demo.server.allowed_routes import MAX_HOST, MAX_QUERY
-from simswap.demo.server.timed_connections import HEAD_TOO_LARGE, IN_PIECES, MAX_FIELDS
+from simswap.demo.server.timed_connections import (
+    HEAD_TOO_LARGE,
+    IN_PIECES,
+    MAX_FIELDS,
+    MAX_HEADS,
+)
 from simswap.demo.server.upload_limits import MAX_BOUNDARIES, NO_BOUNDARY
 from simswap.demo.services.uploads import MAX_NAME, MAX_PATH
 from tests.support.demo.raw_requests import JSON, all_said, answer, ask, connect, head, sentence
@@ -141,3 +146,13 @@ def test_an_upload_that_holds_its_boundary_again_and_again_is_refused(demo_url, 
         said = all_said(connection)
     assert said.startswith(b"HTTP/1.1 400")
     assert NO_BOUNDARY.encode() in said
+
+
+def test_of_one_address_so_many_requests_a_second_are_taken_in_and_the_rest_wait(demo_url):
+    count, begun = 3 * MAX_HEADS, time.monotonic()
+    with connect(demo_url, "127.0.0.47") as connection:
+        last = head("GET", "/robots.txt", LAST)
+        connection.sendall(head("GET", "/robots.txt", {}) * (count - 1) + last)
+        said = all_said(connection)
+    assert said.count(b"HTTP/1.1 ") == count
+    assert time.monotonic() - begun > 1.5  # two seconds have to pass before the last
