@@ -32,6 +32,9 @@ MAX_TRACKED = 1000  # uploads of which one may ask how far they are
 MAX_FILES = 16  # in a request; the page sends 8 at most
 # In its body. What only begins like one takes the parser a microsecond each, others waiting.
 MAX_BOUNDARIES = 100
+# Of this thread, in which nobody else is answered: to begin with, and for each byte. Usual files
+# take a tenth. Of one piece so much counts: Python may clean up its memory just then.
+PARSER_SECONDS, SECONDS_PER_BYTE, SECONDS_PER_PIECE = 0.02, 1e-8, 0.005
 MAX_ADDRESSES = 10_000  # remembered at once
 KEPT_FREE = 1_000_000_000  # bytes of the disk, or that share of it if that is less
 KEPT_SHARE = 0.05
@@ -39,6 +42,7 @@ LOOK_EVERY = 1.0  # seconds between two looks at the folder and the disk
 FIELD = b"files"  # the only one that Gradio reads; it keeps the others, too
 NO_FORM = "An upload is a form of files: multipart/form-data with a boundary and nothing else."
 NO_BOUNDARY = "The boundary of an upload's parts stands within its files. Choose another."
+TOO_SLOW = "This form takes too long to be taken apart. Send the files with nothing around them."
 CUT_OFF = "The upload ends before its last boundary. Send it anew."
 TOO_MUCH = (
     "{gigabytes:g} GB an hour are taken from one address, results included; yours has had as much. "
@@ -185,6 +189,7 @@ class _Upload(_Stored):
         self._field, self._disposition = b"", b""
         boundary = _boundary_of(scope)
         self._sought, self._num_found, self._before = b"\r\n--" + boundary, 0, b""
+        self._seconds_left = PARSER_SECONDS
         self._parser = MultipartParser(
             boundary,
             {
@@ -210,10 +215,15 @@ class _Upload(_Stored):
         if self._num_found > MAX_BOUNDARIES:
             raise refused(self._scope, 400, NO_BOUNDARY)
         self._before = (self._before + part)[1 - len(self._sought) :]
+        begun = time.thread_time()
         try:
             self._parser.write(part)
         except FormParserError:
             raise refused(self._scope, 400, NO_FORM) from None
+        taken = min(time.thread_time() - begun, SECONDS_PER_PIECE)
+        self._seconds_left += SECONDS_PER_BYTE * len(part) - taken
+        if self._seconds_left < 0:
+            raise refused(self._scope, 400, TOO_SLOW)
 
     def _begin(self) -> None:
         self._num_files += 1

@@ -16,14 +16,18 @@ from simswap.errors import OptionError
 from simswap.models.parser import CLASSES, INPUT_SIZE
 from simswap.runtime.networks import Network
 from simswap.runtime.pixels import network_input
+from simswap.swap.pasting.eyes import eye_region
 from simswap.swap.rendering import AlignedFace
 from simswap.types import SwapOptions
 
 NO_FACE = ("background", "hair", "occluder")  # always kept; more as SwapOptions.keep says
-_OCCLUDER = CLASSES.index("occluder")
+_SKIN, _GLASSES, _OCCLUDER = (CLASSES.index(name) for name in ("skin", "glasses", "occluder"))
 DOUBTED, SURE = 0.45, 0.75  # share of a place that is no face: nothing, all of it stays
 LEAST_CORE = 0.004  # of the crop's area that is surely no face; smaller islands are dropped
 GROWTH = 5  # px of the parser's map: a thing before the face is kept with a narrow rim around it
+# Eyes behind sunglasses: so much of them is glasses, and so dark and even is what shows, as shares
+# of the skin's lightness.
+BEHIND_GLASSES, DARK, EVEN = 0.8, 0.45, 0.15
 SOFT_EDGE = 0.6  # sigma, in px of the parser's map
 
 
@@ -53,8 +57,29 @@ def find_covers(
         shares = parser(network_input(torch.from_numpy(crop[None]).to(parser.device)))
         seen = shares[0].cpu().numpy()
         thing = seen[_OCCLUDER] if options.occlusion_mask else np.zeros_like(seen[0])
-        covers.append(cover_of(seen[kept].sum(0), thing))
+        share = seen[kept].sum(0)
+        if options.occlusion_mask and _GLASSES not in kept and _has_sunglasses(face, crop, seen):
+            share, thing = share + seen[_GLASSES], thing + seen[_GLASSES]
+        covers.append(cover_of(share, thing))
     return covers
+
+
+def _has_sunglasses(face: AlignedFace, crop: np.ndarray, seen: np.ndarray) -> bool:
+    """Whether no eye can be seen behind glasses, which then are a thing before the face.
+
+    crop: the face's, [S', S', 3] uint8; seen: [C, S, S], a parser's shares.
+    """
+    across, size = np.hypot(*(face.landmarks[1] - face.landmarks[0])), seen.shape[-1]
+    if not 1 <= across <= len(face.crop):
+        return False
+    luma = cv2.cvtColor(crop, cv2.COLOR_RGB2GRAY)
+    luma = cv2.resize(luma, (size, size), interpolation=cv2.INTER_AREA).astype(np.float32)
+    skin = luma[seen[_SKIN] > SURE]
+    eyes = eye_region(face.landmarks * (size / len(face.crop)), size) > 0
+    if not skin.size or not eyes.any() or seen[_GLASSES][eyes].mean() < BEHIND_GLASSES:
+        return False
+    usual, behind = float(np.median(skin)), luma[eyes]
+    return bool(behind.mean() < DARK * usual and behind.std() < EVEN * usual)
 
 
 def cover_of(share: np.ndarray, thing: np.ndarray) -> np.ndarray:

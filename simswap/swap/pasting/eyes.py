@@ -23,8 +23,7 @@ def match_eyes(
     where the face is kept; landmarks: [5, 2] in crop pixels -> [S, S, 3] float32 RGB in [0, 1].
     Closed eyes vary little, so they give no more.
     """
-    apart = landmarks[1].astype(np.float64) - landmarks[0]
-    distance, tilt = float(np.hypot(*apart)), float(np.degrees(np.arctan2(apart[1], apart[0])))
+    distance = float(np.hypot(*(landmarks[1].astype(np.float64) - landmarks[0])))
     if not 1 <= distance <= len(mask):
         return swapped_crop
     luma = cv2.cvtColor(swapped_crop, cv2.COLOR_RGB2GRAY)
@@ -32,10 +31,7 @@ def match_eyes(
     own, theirs = (
         plane - cv2.GaussianBlur(plane, (0, 0), DETAIL * distance) for plane in (luma, target_luma)
     )
-    radii = tuple(max(round(radius * distance), 1) for radius in RADII)
-    region = np.zeros(mask.shape, np.uint8)
-    for eye in np.round(landmarks[:2]).astype(int).tolist():
-        cv2.ellipse(region, eye, radii, tilt, 0, 360, 1, -1)
+    region = eye_region(landmarks, len(mask))
     seen = (region > 0) & (mask > 0.5)
     if not seen.any():
         return swapped_crop
@@ -50,3 +46,17 @@ def match_eyes(
     darkest = np.minimum(luma, float(np.percentile(target_luma[seen], DARKEST)))
     change = np.maximum(luma + change, darkest) - luma
     return np.clip(swapped_crop + change[..., None], 0, 1)
+
+
+def eye_region(landmarks: np.ndarray, size: int) -> np.ndarray:
+    """Where both eyes are in a crop, with their lids: [size, size] uint8, 1 there.
+
+    landmarks: [5, 2] in crop pixels, whose eyes lie at most `size` apart.
+    """
+    across = landmarks[1].astype(np.float64) - landmarks[0]
+    distance, tilt = np.hypot(*across), float(np.degrees(np.arctan2(across[1], across[0])))
+    radii = tuple(max(round(radius * distance), 1) for radius in RADII)
+    region = np.zeros((size, size), np.uint8)
+    for eye in np.round(landmarks[:2]).astype(int).tolist():
+        cv2.ellipse(region, eye, radii, tilt, 0, 360, 1, -1)
+    return region

@@ -12,9 +12,18 @@ from simswap.demo.server.timed_connections import (
     MAX_FIELDS,
     MAX_HEADS,
 )
-from simswap.demo.server.upload_limits import MAX_BOUNDARIES, NO_BOUNDARY
+from simswap.demo.server.upload_limits import MAX_BOUNDARIES, NO_BOUNDARY, TOO_SLOW
 from simswap.demo.services.uploads import MAX_NAME, MAX_PATH
-from tests.support.demo.raw_requests import JSON, all_said, answer, ask, connect, head, sentence
+from tests.support.demo.raw_requests import (
+    JSON,
+    all_said,
+    answer,
+    ask,
+    connect,
+    form,
+    head,
+    sentence,
+)
 
 pytestmark = pytest.mark.slow
 
@@ -146,6 +155,14 @@ def test_an_upload_that_holds_its_boundary_again_and_again_is_refused(demo_url, 
         said = all_said(connection)
     assert said.startswith(b"HTTP/1.1 400")
     assert NO_BOUNDARY.encode() in said
+
+
+def test_an_upload_that_takes_long_to_be_taken_apart_is_refused(demo_url):
+    """Each blank behind a boundary is looked at by itself."""
+    body, headers = form(("a.jpg", b"content"))
+    padded = body.replace(b"\r\n--b--", b"\r\n--b" + b" " * 3_000_000 + b"--")
+    status, said = ask(demo_url, "POST", "/gradio_api/upload", padded, headers)
+    assert (status, sentence(said)) == (400, TOO_SLOW)
 
 
 def test_of_one_address_so_many_requests_a_second_are_taken_in_and_the_rest_wait(demo_url):

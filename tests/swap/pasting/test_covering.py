@@ -3,15 +3,31 @@
 import cv2
 import numpy as np
 import pytest
+import torch
 
 from simswap import Identity, OptionError, SwapOptions, geometry
+from simswap.models.parser import CLASSES
+from simswap.swap.pasting import covering
 from simswap.swap.pasting.covering import cover_of, find_covers
+from simswap.swap.pasting.eyes import eye_region
 from simswap.swap.pasting.masks import uncovered
-from simswap.swap.rendering import align_face
+from simswap.swap.rendering import AlignedFace, align_face
 from simswap.swap.selection import SwapPlan
 from simswap.types import parse_keep
 
 SIZE = 64
+
+
+class FixedParser:
+    """A network that sees the same in every face."""
+
+    device = torch.device("cpu")
+
+    def __init__(self, seen: torch.Tensor) -> None:
+        self.seen = seen
+
+    def __call__(self, pixels: torch.Tensor) -> torch.Tensor:
+        return self.seen
 
 
 def covered(*spots: tuple[int, int, int, float], is_thing: bool = False) -> np.ndarray:
@@ -106,3 +122,39 @@ def test_a_mask_before_the_face_stays_pixel_for_pixel(swapper, astronaut, identi
     assert unchanged[shape > 0].mean() > 0.95
     painted = swapper.swap_image(covered, identity, SwapOptions(occlusion_mask=False)).image
     assert (painted == covered).all(-1)[shape > 0].mean() < 0.7
+
+
+# Sunglasses
+
+
+def glasses_on(lens: tuple[int, int], share: float = 1.0) -> bool:
+    """Whether lenses of that lightness (two stripes) and share are taken for sunglasses."""
+    landmarks = geometry.TEMPLATES["simswap_frontal"] * 128
+    crop = np.full((128, 128, 3), 160, np.uint8)
+    region = eye_region(landmarks, 128) > 0
+    stripes = np.where(np.arange(128) % 8 < 4, *lens).astype(np.uint8)
+    crop[region] = np.broadcast_to(stripes[None, :, None], crop.shape)[region]
+    seen = np.zeros((len(CLASSES), SIZE, SIZE), np.float32)
+    near = cv2.dilate(eye_region(landmarks / 2, SIZE), np.ones((5, 5), np.uint8)) > 0
+    seen[CLASSES.index("glasses")][near] = share
+    seen[CLASSES.index("skin")][~near] = 1
+    return covering._has_sunglasses(AlignedFace(crop, np.eye(2, 3), landmarks), crop, seen)
+
+
+def test_dark_even_glasses_over_both_eyes_are_sunglasses():
+    assert glasses_on((30, 40))
+    assert not glasses_on((30, 40), share=0.5)  # the parser is in doubt
+    assert not glasses_on((120, 130))  # clear
+    assert not glasses_on((10, 110))  # an eye shows
+
+
+@pytest.mark.parametrize("is_kept", [True, False])
+def test_sunglasses_stay_the_targets_as_a_thing_before_the_face(monkeypatch, is_kept):
+    monkeypatch.setattr(covering, "_has_sunglasses", lambda *given: is_kept)
+    seen = torch.zeros(1, len(CLASSES), SIZE, SIZE)
+    seen[0, CLASSES.index("glasses"), 20:30] = 1
+    face = AlignedFace(np.zeros((128, 128, 3), np.uint8), np.eye(2, 3), np.zeros((5, 2)))
+    (cover,) = find_covers(FixedParser(seen), [face], SwapOptions())
+    assert (cover[22:28].min() > 0.99) == is_kept
+    (cover,) = find_covers(FixedParser(seen), [face], SwapOptions(occlusion_mask=False))
+    assert cover is None
