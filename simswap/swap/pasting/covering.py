@@ -25,9 +25,9 @@ _SKIN, _GLASSES, _OCCLUDER = (CLASSES.index(name) for name in ("skin", "glasses"
 DOUBTED, SURE = 0.45, 0.75  # share of a place that is no face: nothing, all of it stays
 LEAST_CORE = 0.004  # of the crop's area that is surely no face; smaller islands are dropped
 GROWTH = 5  # px of the parser's map: a thing before the face is kept with a narrow rim around it
-# Eyes behind sunglasses: so much of them is glasses, and so dark and even is what shows, as shares
-# of the skin's lightness.
-BEHIND_GLASSES, DARK, EVEN = 0.8, 0.45, 0.15
+# Eyes behind sunglasses: how much of them is glasses, how light is what shows, and how uneven, as
+# shares of the skin's lightness. By the first they are none, by the second they are surely some.
+BEHIND = (0.7, 0.8), (0.55, 0.45), (0.19, 0.15)
 SOFT_EDGE = 0.6  # sigma, in px of the parser's map
 
 
@@ -58,28 +58,35 @@ def find_covers(
         seen = shares[0].cpu().numpy()
         thing = seen[_OCCLUDER] if options.occlusion_mask else np.zeros_like(seen[0])
         share = seen[kept].sum(0)
-        if options.occlusion_mask and _GLASSES not in kept and _has_sunglasses(face, crop, seen):
-            share, thing = share + seen[_GLASSES], thing + seen[_GLASSES]
-        covers.append(cover_of(share, thing))
+        cover = cover_of(share, thing)
+        if options.occlusion_mask and (sure := _sunglasses(face, crop, seen)):
+            both = cover_of(share + seen[_GLASSES], thing + seen[_GLASSES])
+            cover = np.maximum(cover, sure * both)
+        covers.append(cover)
     return covers
 
 
-def _has_sunglasses(face: AlignedFace, crop: np.ndarray, seen: np.ndarray) -> bool:
-    """Whether no eye can be seen behind glasses, which then are a thing before the face.
+def _sunglasses(face: AlignedFace, crop: np.ndarray, seen: np.ndarray) -> float:
+    """How sure it is that glasses show no eye, and so are a thing before the face: 0 to 1.
 
+    It changes steadily with the picture, so that in a video nothing pops up.
     crop: the face's, [S', S', 3] uint8; seen: [C, S, S], a parser's shares.
     """
     across, size = np.hypot(*(face.landmarks[1] - face.landmarks[0])), seen.shape[-1]
     if not 1 <= across <= len(face.crop):
-        return False
+        return 0.0
     luma = cv2.cvtColor(crop, cv2.COLOR_RGB2GRAY)
     luma = cv2.resize(luma, (size, size), interpolation=cv2.INTER_AREA).astype(np.float32)
     skin = luma[seen[_SKIN] > SURE]
     eyes = eye_region(face.landmarks * (size / len(face.crop)), size) > 0
-    if not skin.size or not eyes.any() or seen[_GLASSES][eyes].mean() < BEHIND_GLASSES:
-        return False
-    usual, behind = float(np.median(skin)), luma[eyes]
-    return bool(behind.mean() < DARK * usual and behind.std() < EVEN * usual)
+    if not skin.size or not eyes.any():
+        return 0.0
+    usual, behind = max(float(np.median(skin)), 1.0), luma[eyes]
+    figures = seen[_GLASSES][eyes].mean(), behind.mean() / usual, behind.std() / usual
+    sure = [
+        (value - none) / (full - none) for value, (none, full) in zip(figures, BEHIND, strict=True)
+    ]
+    return float(np.prod(np.clip(sure, 0, 1)))
 
 
 def cover_of(share: np.ndarray, thing: np.ndarray) -> np.ndarray:

@@ -127,8 +127,8 @@ def test_a_mask_before_the_face_stays_pixel_for_pixel(swapper, astronaut, identi
 # Sunglasses
 
 
-def glasses_on(lens: tuple[int, int], share: float = 1.0) -> bool:
-    """Whether lenses of that lightness (two stripes) and share are taken for sunglasses."""
+def glasses_on(lens: tuple[int, int], share: float = 1.0) -> float:
+    """How surely lenses of that lightness (two stripes) and share are taken for sunglasses."""
     landmarks = geometry.TEMPLATES["simswap_frontal"] * 128
     crop = np.full((128, 128, 3), 160, np.uint8)
     region = eye_region(landmarks, 128) > 0
@@ -138,23 +138,30 @@ def glasses_on(lens: tuple[int, int], share: float = 1.0) -> bool:
     near = cv2.dilate(eye_region(landmarks / 2, SIZE), np.ones((5, 5), np.uint8)) > 0
     seen[CLASSES.index("glasses")][near] = share
     seen[CLASSES.index("skin")][~near] = 1
-    return covering._has_sunglasses(AlignedFace(crop, np.eye(2, 3), landmarks), crop, seen)
+    return covering._sunglasses(AlignedFace(crop, np.eye(2, 3), landmarks), crop, seen)
 
 
 def test_dark_even_glasses_over_both_eyes_are_sunglasses():
-    assert glasses_on((30, 40))
-    assert not glasses_on((30, 40), share=0.5)  # the parser is in doubt
-    assert not glasses_on((120, 130))  # clear
-    assert not glasses_on((10, 110))  # an eye shows
+    assert glasses_on((30, 40)) == 1
+    assert glasses_on((30, 40), share=0.5) == 0  # the parser is in doubt
+    assert glasses_on((120, 130)) == 0  # clear
+    assert glasses_on((10, 110)) == 0  # an eye shows
 
 
-@pytest.mark.parametrize("is_kept", [True, False])
-def test_sunglasses_stay_the_targets_as_a_thing_before_the_face(monkeypatch, is_kept):
-    monkeypatch.setattr(covering, "_has_sunglasses", lambda *given: is_kept)
+def test_of_lenses_between_both_it_is_told_steadily():
+    sure = [glasses_on((light, light + 10)) for light in range(60, 95)]
+    assert sure == sorted(sure, reverse=True)
+    assert (sure[0], sure[-1]) == (1, 0)
+    assert max(-np.diff(sure)) < 0.2
+
+
+@pytest.mark.parametrize("sure", [0.0, 0.4, 1.0])
+def test_sunglasses_stay_the_targets_as_a_thing_before_the_face(monkeypatch, sure):
+    monkeypatch.setattr(covering, "_sunglasses", lambda *given: sure)
     seen = torch.zeros(1, len(CLASSES), SIZE, SIZE)
     seen[0, CLASSES.index("glasses"), 20:30] = 1
     face = AlignedFace(np.zeros((128, 128, 3), np.uint8), np.eye(2, 3), np.zeros((5, 2)))
     (cover,) = find_covers(FixedParser(seen), [face], SwapOptions())
-    assert (cover[22:28].min() > 0.99) == is_kept
+    assert cover[22:28] == pytest.approx(sure, abs=0.01)
     (cover,) = find_covers(FixedParser(seen), [face], SwapOptions(occlusion_mask=False))
     assert cover is None
