@@ -11,7 +11,8 @@ from contextlib import contextmanager
 from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from simswap.demo.server.allowed_routes import UPLOAD, route_of
+from simswap.demo.calls.failures import give_memory_back
+from simswap.demo.server.allowed_routes import MCP, UPLOAD, route_of
 from simswap.demo.server.refusals import refused
 from simswap.demo.server.visitors import visitor_of
 
@@ -26,7 +27,12 @@ PARTS = (b"[", b"{", b",")
 MAX_DIGITS = 400
 DIGITS_TO_ZERO = bytes.maketrans(b"123456789", b"000000000")
 # Bytes of bodies that lie in memory until they are whole and answered; those of uploads do not.
-MAX_HELD, MAX_HELD_PER_ADDRESS = 96_000_000, 24_000_000
+# They are read and checked in several forms, so each counts so many times.
+TIMES, TIMES_OF_MCP = 3, 5
+MAX_HELD, MAX_HELD_PER_ADDRESS = 104_000_000, 26_000_000
+# After bodies of so many bytes, free memory goes back to the system, a moment later and at once for
+# all that come meanwhile.
+LARGE, TIDY_SECONDS = 1_000_000, 5.0
 TOO_MUCH_AT_ONCE = (
     "The requests that are on their way send too much at once. Send one after the other, or large "
     "files as uploads."
@@ -63,14 +69,17 @@ class Memory:
 
     def __init__(self) -> None:
         self._held: Counter[str] = Counter()
+        self._tidies = False
 
     @contextmanager
     def of_one_body(self, scope: Scope) -> Iterator[Callable[[int], None]]:
         """To be called with the bytes that come, in this block; raises Refused for too many."""
         address, num_bytes = visitor_of(scope).address, 0
+        times = TIMES_OF_MCP if route_of(scope) is MCP else TIMES
 
         def take(count: int) -> None:
             nonlocal num_bytes
+            count *= times
             num_bytes += count
             self._held[address] += count
             if self._held[address] > MAX_HELD_PER_ADDRESS:
@@ -84,6 +93,13 @@ class Memory:
             self._held[address] -= num_bytes
             if not self._held[address]:
                 del self._held[address]
+            if num_bytes > times * LARGE and not self._tidies:
+                self._tidies = True
+                asyncio.get_running_loop().call_later(TIDY_SECONDS, self._tidy_up)
+
+    def _tidy_up(self) -> None:
+        self._tidies = False
+        asyncio.get_running_loop().run_in_executor(None, give_memory_back, None)
 
 
 class _Body:

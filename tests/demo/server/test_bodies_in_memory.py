@@ -2,19 +2,22 @@
 
 import asyncio
 
-from simswap.demo.server.allowed_routes import CALL_BYTES
+from simswap.demo.server import request_bodies
+from simswap.demo.server.allowed_routes import CALL_BYTES, MCP_BYTES
 from simswap.demo.server.refusals import KEY, Refused
 from simswap.demo.server.request_bodies import (
     MAX_HELD,
     MAX_HELD_PER_ADDRESS,
+    TIMES,
     RequestBodies,
 )
 from simswap.demo.server.visitors import KEY as VISITOR
 from simswap.demo.server.visitors import Visitor
 
-JOIN, UPLOAD = "/gradio_api/queue/join", "/gradio_api/upload"
+JOIN, UPLOAD, MCP = "/gradio_api/queue/join", "/gradio_api/upload", "/gradio_api/mcp/"
 PART = b"a" * (CALL_BYTES - 1000)
-SHARE = MAX_HELD_PER_ADDRESS // len(PART)  # bodies
+COUNTED = TIMES * len(PART)
+SHARE = MAX_HELD_PER_ADDRESS // COUNTED  # bodies
 
 
 async def read(scope, receive, send) -> None:
@@ -23,9 +26,10 @@ async def read(scope, receive, send) -> None:
 
 
 class Requests:
-    """Requests that have sent PART, and send no more until they may end."""
+    """Requests that have sent a part, and send no more until they may end."""
 
-    def __init__(self) -> None:
+    def __init__(self, part: bytes = PART) -> None:
+        self._part = part
         self._bodies, self._may_end = RequestBodies(read), asyncio.Event()
         self._tasks: list[asyncio.Task[None]] = []
 
@@ -40,7 +44,7 @@ class Requests:
                 await self._may_end.wait()
                 return {"type": "http.request", "body": b"", "more_body": False}
             has_sent.set()
-            return {"type": "http.request", "body": PART, "more_body": True}
+            return {"type": "http.request", "body": self._part, "more_body": True}
 
         task = asyncio.create_task(self._bodies(scope, receive, None))
         self._tasks.append(task)
@@ -71,7 +75,7 @@ def test_an_address_may_send_so_many_bytes_at_once_and_again_later():
 
 def test_all_addresses_together_may_send_so_many_bytes_at_once():
     async def visit() -> None:
-        requests, most = Requests(), MAX_HELD // len(PART)
+        requests, most = Requests(), MAX_HELD // COUNTED
         told = [await requests.begin(f"address {number // SHARE}") for number in range(most + 1)]
         await requests.end()
         assert told == [None] * most + [503]
@@ -87,3 +91,28 @@ def test_uploads_do_not_lie_in_memory_and_do_not_count():
         assert told == [None] * (SHARE + 2)
 
     asyncio.run(visit())
+
+
+def test_one_large_message_of_mcp_at_a_time_is_taken_of_an_address():
+    async def visit() -> None:
+        requests = Requests(PART[: MCP_BYTES - 1000])
+        assert [await requests.begin("a", MCP) for _ in range(2)] == [None, 429]
+        await requests.end()
+
+    asyncio.run(visit())
+
+
+def test_after_large_bodies_memory_goes_back_once(monkeypatch):
+    given_back = []
+    monkeypatch.setattr(request_bodies, "TIDY_SECONDS", 0.05)
+    monkeypatch.setattr(request_bodies, "give_memory_back", given_back.append)
+
+    async def visit() -> None:
+        requests = Requests()
+        for address in "ab":
+            await requests.begin(address)
+        await requests.end()
+        await asyncio.sleep(0.2)
+
+    asyncio.run(visit())
+    assert given_back == [None]
