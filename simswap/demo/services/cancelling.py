@@ -42,7 +42,10 @@ async def until_it_ends(call: Coroutine[Any, Any, Result]) -> Result:
         if not job.cancelled():
             job.exception()  # asyncio logs one that nobody has asked for
         raise asyncio.CancelledError
-    return job.result()
+    try:
+        return job.result()
+    finally:
+        del job  # it holds its error, which holds this frame, and all that the call was given
 
 
 def is_cancelled() -> bool:

@@ -1,9 +1,12 @@
 """A cancelled call stops at its next step and leaves no file; the next one waits for its end."""
 
 import asyncio
+import gc
 import threading
 import time
+import weakref
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 
 import gradio as gr
 import httpx
@@ -178,3 +181,28 @@ def test_the_next_one_in_its_lane_begins_when_its_thread_has_ended(work, url):
     while work.num_done < 2 and time.monotonic() < until:
         time.sleep(0.01)
     assert (work.num_done, work.most_at_once) == (2, 1)
+
+
+class _Given:
+    """What a call was given."""
+
+
+def test_what_a_call_was_given_goes_with_its_error():
+    """Else it waits for Python's collection of cycles, which comes seldom."""
+
+    async def call(given: _Given) -> None:
+        raise SimSwapError("no")
+
+    async def visit() -> weakref.ref[_Given]:
+        given = _Given()
+        watched = weakref.ref(given)
+        with suppress(SimSwapError):
+            await cancelling.until_it_ends(call(given))
+        return watched
+
+    gc.collect()
+    gc.disable()
+    try:
+        assert asyncio.run(visit())() is None
+    finally:
+        gc.enable()
