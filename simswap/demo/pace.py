@@ -13,10 +13,15 @@ class Pace:
         self._times: deque[float] = deque(maxlen=limit)
         self._seconds = seconds
 
+    @property
+    def is_full(self) -> bool:
+        """Whether it has happened so often, so that once more would not fit."""
+        times = self._times
+        return len(times) == times.maxlen and time.monotonic() - times[0] < self._seconds
+
     def take(self) -> bool:
         """Whether once more fits; it is counted only then."""
-        now, times = time.monotonic(), self._times
-        if len(times) == times.maxlen and now - times[0] < self._seconds:
+        if self.is_full:
             return False
-        times.append(now)
+        self._times.append(time.monotonic())
         return True

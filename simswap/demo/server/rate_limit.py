@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import OrderedDict
 
-from starlette.types import ASGIApp, Receive, Scope, Send
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from simswap.demo.pace import Pace
 from simswap.demo.server.allowed_routes import FRAME, route_of
@@ -31,6 +31,10 @@ class Counter:
         self.limit, self._seconds = limit, seconds
         self._paces: OrderedDict[str, Pace] = OrderedDict()
 
+    def is_full(self, address: str) -> bool:
+        """Whether no more fits."""
+        return address in self._paces and self._paces[address].is_full
+
     def take(self, address: str) -> bool:
         """Whether one more fits; it is counted only then."""
         pace = self._paces.setdefault(address, Pace(self.limit, self._seconds))
@@ -48,13 +52,17 @@ class RateLimit:
         self._app = app
         self._limit = limit or configured_limit()
         self._requests, self._frames = Counter(self._limit), Counter(MAX_FRAMES)
+        self._stray = Counter(self._limit)  # frames of no camera
         self._reads = Counter(READS * self._limit)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Pass a request on, or refuse it."""
         if scope["type"] == "http":
             scope[KEY] = self
-            self._count(scope, self._counter(scope))
+            counter = self._counter(scope)
+            self._count(scope, counter)
+            if counter is self._frames:
+                send = self._noting_stray(scope, send)
         elif scope["type"] == "websocket":
             self.count(scope)
         await self._app(scope, receive, send)
@@ -66,7 +74,18 @@ class RateLimit:
     def _counter(self, scope: Scope) -> Counter:
         if scope["method"] in READING:
             return self._reads
-        return self._frames if route_of(scope) is FRAME else self._requests
+        if route_of(scope) is not FRAME:
+            return self._requests
+        # Who has sent very many to no camera has no frames left either.
+        return self._stray if self._stray.is_full(visitor_of(scope).address) else self._frames
+
+    def _noting_stray(self, scope: Scope, send: Send) -> Send:
+        async def noted(message: Message) -> None:
+            if message["type"] == "http.response.start" and message["status"] == 404:
+                self._stray.take(visitor_of(scope).address)
+            await send(message)
+
+        return noted
 
     def _count(self, scope: Scope, counter: Counter) -> None:
         visitor = visitor_of(scope)

@@ -12,7 +12,7 @@ from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from simswap.demo.calls.failures import give_memory_back
-from simswap.demo.server.allowed_routes import MCP, UPLOAD, route_of
+from simswap.demo.server.allowed_routes import FRAME, MCP, UPLOAD, route_of
 from simswap.demo.server.refusals import refused
 from simswap.demo.server.visitors import visitor_of
 
@@ -22,6 +22,7 @@ SLOWEST = 10_000  # bytes a second that it must bring on top
 # Lists, objects and commas in a call: a file has five and costs the server a millisecond. A photo
 # of 64 faces makes the page send some 2,000.
 MAX_PARTS = 10_000
+MAX_PARTS_OF_FRAME = 200  # of a camera's, which has some twenty
 PARTS = (b"[", b"{", b",")
 # Of a number, which Python reads in time by the square of its digits; names have up to 200.
 MAX_DIGITS = 400
@@ -112,6 +113,7 @@ class _Body:
         self._take = take if route_of(scope) is not UPLOAD else None
         self._num_bytes, self._is_whole, self._begun = 0, False, time.monotonic()
         self._num_parts, self._is_json = 0, route_of(scope) is not UPLOAD
+        self._max_parts = MAX_PARTS_OF_FRAME if route_of(scope) is FRAME else MAX_PARTS
 
     async def receive(self) -> Message:
         """The next part, as the server has it. Raises Refused for too much, or too slow."""
@@ -136,7 +138,7 @@ class _Body:
             self._take(len(content))
         if self._is_json:
             self._num_parts += sum(map(content.count, PARTS))
-            if self._num_parts > MAX_PARTS:
+            if self._num_parts > self._max_parts:
                 raise refused(self._scope, 413, "The request is made of too many parts.")
             if b"\0" in content:  # which JSON has in UTF-16 only, between all digits
                 raise refused(self._scope, 415, "A call is JSON in UTF-8.")

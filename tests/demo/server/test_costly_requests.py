@@ -6,6 +6,7 @@ import time
 import pytest
 
 from simswap.demo.server.allowed_routes import MAX_HOST, MAX_QUERY
+from simswap.demo.server.request_bodies import MAX_PARTS_OF_FRAME
 from simswap.demo.server.timed_connections import (
     HEAD_TOO_LARGE,
     IN_PIECES,
@@ -173,3 +174,9 @@ def test_of_one_address_so_many_requests_a_second_are_taken_in_and_the_rest_wait
         said = all_said(connection)
     assert said.count(b"HTTP/1.1 ") == count
     assert time.monotonic() - begun > 1.5  # two seconds have to pass before the last
+
+
+def test_a_cameras_frame_has_few_parts(demo_url):
+    body = b'{"data": [' + b"1," * MAX_PARTS_OF_FRAME + b"1]}"
+    status, said = ask(demo_url, "POST", "/gradio_api/stream/none", body, JSON)
+    assert (status, sentence(said)) == (413, "The request is made of too many parts.")

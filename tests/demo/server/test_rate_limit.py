@@ -15,6 +15,7 @@ from simswap.demo.server.visitors import ON_A_SPACE, SETTING, KnowVisitor, Proxi
 from simswap.errors import OptionError
 
 JOIN, FRAME = "/gradio_api/queue/join", "/gradio_api/stream/abc"
+STRAY = "/gradio_api/stream/none"  # a frame of no camera
 
 
 def client_at(address: str, app: Starlette) -> TestClient:
@@ -24,7 +25,7 @@ def client_at(address: str, app: Starlette) -> TestClient:
 @pytest.fixture
 def app() -> Starlette:
     async def answer(request):
-        return PlainTextResponse("done")
+        return PlainTextResponse("done", 404 if request.url.path == STRAY else 200)
 
     async def talk(socket: WebSocket):
         await socket.accept()
@@ -69,6 +70,13 @@ def test_other_visitors_pages_and_frames_go_on(app):
     assert busy.post(FRAME).status_code == 200
     assert busy.post(JOIN).status_code == 429
     assert client_at("10.0.0.2", app).post(JOIN).status_code == 200
+
+
+def test_who_sends_very_many_frames_to_no_camera_sends_no_more(app):
+    busy = client_at("10.0.0.1", app)
+    assert {busy.post(STRAY).status_code for _ in range(DEFAULT_LIMIT)} == {404}
+    assert [busy.post(path).status_code for path in (STRAY, FRAME, JOIN)] == [429, 429, 200]
+    assert client_at("10.0.0.2", app).post(FRAME).status_code == 200
 
 
 def test_after_a_minute_requests_are_taken_again(app, monkeypatch):
