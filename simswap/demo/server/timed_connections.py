@@ -43,6 +43,7 @@ MAX_HEAD_BYTES, MAX_FIELDS = 16_000, 100
 # Of one address, in a second; they take up to 0.9 ms each, others waiting. A page that opens sends
 # some 100 in all.
 MAX_HEADS = 200
+MAX_PIECES = 200  # in which a head may come; it mostly comes in one
 HOLD_SECONDS = 0.2  # that a request waits before it is looked at again
 HEAD_TOO_LARGE = (
     f"A request's headers may have {MAX_HEAD_BYTES // 1000} kB in {MAX_FIELDS} fields. Send less."
@@ -72,6 +73,7 @@ class TimedProtocol(H11Protocol):
     connections_by_address = OpenConnections(MAX_CONNECTIONS, MAX_PER_ADDRESS)
     heads_by_address = Counter(MAX_HEADS, 1.0)
     _holder: asyncio.TimerHandle | None = None
+    _num_pieces = 0
     _timer: asyncio.TimerHandle | None = None
     _reader_timer: asyncio.TimerHandle | None = None
 
@@ -109,6 +111,14 @@ class TimedProtocol(H11Protocol):
         super().resume_writing()
         self._reader_timer.cancel()
 
+    def data_received(self, data: bytes) -> None:
+        """Take in what has come; a head in very many pieces is refused."""
+        self._num_pieces += self.conn.their_state is IDLE
+        if self._num_pieces > MAX_PIECES:
+            self._refuse(HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE, HEAD_TOO_LARGE)
+            return
+        super().data_received(data)
+
     def handle_events(self) -> None:
         """Wait no more if a request has come; refuse one that would take long to be taken in."""
         before = self.cycle
@@ -117,8 +127,10 @@ class TimedProtocol(H11Protocol):
         except _TooCostlyError as refusal:
             self._refuse(*refusal.args)
             return
-        if self.cycle is not before and not self.cycle.response_complete:
-            self._stop()
+        if self.cycle is not before:
+            self._num_pieces = 0
+            if not self.cycle.response_complete:
+                self._stop()
 
     def _checked_event(self) -> Event | type[NEED_DATA] | type[PAUSED]:
         """What h11 makes next of what has come. Raises _TooCostlyError before it begins a head."""

@@ -1,7 +1,11 @@
 """Requests that would take long to be taken in, before anybody knows whose they are."""
 
+import http.client
+import select
 import socket
 import time
+from contextlib import closing
+from urllib.parse import urlsplit
 
 import pytest
 
@@ -12,6 +16,7 @@ from simswap.demo.server.timed_connections import (
     IN_PIECES,
     MAX_FIELDS,
     MAX_HEADS,
+    MAX_PIECES,
 )
 from simswap.demo.server.upload_limits import MAX_BOUNDARIES, NO_BOUNDARY, TOO_SLOW
 from simswap.demo.services.uploads import MAX_NAME, MAX_PATH
@@ -180,3 +185,22 @@ def test_a_cameras_frame_has_few_parts(demo_url):
     body = b'{"data": [' + b"1," * MAX_PARTS_OF_FRAME + b"1]}"
     status, said = ask(demo_url, "POST", "/gradio_api/stream/none", body, JSON)
     assert (status, sentence(said)) == (413, "The request is made of too many parts.")
+
+
+def test_a_head_in_very_many_pieces_is_refused(demo_url):
+    with connect(demo_url) as connection:
+        connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        for byte in LONG[: 4 * MAX_PIECES]:
+            if select.select([connection], [], [], 0.002)[0]:
+                break  # it has answered
+            connection.sendall(bytes([byte]))
+        said = all_said(connection)
+    assert said.startswith(b"HTTP/1.1 431")
+
+
+def test_a_connection_may_bring_many_requests_one_after_the_other(demo_url):
+    with closing(http.client.HTTPConnection(urlsplit(demo_url).netloc)) as connection:
+        for _ in range(MAX_PIECES + 20):
+            connection.request("GET", "/robots.txt")
+            answer = connection.getresponse()
+            assert (answer.status, bool(answer.read())) == (200, True)
