@@ -74,7 +74,6 @@ def queued_page() -> Page:
         api_open=False,  # nothing goes past the queue
     )
     waiting_line.keep_in_order(page._queue, remembered.jobs.waits)
-    retention.forget_now_and_then(page.temp_file_sets)
     return page
 
 
@@ -91,6 +90,7 @@ def main() -> None:
         nsfw.is_refused()
         timed_connections.time_connections(Proxies())
         page = queued_page()
+        retention.forget_now_and_then(page.temp_file_sets)
         routes = [webcam_socket.route(live.sessions), openapi.route(page)]
         application = door.Application(routes)
         port = own_address.free_port()
