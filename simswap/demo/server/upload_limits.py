@@ -32,9 +32,10 @@ MAX_TRACKED = 1000  # uploads of which one may ask how far they are
 MAX_FILES = 16  # in a request; the page sends 8 at most
 # In its body. What only begins like one takes the parser a microsecond each, others waiting.
 MAX_BOUNDARIES = 100
-# Of this thread, in which nobody else is answered: to begin with, and for each byte. Usual files
-# take a tenth. Of one piece so much counts: Python may clean up its memory just then.
-PARSER_SECONDS, SECONDS_PER_BYTE, SECONDS_PER_PIECE = 0.02, 1e-8, 0.005
+# Of this thread, in which nobody else is answered: kept at most, and earned by each byte. Usual
+# files take a tenth. Of one piece so much counts: Python may clean up its memory just then.
+PARSER_SECONDS, SECONDS_PER_BYTE, SECONDS_PER_PIECE = 0.04, 1e-8, 0.005
+PIECE = 16_384  # bytes; the slowest take 3 ms
 MAX_ADDRESSES = 10_000  # remembered at once
 KEPT_FREE = 1_000_000_000  # bytes of the disk, or that share of it if that is less
 KEPT_SHARE = 0.05
@@ -215,13 +216,18 @@ class _Upload(_Stored):
         if self._num_found > MAX_BOUNDARIES:
             raise refused(self._scope, 400, NO_BOUNDARY)
         self._before = (self._before + part)[1 - len(self._sought) :]
+        for start in range(0, len(part), PIECE):
+            self._take_apart(part[start : start + PIECE])
+
+    def _take_apart(self, piece: bytes) -> None:
         begun = time.thread_time()
         try:
-            self._parser.write(part)
+            self._parser.write(piece)
         except FormParserError:
             raise refused(self._scope, 400, NO_FORM) from None
         taken = min(time.thread_time() - begun, SECONDS_PER_PIECE)
-        self._seconds_left += SECONDS_PER_BYTE * len(part) - taken
+        earned = SECONDS_PER_BYTE * len(piece)
+        self._seconds_left = min(self._seconds_left + earned, PARSER_SECONDS) - taken
         if self._seconds_left < 0:
             raise refused(self._scope, 400, TOO_SLOW)
 

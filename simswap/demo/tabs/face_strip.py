@@ -77,6 +77,7 @@ element.addEventListener("click", (event) => {
 """
 
 # (tray, strip) -> strip: until the visitor says otherwise, faces get who stands for OTHERWISE.
+# Nothing where that is so already: the buttons are not drawn anew.
 NAME_JS = """
 (tray, strip) => {
   const people = tray.people
@@ -89,7 +90,8 @@ NAME_JS = """
   const kept = (place) => isMapped && ids.includes(strip.who[place]);
   const who = strip.numbers.map((_, place) =>
     kept(place) ? strip.who[place] : OTHERWISE ?? null);
-  return { ...strip, people, who, isMapped };
+  const named = { ...strip, people, who, isMapped };
+  if (JSON.stringify(named) !== JSON.stringify(strip)) return named;
 }
 """
 IN_TURN_JS = NAME_JS.replace("OTHERWISE", "ids[place % ids.length]")

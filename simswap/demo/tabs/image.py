@@ -190,9 +190,16 @@ def _join_strip(above: Shared, target: gr.Image, strip: gr.HTML, found: gr.HTML)
     tray = above.people.tray
     naming = {"fn": None, "js": face_strip.IN_TURN_JS, "inputs": [tray, strip], "outputs": strip}
     tray.change(**naming, api_visibility="private")
-    for changed in (target.change, above.model.input):
-        shows = changed(show_faces, [target, above.model], [strip, found], **OWN_LANE, **private)
-        shows.then(**naming, api_visibility="private")
+    shows = gr.on(
+        [target.change, above.model.input],
+        show_faces,
+        [target, above.model],
+        [strip, found],
+        trigger_mode="always_last",
+        **OWN_LANE,
+        **private,
+    )
+    shows.then(**naming, api_visibility="private")
 
 
 def build_photo_inputs(above: Shared) -> gr.Image:

@@ -105,10 +105,17 @@ def build(model: gr.Dropdown) -> People:
     source.change(js=FILL_JS, inputs=source, **in_browser)
     tray.choose(js=OPENED_JS, inputs=tray, outputs=source, **in_browser)
     strip.input(js=MEANT_JS, inputs=strip, **in_browser)
-    for changed in (source.change, model.input):
-        given, shown = [source, tray, model], [strip, checked]
-        checks = changed(check_photos, given, shown, preprocess=False, **OWN_LANE, **private)
-        checks.then(js=MEANT_JS, inputs=strip, **in_browser)
+    checks = gr.on(
+        [source.change, model.input],
+        check_photos,
+        [source, tray, model],
+        [strip, checked],
+        preprocess=False,
+        trigger_mode="always_last",
+        **OWN_LANE,
+        **private,
+    )
+    checks.then(js=MEANT_JS, inputs=strip, **in_browser)
     return People(tray, source, everything)
 
 

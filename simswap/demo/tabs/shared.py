@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from functools import partial
+from types import MethodType
 
 import gradio as gr
+from gradio.events import EventListener
 
 from simswap.demo import consent, models
 from simswap.demo.calls.arguments import Text, declare
@@ -51,6 +54,11 @@ class Shared:
                 js=SAY_ALL_JS.format(**texts), inputs=box, outputs=self.consents, **in_browser
             )
         page.load(js=REMEMBER_JS.format(**texts), outputs=self.consents, **in_browser)
+
+
+def any_of(*changes: EventListener | partial) -> list[EventListener | MethodType]:
+    """The same, for `gr.on`, which does not take what a script of a gr.HTML tells."""
+    return [MethodType(one.func, *one.args) if isinstance(one, partial) else one for one in changes]
 
 
 def build() -> Shared:

@@ -25,7 +25,7 @@ from simswap.demo.services import live, nsfw, photos, shipped
 from simswap.demo.services.allowances import OWN_LANE
 from simswap.demo.services.live_sessions import MAX_SESSIONS
 from simswap.demo.tabs import examples, people
-from simswap.demo.tabs.shared import Shared
+from simswap.demo.tabs.shared import Shared, any_of
 from simswap.media.photos import Photo
 
 CHOICES = [("All faces", "all"), ("Largest face", "largest")]
@@ -161,15 +161,12 @@ def build(above: Shared) -> None:
     # In turn, for each address. A change during the beginning knows no token of the session yet.
     opening = {"preprocess": False, "concurrency_id": "camera", **OWN_LANE}
     begun = view.begin(begin, asked, view, **opening, **private)
-    changes = (
-        begun.success,
-        tray.chosen,
-        faces.input,
-        agreed.change,
-        above.model.input,
+    following = {"trigger_mode": "always_last", **opening, **private}
+    changes = any_of(tray.chosen, faces.input, agreed.change, above.model.input)
+    changed = (
+        begun.success(change, asked, view, **following),
+        gr.on(changes, change, asked, view, **following),
     )
-    last = {"trigger_mode": "always_last"}
-    changed = [event(change, asked, view, **last, **opening, **private) for event in changes]
     for asks in (begun, *changed):
         asks.failure(refuse, outputs=view, queue=False, **private)
     view.stream(

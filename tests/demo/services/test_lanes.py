@@ -15,21 +15,40 @@ PHOTO_LANE = "swap"
 
 
 # In a process of its own: app.py moves a process's temporary files into the demo's folder.
-TELL_LANES = """
+TELL_EVENTS = """
 import json, app
-functions = [one for one in app.queued_page().fns.values() if one.fn is not None]
-print(json.dumps({
-    f"{one.fn.__module__}.{one.fn.__name__}": [one.concurrency_id, one.concurrency_limit]
-    for one in functions
-}))
+events = {}
+for one in app.queued_page().fns.values():
+    if one.fn is not None:
+        told = one.concurrency_id, one.concurrency_limit, one.trigger_mode
+        events.setdefault(f"{one.fn.__module__}.{one.fn.__name__}", []).append(told)
+print(json.dumps(events))
 """
 
 
 @pytest.fixture(scope="module")
-def lanes(tmp_path_factory) -> dict[str, list[int | str]]:
-    """Of each function of the page by its module and name: its lane, and how many run in that."""
-    done = run_as_demo("-c", TELL_LANES, stored=tmp_path_factory.mktemp("lanes"))
+def events(tmp_path_factory) -> dict[str, list[list[int | str]]]:
+    """By each function of the page, its module and name: the events that it answers.
+
+    Of each: its lane, how many run in that, and what Gradio does with the next while one runs.
+    """
+    done = run_as_demo("-c", TELL_EVENTS, stored=tmp_path_factory.mktemp("lanes"))
     return json.loads(done.stdout.splitlines()[-1])
+
+
+@pytest.fixture(scope="module")
+def lanes(events) -> dict[str, list[int | str]]:
+    """Of each function: its lane, and how many run in that."""
+    return {name: answered[-1][:2] for name, answered in events.items()}
+
+
+@pytest.mark.parametrize(
+    "name", ["video.tab.show_video", "image.show_faces", "people.check_photos"]
+)
+def test_what_several_inputs_change_is_answered_in_turn_so_that_the_newest_stays(events, name):
+    """Of two events of their own, the older one's answer may come last."""
+    answered = events[f"simswap.demo.tabs.{name}"]
+    assert [trigger_mode for _, _, trigger_mode in answered] == ["always_last"]
 
 
 def test_only_swaps_of_photos_are_in_their_lane(lanes):
@@ -62,8 +81,7 @@ def test_where_photos_are_read_others_have_places_beside_one_that_waits(lanes, n
 
 
 def test_a_preview_leaves_a_place_for_another_visitors(lanes):
-    names = ("simswap.demo.tabs.video.tab.show_video", "simswap.demo.tabs.video.tab.show_frame")
-    assert [lanes[name] for name in names] == [["preview", 2]] * 2
+    assert lanes["simswap.demo.tabs.video.tab.show_video"] == ["preview", 2]
 
 
 @pytest.fixture

@@ -40,6 +40,11 @@ def show(info: VideoInfo, path: str) -> dict[str, object]:
     }
 
 
+def is_of(bar: object, path: str | None) -> bool:
+    """Whether this is a video's bar; its value comes as the browser sends it."""
+    return isinstance(bar, dict) and bar.get("of") == path
+
+
 def frame_of(bar: object, path: str) -> int:
     """Number of the frame to be shown; the first one as long as the bar is another video's."""
     return int(_values(bar, path).get("frame") or 0)
@@ -52,4 +57,4 @@ def part_of(bar: object, path: str | None) -> dict[str, float | None]:
 
 
 def _values(bar: object, path: str | None) -> dict[str, float | None]:
-    return bar if isinstance(bar, dict) and bar.get("of") == path else {}
+    return bar if is_of(bar, path) else {}

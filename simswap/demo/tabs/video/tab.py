@@ -16,7 +16,7 @@ from simswap.demo.services import shipped, videos
 from simswap.demo.services.videos import Outcome
 from simswap.demo.tabs import examples, face_strip, looks, people
 from simswap.demo.tabs.looks import Looks
-from simswap.demo.tabs.shared import Shared
+from simswap.demo.tabs.shared import Shared, any_of
 from simswap.demo.tabs.video import cast, job, part
 from simswap.demo.tabs.video.cast import Seen
 from simswap.video.output.writing import ANIMATION_FORMATS, Encoding
@@ -58,26 +58,35 @@ def show_video(
     is_agreed: bool,
     tray: dict,
     target: dict | None,
+    bar: dict | None,
+    strip: dict,
+    seen: Seen | None,
     model: str,
     *settings: object,
 ) -> tuple[object, ...]:
-    """What the video holds, the film itself, its bar, and its first frame.
+    """What a video holds, the film itself and its bar, once; and the frame at the bar.
 
     And who is seen in that, see `_look_at_frame`.
     """
     nothing = {}, {}, None, "", face_strip.EMPTY, None
-    if target is None:
+    if target is None:  # no update: a tab not yet opened has nothing to keep
         return video.allowed(), *nothing
     path = target["path"]
+    if part.is_of(bar, path):
+        frame, said, longer, seen = _look_at_frame(
+            is_agreed, tray, path, bar, strip, seen, model, *settings
+        )
+        return KEEP, KEEP, KEEP, frame, said, KEEP if longer is None else longer, seen
     try:
         with readable_errors():
             info = videos.look_at(path)
     except gr.Error as error:
         return theme.message(error.message), *nothing
-    given = is_agreed, tray, target, None, face_strip.EMPTY, None, model, *settings
-    frame, said, strip, seen = _look_at_frame(*given)
+    frame, said, longer, seen = _look_at_frame(
+        is_agreed, tray, path, None, face_strip.EMPTY, None, model, *settings
+    )
     film, bar = video.film(info, path, frame and frame["before"]), part.show(info, path)
-    return video.found(info), film, bar, frame, said, strip or face_strip.EMPTY, seen
+    return video.found(info), film, bar, frame, said, longer or face_strip.EMPTY, seen
 
 
 def show_quality(format: str) -> dict[str, object]:
@@ -89,7 +98,7 @@ def show_quality(format: str) -> dict[str, object]:
 def _look_at_frame(
     is_agreed: bool,
     tray: dict,
-    target: dict | None,
+    path: str,
     bar: dict | None,
     strip: dict,
     seen: Seen | None,
@@ -100,14 +109,6 @@ def _look_at_frame(
 
     Then the strip of people, None if it stays as it is, and those who were seen.
     """
-    if target is None:
-        return (
-            None,
-            "",
-            face_strip.EMPTY,
-            None,
-        )  # no update: a tab not yet opened has nothing to keep
-    path = target["path"]
     try:
         with readable_errors():
             given, roles = cast.put_in(tray, strip, seen, path, model)
@@ -121,12 +122,6 @@ def _look_at_frame(
     seen, longer = cast.with_new(seen, strip, path, model, preview)
     shown = {"before": preview.before, "after": preview.after, "faces": []}
     return shown, video.previewed(preview), longer, seen
-
-
-def show_frame(*given: object) -> tuple[object, ...]:
-    """As `_look_at_frame`; the strip on the page stays if nobody is new."""
-    frame, said, strip, seen = _look_at_frame(*given)
-    return frame, said, KEEP if strip is None else strip, seen
 
 
 def swap_on_page(visit: str, *given: object) -> None:
@@ -183,25 +178,21 @@ def build(above: Shared) -> None:
     shown = {**private, **PREVIEWS, "show_progress_on": frame}
     format, crf, *_ = settings
     tray = above.people.tray
-    previewed = [frame, said_of_frame, strip, seen]
-    looked = target.change(
+    given = [agreed, tray, target, bar, strip, seen, above.model, *settings]
+    format.input(show_quality, format, crf, **at_once)
+    redone = (tray.chosen, strip.input, *look.changes)
+    # One event for all that changes a preview: of two, the older one's answer may come last.
+    looked = gr.on(
+        any_of(target.change, bar.look, agreed.change, above.model.input, *redone),
         show_video,
-        [agreed, tray, target, above.model, *settings],
-        [found, film, bar, *previewed],
+        given,
+        [found, film, bar, frame, said_of_frame, strip, seen],
         **shown,
     )
-    format.input(show_quality, format, crf, **at_once)
-    given = [agreed, tray, target, bar, strip, seen, above.model, *settings]
-    naming = {"js": face_strip.THE_OPEN_ONE_JS, "inputs": [tray, strip], "outputs": strip}
     in_browser = {"fn": None, "api_visibility": "private"}
-    for changed in (tray.chosen, bar.look, agreed.change, above.model.input):
-        framed_again = changed(show_frame, given, previewed, **shown)
-        framed_again.then(**naming, **in_browser)
-    for changed in (strip.input, *look.changes):
-        changed(show_frame, given, previewed, **shown)
     for changed in (looked.then, tray.change):
-        changed(**naming, **in_browser)
-    for wanted in (target.change, tray.chosen, strip.input, *look.changes):
+        changed(js=face_strip.THE_OPEN_ONE_JS, inputs=[tray, strip], outputs=strip, **in_browser)
+    for wanted in (target.change, *redone):
         wanted(js=PREVIEW_JS, inputs=target, **in_browser)
     filling = [tray, above.people.photos, target]
     filled = example.select(
