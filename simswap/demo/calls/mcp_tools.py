@@ -5,6 +5,7 @@ There a file is a text: the address that an upload has here, or a data: URI.
 
 from __future__ import annotations
 
+import asyncio
 import base64
 import json
 from pathlib import Path
@@ -101,8 +102,11 @@ class ToolServer(gradio.mcp.GradioMCPServer):
             )
 
     async def _execute_tool_without_progress(self, job: Any) -> list[Any]:
-        """As Gradio's, which takes several results for one."""
-        [result] = await super()._execute_tool_without_progress(job)
+        """As Gradio's, which takes several results for one, and a thread that uploads need.
+
+        A job uploads its files to this server, which stores them in threads of the same few.
+        """
+        result = await asyncio.wrap_future(job.future)
         return list(result) if isinstance(result, tuple) else [result]
 
     def postprocess_output_data(self, data: Any, root_url: str) -> list[Any]:

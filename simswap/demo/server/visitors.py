@@ -36,10 +36,12 @@ MAX_HOPS = 16
 IPV6_PREFIX = 64  # bits: a household or a machine has all of the addresses that share them
 KEY = "simswap.visitor"  # in a request's scope
 MCP = re.compile(r"(/gradio_api)?/mcp/?")  # the path of calls by MCP
-HEADER = "x-simswap-visitor"  # of what this server asks of itself, for a visitor
+# Of what this server asks of itself: for whom it does, and that it does. Two names, as Gradio's
+# client has its own headers take the place of those that it passes on.
+HEADER, OWN_HEADER = "x-simswap-visitor", "x-simswap-own"
 # Nothing here needs cookies, but Gradio has them read: in time by the square of their length,
 # minutes for one of 200 kB, before Python 3.11.10 and 3.12.6.
-UNREAD = (HEADER.encode(), b"cookie")
+UNREAD = (HEADER.encode(), OWN_HEADER.encode(), b"cookie")
 
 
 @dataclass(frozen=True)
@@ -140,7 +142,7 @@ class KnowVisitor:
 
         def connect_and_tell() -> object:
             client = connect()
-            client.headers[HEADER] = f"{self._secret};"
+            client.headers[OWN_HEADER] = self._secret
             return client
 
         server._get_or_create_client = connect_and_tell
@@ -149,9 +151,14 @@ class KnowVisitor:
         headers = Headers(scope=scope)
         peer = (scope.get("client") or ("unknown", 0))[0]
         secret, _, address = headers.get(HEADER, "").partition(";")
-        if hmac.compare_digest(secret.encode(), self._secret.encode()):
+        if self._is_secret(secret):
             return Visitor(address or peer, is_counted=False)
+        if self._is_secret(headers.get(OWN_HEADER, "")):
+            return Visitor(peer, is_counted=False)
         return Visitor(self._proxies.visitor(peer, headers.getlist("x-forwarded-for")))
+
+    def _is_secret(self, text: str) -> bool:
+        return hmac.compare_digest(text.encode(), self._secret.encode())
 
 
 def visitor_of(scope: Scope) -> Visitor:

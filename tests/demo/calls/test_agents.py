@@ -9,15 +9,18 @@ import base64
 import json
 import re
 from collections.abc import Mapping
+from concurrent.futures import Future
 from pathlib import Path
 
+import anyio
 import httpx
 import numpy as np
 import pytest
 from gradio_client import Client, handle_file
+from gradio_client.client import Job
 from PIL import Image
 
-from simswap.demo.calls.mcp_tools import MAX_PICTURE_BYTES
+from simswap.demo.calls.mcp_tools import MAX_PICTURE_BYTES, ToolServer
 from simswap.verify.report import verify
 from tests.demo.test_api_contract import call_tool, with_mcp
 from tests.support.examples import EXAMPLES
@@ -180,3 +183,16 @@ def test_what_may_be_left_out_says_what_it_is_then(demo_url):
     for name in body["properties"].keys() - body["required"]:
         assert "default" in body["properties"][name], name
     assert None in body["properties"]["model"]["enum"]
+
+
+def test_a_call_of_a_tool_that_waits_takes_none_of_the_threads_that_store_uploads():
+    async def wait_for(job: Future) -> list[object]:
+        limiter = anyio.to_thread.current_default_thread_limiter()
+        limiter.total_tokens = 1
+        waiting = asyncio.create_task(ToolServer._execute_tool_without_progress(None, job))
+        await asyncio.sleep(0)  # it begins to wait
+        with anyio.fail_after(10):
+            await anyio.to_thread.run_sync(job.future.set_result, "stored")
+        return await waiting
+
+    assert asyncio.run(wait_for(Job(Future()))) == ["stored"]

@@ -41,6 +41,20 @@ def submit(url: str, endpoint: str, data: list, visitor: str) -> tuple[int, byte
     return ask(url, "POST", path, json.dumps({"data": data}).encode(), headers)
 
 
+def call_tool(url: str, photo: dict, visitor: str) -> dict:
+    """What MCP answers to a visitor who looks for faces in an upload."""
+    params = {
+        "name": "detect_faces",
+        "arguments": {"photo": f"{url}/gradio_api/file={photo['path']}"},
+    }
+    call = {"jsonrpc": "2.0", "id": 1, "method": "tools/call", "params": params}
+    accepted = "application/json, text/event-stream"
+    headers = {"Accept": accepted, "X-Forwarded-For": visitor}
+    answer = httpx.post(f"{url}/gradio_api/mcp/", json=call, headers=headers, timeout=60)
+    told = answer.text.partition("data: ")[2] or answer.text
+    return json.loads(told)["result"]
+
+
 def test_one_address_cannot_fill_the_line_for_others(proxied_url, long_face_clip):
     photo, video = upload(proxied_url, ADMIRAL), upload(proxied_url, long_face_clip)
     rest = ["all", 0, None, "mp4", None, 3, True, 0.08, True, None]
@@ -50,6 +64,8 @@ def test_one_address_cannot_fill_the_line_for_others(proxied_url, long_face_clip
     ]
     assert [status for status, _ in answers] == [200] * 8 + [503] * 4
     assert sentence(answers[-1][1]) == waiting_line.share_is_used(8)
+    for visitor, is_refused in (("8.8.8.8", True), ("7.7.7.7", False)):  # not all MCP is one
+        assert call_tool(proxied_url, photo, visitor)["isError"] == is_refused
     status, body = submit(proxied_url, "detect_faces", [photo, 0.7, None], "9.9.9.9")
     assert status == 200
     with ExitStack() as listeners:  # who leaves ends their jobs
