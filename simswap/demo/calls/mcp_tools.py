@@ -8,10 +8,13 @@ from __future__ import annotations
 import asyncio
 import base64
 import json
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import gradio.mcp
+from anyio import CapacityLimiter
+from anyio.to_thread import run_sync
 from gradio.block_function import BlockFunction
 from gradio_client.utils import is_file_obj_with_meta
 from PIL import Image
@@ -129,5 +132,10 @@ class ToolServer(gradio.mcp.GradioMCPServer):
 
 
 def install() -> None:
-    """Take it for Gradio's own."""
+    """Take it for Gradio's own.
+
+    Its client is made at the first call, in a thread, and asks this server, which answers in
+    threads: not in the same ones, and not one client for each of those who call at once.
+    """
     gradio.mcp.GradioMCPServer = ToolServer
+    gradio.mcp.run_sync = partial(run_sync, limiter=CapacityLimiter(1))

@@ -1,4 +1,7 @@
-"""What a request may send: so many bytes, and not so slowly that it is held for nothing."""
+"""What a request may send: so many bytes, and not so slowly that it is held for nothing.
+
+And what answers by MCP may hold, which have whole photos in them.
+"""
 
 from __future__ import annotations
 
@@ -6,7 +9,7 @@ import asyncio
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 
 from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -31,13 +34,18 @@ DIGITS_TO_ZERO = bytes.maketrans(b"123456789", b"000000000")
 # They are read and checked in several forms, so each counts so many times.
 TIMES, TIMES_OF_MCP = 3, 5
 MAX_HELD, MAX_HELD_PER_ADDRESS = 104_000_000, 26_000_000
-# After bodies of so many bytes, free memory goes back to the system, a moment later and at once for
-# all that come meanwhile.
+# Of answers by MCP until they are read. Each is there as text, as JSON and as bytes. Those at work
+# come on top, as a call does not know yet what its answer will be.
+TIMES_OF_ANSWER = 4
+MAX_UNREAD, MAX_UNREAD_PER_ADDRESS = 240_000_000, 80_000_000
+# After bodies and answers of so many bytes, free memory goes back to the system, a moment later and
+# at once for all that come meanwhile.
 LARGE, TIDY_SECONDS = 1_000_000, 5.0
 TOO_MUCH_AT_ONCE = (
     "The requests that are on their way send too much at once. Send one after the other, or large "
     "files as uploads."
 )
+UNREAD = "Answers that were not read yet take too much memory. Read them, or close the connections."
 
 
 class RequestBodies:
@@ -45,7 +53,7 @@ class RequestBodies:
 
     def __init__(self, app: ASGIApp) -> None:
         self._app = app
-        self._memory = Memory()
+        self._memory, self._answers = Memory(), Answers()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Pass a request on, or refuse it."""
@@ -61,8 +69,28 @@ class RequestBodies:
         if not max_bytes:
             await self._app(scope, receive, send)
             return
-        with self._memory.of_one_body(scope) as memory:
+        with ExitStack() as stack:
+            if route_of(scope) is MCP:
+                send = stack.enter_context(self._answers.of_one_call(scope, send))
+            memory = stack.enter_context(self._memory.of_one_body(scope))
             await self._app(scope, _Body(scope, receive, max_bytes, memory).receive, send)
+
+
+class _Tidying:
+    """Free memory on its way back to the system."""
+
+    def __init__(self) -> None:
+        self._is_due = False
+
+    def begin(self) -> None:
+        """Soon, once for all that ask meanwhile."""
+        if not self._is_due:
+            self._is_due = True
+            asyncio.get_running_loop().call_later(TIDY_SECONDS, self._tidy_up)
+
+    def _tidy_up(self) -> None:
+        self._is_due = False
+        asyncio.get_running_loop().run_in_executor(None, give_memory_back, None)
 
 
 class Memory:
@@ -70,7 +98,7 @@ class Memory:
 
     def __init__(self) -> None:
         self._held: Counter[str] = Counter()
-        self._tidies = False
+        self._tidying = _Tidying()
 
     @contextmanager
     def of_one_body(self, scope: Scope) -> Iterator[Callable[[int], None]]:
@@ -94,13 +122,41 @@ class Memory:
             self._held[address] -= num_bytes
             if not self._held[address]:
                 del self._held[address]
-            if num_bytes > times * LARGE and not self._tidies:
-                self._tidies = True
-                asyncio.get_running_loop().call_later(TIDY_SECONDS, self._tidy_up)
+            if num_bytes > times * LARGE:
+                self._tidying.begin()
 
-    def _tidy_up(self) -> None:
-        self._tidies = False
-        asyncio.get_running_loop().run_in_executor(None, give_memory_back, None)
+
+class Answers:
+    """What answers by MCP take of it until they are read. Used from the event loop only."""
+
+    def __init__(self) -> None:
+        self._unread: Counter[str] = Counter()
+        self._tidying = _Tidying()
+
+    @contextmanager
+    def of_one_call(self, scope: Scope, send: Send) -> Iterator[Send]:
+        """What its answer is sent by, in this block; raises Refused while too much is unread."""
+        address, num_bytes = visitor_of(scope).address, 0
+        if self._unread[address] >= MAX_UNREAD_PER_ADDRESS:
+            raise refused(scope, 429, UNREAD, retry_after="60")
+        if self._unread.total() >= MAX_UNREAD:
+            raise refused(scope, 503, TOO_MUCH_AT_ONCE, retry_after="60")
+
+        async def send_and_count(message: Message) -> None:
+            nonlocal num_bytes
+            count = TIMES_OF_ANSWER * len(message.get("body", b""))
+            num_bytes += count
+            self._unread[address] += count
+            await send(message)
+
+        try:
+            yield send_and_count
+        finally:
+            self._unread[address] -= num_bytes
+            if not self._unread[address]:
+                del self._unread[address]
+            if num_bytes > TIMES_OF_ANSWER * LARGE:
+                self._tidying.begin()
 
 
 class _Body:

@@ -13,6 +13,7 @@ from concurrent.futures import Future
 from pathlib import Path
 
 import anyio
+import gradio.mcp
 import httpx
 import numpy as np
 import pytest
@@ -20,6 +21,7 @@ from gradio_client import Client, handle_file
 from gradio_client.client import Job
 from PIL import Image
 
+from simswap.demo.calls import mcp_tools
 from simswap.demo.calls.mcp_tools import MAX_PICTURE_BYTES, ToolServer
 from simswap.verify.report import verify
 from tests.demo.test_api_contract import call_tool, with_mcp
@@ -196,3 +198,18 @@ def test_a_call_of_a_tool_that_waits_takes_none_of_the_threads_that_store_upload
         return await waiting
 
     assert asyncio.run(wait_for(Job(Future()))) == ["stored"]
+
+
+def test_gradios_own_client_is_made_though_all_of_those_threads_are_taken(monkeypatch):
+    for name in ("GradioMCPServer", "run_sync"):
+        monkeypatch.setattr(gradio.mcp, name, getattr(gradio.mcp, name))
+    mcp_tools.install()
+
+    async def made() -> str:
+        limiter = anyio.to_thread.current_default_thread_limiter()
+        limiter.total_tokens = 1
+        async with limiter:
+            with anyio.fail_after(10):
+                return await gradio.mcp.run_sync(lambda: "made")
+
+    assert asyncio.run(made()) == "made"

@@ -1,4 +1,7 @@
-"""What bodies of requests take of the memory while they come: so much of each address and all."""
+"""What bodies of requests take of the memory while they come: so much of each address and all.
+
+And what answers by MCP take until they are read.
+"""
 
 import asyncio
 
@@ -8,7 +11,10 @@ from simswap.demo.server.refusals import KEY, Refused
 from simswap.demo.server.request_bodies import (
     MAX_HELD,
     MAX_HELD_PER_ADDRESS,
+    MAX_UNREAD,
+    MAX_UNREAD_PER_ADDRESS,
     TIMES,
+    TIMES_OF_ANSWER,
     RequestBodies,
 )
 from simswap.demo.server.visitors import KEY as VISITOR
@@ -116,3 +122,56 @@ def test_after_large_bodies_memory_goes_back_once(monkeypatch):
 
     asyncio.run(visit())
     assert given_back == [None]
+
+
+class Unread:
+    """Calls that are answered, and whose answers nobody reads until they may end."""
+
+    def __init__(self, answer: bytes) -> None:
+        self._answer, self._may_end = answer, asyncio.Event()
+        self._bodies = RequestBodies(self._tell)
+        self._tasks: list[asyncio.Task[None]] = []
+
+    async def _tell(self, scope, receive, send) -> None:
+        await send({"type": "http.response.body", "body": self._answer, "more_body": True})
+
+    async def _send(self, message: dict[str, object]) -> None:
+        await self._may_end.wait()
+
+    async def begin(self, address: str, path: str = MCP) -> int | None:
+        """Begin one; the status by which it is refused, if it is."""
+        scope = {"type": "http", "method": "POST", "path": path, "headers": []}
+        scope[VISITOR] = Visitor(address)
+        self._tasks.append(asyncio.create_task(self._bodies(scope, None, self._send)))
+        await asyncio.sleep(0)
+        return scope[KEY][0] if KEY in scope else None
+
+    async def end(self) -> None:
+        """Let all of them end; those that were refused have."""
+        self._may_end.set()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        self._may_end.clear()
+        self._tasks.clear()
+
+
+def test_answers_by_mcp_that_nobody_reads_end_what_an_address_may_call_until_they_are_read():
+    async def visit() -> None:
+        unread = Unread(b"a" * (MAX_UNREAD_PER_ADDRESS // TIMES_OF_ANSWER // 2))
+        assert [await unread.begin("a") for _ in range(3)] == [None, None, 429]
+        assert [await unread.begin("b"), await unread.begin("a", JOIN)] == [None, None]
+        await unread.end()
+        assert await unread.begin("a") is None
+        await unread.end()
+
+    asyncio.run(visit())
+
+
+def test_of_all_addresses_so_much_is_unread():
+    async def visit() -> None:
+        unread = Unread(b"a" * (MAX_UNREAD_PER_ADDRESS // TIMES_OF_ANSWER))
+        most = MAX_UNREAD // MAX_UNREAD_PER_ADDRESS
+        told = [await unread.begin(f"address {number}") for number in range(most + 1)]
+        assert told == [None] * most + [503]
+        await unread.end()
+
+    asyncio.run(visit())
