@@ -1,4 +1,4 @@
-"""Calls that wait and are at work in the lanes of a page: what they hold, and who has a place."""
+"""Calls in the lanes of a page: what those hold that wait, and answers, and who has a place."""
 
 import json
 import threading
@@ -84,3 +84,44 @@ def test_a_call_that_waits_is_kept_as_bytes(page, work):
     assert not {"_body", "_json"} & vars(event.request).keys()
     work.may_end.set()
     until(lambda: work.done == ["a", "b" * 1000])
+
+
+@pytest.fixture
+def camera() -> Iterator[Page]:
+    """A page whose camera answers each text with a long one."""
+    with Page() as page:
+        view = gr.HTML({}, js_on_load="trigger('stream')")
+        private = {"api_visibility": "private", "time_limit": 60}
+        view.stream(lambda text: text * 20_000, view, view, **private)
+    page.queue()
+    waiting_line.keep_in_order(page._queue)
+    page.launch(prevent_thread_lock=True, quiet=True)
+    yield page
+    page.close(verbose=False)
+
+
+def test_of_a_cameras_frames_that_nobody_fetches_the_newest_waits_and_none_at_its_end(camera):
+    address, call = f"{camera.local_url}gradio_api", {"fn_index": 0, "session_hash": "page"}
+    (function,) = camera.fns
+
+    def send(path: str, text: str) -> dict:
+        sent = {**call, "fn_index": function, "data": [text]}
+        return httpx.post(f"{address}/{path}", json=sent, timeout=LONG).json()
+
+    def unread() -> list[str]:
+        messages = list(camera._queue.pending_messages_per_session["page"]._queue)
+        return [
+            repr(one.output)
+            for one in messages
+            if one.msg.value.startswith("process_") and one.msg.value != "process_starts"
+        ]
+
+    event = send("queue/join", "a")["event_id"]
+    for text in "bcd":
+        until(lambda: unread())
+        send(f"stream/{event}", text)
+        until(lambda text=text: text * 100 in unread()[-1])
+        assert len(unread()) == 1
+    httpx.post(f"{address}/stream/{event}/close", timeout=LONG)
+    until(lambda: len(unread()[-1]) < 1000)
+    assert len(unread()) == 1
