@@ -14,16 +14,11 @@ from functools import wraps
 from gradio.context import LocalContext
 from gradio.data_classes import PredictBodyInternal
 from gradio.queueing import Event, Queue
-from gradio.server_messages import (
-    EventMessage,
-    ProcessCompletedMessage,
-    ProcessGeneratingMessage,
-)
 from gradio.utils import LRUCache
 from starlette.requests import Request
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from simswap.demo.calls.sessions import NAME, NO_NAME
+from simswap.demo.calls.sessions import NAME, NO_NAME, bound_unread
 from simswap.demo.server.allowed_routes import own_path
 from simswap.demo.server.refusals import refused
 from simswap.demo.server.visitors import visitor_of
@@ -38,7 +33,6 @@ AT_WORK = 3  # jobs of one address at once, over all lanes
 # some 10 kB each, mostly.
 MAX_BYTES, MAX_BYTES_PER_ADDRESS = 40_000_000, 10_000_000
 MAX_ADDRESSES = 10_000  # remembered at once
-MAX_LAST_WORD = 10_000  # characters of a camera's last answer: a sentence, no frame
 MIN_JOBS = 4  # of one address; the page of one visitor may have three at once
 VIDEO = "video"  # the lane of videos
 ASKED = re.compile(r"/gradio_api/(queue/data|call/(v2/)?[^/]+/([^/]+))")
@@ -100,7 +94,7 @@ def keep_in_order(queue: Queue, waits: Callable[[str], bool] = lambda session: F
     queue.sleep_when_free = max(PAUSE, queue.sleep_when_free)
     _take_turns(queue)
     _reset_once(queue)
-    _keep_newest_frames(queue)
+    bound_unread(queue)
     _outlive_pages(queue, waits)
 
 
@@ -169,31 +163,6 @@ def _reset_once(queue: Queue) -> None:
             await reset(event_id)
 
     queue.reset_iterators = reset_if_there
-
-
-def _keep_newest_frames(queue: Queue) -> None:
-    """Of a camera's frames that nobody fetches, keep the newest, and none when the camera ends.
-
-    The page shows no other. Gradio keeps all, minutes longer than the camera is on.
-    """
-    send = queue.send_message
-
-    @wraps(send)
-    def send_newest(event: Event, message: EventMessage) -> None:
-        if event.streaming and event.alive:
-            unread = queue.pending_messages_per_session[event.session_hash]
-            others = [unread.get_nowait() for _ in range(unread.qsize())]
-            for other in others:
-                if not (
-                    isinstance(other, ProcessGeneratingMessage) and other.event_id == event._id
-                ):
-                    unread.put_nowait(other)
-            is_end = isinstance(message, ProcessCompletedMessage)
-            if is_end and len(repr(message.output)) > MAX_LAST_WORD:
-                message.output = {**message.output, "data": []}
-        send(event, message)
-
-    queue.send_message = send_newest
 
 
 def _outlive_pages(queue: Queue, waits: Callable[[str], bool]) -> None:
