@@ -18,6 +18,7 @@ from simswap.swap.pasting.blending import paste_into
 from simswap.swap.pasting.colour import match_colour
 from simswap.swap.pasting.detail import with_detail
 from simswap.swap.pasting.eyes import keep_gaze, match_eyes
+from simswap.swap.pasting.forehead import keep_forehead
 from simswap.swap.pasting.light import light_wanted, match_light
 from simswap.swap.pasting.masks import face_mask, uncovered
 from simswap.types import Face, SwapOptions
@@ -182,6 +183,7 @@ def fit_crop(
         crop = match_light(crop, face.crop, mask)
         crop = match_eyes(crop, face.crop, mask, face.landmarks)
         crop = keep_gaze(crop, face.crop, mask, face.landmarks)
+        crop = keep_forehead(crop, face.crop, mask, face.landmarks)
     side = min(round(size / geometry.scale_of(face.frame_to_crop)), LARGEST_CROP)
     if side >= ENLARGED_FROM * size:
         larger = _enlarged(frame, face, side)

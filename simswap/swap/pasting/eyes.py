@@ -61,10 +61,19 @@ def keep_gaze(
     distance = _distance(landmarks)
     if not 1 <= distance <= len(mask):
         return swapped_crop
-    own, theirs = (_detail(plane, FINE * distance) for plane in _lumas(swapped_crop, target_crop))
     region = eye_region(landmarks, len(mask), OPEN_RADII).astype(np.float32)
-    weight = GAZE * cv2.GaussianBlur(region, (0, 0), SOFT * len(mask)) * np.clip(mask, 0, 1)
-    return np.clip(swapped_crop + (weight * (theirs - own))[..., None], 0, 1)
+    seen = np.flatnonzero(region.any(axis=1))
+    if not seen.size:
+        return swapped_crop
+    # With all rows that their details depend on.
+    further = round(4 * max(FINE * distance, SOFT * len(mask)))
+    rows = slice(max(int(seen[0]) - further, 0), int(seen[-1]) + further + 1)
+    luma, target_luma = _lumas(swapped_crop[rows], target_crop[rows])
+    weight = cv2.GaussianBlur(region[rows], (0, 0), SOFT * len(mask)) * np.clip(mask[rows], 0, 1)
+    change = GAZE * weight * _detail(target_luma - luma, FINE * distance)
+    changed = swapped_crop.copy()
+    changed[rows] = np.clip(swapped_crop[rows] + change[..., None], 0, 1)
+    return changed
 
 
 def eye_region(landmarks: np.ndarray, size: int, radii: tuple[float, float] = RADII) -> np.ndarray:
