@@ -91,7 +91,11 @@ def main() -> None:
         timed_connections.time_connections(Proxies())
         page = queued_page()
         retention.forget_now_and_then(page.temp_file_sets)
-        routes = [webcam_socket.route(live.sessions), openapi.route(page)]
+        routes = [
+            webcam_socket.route(live.sessions),
+            waiting_line.camera_route(page._queue),
+            openapi.route(page),
+        ]
         application = door.Application(routes)
         port = own_address.free_port()
     except SimSwapError as error:

@@ -12,14 +12,16 @@ from contextlib import suppress
 from functools import wraps
 
 from gradio.context import LocalContext
-from gradio.data_classes import PredictBodyInternal
+from gradio.data_classes import PredictBody, PredictBodyInternal
 from gradio.queueing import Event, Queue
 from gradio.utils import LRUCache
 from starlette.requests import Request
+from starlette.responses import JSONResponse
+from starlette.routing import Route
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from simswap.demo.calls.sessions import NAME, NO_NAME, bound_unread
-from simswap.demo.server.allowed_routes import own_path
+from simswap.demo.server.allowed_routes import API, own_path
 from simswap.demo.server.refusals import refused
 from simswap.demo.server.visitors import visitor_of
 from simswap.demo.settings import whole_number
@@ -36,6 +38,7 @@ MAX_ADDRESSES = 10_000  # remembered at once
 MIN_JOBS = 4  # of one address; the page of one visitor may have three at once
 VIDEO = "video"  # the lane of videos
 ASKED = re.compile(r"/gradio_api/(queue/data|call/(v2/)?[^/]+/([^/]+))")
+CAMERA = re.compile(r"/gradio_api/stream/([^/]+)(/close)?")
 BUSY = "The server has no place for another job just now. Try again in a minute."
 TOO_LONG = (
     "The calls that wait hold too much text. Send files as uploads, or try again in a minute."
@@ -188,6 +191,25 @@ def _outlive_pages(queue: Queue, waits: Callable[[str], bool]) -> None:
     queue.clean_events = clean_later
 
 
+def camera_route(queue: Queue) -> Route:
+    """The address of a camera's frames, in the place of Gradio's.
+
+    Of a frame's request only the values are taken: Gradio takes all it says, also that it belongs
+    to another job, whose function it would begin anew.
+    """
+
+    async def take(request: Request) -> JSONResponse:
+        values = PredictBody(**await request.json()).data
+        event = queue.event_ids_to_events.get(request.path_params["event"])
+        if event is None:  # it has ended meanwhile
+            return JSONResponse({"detail": NOTHING_TO_TELL, "error": NOTHING_TO_TELL}, 404)
+        event.data = event.data.model_copy(update={"data": values})
+        event.signal.set()
+        return JSONResponse({"msg": "success"})
+
+    return Route(f"{API}stream/{{event}}", take, methods=["POST"])
+
+
 def place(session: str | None) -> int | None:
     """How many videos come before the one that a page waits for; None if it does not wait.
 
@@ -213,7 +235,10 @@ def _queue_at_work() -> Queue:
 
 
 class KnownSessions:
-    """ASGI middleware that answers 404 to who asks for the results of what was never begun."""
+    """ASGI middleware that answers 404 to who asks for the results of what was never begun.
+
+    And to who sends a camera's frames to what is none.
+    """
 
     def __init__(self, app: ASGIApp, queue: Queue) -> None:
         self._app, self._queue = app, queue
@@ -225,6 +250,10 @@ class KnownSessions:
             if asked and not self._knows(
                 asked[3] or Request(scope).query_params.get("session_hash")
             ):
+                raise refused(scope, 404, NOTHING_TO_TELL)
+        if scope["type"] == "http" and (camera := CAMERA.fullmatch(own_path(scope))):
+            event = self._queue.event_ids_to_events.get(camera[1])
+            if event is None or not event.streaming:  # what else waits or is at work is no camera
                 raise refused(scope, 404, NOTHING_TO_TELL)
         await self._app(scope, receive, send)
 

@@ -5,12 +5,15 @@ And what answers by MCP take until they are read.
 
 import asyncio
 
+import pytest
+
 from simswap.demo.server import request_bodies
 from simswap.demo.server.allowed_routes import CALL_BYTES, MCP_BYTES
 from simswap.demo.server.refusals import KEY, Refused
 from simswap.demo.server.request_bodies import (
     MAX_HELD,
     MAX_HELD_PER_ADDRESS,
+    MAX_PARTS_OF_FRAME,
     MAX_UNREAD,
     MAX_UNREAD_PER_ADDRESS,
     TIMES,
@@ -21,6 +24,7 @@ from simswap.demo.server.visitors import KEY as VISITOR
 from simswap.demo.server.visitors import Visitor
 
 JOIN, UPLOAD, MCP = "/gradio_api/queue/join", "/gradio_api/upload", "/gradio_api/mcp/"
+FRAME = "/gradio_api/stream/abc"
 PART = b"a" * (CALL_BYTES - 1000)
 COUNTED = TIMES * len(PART)
 SHARE = MAX_HELD_PER_ADDRESS // COUNTED  # bodies
@@ -175,3 +179,21 @@ def test_of_all_addresses_so_much_is_unread():
         await unread.end()
 
     asyncio.run(visit())
+
+
+@pytest.mark.parametrize(
+    ("part", "told"),
+    [
+        (b"1," * MAX_PARTS_OF_FRAME, "The request is made of too many parts."),
+        (b"9" * 4299, "Up to 400 digits in a row are taken."),
+    ],
+)
+def test_a_cameras_frame_has_few_parts_and_no_long_number(part, told):
+    scope = {"type": "http", "method": "POST", "path": FRAME, "headers": []}
+
+    async def receive() -> dict[str, object]:
+        return {"type": "http.request", "body": b'{"data": [' + part + b"1]}", "more_body": False}
+
+    with pytest.raises(Refused):
+        asyncio.run(RequestBodies(read)(scope, receive, None))
+    assert scope[KEY][:2] == (413, told)

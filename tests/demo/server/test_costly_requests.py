@@ -10,7 +10,6 @@ from urllib.parse import urlsplit
 import pytest
 
 from simswap.demo.server.allowed_routes import MAX_HOST, MAX_QUERY
-from simswap.demo.server.request_bodies import MAX_PARTS_OF_FRAME
 from simswap.demo.server.timed_connections import (
     HEAD_TOO_LARGE,
     IN_PIECES,
@@ -133,11 +132,10 @@ def test_a_socket_that_is_not_opened_rightly_is_closed(demo_url, more, status):
         assert answer(connection)[0] == status
 
 
-@pytest.mark.parametrize("path", ["/gradio_api/call/verify", "/gradio_api/stream/none"])
-def test_a_number_of_very_many_digits_is_not_read(demo_url, path):
+def test_a_number_of_very_many_digits_is_not_read(demo_url):
     numbers = ",".join(["9" * 4299] * 200)
     body = f'{{"data":[{numbers}],"fn_index":92,"session_hash":"abc"}}'.encode()
-    status, told = ask(demo_url, "POST", path, body, JSON)
+    status, told = ask(demo_url, "POST", "/gradio_api/call/verify", body, JSON)
     assert (status, sentence(told)) == (413, "Up to 400 digits in a row are taken.")
 
 
@@ -180,12 +178,6 @@ def test_of_one_address_so_many_requests_a_second_are_taken_in_and_the_rest_wait
         said = all_said(connection)
     assert said.count(b"HTTP/1.1 ") == count
     assert time.monotonic() - begun > 1.5  # two seconds have to pass before the last
-
-
-def test_a_cameras_frame_has_few_parts(demo_url):
-    body = b'{"data": [' + b"1," * MAX_PARTS_OF_FRAME + b"1]}"
-    status, said = ask(demo_url, "POST", "/gradio_api/stream/none", body, JSON)
-    assert (status, sentence(said)) == (413, "The request is made of too many parts.")
 
 
 def test_a_head_in_very_many_pieces_is_refused(demo_url):

@@ -11,6 +11,7 @@ import pytest
 
 from simswap.demo.calls import waiting_line
 from simswap.demo.calls.page import Page
+from simswap.demo.server.door import Application
 
 LONG = 20.0  # s that no test waits for
 
@@ -93,16 +94,20 @@ def camera() -> Iterator[Page]:
         view = gr.HTML({}, js_on_load="trigger('stream')")
         private = {"api_visibility": "private", "time_limit": 60}
         view.stream(lambda text: text * 20_000, view, view, **private)
+        page.work = Work()
+        gr.Button().click(page.work.on, gr.Textbox(), gr.Textbox(), api_visibility="private")
     page.queue()
     waiting_line.keep_in_order(page._queue)
-    page.launch(prevent_thread_lock=True, quiet=True)
+    application = Application([waiting_line.camera_route(page._queue)])
+    page.launch(prevent_thread_lock=True, quiet=True, _app=application)
     yield page
+    page.work.may_end.set()
     page.close(verbose=False)
 
 
 def test_of_a_cameras_frames_that_nobody_fetches_the_newest_waits_and_none_at_its_end(camera):
     address, call = f"{camera.local_url}gradio_api", {"fn_index": 0, "session_hash": "page"}
-    (function,) = camera.fns
+    function = next(iter(camera.fns))
 
     def send(path: str, text: str) -> dict:
         sent = {**call, "fn_index": function, "data": [text]}
@@ -125,3 +130,24 @@ def test_of_a_cameras_frames_that_nobody_fetches_the_newest_waits_and_none_at_it
     httpx.post(f"{address}/stream/{event}/close", timeout=LONG)
     until(lambda: len(unread()[-1]) < 1000)
     assert len(unread()) == 1
+
+
+def test_a_cameras_frames_reach_its_own_job_only_and_no_other(camera):
+    address = f"{camera.local_url}gradio_api"
+    film, other = camera.fns
+
+    def send(path: str, function: int, text: str, **more: str) -> httpx.Response:
+        sent = {"session_hash": "page", **more, "fn_index": function, "data": [text]}
+        return httpx.post(f"{address}/{path}", json=sent, timeout=LONG)
+
+    job = send("queue/join", other, "a").json()["event_id"]
+    until(lambda: camera.work.at_work == ["a"])
+    for path in (f"stream/{job}", f"stream/{job}/close", "stream/none"):
+        assert send(path, other, "b").status_code == 404
+    event = send("queue/join", film, "c").json()["event_id"]
+    until(lambda: event in camera._queue.event_ids_to_events)
+    given = camera._queue.event_ids_to_events[event]
+    send(f"stream/{event}", other, "d", event_id=job, session_hash="another")
+    assert (given.data.data, given.data.session_hash) == (["d"], "page")
+    assert (given.data.fn_index, given.data.event_id) == (film, event)
+    httpx.post(f"{address}/stream/{event}/close", timeout=LONG)

@@ -21,6 +21,7 @@ from tests.support.demo.demo_calls import EXAMPLES, ask, call, multipart, swap_i
 from tests.support.demo.raw_http import head, host, is_open, opened, posted, status
 from tests.support.hostile.avif_grid import avif_grid
 from tests.support.hostile.hostile_sockets import large_socket_messages, pings
+from tests.support.hostile.unread_answers import unread_faces, unread_frames, unread_tools
 
 BLOCK = 1_000_000  # bytes sent at a time
 PREFIX = "/gradio_api"
@@ -67,6 +68,12 @@ def long_part_header(url: str, num_bytes: int) -> str:
     """Attacks who keeps headers: one of a part of a form, without end."""
     body = b'--b\r\nContent-Disposition: form-data; name="' + b"a" * num_bytes
     return posted(url, f"{PREFIX}/upload", [body], "multipart/form-data; boundary=b")
+
+
+def padded_upload(url: str, num_bytes: int, num_padding: int) -> str:
+    """Attacks who reads a form byte by byte: a boundary with blanks behind it, in a file."""
+    body, kind = multipart(("a.jpg", b"a" * num_bytes))
+    return posted(url, f"{PREFIX}/upload", [body[:-4], b" " * num_padding, body[-4:]], kind)
 
 
 def cut_upload(url: str, num_bytes: int) -> str:
@@ -248,6 +255,9 @@ HOSTILE_REQUESTS: dict[str, Callable[[str], str]] = {
     "field of 300 MB": partial(large_field, path=f"{PREFIX}/upload", num_bytes=300 * MB),
     "1,000 files in an upload": partial(many_files, count=1_000, num_bytes=100_000),
     "20,000 files in an upload": partial(many_files, count=20_000, num_bytes=10),
+    "upload with 40 MB behind its boundary": partial(
+        padded_upload, num_bytes=50 * MB, num_padding=40 * MB
+    ),
     "header of 50 MB in an upload": partial(long_part_header, num_bytes=50 * MB),
     "header of 10 MB": partial(large_head, num_bytes=10 * MB),
     "uploads cut halfway": partial(cut_upload, num_bytes=20 * MB),
@@ -279,4 +289,7 @@ HOSTILE_REQUESTS: dict[str, Callable[[str], str]] = {
     "40 first messages of 15 MB by socket": partial(
         large_socket_messages, count=40, num_bytes=15 * MB
     ),
+    "answers to 60 tools that nobody reads": partial(unread_tools, count=60),
+    "a camera's frames that nobody fetches": partial(unread_frames, seconds=30.0),
+    "faces of 40 photos that nobody fetches": partial(unread_faces, count=40),
 }

@@ -52,7 +52,7 @@ def large_socket_messages(url: str, count: int, num_bytes: int) -> str:
 def camera_frames(url: str, frame: bytes, count: int = 5) -> str:
     """Attacks the decoder of camera frames: the same one, over and over, in a live session."""
     with _camera(url) as socket:
-        socket.send(_session_token(url))
+        socket.send(session_token(url))
         answer: str | bytes = ""
         for _ in range(count):
             socket.send(frame)
@@ -62,14 +62,15 @@ def camera_frames(url: str, frame: bytes, count: int = 5) -> str:
     return answer if isinstance(answer, str) else f"a frame of {len(answer)} bytes"
 
 
-def _session_token(url: str) -> str:
+def session_token(url: str) -> str:
     """The token of a new live session, opened as the page does, by a visitor of its own."""
     visitor, page = f"2001:db8:{secrets.token_hex(2)}::1", secrets.token_hex(8)
     source = upload(url, "source.jpg", (EXAMPLES / "grace_hopper.jpg").read_bytes(), visitor)
     config = json.loads(ask(f"{url}/config")[1])
     targets = {d["id"]: [event for _, event in d["targets"]] for d in config["dependencies"]}
     begin = next(number for number, events in targets.items() if "begin" in events)
-    data = [True, [{"image": source}], "all", None, {}]
+    tray = {"people": [{"id": 1, "photos": [{"image": source}], "face": None}], "open": 0}
+    data = [True, tray, "all", None, {}]
     body = json.dumps({"fn_index": begin, "session_hash": page, "data": data}).encode()
     ask(f"{url}/gradio_api/queue/join", body, sender=visitor)
     events = ask(f"{url}/gradio_api/queue/data?session_hash={page}")[1].decode()
