@@ -112,7 +112,7 @@ class SwapOptions:
     match_colour: bool = True  # pull the swapped face's light and colour to the target's
     occlusion_mask: bool = True  # hair, hands and things before the face stay the target's
     keep: tuple[str, ...] = ()  # more that stays the target's, of KEEPABLE
-    match_light: bool = True  # hold contrast and colours within the target's, eyes no paler
+    match_light: bool = True  # light within the target's; of its eyes and forehead some detail
     watermark: bool = True  # write the watermark; for measurements to leave out, not for visitors
     label: bool = False  # write the visible label on swapped frames
 
