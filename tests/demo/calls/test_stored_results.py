@@ -1,12 +1,14 @@
 """Results take room as uploads do: of their visitor's share, and of what there is for all."""
 
 import json
+import time
 from pathlib import Path
 
 import pytest
 
 from simswap.demo.calls.failures import UNREADABLE
 from simswap.demo.server.refusals import DISK_FULL
+from simswap.demo.server.upload_limits import LOOK_EVERY
 from tests.support.demo.demo_server import paths_below, running_demo
 from tests.support.demo.raw_requests import JSON, ask, form
 from tests.support.examples import EXAMPLES
@@ -108,6 +110,7 @@ def test_swaps_end_when_the_room_for_all_is_taken(small):
     photo = sent(url, "9.9.9.3")
     filler = folder / "uploads" / "of_others.bin"
     filler.write_bytes(bytes(LIMIT - stored(folder) - MEGABYTE // 10))
+    time.sleep(1.5 * LOOK_EVERY)  # until the demo's last look at the folder is too old
     for number in range(4, 10):
         told = swapped(url, f"9.9.9.{number}", photo)
     after = stored(folder)
