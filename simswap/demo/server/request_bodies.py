@@ -53,7 +53,8 @@ class RequestBodies:
 
     def __init__(self, app: ASGIApp) -> None:
         self._app = app
-        self._memory, self._answers = Memory(), Answers()
+        self._bodies = Memory(MAX_HELD, MAX_HELD_PER_ADDRESS)
+        self._answers = Memory(MAX_UNREAD, MAX_UNREAD_PER_ADDRESS)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Pass a request on, or refuse it."""
@@ -71,92 +72,76 @@ class RequestBodies:
             return
         with ExitStack() as stack:
             if route_of(scope) is MCP:
-                send = stack.enter_context(self._answers.of_one_call(scope, send))
-            memory = stack.enter_context(self._memory.of_one_body(scope))
-            await self._app(scope, _Body(scope, receive, max_bytes, memory).receive, send)
+                send = stack.enter_context(self._until_read(scope, send))
+            take = stack.enter_context(self._until_answered(scope))
+            await self._app(scope, _Body(scope, receive, max_bytes, take).receive, send)
 
+    @contextmanager
+    def _until_answered(self, scope: Scope) -> Iterator[Callable[[int], None]]:
+        """To be called with the bytes that come, in this block; raises Refused for too many."""
+        times = TIMES_OF_MCP if route_of(scope) is MCP else TIMES
+        with self._bodies.held(visitor_of(scope).address, times * LARGE) as hold:
 
-class _Tidying:
-    """Free memory on its way back to the system."""
+            def take(count: int) -> None:
+                hold(times * count)
+                self._bodies.check(scope, TOO_MUCH_AT_ONCE)
 
-    def __init__(self) -> None:
-        self._is_due = False
+            yield take
 
-    def begin(self) -> None:
-        """Soon, once for all that ask meanwhile."""
-        if not self._is_due:
-            self._is_due = True
-            asyncio.get_running_loop().call_later(TIDY_SECONDS, self._tidy_up)
+    @contextmanager
+    def _until_read(self, scope: Scope, send: Send) -> Iterator[Send]:
+        """What an answer is sent by, in this block; raises Refused while too much is unread."""
+        self._answers.check(scope, UNREAD, more=1)
+        with self._answers.held(visitor_of(scope).address, TIMES_OF_ANSWER * LARGE) as hold:
 
-    def _tidy_up(self) -> None:
-        self._is_due = False
-        asyncio.get_running_loop().run_in_executor(None, give_memory_back, None)
+            async def send_and_hold(message: Message) -> None:
+                hold(TIMES_OF_ANSWER * len(message.get("body", b"")))
+                await send(message)
+
+            yield send_and_hold
 
 
 class Memory:
-    """What bodies take of it, of each address and of all. Used from the event loop only."""
+    """What requests hold of it, of each address and of all. Used from the event loop only."""
 
-    def __init__(self) -> None:
+    def __init__(self, in_all: int, per_address: int) -> None:
+        self._in_all, self._per_address = in_all, per_address
         self._held: Counter[str] = Counter()
-        self._tidying = _Tidying()
+        self._tidies = False
+
+    def check(self, scope: Scope, told: str, more: int = 0) -> None:
+        """Raise Refused, with this sentence, if a visitor may not hold so many bytes more."""
+        if self._held[visitor_of(scope).address] + more > self._per_address:
+            raise refused(scope, 429, told, retry_after="60")
+        if self._held.total() + more > self._in_all:
+            raise refused(scope, 503, TOO_MUCH_AT_ONCE, retry_after="60")
 
     @contextmanager
-    def of_one_body(self, scope: Scope) -> Iterator[Callable[[int], None]]:
-        """To be called with the bytes that come, in this block; raises Refused for too many."""
-        address, num_bytes = visitor_of(scope).address, 0
-        times = TIMES_OF_MCP if route_of(scope) is MCP else TIMES
+    def held(self, address: str, large: int) -> Iterator[Callable[[int], None]]:
+        """To be called with the bytes that are held until the block ends.
 
-        def take(count: int) -> None:
+        large: bytes after which free memory goes back.
+        """
+        num_bytes = 0
+
+        def hold(count: int) -> None:
             nonlocal num_bytes
-            count *= times
             num_bytes += count
             self._held[address] += count
-            if self._held[address] > MAX_HELD_PER_ADDRESS:
-                raise refused(scope, 429, TOO_MUCH_AT_ONCE, retry_after="60")
-            if self._held.total() > MAX_HELD:
-                raise refused(scope, 503, TOO_MUCH_AT_ONCE, retry_after="60")
 
         try:
-            yield take
+            yield hold
         finally:
             self._held[address] -= num_bytes
             if not self._held[address]:
                 del self._held[address]
-            if num_bytes > times * LARGE:
-                self._tidying.begin()
+            if num_bytes > large and not self._tidies:
+                self._tidies = True
+                asyncio.get_running_loop().call_later(TIDY_SECONDS, self._tidy_up)
 
-
-class Answers:
-    """What answers by MCP take of it until they are read. Used from the event loop only."""
-
-    def __init__(self) -> None:
-        self._unread: Counter[str] = Counter()
-        self._tidying = _Tidying()
-
-    @contextmanager
-    def of_one_call(self, scope: Scope, send: Send) -> Iterator[Send]:
-        """What its answer is sent by, in this block; raises Refused while too much is unread."""
-        address, num_bytes = visitor_of(scope).address, 0
-        if self._unread[address] >= MAX_UNREAD_PER_ADDRESS:
-            raise refused(scope, 429, UNREAD, retry_after="60")
-        if self._unread.total() >= MAX_UNREAD:
-            raise refused(scope, 503, TOO_MUCH_AT_ONCE, retry_after="60")
-
-        async def send_and_count(message: Message) -> None:
-            nonlocal num_bytes
-            count = TIMES_OF_ANSWER * len(message.get("body", b""))
-            num_bytes += count
-            self._unread[address] += count
-            await send(message)
-
-        try:
-            yield send_and_count
-        finally:
-            self._unread[address] -= num_bytes
-            if not self._unread[address]:
-                del self._unread[address]
-            if num_bytes > TIMES_OF_ANSWER * LARGE:
-                self._tidying.begin()
+    def _tidy_up(self) -> None:
+        self._tidies = False
+        asyncio.get_running_loop().run_in_executor(None, give_memory_back, None)
 
 
 class _Body:

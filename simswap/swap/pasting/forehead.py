@@ -5,6 +5,8 @@ from __future__ import annotations
 import cv2
 import numpy as np
 
+from simswap.swap.pasting.masks import smoothstep
+
 # In units of the distance from the eyes to the mouth.
 FROM, WHOLLY = 0.62, 0.72  # above the eyes: brows may reach up to there; the forehead begins
 COARSEST = 0.26  # sigma up to which it is a line or spot, and beyond that the face's shape
@@ -25,10 +27,9 @@ def keep_forehead(
         return swapped_crop
     upwards = (eyes - mouth) / height**2
     x, y = np.arange(len(mask), dtype=np.float32), np.arange(len(mask), dtype=np.float32)[:, None]
-    above = (x - np.float32(eyes[0])) * np.float32(upwards[0])
-    above = above + (y - np.float32(eyes[1])) * np.float32(upwards[1])  # the eyes, [S, S]
-    ramp = np.clip((above - FROM) / (WHOLLY - FROM), 0, 1)
-    weight = SHARE * ramp * ramp * (3 - 2 * ramp) * (mask > 0)
+    above = (x - np.float32(eyes[0])) * np.float32(upwards[0])  # the eyes, [S, S]
+    above = above + (y - np.float32(eyes[1])) * np.float32(upwards[1])
+    weight = SHARE * smoothstep((above - FROM) / (WHOLLY - FROM)) * (mask > 0)
     rows = slice(int(np.flatnonzero(weight.any(axis=1)).max(initial=-1)) + 1)
     if not rows.stop:
         return swapped_crop

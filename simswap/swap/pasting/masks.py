@@ -44,8 +44,8 @@ def face_mask(landmarks: np.ndarray, size: int, softness: float) -> np.ndarray:
     widest = np.minimum(half_height, (to_left + to_right).astype(np.float32) / 2)  # [size, 1]
     inside = (1 - cv2.pow(across + along, 1 / ROUNDNESS)) * widest
     fade = max(softness, 1 / size)  # softness 0 still needs one pixel
-    at_border = _smoothstep(border_distance / min(fade, BORDER_FADE))
-    return _smoothstep(inside / fade) * at_border
+    at_border = smoothstep(border_distance / min(fade, BORDER_FADE))
+    return smoothstep(inside / fade) * at_border
 
 
 def uncovered(mask: np.ndarray, cover: np.ndarray | None) -> np.ndarray:
@@ -73,7 +73,7 @@ def _outline(
     reach = np.abs(turned_to[:, 0] - centre_x) / height
     stands_out = (reach[1] - reach[0] - PROFILE_FROM) / (PROFILE_TO - PROFILE_FROM)
     silhouette = _silhouette(reach, turned_to[:, 1] / height, y / height)
-    near = near + _smoothstep(stands_out) * np.minimum(silhouette - near, 0)
+    near = near + smoothstep(stands_out) * np.minimum(silhouette - near, 0)
     far = np.full_like(near, far)
     to_left, to_right = (near, far) if nose_offset < 0 else (far, near)
     top, bottom = eyes[1] - FOREHEAD * height, mouth[1] + CHIN * height
@@ -99,6 +99,7 @@ def _crop_grid(size: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     return position[None, :], position[:, None], np.minimum(to_border[None, :], to_border[:, None])
 
 
-def _smoothstep(ramp: np.ndarray) -> np.ndarray:
+def smoothstep(ramp: np.ndarray) -> np.ndarray:
+    """0 up to 0, 1 from 1 on, and smooth between and at both."""
     ramp = np.clip(ramp, 0, 1)
     return ramp * ramp * (3 - 2 * ramp)

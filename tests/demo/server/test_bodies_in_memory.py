@@ -35,29 +35,18 @@ async def read(scope, receive, send) -> None:
         pass
 
 
-class Requests:
-    """Requests that have sent a part, and send no more until they may end."""
+class Calls:
+    """Calls that are at work until they may end."""
 
-    def __init__(self, part: bytes = PART) -> None:
-        self._part = part
-        self._bodies, self._may_end = RequestBodies(read), asyncio.Event()
+    def __init__(self, app) -> None:
+        self._bodies, self._may_end = RequestBodies(app), asyncio.Event()
         self._tasks: list[asyncio.Task[None]] = []
 
-    async def begin(self, address: str, path: str = JOIN) -> int | None:
+    async def _begun(self, address: str, path: str, receive, send) -> int | None:
         """Begin one; the status by which it is refused, if it is."""
         scope = {"type": "http", "method": "POST", "path": path, "headers": []}
         scope[VISITOR] = Visitor(address)
-        has_sent = asyncio.Event()
-
-        async def receive() -> dict[str, object]:
-            if has_sent.is_set():
-                await self._may_end.wait()
-                return {"type": "http.request", "body": b"", "more_body": False}
-            has_sent.set()
-            return {"type": "http.request", "body": self._part, "more_body": True}
-
-        task = asyncio.create_task(self._bodies(scope, receive, None))
-        self._tasks.append(task)
+        self._tasks.append(asyncio.create_task(self._bodies(scope, receive, send)))
         for _ in range(50):  # until it has been read, or refused
             await asyncio.sleep(0)
         return scope[KEY][0] if KEY in scope else None
@@ -69,6 +58,45 @@ class Requests:
         assert {type(error) for error in ended} <= {type(None), Refused}
         self._may_end.clear()
         self._tasks.clear()
+
+
+class Requests(Calls):
+    """Requests that have sent a part, and send no more until they may end."""
+
+    def __init__(self, part: bytes = PART) -> None:
+        super().__init__(read)
+        self._part = part
+
+    async def begin(self, address: str, path: str = JOIN) -> int | None:
+        """As `_begun`."""
+        has_sent = asyncio.Event()
+
+        async def receive() -> dict[str, object]:
+            if has_sent.is_set():
+                await self._may_end.wait()
+                return {"type": "http.request", "body": b"", "more_body": False}
+            has_sent.set()
+            return {"type": "http.request", "body": self._part, "more_body": True}
+
+        return await self._begun(address, path, receive, None)
+
+
+class Unread(Calls):
+    """Calls that are answered, and whose answers nobody reads until they may end."""
+
+    def __init__(self, answer: bytes) -> None:
+        super().__init__(self._tell)
+        self._answer = answer
+
+    async def begin(self, address: str, path: str = MCP) -> int | None:
+        """As `_begun`."""
+        return await self._begun(address, path, None, self._send)
+
+    async def _tell(self, scope, receive, send) -> None:
+        await send({"type": "http.response.body", "body": self._answer, "more_body": True})
+
+    async def _send(self, message: dict[str, object]) -> None:
+        await self._may_end.wait()
 
 
 def test_an_address_may_send_so_many_bytes_at_once_and_again_later():
@@ -126,36 +154,6 @@ def test_after_large_bodies_memory_goes_back_once(monkeypatch):
 
     asyncio.run(visit())
     assert given_back == [None]
-
-
-class Unread:
-    """Calls that are answered, and whose answers nobody reads until they may end."""
-
-    def __init__(self, answer: bytes) -> None:
-        self._answer, self._may_end = answer, asyncio.Event()
-        self._bodies = RequestBodies(self._tell)
-        self._tasks: list[asyncio.Task[None]] = []
-
-    async def _tell(self, scope, receive, send) -> None:
-        await send({"type": "http.response.body", "body": self._answer, "more_body": True})
-
-    async def _send(self, message: dict[str, object]) -> None:
-        await self._may_end.wait()
-
-    async def begin(self, address: str, path: str = MCP) -> int | None:
-        """Begin one; the status by which it is refused, if it is."""
-        scope = {"type": "http", "method": "POST", "path": path, "headers": []}
-        scope[VISITOR] = Visitor(address)
-        self._tasks.append(asyncio.create_task(self._bodies(scope, None, self._send)))
-        await asyncio.sleep(0)
-        return scope[KEY][0] if KEY in scope else None
-
-    async def end(self) -> None:
-        """Let all of them end; those that were refused have."""
-        self._may_end.set()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
-        self._may_end.clear()
-        self._tasks.clear()
 
 
 def test_answers_by_mcp_that_nobody_reads_end_what_an_address_may_call_until_they_are_read():

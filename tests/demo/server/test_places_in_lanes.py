@@ -105,13 +105,13 @@ def camera() -> Iterator[Page]:
     page.close(verbose=False)
 
 
-def test_of_a_cameras_frames_that_nobody_fetches_the_newest_waits_and_none_at_its_end(camera):
-    address, call = f"{camera.local_url}gradio_api", {"fn_index": 0, "session_hash": "page"}
-    function = next(iter(camera.fns))
+def send(page: Page, path: str, function: int, text: str, **more: str) -> httpx.Response:
+    sent = {"session_hash": "page", **more, "fn_index": function, "data": [text]}
+    return httpx.post(f"{page.local_url}gradio_api/{path}", json=sent, timeout=LONG)
 
-    def send(path: str, text: str) -> dict:
-        sent = {**call, "fn_index": function, "data": [text]}
-        return httpx.post(f"{address}/{path}", json=sent, timeout=LONG).json()
+
+def test_of_a_cameras_frames_that_nobody_fetches_the_newest_waits_and_none_at_its_end(camera):
+    film = next(iter(camera.fns))
 
     def unread() -> list[str]:
         messages = list(camera._queue.pending_messages_per_session["page"]._queue)
@@ -121,33 +121,27 @@ def test_of_a_cameras_frames_that_nobody_fetches_the_newest_waits_and_none_at_it
             if one.msg.value.startswith("process_") and one.msg.value != "process_starts"
         ]
 
-    event = send("queue/join", "a")["event_id"]
+    event = send(camera, "queue/join", film, "a").json()["event_id"]
     for text in "bcd":
         until(lambda: unread())
-        send(f"stream/{event}", text)
+        send(camera, f"stream/{event}", film, text)
         until(lambda text=text: text * 100 in unread()[-1])
         assert len(unread()) == 1
-    httpx.post(f"{address}/stream/{event}/close", timeout=LONG)
+    send(camera, f"stream/{event}/close", film, "")
     until(lambda: len(unread()[-1]) < 1000)
     assert len(unread()) == 1
 
 
 def test_a_cameras_frames_reach_its_own_job_only_and_no_other(camera):
-    address = f"{camera.local_url}gradio_api"
     film, other = camera.fns
-
-    def send(path: str, function: int, text: str, **more: str) -> httpx.Response:
-        sent = {"session_hash": "page", **more, "fn_index": function, "data": [text]}
-        return httpx.post(f"{address}/{path}", json=sent, timeout=LONG)
-
-    job = send("queue/join", other, "a").json()["event_id"]
+    job = send(camera, "queue/join", other, "a").json()["event_id"]
     until(lambda: camera.work.at_work == ["a"])
     for path in (f"stream/{job}", f"stream/{job}/close", "stream/none"):
-        assert send(path, other, "b").status_code == 404
-    event = send("queue/join", film, "c").json()["event_id"]
+        assert send(camera, path, other, "b").status_code == 404
+    event = send(camera, "queue/join", film, "c").json()["event_id"]
     until(lambda: event in camera._queue.event_ids_to_events)
     given = camera._queue.event_ids_to_events[event]
-    send(f"stream/{event}", other, "d", event_id=job, session_hash="another")
+    send(camera, f"stream/{event}", other, "d", event_id=job, session_hash="another")
     assert (given.data.data, given.data.session_hash) == (["d"], "page")
     assert (given.data.fn_index, given.data.event_id) == (film, event)
-    httpx.post(f"{address}/stream/{event}/close", timeout=LONG)
+    send(camera, f"stream/{event}/close", film, "")

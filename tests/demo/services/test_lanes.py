@@ -20,7 +20,8 @@ import json, app
 events = {}
 for one in app.queued_page().fns.values():
     if one.fn is not None:
-        told = one.concurrency_id, one.concurrency_limit, one.trigger_mode
+        shown = [component.elem_id for component in one.outputs]
+        told = one.concurrency_id, one.concurrency_limit, one.trigger_mode, shown
         events.setdefault(f"{one.fn.__module__}.{one.fn.__name__}", []).append(told)
 print(json.dumps(events))
 """
@@ -30,7 +31,8 @@ print(json.dumps(events))
 def events(tmp_path_factory) -> dict[str, list[list[int | str]]]:
     """By each function of the page, its module and name: the events that it answers.
 
-    Of each: its lane, how many run in that, and what Gradio does with the next while one runs.
+    Of each: its lane, how many run in that, what Gradio does with the next while one runs, and
+    the names of what shows its answer.
     """
     done = run_as_demo("-c", TELL_EVENTS, stored=tmp_path_factory.mktemp("lanes"))
     return json.loads(done.stdout.splitlines()[-1])
@@ -43,12 +45,24 @@ def lanes(events) -> dict[str, list[int | str]]:
 
 
 @pytest.mark.parametrize(
-    "name", ["video.tab.show_video", "image.show_faces", "people.check_photos"]
+    ("shown", "name"),
+    [
+        ("video-preview", "video.tab.show_video"),
+        ("faces", "image.show_faces"),
+        ("source-faces", "people.check_photos"),
+    ],
 )
-def test_what_several_inputs_change_is_answered_in_turn_so_that_the_newest_stays(events, name):
+def test_what_several_inputs_change_is_shown_by_one_event_so_that_the_newest_stays(
+    events, shown, name
+):
     """Of two events of their own, the older one's answer may come last."""
-    answered = events[f"simswap.demo.tabs.{name}"]
-    assert [trigger_mode for _, _, trigger_mode in answered] == ["always_last"]
+    showing = [
+        (function, trigger_mode)
+        for function, answered in events.items()
+        for _, _, trigger_mode, outputs in answered
+        if shown in outputs
+    ]
+    assert showing == [(f"simswap.demo.tabs.{name}", "always_last")]
 
 
 def test_only_swaps_of_photos_are_in_their_lane(lanes):

@@ -10,6 +10,7 @@ from pathlib import Path
 
 EXAMPLES = Path(__file__).parents[3] / "assets" / "examples"
 PATIENCE = 120.0  # s
+PREFIX = "/gradio_api"  # of the paths of calls
 
 
 def ask(
@@ -48,7 +49,7 @@ def multipart(*files: tuple[str, bytes]) -> tuple[bytes, str]:
 def upload(url: str, name: str, content: bytes, sender: str | None = None) -> dict[str, object]:
     """Upload a file; what it is called as an argument. Raises OSError if it is not taken."""
     files = multipart((name, content))
-    status, answer = ask(f"{url}/gradio_api/upload", *files, sender=sender)
+    status, answer = ask(f"{url}{PREFIX}/upload", *files, sender=sender)
     if status != 200:
         raise OSError(f"upload: {status} {answer[:80]!r}")
     return {"path": json.loads(answer)[0], "meta": {"_type": "gradio.FileData"}}
@@ -62,7 +63,7 @@ def call(
     sender: str | None = None,
 ) -> str:
     """The events that answer a call, as the server streams them."""
-    address, body = f"{url}/gradio_api/call/{endpoint}", json.dumps({"data": data}).encode()
+    address, body = f"{url}{PREFIX}/call/{endpoint}", json.dumps({"data": data}).encode()
     status, answer = ask(address, body, patience=patience, sender=sender)
     if status != 200:
         return f"{status} {answer[:200].decode(errors='replace')}"

@@ -17,14 +17,13 @@ from io import BytesIO
 
 from PIL import Image
 
-from tests.support.demo.demo_calls import EXAMPLES, ask, call, multipart, swap_image, upload
+from tests.support.demo.demo_calls import EXAMPLES, PREFIX, ask, call, multipart, swap_image, upload
 from tests.support.demo.raw_http import head, host, is_open, opened, posted, status
 from tests.support.hostile.avif_grid import avif_grid
 from tests.support.hostile.hostile_sockets import large_socket_messages, pings
 from tests.support.hostile.unread_answers import unread_faces, unread_frames, unread_tools
 
 BLOCK = 1_000_000  # bytes sent at a time
-PREFIX = "/gradio_api"
 HEAD = b'{"fn_index":1,"session_hash":"abc","event_id":"abc","data":["'
 
 

@@ -10,21 +10,17 @@ from base64 import b64encode
 from contextlib import ExitStack, suppress
 from io import BytesIO
 
-import numpy as np
-from PIL import Image
-
-from tests.support.demo.demo_calls import EXAMPLES, ask, upload
+from tests.support.demo.demo_calls import EXAMPLES, PREFIX, ask, upload
 from tests.support.demo.raw_http import head, opened
 from tests.support.hostile.hostile_sockets import session_token
-from tests.support.hostile.large_media import crowd_of_faces
+from tests.support.hostile.large_media import crowd_of_faces, noise
 
-PREFIX = "/gradio_api"
-TOOLS_SIDE = 930  # px; a PNG of noise of this size just fits into a tool's answer
+TOOLS_SIDE = 1000  # px; a PNG of noise of this size fits into a tool's answer
 
 
 def unread_tools(url: str, count: int) -> str:
     """Attacks MCP, whose answers hold whole pictures: of so many calls no answer is read."""
-    target = upload(url, "noise.jpg", _noise((TOOLS_SIDE, TOOLS_SIDE)))
+    target = upload(url, "noise.jpg", noise(TOOLS_SIDE, TOOLS_SIDE))
     source = upload(url, "source.jpg", (EXAMPLES / "grace_hopper.jpg").read_bytes())
     source, target = (f"{url}{PREFIX}/file={file['path']}" for file in (source, target))
     given = {"source": [source], "target": target, "format": "png", "consent": True}
@@ -45,7 +41,7 @@ def unread_tools(url: str, count: int) -> str:
 
 def unread_frames(url: str, seconds: float) -> str:
     """Attacks the camera by Gradio's stream: frames are swapped, and nobody fetches them."""
-    frame = "data:image/jpeg;base64," + b64encode(_noise((1280, 720))).decode()
+    frame = "data:image/jpeg;base64," + b64encode(noise(800, 600)).decode()
     config = json.loads(ask(f"{url}/config")[1])
     stream = next(one["id"] for one in config["dependencies"] if one["connection"] == "stream")
     sent = {"token": session_token(url), "number": 1, "frame": frame}
@@ -72,13 +68,3 @@ def unread_faces(url: str, count: int) -> str:
         taken += ask(f"{url}{PREFIX}/queue/join", body)[0] == 200
         time.sleep(0.7)
     return f"{taken} of {count} taken"
-
-
-def _noise(size: tuple[int, int]) -> bytes:
-    """A JPEG with a face in its corner, and noise, which PNG makes no smaller."""
-    pixels = np.random.default_rng(0).integers(0, 256, (*size[::-1], 3), np.uint8)
-    face = crowd_of_faces((300, 375), across=1)
-    pixels[: face.height, : face.width] = face
-    stream = BytesIO()
-    Image.fromarray(pixels).save(stream, "JPEG", quality=60)
-    return stream.getvalue()
