@@ -4,7 +4,8 @@
 // video's path, how many frames it has, when some of them begin (evenly chosen, from the first to
 // the end of the last), and how much is swapped at a time. This script adds { frame, start, end }:
 // the frame's number, and seconds; end is null for the video's own. It triggers "look" when another
-// frame is to be shown.
+// frame is to be shown. An answer about the video that is here already, asked for before the handles
+// were moved, leaves them where they are.
 
 const PAUSE = 150; // ms without a move, after which a frame is asked for
 const GRACE = 0.0005; // s, as the server has it: 0.0333 means the second frame of 30 per second
@@ -15,6 +16,7 @@ const [startField, endField] = element.querySelectorAll('input[type="number"]');
 const fields = { start: startField, end: endField };
 
 let at = { frame: 0, start: 0, end: 1 }; // numbers of frames; the part ends before `end`
+let here = null; // the path of the video that they are of
 let looking = 0;
 
 for (const [name, handle] of Object.entries(handles)) {
@@ -31,9 +33,16 @@ watch("value", update);
 update();
 
 function update() {
-  const { frames = 0, frame } = props.value ?? {};
+  const { of = null, frames = 0, frame } = props.value ?? {};
   part(".bar").hidden = frames < 2;
+  if (!frames) here = null;
   if (!frames || frame !== undefined) return; // nothing, or what was told from here
+  if (of === here) {
+    tell();
+    if (at.frame) look();
+    return;
+  }
+  here = of;
   for (const [name, handle] of Object.entries(handles)) {
     handle.max = name === "frame" ? frames - 1 : frames;
   }
@@ -63,6 +72,10 @@ function move(name, number, field = null) {
   }
   draw(field);
   tell();
+  look();
+}
+
+function look() {
   clearTimeout(looking);
   looking = setTimeout(() => trigger("look"), PAUSE);
 }

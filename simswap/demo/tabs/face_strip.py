@@ -15,66 +15,14 @@ import numpy as np
 from PIL import Image
 
 from simswap import Face, OptionError
-from simswap.demo.calls.arguments import Flag, Numbers, Parts, Text, declare
+from simswap.demo.calls.arguments import Flag, Number, Numbers, Parts, Text, declare
+from simswap.demo.look import theme
 from simswap.demo.look.pictures import SIDE, data_uri
 from simswap.demo.services.photos import left_to_right
 from simswap.geometry import cut_square
 
 EMPTY: dict[str, object] = {"of": None, "faces": [], "numbers": [], "picked": []}
 MARGIN = 0.25  # of the face's longer side, on each side of it
-
-HTML = """
-<div class="strip-head">
-  <p>${value.people?.length > 1 ? words.mapped : value.faces.length === 1 ? words.one
-    : `${value.picked.length} of ${value.faces.length} ${words.many}`}</p>
-  ${words.all && value.faces.length > 1 && !(value.people?.length > 1) ? `
-    <button type="button" data-pick="all">All</button>
-    <button type="button" data-pick="none">None</button>` : ""}
-</div>
-<div class="face-strip" role="group" aria-label="${words.group}">
-${words.single && value.faces.length < 2 ? "" : value.faces.map((uri, place) => {
-  const isPicked = value.picked.includes(value.numbers[place]);
-  const people = value.people?.length > 1 ? value.people : [];
-  const person = isPicked && people.find((one) => one.id === value.who[place]);
-  const becomes = !people.length ? "" : person ? `: Person ${person.place}` : ": stays as it is";
-  return `
-  <button type="button" data-face="${value.numbers[place]}" aria-pressed="${isPicked}"
-    aria-label="Face ${place + 1}${becomes}"
-    ><img src="${uri}" alt="">${people.length ? `<small>${place + 1}</small>` : ""}${
-      person ? `<b>${person.picture ? `<img src="${person.picture}" alt="">` : person.place}</b>`
-      : ""}</button>`;
-}).join("")}
-</div>
-"""
-
-# The template is drawn anew after each change, so the pressed button gets its focus back.
-JS = """
-element.addEventListener("click", (event) => {
-  const button = event.target.closest("[data-face], [data-pick]");
-  if (!button) return;
-  const value = props.value;
-  const { face, pick } = button.dataset;
-  let picked = pick === "all" ? [...value.numbers] : [];
-  let { who, isMapped } = value;
-  if (face !== undefined && value.people?.length > 1) {
-    const place = value.numbers.indexOf(Number(face));
-    picked = value.picked.filter((number) => number !== Number(face));
-    const ids = value.people.map((one) => one.id);
-    const next = picked.length === value.picked.length ? 0 : ids.indexOf(who[place]) + 1;
-    if (next < ids.length) picked.push(Number(face));
-    who = who.with(place, ids[next % ids.length]);
-    isMapped = true;
-  } else if (face !== undefined) {
-    picked = value.picked.filter((number) => number !== Number(face));
-    if (picked.length === value.picked.length) picked.push(Number(face));
-    if (props.words.single) picked = [Number(face)];
-  }
-  props.value = { ...value, picked, who, isMapped };
-  trigger("input");
-  const again = face === undefined ? `[data-pick="${pick}"]` : `[data-face="${face}"]`;
-  requestAnimationFrame(() => element.querySelector(again)?.focus());
-});
-"""
 
 # (tray, strip) -> strip: until the visitor says otherwise, faces get who stands for OTHERWISE.
 # Nothing where that is so already: the buttons are not drawn anew.
@@ -122,14 +70,14 @@ def build(elem_id: str, words: dict[str, object]) -> gr.HTML:
     """A strip, empty as yet; words: what it says, and how many faces may be picked."""
     strip = gr.HTML(
         EMPTY,
-        html_template=HTML,
-        js_on_load=JS,
+        html_template=theme.read("face_strip.html"),
+        js_on_load=theme.read("face_strip.js"),
         elem_id=elem_id,
         elem_classes="strip",
         words=words,
     )
     lists = {name: Numbers() for name in ("numbers", "picked", "who")}
-    parts = {"of": Text(), "isMapped": Flag(default=False), **lists}
+    parts = {"of": Text(), "isMapped": Flag(default=False), "taps": Number(default=0), **lists}
     declare(strip, elem_id, Parts(parts=parts))
     return strip
 

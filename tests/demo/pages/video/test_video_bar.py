@@ -1,5 +1,7 @@
 """The bar below a video's frame: which frame is shown, and which part is swapped."""
 
+import json
+
 import pytest
 
 from simswap.demo.look import theme
@@ -124,6 +126,19 @@ def test_another_video_begins_with_its_own_whole(bar):
     assert handle(page, "Start of the part").input_value() == "0"
 
 
+def test_an_answer_about_the_same_video_leaves_what_was_chosen_meanwhile(bar):
+    page = bar()
+    handle(page, "Start of the part").fill("50")
+    page.wait_for_function("told.length === 1")
+    page.evaluate("next => { props.value = next; update(); }", TEN_SECONDS)
+    assert chosen(page) == (5, None)
+    assert handle(page, "Frame").input_value() == "50"
+    page.wait_for_function("told.length === 2")  # that answer showed the first frame
+    page.evaluate("() => { props.value = {}; update(); }")
+    page.evaluate("next => { props.value = next; update(); }", TEN_SECONDS)
+    assert chosen(page) == (0, None)
+
+
 def test_the_server_takes_no_part_of_another_video():
     bar = {"of": "a.mp4", "frame": 9, "start": 0.5, "end": 0.75}
     assert part.part_of(bar, "a.mp4") == {"start": 0.5, "end": 0.75}
@@ -196,6 +211,21 @@ def test_the_film_shows_the_frame_that_is_looked_at(page, face_clip):
     upload(page, "video-target", face_clip)
     handle(page, "Frame").fill("12")
     page.wait_for_function("document.querySelector('#video-film video').currentTime === 0.5")
+
+
+def test_a_chosen_frame_outlives_an_answer_asked_for_before(page, face_clip):
+    upload(page, "video-target", face_clip)
+    page.get_by_text("At 0.00 s: as it is.").wait_for()
+
+    def ask_as_before_the_first_answer(route) -> None:
+        asked = route.request.post_data_json
+        given = [{} if isinstance(one, dict) and "times" in one else one for one in asked["data"]]
+        route.continue_(post_data=json.dumps({**asked, "data": given}))
+
+    page.route("**/queue/join*", ask_as_before_the_first_answer, times=1)
+    handle(page, "Frame").fill("12")
+    expect(page.get_by_text("At 0.50 s: as it is.")).to_be_visible(timeout=PATIENCE)
+    expect(handle(page, "Frame")).to_have_value("12")
 
 
 def test_a_video_that_is_replaced_at_once_keeps_its_own_end(page, face_clip, long_face_clip):
