@@ -6,9 +6,10 @@ folder and hands them out; and it would fetch addresses. So what a call names is
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from pathlib import Path
-from urllib.parse import unquote, urlsplit
+from urllib.parse import unquote
 
 import gradio as gr
 from fastapi import HTTPException, Request
@@ -98,10 +99,8 @@ def path_of_upload(name: str) -> Path | None:
 
 
 def _path_in_own_address(address: str) -> str:
-    try:
-        _, is_own, path = urlsplit(address).path.partition(OWN_FILE)
-    except ValueError:
-        is_own = ""
+    # Not by urllib, which normalizes a host's name, in time by the square of its accents.
+    _, is_own, path = re.split(r"[?#]", address, maxsplit=1)[0].partition(OWN_FILE)
     if not is_own:
         raise gr.Error(FETCHED, print_exception=False)
     return unquote(path)

@@ -47,6 +47,13 @@ def test_a_long_address_of_an_upload_is_not_followed(path):
         addresses.upload_named(f"http://x/gradio_api/file={path}")
 
 
+def test_the_accents_of_a_hosts_name_are_not_sorted():
+    accents = "\u0316\u0301" * (addresses.MAX_ADDRESS // 2 - 50)
+    for number in range(addresses.MAX_FILES):
+        with pytest.raises(Error, match="was not uploaded to this server"):
+            addresses.upload_named(f"http://{number}{accents}/gradio_api/file=/photo.jpg")
+
+
 def test_nothing_behind_the_door_sees_a_cookie():
     seen = []
 
