@@ -23,8 +23,9 @@ import gradio as gr
 
 from simswap import SimSwapError
 from simswap.demo import about, models, photo_endpoints, verify_endpoint, video_endpoints
-from simswap.demo.calls import addresses, mcp_tools, openapi, remembered, sessions, waiting_line
+from simswap.demo.calls import addresses, mcp_tools, openapi, remembered, sessions
 from simswap.demo.calls.page import Page
+from simswap.demo.calls.queue import job_routes, waiting_line
 from simswap.demo.look import link_preview
 from simswap.demo.look import theme as look
 from simswap.demo.process import quiet_log
@@ -93,7 +94,7 @@ def main() -> None:
         retention.forget_now_and_then(page.temp_file_sets)
         routes = [
             webcam_socket.route(live.sessions),
-            waiting_line.camera_route(page._queue),
+            job_routes.camera_route(page._queue),
             openapi.route(page),
         ]
         application = door.Application(routes)

@@ -1,34 +1,21 @@
 """What is kept of a page between its calls: what functions keep on purpose, in a gr.State.
 
-And its answers until they are fetched, of which so much.
-
 Gradio's own sessions also keep the last value of each component, for deep links, which this demo
 does not have: pictures of visitors' faces and all else that calls hold, until the process ends.
 """
 
 from __future__ import annotations
 
-import asyncio
 import re
-import weakref
-from collections import Counter
 from datetime import datetime, timedelta
-from functools import wraps
 from typing import Any
 
 import gradio as gr
 from gradio.blocks import Blocks
-from gradio.queueing import Event, Queue
-from gradio.server_messages import (
-    EventMessage,
-    ProcessCompletedMessage,
-    ProcessGeneratingMessage,
-)
 from gradio.state_holder import SessionState, StateHolder
 
 from simswap.demo.calls.remembered import jobs
 from simswap.demo.process.retention import MAX_AGE
-from simswap.demo.server.visitors import visitor_of
 
 NAME = re.compile(r"[\w-]{1,64}", re.ASCII)  # as Gradio's page and clients name theirs
 NO_NAME = "A session is named by up to 64 letters, digits, - and _."
@@ -36,11 +23,6 @@ CAPACITY = 2000  # sessions; one takes some 10 kB
 KEPT = timedelta(seconds=MAX_AGE)
 # Without a call; then answers that nobody has fetched go, and sessions that hold nothing.
 IDLE = timedelta(minutes=5)
-# Characters of answers that nobody has fetched; beyond, the oldest goes. Those of a page have some
-# thousand, with pictures of 256 faces three million.
-MAX_UNREAD, MAX_UNREAD_PER_ADDRESS = 100_000_000, 20_000_000
-LARGE = 10_000  # from where on they count
-TOO_LATE = "This answer was not fetched, and others have its place. Ask again."
 
 
 class Session(SessionState):
@@ -98,67 +80,3 @@ class Sessions(StateHolder):
         return session is not None and any(
             value is not None for value in session.state_data.values()
         )
-
-
-def bound_unread(queue: Queue) -> None:
-    """Bound what answers take that nobody fetches, of each address and of all.
-
-    Of a camera's frames the newest is kept, as the page shows no other, and none when it ends.
-    """
-    send, unread = queue.send_message, Unread()
-
-    @wraps(send)
-    def send_bounded(event: Event, message: EventMessage) -> None:
-        if event.alive:
-            length = _length(getattr(message, "output", None))
-            if event.streaming:
-                _drop_frames(queue.pending_messages_per_session[event.session_hash], event)
-                if length > LARGE and isinstance(message, ProcessCompletedMessage):
-                    message.output, length = {**message.output, "data": []}, 0
-            if length > LARGE:
-                unread.add(message, length, visitor_of(event.request.scope).address)
-        send(event, message)
-
-    queue.send_message = send_bounded
-
-
-class Unread:
-    """Large answers on their way, the oldest first. Used from the event loop only."""
-
-    def __init__(self) -> None:
-        self._kept: list[tuple[weakref.ref[EventMessage], int, str]] = []
-
-    def add(self, message: EventMessage, length: int, address: str) -> None:
-        """Note one more; older ones of its address, or of all, lose what they tell if need be."""
-        self._kept = [one for one in self._kept if one[0]() is not None]  # the others were fetched
-        self._kept.append((weakref.ref(message), length, address))
-        lengths = Counter()
-        for _, each, whose in self._kept:
-            lengths[whose] += each
-        for entry in list(self._kept):
-            older, each, whose = entry
-            is_too_much = lengths[whose] > MAX_UNREAD_PER_ADDRESS or lengths.total() > MAX_UNREAD
-            if is_too_much and (told := older()) is not message and told is not None:
-                told.output, told.success = {"error": TOO_LATE}, False
-                lengths[whose] -= each
-                self._kept.remove(entry)
-
-
-def _drop_frames(unread: asyncio.Queue[EventMessage], event: Event) -> None:
-    for _ in range(unread.qsize()):
-        other = unread.get_nowait()
-        if not (isinstance(other, ProcessGeneratingMessage) and other.event_id == event._id):
-            unread.put_nowait(other)
-
-
-def _length(told: object) -> int:
-    """Of all texts in it, in characters, and some for all else."""
-    length, rest = 0, [told]
-    while rest:
-        value = rest.pop()
-        length += len(value) if isinstance(value, str) else 10
-        if isinstance(value, dict):
-            rest += value.values()
-        elif isinstance(value, list | tuple):
-            rest += value
-    return length

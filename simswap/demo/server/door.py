@@ -11,8 +11,9 @@ from starlette.routing import BaseRoute
 from starlette.types import ASGIApp
 
 from simswap.demo.calls.documents import Documents
+from simswap.demo.calls.queue.job_routes import KnownSessions
+from simswap.demo.calls.queue.waiting_line import UNKNOWN
 from simswap.demo.calls.sessions import Sessions
-from simswap.demo.calls.waiting_line import UNKNOWN, KnownSessions
 from simswap.demo.server.allowed_routes import AllowedRoutes
 from simswap.demo.server.open_connections import OpenRequests
 from simswap.demo.server.rate_limit import RateLimit, configured_limit

@@ -12,9 +12,9 @@ import gradio as gr
 
 from simswap import OptionError
 from simswap.demo import consent, models
-from simswap.demo.calls import waiting_line
 from simswap.demo.calls.arguments import File, Number, Parts, Text, declare
 from simswap.demo.calls.failures import readable_errors
+from simswap.demo.calls.queue import waiting_line
 from simswap.demo.choices import DEFAULTS, Choices
 from simswap.demo.look import theme
 from simswap.demo.services import photos, shipped

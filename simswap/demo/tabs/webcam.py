@@ -14,9 +14,9 @@ import gradio as gr
 
 from simswap import MediaError, OptionError, SimSwapError
 from simswap.demo import consent
-from simswap.demo.calls import waiting_line
 from simswap.demo.calls.arguments import Number, Parts, Text, declare
 from simswap.demo.calls.failures import readable_errors
+from simswap.demo.calls.queue import waiting_line
 from simswap.demo.choices import Choices
 from simswap.demo.look import theme
 from simswap.demo.server import webcam_socket

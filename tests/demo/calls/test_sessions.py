@@ -8,20 +8,13 @@ import gradio as gr
 import pytest
 from gradio.data_classes import PredictBodyInternal
 from gradio.routes import App
-from gradio.server_messages import ProcessCompletedMessage
 from gradio.state_holder import SessionState
 from starlette.requests import Request
 
 from simswap.demo.calls import sessions
 from simswap.demo.calls.arguments import Numbers, Parts, Text
 from simswap.demo.calls.page import Page
-from simswap.demo.calls.sessions import (
-    MAX_UNREAD,
-    MAX_UNREAD_PER_ADDRESS,
-    TOO_LATE,
-    Sessions,
-    Unread,
-)
+from simswap.demo.calls.sessions import Sessions
 from simswap.demo.server.door import Application
 
 SENT, GIVEN = "a frame of the visitor's camera", "a frame of another face"
@@ -124,35 +117,3 @@ def test_a_name_that_no_page_has_is_not_kept(holder, name):
         holder[name]
     assert name not in holder.session_data
     assert name not in holder.time_last_used
-
-
-def answer() -> ProcessCompletedMessage:
-    return ProcessCompletedMessage(output={"data": ["a strip of faces"]}, success=True)
-
-
-def told_too_late(answers: list[ProcessCompletedMessage]) -> list[bool]:
-    return [one.output == {"error": TOO_LATE} and not one.success for one in answers]
-
-
-def test_of_an_addresss_answers_that_nobody_fetches_the_oldest_go():
-    unread, answers = Unread(), [answer() for _ in range(4)]
-    unread.add(answers[0], MAX_UNREAD_PER_ADDRESS, "another")
-    for one in answers[1:]:
-        unread.add(one, MAX_UNREAD_PER_ADDRESS // 2, "a")
-    assert told_too_late(answers) == [False, True, False, False]
-
-
-def test_of_all_answers_that_nobody_fetches_the_oldest_go():
-    unread, answers = Unread(), [answer() for _ in range(MAX_UNREAD // MAX_UNREAD_PER_ADDRESS + 1)]
-    for number, one in enumerate(answers):
-        unread.add(one, MAX_UNREAD_PER_ADDRESS, f"address {number}")
-    assert told_too_late(answers) == [True] + [False] * (len(answers) - 1)
-
-
-def test_answers_that_were_fetched_do_not_count():
-    unread, last = Unread(), answer()
-    for _ in range(3):
-        unread.add(answer(), MAX_UNREAD_PER_ADDRESS, "a")
-    unread.add(last, MAX_UNREAD_PER_ADDRESS, "a")
-    assert told_too_late([last]) == [False]
-    assert len(unread._kept) == 1

@@ -7,7 +7,7 @@ from contextlib import ExitStack
 import httpx
 import pytest
 
-from simswap.demo.calls import waiting_line
+from simswap.demo.calls.queue import waiting_line
 from simswap.demo.services import live_sessions
 from simswap.demo.tabs import people
 from simswap.errors import OptionError

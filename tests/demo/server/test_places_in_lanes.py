@@ -9,8 +9,8 @@ import gradio as gr
 import httpx
 import pytest
 
-from simswap.demo.calls import waiting_line
 from simswap.demo.calls.page import Page
+from simswap.demo.calls.queue import job_routes, waiting_line
 from simswap.demo.server.door import Application
 
 LONG = 20.0  # s that no test waits for
@@ -87,6 +87,31 @@ def test_a_call_that_waits_is_kept_as_bytes(page, work):
     until(lambda: work.done == ["a", "b" * 1000])
 
 
+def test_a_job_that_nobody_can_be_told_of_does_not_end_the_others(page, work, caplog):
+    for text in ("a", "b"):
+        begin(page, text, "127.0.0.1")
+    del page._queue.pending_messages_per_session["page-b"]
+    begin(page, "c", "127.0.0.2")  # as it begins, those who wait are told
+    work.may_end.set()
+    until(lambda: sorted(work.done) == ["a", "b", "c"])
+    assert "were ended" not in caplog.text
+
+
+def test_an_error_in_what_begins_jobs_is_logged_and_outlived(page, work, monkeypatch, caplog):
+    work.may_end.set()
+    queue, get_events = page._queue, page._queue.get_events
+
+    def fail_once() -> None:
+        queue.get_events = get_events
+        raise KeyError("the visitor's own words")
+
+    queue.get_events = fail_once
+    begin(page, "a", "127.0.0.1")
+    until(lambda: work.done == ["a"])
+    assert "KeyError at test_places_in_lanes.py" in caplog.text
+    assert "own words" not in caplog.text
+
+
 @pytest.fixture
 def camera() -> Iterator[Page]:
     """A page whose camera answers each text with a long one."""
@@ -98,7 +123,7 @@ def camera() -> Iterator[Page]:
         gr.Button().click(page.work.on, gr.Textbox(), gr.Textbox(), api_visibility="private")
     page.queue()
     waiting_line.keep_in_order(page._queue)
-    application = Application([waiting_line.camera_route(page._queue)])
+    application = Application([job_routes.camera_route(page._queue)])
     page.launch(prevent_thread_lock=True, quiet=True, _app=application)
     yield page
     page.work.may_end.set()

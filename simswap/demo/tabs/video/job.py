@@ -14,9 +14,10 @@ import gradio as gr
 from gradio.events import EventListener
 
 from simswap import VideoProgress
-from simswap.demo.calls import remembered, waiting_line
+from simswap.demo.calls import remembered
 from simswap.demo.calls.arguments import Text, declare
 from simswap.demo.calls.failures import readable_errors
+from simswap.demo.calls.queue import waiting_line
 from simswap.demo.look import theme, video
 from simswap.demo.server.visitors import visitor_of
 from simswap.demo.services.cancelling import as_long_as_needed, stop_if_cancelled

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from simswap.demo.calls.waiting_line import BUSY
+from simswap.demo.calls.queue.waiting_line import BUSY
 from simswap.provenance.metadata import read_label
 from simswap.verify.report import verify
 from simswap.video.metadata_label import read_video_label

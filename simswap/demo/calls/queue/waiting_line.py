@@ -5,26 +5,25 @@ from __future__ import annotations
 import asyncio
 import itertools
 import json
-import re
+import logging
 from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from functools import wraps
 
 from gradio.context import LocalContext
-from gradio.data_classes import PredictBody, PredictBodyInternal
+from gradio.data_classes import PredictBodyInternal
 from gradio.queueing import Event, Queue
 from gradio.utils import LRUCache
 from starlette.requests import Request
-from starlette.responses import JSONResponse
-from starlette.routing import Route
-from starlette.types import ASGIApp, Receive, Scope, Send
 
-from simswap.demo.calls.sessions import NAME, NO_NAME, bound_unread
-from simswap.demo.server.allowed_routes import API, own_path
-from simswap.demo.server.refusals import refused
+from simswap.demo.calls.queue.answers import bound_unread
+from simswap.demo.calls.sessions import NAME, NO_NAME
+from simswap.demo.process.quiet_log import place as place_of
 from simswap.demo.server.visitors import visitor_of
 from simswap.demo.settings import whole_number
+
+logger = logging.getLogger(__name__)
 
 SETTING, SHARE_SETTING = "SIMSWAP_QUEUE_SIZE", "SIMSWAP_JOBS_PER_ADDRESS"
 DEFAULT_SIZE = 32  # jobs, not counting those at work
@@ -37,14 +36,11 @@ MAX_BYTES, MAX_BYTES_PER_ADDRESS = 40_000_000, 10_000_000
 MAX_ADDRESSES = 10_000  # remembered at once
 MIN_JOBS = 4  # of one address; the page of one visitor may have three at once
 VIDEO = "video"  # the lane of videos
-ASKED = re.compile(r"/gradio_api/(queue/data|call/(v2/)?[^/]+/([^/]+))")
-CAMERA = re.compile(r"/gradio_api/stream/([^/]+)(/close)?")
 BUSY = "The server has no place for another job just now. Try again in a minute."
 TOO_LONG = (
     "The calls that wait hold too much text. Send files as uploads, or try again in a minute."
 )
 UNKNOWN = "This demo has no such function. The page's API link lists those that it has."
-NOTHING_TO_TELL = "There is no such job (any more), so there is nothing to tell of it."
 
 
 def size() -> int:
@@ -88,7 +84,9 @@ def keep_in_order(queue: Queue, waits: Callable[[str], bool] = lambda session: F
             return False, TOO_LONG, "queue_full"
         is_taken, answer, state = await push(body=body, request=request, username=username)
         if is_taken:
-            _pack(queue.event_ids_to_events[answer])
+            event = queue.event_ids_to_events[answer]
+            queue.pending_messages_per_session.belong_to(event.session_hash, address)
+            _pack(event)
         if state == "queue_full":
             answer = f"The queue is full: {len(queue)} jobs are waiting. Try again in a minute."
         return is_taken, answer, state
@@ -99,6 +97,24 @@ def keep_in_order(queue: Queue, waits: Callable[[str], bool] = lambda session: F
     _reset_once(queue)
     bound_unread(queue)
     _outlive_pages(queue, waits)
+    _go_on(queue)
+
+
+def _go_on(queue: Queue) -> None:
+    """Let an error in what begins jobs end those at work, as Gradio has it, and no later ones."""
+    begin = queue.start_processing
+
+    @wraps(begin)
+    async def begin_for_ever() -> None:
+        while True:
+            try:
+                return await begin()
+            except Exception as error:
+                logger.error("The jobs at work were ended: %s", place_of(error))
+                queue.stopped = False
+                await asyncio.sleep(1)
+
+    queue.start_processing = begin_for_ever
 
 
 def _take_turns(queue: Queue) -> None:
@@ -191,25 +207,6 @@ def _outlive_pages(queue: Queue, waits: Callable[[str], bool]) -> None:
     queue.clean_events = clean_later
 
 
-def camera_route(queue: Queue) -> Route:
-    """The address of a camera's frames, in the place of Gradio's.
-
-    Of a frame's request only the values are taken: Gradio takes all it says, also that it belongs
-    to another job, whose function it would begin anew.
-    """
-
-    async def take(request: Request) -> JSONResponse:
-        values = PredictBody(**await request.json()).data
-        event = queue.event_ids_to_events.get(request.path_params["event"])
-        if event is None:  # it has ended meanwhile
-            return JSONResponse({"detail": NOTHING_TO_TELL, "error": NOTHING_TO_TELL}, 404)
-        event.data = event.data.model_copy(update={"data": values})
-        event.signal.set()
-        return JSONResponse({"msg": "success"})
-
-    return Route(f"{API}stream/{{event}}", take, methods=["POST"])
-
-
 def place(session: str | None) -> int | None:
     """How many videos come before the one that a page waits for; None if it does not wait.
 
@@ -232,39 +229,6 @@ def is_connected(session: str | None) -> bool:
 
 def _queue_at_work() -> Queue:
     return LocalContext.blocks.get()._queue
-
-
-class KnownSessions:
-    """ASGI middleware that answers 404 to who asks for the results of what was never begun.
-
-    And to who sends a camera's frames to what is none.
-    """
-
-    def __init__(self, app: ASGIApp, queue: Queue) -> None:
-        self._app, self._queue = app, queue
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Pass a request on, or refuse it."""
-        if scope["type"] == "http" and scope["method"] == "GET":
-            asked = ASKED.fullmatch(own_path(scope))
-            if asked and not self._knows(
-                asked[3] or Request(scope).query_params.get("session_hash")
-            ):
-                raise refused(scope, 404, NOTHING_TO_TELL)
-        if scope["type"] == "http" and (camera := CAMERA.fullmatch(own_path(scope))):
-            event = self._queue.event_ids_to_events.get(camera[1])
-            if event is None or not event.streaming:  # what else waits or is at work is no camera
-                raise refused(scope, 404, NOTHING_TO_TELL)
-        await self._app(scope, receive, send)
-
-    def _knows(self, name: str | None) -> bool:
-        """Whether that names a session or a job of which messages wait, or may come."""
-        queue = self._queue
-        return (
-            name in queue.pending_messages_per_session
-            or name in queue.event_ids_to_events
-            or any(name in jobs for jobs in queue.pending_event_ids_session.values())
-        )
 
 
 def _bytes(jobs: list[Event], request: Request) -> int:

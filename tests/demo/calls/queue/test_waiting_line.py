@@ -19,7 +19,7 @@ from gradio_client.utils import QueueError
 from PIL import Image
 from starlette.requests import Request
 
-from simswap.demo.calls import waiting_line
+from simswap.demo.calls.queue import waiting_line
 from simswap.errors import OptionError
 from tests.measure.load import call
 from tests.support.demo.chromium import PATIENCE, launched, open_page, upload
