@@ -58,6 +58,16 @@ class Sessions(StateHolder):
             self.session_data[name] = Session(self.blocks)
         return super().__getitem__(name)
 
+    def update(self, name: str) -> None:
+        """As Gradio's, which lets the oldest go of too many; here, first who keeps nothing."""
+        with self.lock:
+            others = (one for one in self.session_data if one != name)
+            empty = (one for one in others if not self._holds_something(one))
+            if len(self.session_data) > self.capacity and (oldest := next(empty, None)):
+                del self.session_data[oldest]
+                self.time_last_used.pop(oldest, None)
+        super().update(name)
+
     def delete_all_expired_state(self) -> None:
         """As Gradio's, which calls this every second; and forget who has not called for long."""
         super().delete_all_expired_state()

@@ -84,6 +84,16 @@ def test_a_session_that_holds_nothing_is_forgotten_soon_and_others_in_an_hour(pa
     assert not holder.time_last_used
 
 
+def test_of_too_many_sessions_those_go_first_that_hold_nothing(page, holder):
+    holder.capacity = 3
+    for number, name in ((1, "full"), (0, "empty"), (1, "later"), (0, "last")):
+        call(page, number, name)
+    assert list(holder.session_data) == ["full", "later", "last"]
+    call(page, 1, "last")
+    call(page, 1, "new")
+    assert list(holder.session_data) == ["later", "last", "new"]
+
+
 def test_answers_that_nobody_fetches_are_forgotten_once_their_job_has_ended(page, holder):
     queue = page._queue
     request = Request({"type": "http", "client": ("a", 1), "method": "POST", "headers": []})
