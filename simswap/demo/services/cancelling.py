@@ -13,9 +13,10 @@ from contextvars import ContextVar
 from threading import Event
 from typing import Any, TypeVar
 
-from gradio import routes, utils
+from gradio import routes
 
 Result = TypeVar("Result")
+SEPARATOR = "<gradio-sep>"  # in a job's name, before its event
 ANSWER_SECONDS = 4.0  # in which who cancels is answered; Gradio's client waits for five
 
 # Of the call at work, also in its threads: set once it is cancelled.
@@ -78,7 +79,16 @@ def answer_soon() -> None:
 
 
 async def _cancel_tasks(names: set[str]) -> list[str]:
-    """As Gradio's, which waits for all that it cancels."""
-    cancelling = asyncio.create_task(utils.cancel_tasks(names))
-    await asyncio.wait([cancelling], timeout=ANSWER_SECONDS)
-    return cancelling.result() if cancelling.done() else []
+    """As Gradio's, which waits for all that it cancels.
+
+    And which cancels a job before its first step, whose place would never be given back.
+    """
+    named = ((task, task.get_name().partition(SEPARATOR)) for task in asyncio.all_tasks())
+    jobs = {task: event for task, (name, _, event) in named if event and name in names}
+    await asyncio.sleep(0)  # in which each has that step
+    for job in jobs:
+        if not job.cancelling():
+            job.cancel()
+    if jobs:
+        await asyncio.wait(jobs, timeout=ANSWER_SECONDS)
+    return list(jobs.values())

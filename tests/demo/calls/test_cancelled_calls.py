@@ -12,6 +12,7 @@ import gradio as gr
 import httpx
 import pytest
 from gradio import routes
+from gradio.utils import set_task_name
 
 from simswap import SimSwapError
 from simswap.demo.calls.page import Page
@@ -181,6 +182,28 @@ def test_the_next_one_in_its_lane_begins_when_its_thread_has_ended(work, url):
     while work.num_done < 2 and time.monotonic() < until:
         time.sleep(0.01)
     assert (work.num_done, work.most_at_once) == (2, 1)
+
+
+def test_a_job_that_is_cancelled_as_it_begins_gives_its_place_back():
+    given_back = []
+
+    async def job() -> None:
+        try:
+            await asyncio.sleep(LONG)
+        finally:
+            given_back.append("place")
+
+    def begin() -> None:
+        set_task_name(asyncio.create_task(job()), "page", 0, "event", batch=False)
+
+    async def run() -> None:
+        cancels = asyncio.create_task(cancelling._cancel_tasks({"page_0"}))
+        asyncio.get_running_loop().call_soon(begin)
+        await cancels
+        await cancelling._cancel_tasks({"page_0"})
+
+    asyncio.run(run())
+    assert given_back == ["place"]
 
 
 class _Given:

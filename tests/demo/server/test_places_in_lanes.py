@@ -1,5 +1,6 @@
 """Calls in the lanes of a page: what those hold that wait, and answers, and who has a place."""
 
+import asyncio
 import json
 import threading
 import time
@@ -110,6 +111,22 @@ def test_an_error_in_what_begins_jobs_is_logged_and_outlived(page, work, monkeyp
     until(lambda: work.done == ["a"])
     assert "KeyError at test_places_in_lanes.py" in caplog.text
     assert "own words" not in caplog.text
+
+
+def test_a_call_that_is_cancelled_in_its_last_steps_is_forgotten(page, work):
+    queue, is_last = page._queue, threading.Event()
+
+    async def last_step(event_id: str) -> None:
+        is_last.set()
+        await asyncio.sleep(LONG)
+
+    queue.reset_iterators = last_step
+    begin(page, "a", "127.0.0.1")
+    work.may_end.set()
+    assert is_last.wait(LONG)
+    call = {"session_hash": "page-a", "fn_index": 0, "event_id": "none"}
+    httpx.post(f"{page.local_url}gradio_api/cancel", json=call, timeout=LONG)
+    until(lambda: not queue.event_ids_to_events)
 
 
 @pytest.fixture

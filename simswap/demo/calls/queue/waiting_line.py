@@ -94,7 +94,7 @@ def keep_in_order(queue: Queue, waits: Callable[[str], bool] = lambda session: F
     queue.push = push_or_tell
     queue.sleep_when_free = max(PAUSE, queue.sleep_when_free)
     _take_turns(queue)
-    _reset_once(queue)
+    _end_wholly(queue)
     bound_unread(queue)
     _outlive_pages(queue, waits)
     _go_on(queue)
@@ -172,16 +172,28 @@ def _counts(event: Event) -> bool:
     return not event.streaming
 
 
-def _reset_once(queue: Queue) -> None:
-    """Let a job end although who cancelled it was answered before, and its iterator is gone."""
-    reset = queue.reset_iterators
+def _end_wholly(queue: Queue) -> None:
+    """Let a job end although who cancelled it was answered before, and its iterator is gone.
+
+    And forget it also where it is cancelled in its last steps, in which Gradio would.
+    """
+    reset, process = queue.reset_iterators, queue.process_events
 
     @wraps(reset)
     async def reset_if_there(event_id: str) -> None:
         with suppress(KeyError):
             await reset(event_id)
 
-    queue.reset_iterators = reset_if_there
+    @wraps(process)
+    async def process_and_forget(events: list[Event], *arguments: object) -> None:
+        try:
+            await process(events, *arguments)
+        finally:
+            for event in events:
+                queue.event_ids_to_events.pop(event._id, None)
+                queue.server_app.iterators.pop(event._id, None)
+
+    queue.reset_iterators, queue.process_events = reset_if_there, process_and_forget
 
 
 def _outlive_pages(queue: Queue, waits: Callable[[str], bool]) -> None:
