@@ -77,6 +77,13 @@ def test_one_address_has_half_of_a_lanes_places(page, work):
     until(lambda: sorted(work.done) == ["a", "b", "c"])
 
 
+def test_who_called_what_is_not_noted(page, work):
+    work.may_end.set()
+    begin(page, "a", "127.0.0.1")
+    until(lambda: work.done == ["a"])
+    assert not page._queue.event_analytics
+
+
 def test_a_call_that_waits_is_kept_as_bytes(page, work):
     for text in ("a", "b" * 1000):
         begin(page, text, "127.0.0.1")
