@@ -4,6 +4,7 @@ import asyncio
 import json
 import threading
 import time
+import weakref
 from collections.abc import Callable, Iterator
 
 import gradio as gr
@@ -179,6 +180,17 @@ def test_of_a_cameras_frames_that_nobody_fetches_the_newest_waits_and_none_at_it
     send(camera, f"stream/{event}/close", film, "")
     until(lambda: len(unread()[-1]) < 1000)
     assert len(unread()) == 1
+
+
+def test_what_a_cancelled_camera_has_sent_is_dropped(camera):
+    film = next(iter(camera.fns))
+    event_id = send(camera, "queue/join", film, "a").json()["event_id"]
+    event = camera._queue.event_ids_to_events[event_id]
+    until(lambda: "generating" in repr(camera._queue.pending_messages_per_session["page"]))
+    waiting = weakref.ref(event.data)
+    call = {"session_hash": "page", "fn_index": film, "event_id": event_id}
+    httpx.post(f"{camera.local_url}gradio_api/cancel", json=call, timeout=LONG)
+    until(lambda: waiting() is None)
 
 
 def test_a_cameras_frames_reach_its_own_job_only_and_no_other(camera):

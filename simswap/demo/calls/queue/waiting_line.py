@@ -6,6 +6,7 @@ import asyncio
 import itertools
 import json
 import logging
+import traceback
 from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import suppress
@@ -189,10 +190,15 @@ def _end_wholly(queue: Queue) -> None:
     async def process_and_forget(events: list[Event], *arguments: object) -> None:
         try:
             await process(events, *arguments)
+        except BaseException as error:
+            traceback.clear_frames(error.__traceback__)  # else they keep what the call was given
+            raise
         finally:
             for event in events:
                 queue.event_ids_to_events.pop(event._id, None)
                 queue.server_app.iterators.pop(event._id, None)
+                event.data = None
+                event.signal.set()  # else what waits for a camera's next frame does so for minutes
 
     queue.reset_iterators, queue.process_events = reset_if_there, process_and_forget
 
