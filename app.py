@@ -31,7 +31,7 @@ from simswap.demo.look import theme as look
 from simswap.demo.process import quiet_log
 from simswap.demo.server import door, timed_connections, upload_limits, webcam_socket
 from simswap.demo.server.visitors import Proxies
-from simswap.demo.services import cancelling, live, nsfw
+from simswap.demo.services import live, nsfw
 from simswap.demo.tabs import image, shared, verify, webcam
 from simswap.demo.tabs.video import tab as video
 from simswap.media.photos import MAX_FILE_BYTES
@@ -85,7 +85,6 @@ def main() -> None:
     addresses.refuse_addresses()
     mcp_tools.install()
     upload_limits.bound_progress()
-    cancelling.answer_soon()
     link_preview.install()
     try:
         nsfw.is_refused()
@@ -95,6 +94,7 @@ def main() -> None:
         routes = [
             webcam_socket.route(live.sessions),
             job_routes.camera_route(page._queue),
+            job_routes.cancel_route(page._queue),
             openapi.route(page),
         ]
         application = door.Application(routes)

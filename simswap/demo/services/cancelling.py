@@ -13,8 +13,6 @@ from contextvars import ContextVar
 from threading import Event
 from typing import Any, TypeVar
 
-from gradio import routes
-
 Result = TypeVar("Result")
 SEPARATOR = "<gradio-sep>"  # in a job's name, before its event
 ANSWER_SECONDS = 4.0  # in which who cancels is answered; Gradio's client waits for five
@@ -73,22 +71,17 @@ def stop_if_cancelled() -> None:
         raise asyncio.CancelledError
 
 
-def answer_soon() -> None:
-    """Have Gradio's route answer who cancels a call, although its thread may work on for long."""
-    routes.cancel_tasks = _cancel_tasks
+async def cancel(names: set[str]) -> None:
+    """Cancel the jobs of these names (`SESSION_FUNCTION`), and wait a moment for their ends.
 
-
-async def _cancel_tasks(names: set[str]) -> list[str]:
-    """As Gradio's, which waits for all that it cancels.
-
-    And which cancels a job before its first step, whose place would never be given back.
+    Gradio's waits for all that it cancels, however long their threads work on; and it cancels a job
+    before its first step, whose place would never be given back.
     """
     named = ((task, task.get_name().partition(SEPARATOR)) for task in asyncio.all_tasks())
-    jobs = {task: event for task, (name, _, event) in named if event and name in names}
+    jobs = [task for task, (name, _, event) in named if event and name in names]
     await asyncio.sleep(0)  # in which each has that step
     for job in jobs:
         if not job.cancelling():
             job.cancel()
     if jobs:
         await asyncio.wait(jobs, timeout=ANSWER_SECONDS)
-    return list(jobs.values())

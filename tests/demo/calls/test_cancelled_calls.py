@@ -11,11 +11,12 @@ from contextlib import suppress
 import gradio as gr
 import httpx
 import pytest
-from gradio import routes
 from gradio.utils import set_task_name
 
 from simswap import SimSwapError
 from simswap.demo.calls.page import Page
+from simswap.demo.calls.queue import job_routes, waiting_line
+from simswap.demo.server.door import Application
 from simswap.demo.services import cancelling, uploads
 
 LONG = 20.0  # s that no test waits for
@@ -153,35 +154,80 @@ def test_a_call_ends_at_its_next_step_once_who_listened_has_gone(work):
 
 
 @pytest.fixture
-def url(work, monkeypatch) -> Iterator[str]:
-    """The address of a page in which a button does the work, one at a time."""
-    monkeypatch.setattr(routes, "cancel_tasks", routes.cancel_tasks)  # which is put back
+def page(work, monkeypatch) -> Iterator[Page]:
+    """A page at work: a button does a step, one at a time, another one steps, a third nothing."""
     monkeypatch.setattr(cancelling, "ANSWER_SECONDS", 0.1)
-    cancelling.answer_soon()
+
+    def steps() -> Iterator[str]:
+        while True:
+            yield "one more"
+            work.step()
+
     with Page() as page:
         gr.Button().click(work.step, api_name="work")
-    _, url, _ = page.queue().launch(prevent_thread_lock=True, quiet=True)
-    yield url
+        gr.Button().click(steps, outputs=gr.Textbox(), api_name="steps")
+        gr.Button().click(lambda: None, api_name="nothing")
+    page.queue()
+    waiting_line.keep_in_order(page._queue)
+    application = Application([job_routes.cancel_route(page._queue)])
+    page.launch(prevent_thread_lock=True, quiet=True, _app=application)
+    yield page
     work.may_end.set()
     page.close(verbose=False)
 
 
-def test_the_next_one_in_its_lane_begins_when_its_thread_has_ended(work, url):
-    def ask(path: str, session: str, **more: object) -> dict:
-        call = {"fn_index": 0, "session_hash": session, **more}
-        return httpx.post(f"{url}gradio_api/{path}", json=call, timeout=LONG).json()
+def ask(page: Page, path: str, session: str, function: int = 0, **more: object) -> dict:
+    call = {"fn_index": function, "session_hash": session, **more}
+    return httpx.post(f"{page.local_url}gradio_api/{path}", json=call, timeout=LONG).json()
 
-    first = ask("queue/join", "one", data=[])
+
+def until(condition: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + LONG
+    while not condition() and time.monotonic() < deadline:
+        time.sleep(0.01)
+    assert condition()
+
+
+def test_the_next_one_in_its_lane_begins_when_its_thread_has_ended(work, page):
+    first = ask(page, "queue/join", "one", data=[])
     assert work.has_begun.wait(LONG)
-    assert ask("cancel", "one", **first) == {"success": True}  # while the thread works on
-    ask("queue/join", "two", data=[])
+    assert ask(page, "cancel", "one", **first) == {"success": True}  # while the thread works on
+    ask(page, "queue/join", "two", data=[])
     time.sleep(0.3)  # in which the next would begin
     assert work.most_at_once == 1
     work.may_end.set()
-    until = time.monotonic() + LONG
-    while work.num_done < 2 and time.monotonic() < until:
-        time.sleep(0.01)
-    assert (work.num_done, work.most_at_once) == (2, 1)
+    until(lambda: work.num_done == 2)
+    assert work.most_at_once == 1
+
+
+def test_others_end_while_a_cancelled_one_is_at_a_long_step(work, page):
+    queue = page._queue
+    first = ask(page, "queue/join", "one", 1, data=[])
+    assert work.has_begun.wait(LONG)
+    ask(page, "cancel", "one", 1, **first)
+    second = ask(page, "queue/join", "two", 2, data=[])
+    until(lambda: second["event_id"] not in queue.event_ids_to_events)
+    assert first["event_id"] in queue.event_ids_to_events
+    work.may_end.set()
+    until(lambda: not queue.event_ids_to_events)
+    assert not page.app.iterators
+
+
+def test_who_listens_for_a_cancelled_ones_end_is_told(work, page):
+    first = ask(page, "queue/join", "one", data=[])
+    assert work.has_begun.wait(LONG)
+    ask(page, "cancel", "one", **first)
+    url = f"{page.local_url}gradio_api/queue/data?session_hash=one"
+    assert "process_completed" in httpx.get(url, timeout=LONG).text
+
+
+def test_nobody_ends_the_job_of_another_page(work, page):
+    ask(page, "queue/join", "one", data=[])
+    assert work.has_begun.wait(LONG)
+    waiting = ask(page, "queue/join", "one", data=[])
+    ask(page, "cancel", "two", **waiting)
+    work.may_end.set()
+    until(lambda: work.num_done == 2)
 
 
 def test_a_job_that_is_cancelled_as_it_begins_gives_its_place_back():
@@ -197,10 +243,10 @@ def test_a_job_that_is_cancelled_as_it_begins_gives_its_place_back():
         set_task_name(asyncio.create_task(job()), "page", 0, "event", batch=False)
 
     async def run() -> None:
-        cancels = asyncio.create_task(cancelling._cancel_tasks({"page_0"}))
+        cancels = asyncio.create_task(cancelling.cancel({"page_0"}))
         asyncio.get_running_loop().call_soon(begin)
         await cancels
-        await cancelling._cancel_tasks({"page_0"})
+        await cancelling.cancel({"page_0"})
 
     asyncio.run(run())
     assert given_back == ["place"]

@@ -12,7 +12,7 @@ import httpx
 import pytest
 
 from simswap.demo.calls.page import Page
-from simswap.demo.calls.queue import job_routes, waiting_line
+from simswap.demo.calls.queue import answers, job_routes, waiting_line
 from simswap.demo.server.door import Application
 
 LONG = 20.0  # s that no test waits for
@@ -104,6 +104,20 @@ def test_a_job_that_nobody_can_be_told_of_does_not_end_the_others(page, work, ca
     work.may_end.set()
     until(lambda: sorted(work.done) == ["a", "b", "c"])
     assert "were ended" not in caplog.text
+
+
+def test_of_a_sessions_messages_that_nobody_fetches_the_newest_are_kept(page, work, monkeypatch):
+    monkeypatch.setattr(answers, "MOST_MESSAGES", 4)
+    work.may_end.set()
+    for number in range(5):
+        begin(page, "a", "127.0.0.1")
+        until(lambda number=number: len(work.done) == number + 1)
+    until(lambda: not page._queue.event_ids_to_events)
+    messages = page._queue.pending_messages_per_session["page-a"]._queue
+    assert [one.msg.value for one in messages][-1] == "process_completed"
+    assert len(messages) == 4
+    ended = {one.event_id for one in messages if one.msg.value == "process_completed"}
+    assert page._queue.pending_event_ids_session["page-a"] == ended
 
 
 def test_an_error_in_what_begins_jobs_is_logged_and_outlived(page, work, monkeypatch, caplog):

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import sys
 import weakref
-from collections import Counter, OrderedDict
+from collections import Counter, OrderedDict, defaultdict
 from functools import wraps
 
 from gradio.queueing import Event, Queue
@@ -18,10 +19,11 @@ from gradio.utils import LRUCache
 from simswap.demo.calls.sessions import CAPACITY
 from simswap.demo.server.visitors import visitor_of
 
-# Characters of answers that nobody has fetched; beyond, the oldest goes. Those of a page have some
+# Bytes of answers that nobody has fetched; beyond, the oldest goes. Those of a page are some
 # thousand, with pictures of 256 faces three million.
 MAX_UNREAD, MAX_UNREAD_PER_ADDRESS = 100_000_000, 20_000_000
-LARGE = 10_000  # from where on they count
+MOST_MESSAGES = 300  # of a session; a film of a minute has some 40, and who waits some ten
+LARGE = 10_000  # bytes of a camera's end, of which the frame has been told already
 TOO_LATE = "This answer was not fetched, and others have its place. Ask again."
 
 
@@ -37,14 +39,15 @@ def bound_unread(queue: Queue) -> None:
         if event.session_hash not in answers:  # nobody will ask, and Gradio's queue would end
             return
         if event.alive:
-            length = _length(getattr(message, "output", None))
+            size = _size(getattr(message, "output", None))
             if event.streaming:
                 _drop_frames(answers[event.session_hash], event)
-                if length > LARGE and isinstance(message, ProcessCompletedMessage):
-                    message.output, length = {**message.output, "data": []}, 0
-            if length > LARGE:
-                unread.add(message, length, visitor_of(event.request.scope).address)
+                if size > LARGE and isinstance(message, ProcessCompletedMessage):
+                    message.output, size = {**message.output, "data": []}, 0
+            if hasattr(message, "output"):
+                unread.add(message, size, visitor_of(event.request.scope).address)
         send(event, message)
+        answers.trim(event.session_hash)
 
     queue.send_message, queue.pending_messages_per_session = send_bounded, answers
 
@@ -57,7 +60,7 @@ class Answers(LRUCache[str, asyncio.Queue[EventMessage]]):
 
     def __init__(self, queue: Queue) -> None:
         super().__init__(CAPACITY)
-        self._events = queue.event_ids_to_events
+        self._events, self._unended = queue.event_ids_to_events, queue.pending_event_ids_session
         self._whose = weakref.WeakKeyDictionary()
 
     def __setitem__(self, name: str, messages: asyncio.Queue[EventMessage]) -> None:
@@ -74,27 +77,43 @@ class Answers(LRUCache[str, asyncio.Queue[EventMessage]]):
         """Note that an address has begun something in a session."""
         self._whose[self[name]] = address
 
+    def trim(self, name: str) -> None:
+        """Let the oldest messages of a session go if it has too many."""
+        while self[name].qsize() > MOST_MESSAGES:
+            oldest = self[name].get_nowait()
+            if isinstance(oldest, ProcessCompletedMessage) and name in self._unended:
+                self._unended[name].discard(oldest.event_id)
+
 
 class Unread:
-    """Large answers on their way, the oldest first. Used from the event loop only."""
+    """What answers on their way take, by address, the oldest first. For the event loop only."""
 
     def __init__(self) -> None:
-        self._kept: list[tuple[weakref.ref[EventMessage], int, str]] = []
+        self._kept: defaultdict[str, dict[int, tuple[weakref.ref[EventMessage], int]]]
+        self._kept, self._sizes = defaultdict(dict), Counter()
 
-    def add(self, message: EventMessage, length: int, address: str) -> None:
-        """Note one more; older ones of its address, or of all, lose what they tell if need be."""
-        self._kept = [one for one in self._kept if one[0]() is not None]  # the others were fetched
-        self._kept.append((weakref.ref(message), length, address))
-        lengths = Counter()
-        for _, each, whose in self._kept:
-            lengths[whose] += each
-        for entry in list(self._kept):
-            older, each, whose = entry
-            is_too_much = lengths[whose] > MAX_UNREAD_PER_ADDRESS or lengths.total() > MAX_UNREAD
-            if is_too_much and (told := older()) is not message and told is not None:
+    def add(self, message: EventMessage, size: int, address: str) -> None:
+        """Note one more; older ones of its address, or of whose are most, lose what they tell."""
+        newest = weakref.ref(message, lambda fetched: self._pop(address, id(fetched)))
+        self._kept[address][id(newest)] = newest, size
+        self._sizes[address] += size
+        while (own := self._sizes[address] > MAX_UNREAD_PER_ADDRESS) or self._is_too_much():
+            whose = address if own else max(self._sizes, key=self._sizes.__getitem__)
+            if (oldest := next(iter(self._kept[whose]))) == id(newest):
+                break
+            if (told := self._pop(whose, oldest)()) is not None:
                 told.output, told.success = {"error": TOO_LATE}, False
-                lengths[whose] -= each
-                self._kept.remove(entry)
+
+    def _is_too_much(self) -> bool:
+        return self._sizes.total() > MAX_UNREAD
+
+    def _pop(self, address: str, number: int) -> weakref.ref[EventMessage] | None:
+        of_address = self._kept[address]
+        answer, size = of_address.pop(number, (None, 0))
+        self._sizes[address] -= size
+        if not of_address:
+            del self._kept[address], self._sizes[address]
+        return answer
 
 
 def _drop_frames(unread: asyncio.Queue[EventMessage], event: Event) -> None:
@@ -104,14 +123,14 @@ def _drop_frames(unread: asyncio.Queue[EventMessage], event: Event) -> None:
             unread.put_nowait(other)
 
 
-def _length(told: object) -> int:
-    """Of all texts in it, in characters, and some for all else."""
-    length, rest = 0, [told]
+def _size(told: object) -> int:
+    """Bytes that it and all in it take."""
+    size, rest = 0, [told]
     while rest:
         value = rest.pop()
-        length += len(value) if isinstance(value, str) else 10
+        size += sys.getsizeof(value)
         if isinstance(value, dict):
             rest += value.values()
         elif isinstance(value, list | tuple):
             rest += value
-    return length
+    return size

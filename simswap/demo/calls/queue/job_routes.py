@@ -1,11 +1,12 @@
-"""The addresses at which jobs are asked for and get frames."""
+"""The addresses at which jobs are asked for, get frames, and are cancelled."""
 
 from __future__ import annotations
 
 import re
 
-from gradio.data_classes import PredictBody
+from gradio.data_classes import CancelBody, PredictBody
 from gradio.queueing import Queue
+from gradio.server_messages import ProcessCompletedMessage
 from starlette.requests import Request
 from starlette.responses import JSONResponse
 from starlette.routing import Route
@@ -13,6 +14,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from simswap.demo.server.allowed_routes import API, own_path
 from simswap.demo.server.refusals import refused
+from simswap.demo.services import cancelling
 
 ASKED = re.compile(r"/gradio_api/(queue/data|call/(v2/)?[^/]+/([^/]+))")
 CAMERA = re.compile(r"/gradio_api/stream/([^/]+)(/close)?")
@@ -36,6 +38,29 @@ def camera_route(queue: Queue) -> Route:
         return JSONResponse({"msg": "success"})
 
     return Route(f"{API}stream/{{event}}", take, methods=["POST"])
+
+
+def cancel_route(queue: Queue) -> Route:
+    """The address at which a job is cancelled, in the place of Gradio's.
+
+    That holds a lock until the job's thread has come to its next step, for which all others wait
+    that end meanwhile, with what they were sent. Here a job's own end closes what it has opened.
+    """
+
+    async def cancel(request: Request) -> JSONResponse:
+        body = CancelBody(**await request.json())
+        own = queue.pending_event_ids_session.get(body.session_hash, ())
+        if is_own := body.event_id in own:
+            await queue.remove_from_queue(body.event_id)
+        await cancelling.cancel({f"{body.session_hash}_{body.fn_index}"})
+        answers = queue.pending_messages_per_session
+        if is_own and body.session_hash in answers:  # so that who listens for its end goes
+            ended = ProcessCompletedMessage(output={}, success=True, event_id=body.event_id)
+            answers[body.session_hash].put_nowait(ended)
+            answers.trim(body.session_hash)
+        return JSONResponse({"success": True})
+
+    return Route(f"{API}cancel", cancel, methods=["POST"])
 
 
 class KnownSessions:

@@ -15,7 +15,7 @@ from functools import wraps
 from gradio.context import LocalContext
 from gradio.data_classes import PredictBodyInternal
 from gradio.queueing import Event, Queue
-from gradio.utils import LRUCache
+from gradio.utils import LRUCache, safe_aclose_iterator
 from starlette.requests import Request
 
 from simswap.demo.calls.queue.answers import bound_unread
@@ -175,16 +175,16 @@ def _counts(event: Event) -> bool:
 
 
 def _end_wholly(queue: Queue) -> None:
-    """Let a job end although who cancelled it was answered before, and its iterator is gone.
+    """Let go of all that a job holds as soon as it ends, at whatever step it was cancelled."""
+    process = queue.process_events
 
-    And forget it also where it is cancelled in its last steps, in which Gradio would.
-    """
-    reset, process = queue.reset_iterators, queue.process_events
-
-    @wraps(reset)
-    async def reset_if_there(event_id: str) -> None:
-        with suppress(KeyError):
-            await reset(event_id)
+    async def close(event_id: str) -> None:  # the first of a job's last steps that takes time
+        if event := queue.event_ids_to_events.get(event_id):
+            event.data.data = None
+            event.signal.set()  # else what waits for a camera's next frame does so for minutes
+        if (steps := queue.server_app.iterators.pop(event_id, None)) is not None:
+            with suppress(Exception):
+                await safe_aclose_iterator(steps)
 
     @wraps(process)
     async def process_and_forget(events: list[Event], *arguments: object) -> None:
@@ -198,9 +198,8 @@ def _end_wholly(queue: Queue) -> None:
                 queue.event_ids_to_events.pop(event._id, None)
                 queue.server_app.iterators.pop(event._id, None)
                 event.data = None
-                event.signal.set()  # else what waits for a camera's next frame does so for minutes
 
-    queue.reset_iterators, queue.process_events = reset_if_there, process_and_forget
+    queue.reset_iterators, queue.process_events = close, process_and_forget
 
 
 def _outlive_pages(queue: Queue, waits: Callable[[str], bool]) -> None:
