@@ -18,7 +18,12 @@ from simswap.demo.calls.descriptions import describe
 from simswap.demo.calls.failures import UNREADABLE, readable_errors, readable_misfits
 from simswap.demo.server.upload_limits import Room
 from simswap.demo.services.allowances import one_call
-from simswap.demo.services.cancelling import as_long_as_needed, until_it_ends
+from simswap.demo.services.cancelling import (
+    as_long_as_needed,
+    close,
+    is_cancelled,
+    until_it_ends,
+)
 from simswap.demo.services.uploads import new_folders, upload_folder
 
 CLOCK_STEP = 0.05  # seconds by which a file may seem older than it is
@@ -74,6 +79,12 @@ class Page(gr.Blocks):
         return answer
 
     async def _process(self, made: list[Path], *given: Any, **named: Any) -> dict[str, Any]:
+        answer = await self._process_in_room(made, *given, **named)
+        if is_cancelled():  # while it has its place
+            await close(answer.get("iterator"))
+        return answer
+
+    async def _process_in_room(self, made: list[Path], *given: Any, **named: Any) -> dict[str, Any]:
         if self.room is None:
             return await super().process_api(*given, **named)
         scope = _scope_of(named.get("request"))

@@ -7,11 +7,13 @@ would begin beside it, and what the thread writes would be nobody's.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Coroutine, Iterator
-from contextlib import contextmanager
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
+from contextlib import contextmanager, suppress
 from contextvars import ContextVar
 from threading import Event
 from typing import Any, TypeVar
+
+from gradio.utils import SyncToAsyncIterator
 
 Result = TypeVar("Result")
 SEPARATOR = "<gradio-sep>"  # in a job's name, before its event
@@ -69,6 +71,15 @@ def stop_if_cancelled() -> None:
     """Raise CancelledError if the call at work is cancelled; between two steps of long work."""
     if is_cancelled():
         raise asyncio.CancelledError
+
+
+async def close(steps: AsyncIterator[object] | None) -> None:
+    """Close what a function has begun to give step by step; in a thread, as it may take seconds."""
+    with suppress(Exception):  # as Gradio has it
+        if isinstance(steps, SyncToAsyncIterator):
+            await asyncio.to_thread(steps.iterator.close)
+        elif steps is not None:
+            await steps.aclose()
 
 
 async def cancel(names: set[str]) -> None:

@@ -123,6 +123,21 @@ def test_a_call_of_many_answers_ends_at_its_next_one_and_is_closed(work):
     assert work.num_done == 1
 
 
+def test_what_a_cancelled_call_has_begun_is_closed_in_a_thread_before_its_end(work):
+    closed_in = []
+
+    def count() -> Iterator[str]:
+        try:
+            work.step()
+            yield "one"
+        finally:
+            closed_in.append(threading.current_thread())
+
+    cancelled(count, work)
+    (thread,) = closed_in
+    assert thread is not threading.main_thread()
+
+
 def test_a_call_that_nobody_cancels_does_not_stop():
     async def call() -> str:
         await asyncio.to_thread(cancelling.stop_if_cancelled)

@@ -9,19 +9,19 @@ import logging
 import traceback
 from collections import Counter
 from collections.abc import Callable, Iterator
-from contextlib import suppress
 from functools import wraps
 
 from gradio.context import LocalContext
 from gradio.data_classes import PredictBodyInternal
 from gradio.queueing import Event, Queue
-from gradio.utils import LRUCache, safe_aclose_iterator
+from gradio.utils import LRUCache
 from starlette.requests import Request
 
 from simswap.demo.calls.queue.answers import bound_unread
 from simswap.demo.calls.sessions import NAME, NO_NAME
 from simswap.demo.process.quiet_log import place as place_of
 from simswap.demo.server.visitors import visitor_of
+from simswap.demo.services import cancelling
 from simswap.demo.settings import whole_number
 
 logger = logging.getLogger(__name__)
@@ -182,9 +182,7 @@ def _end_wholly(queue: Queue) -> None:
         if event := queue.event_ids_to_events.get(event_id):
             event.data.data = None
             event.signal.set()  # else what waits for a camera's next frame does so for minutes
-        if (steps := queue.server_app.iterators.pop(event_id, None)) is not None:
-            with suppress(Exception):
-                await safe_aclose_iterator(steps)
+        await cancelling.close(queue.server_app.iterators.pop(event_id, None))
 
     @wraps(process)
     async def process_and_forget(events: list[Event], *arguments: object) -> None:
