@@ -204,8 +204,8 @@ def _outlive_pages(queue: Queue, waits: Callable[[str], bool]) -> None:
     """Let videos stay in line when their pages have gone, as long as they are wanted."""
     clean, kept = queue.clean_events, set()
 
-    async def let_go_in_time(event: Event) -> None:
-        while waits(event.data.session_hash):
+    async def let_go_in_time(event: Event, session: str) -> None:
+        while waits(session):
             await asyncio.sleep(1)
         await clean(event_id=event._id)
 
@@ -216,7 +216,7 @@ def _outlive_pages(queue: Queue, waits: Callable[[str], bool]) -> None:
             if event.session_hash == session_hash:
                 event.session_hash = event._id  # Gradio then takes it for another page's
                 queue.pending_messages_per_session[event._id] = asyncio.Queue()
-                kept.add(task := asyncio.create_task(let_go_in_time(event)))
+                kept.add(task := asyncio.create_task(let_go_in_time(event, session_hash)))
                 task.add_done_callback(kept.discard)
         await clean(session_hash=session_hash, event_id=event_id)
 
