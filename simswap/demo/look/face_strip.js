@@ -3,7 +3,7 @@
 // It adds { taps }, how often a visitor has picked, and triggers "input" when that was. An answer with
 // the same faces, asked for before the last tap, does not undo it.
 
-let mine = null; // the value after the last tap
+let mine = null; // the value after the last tap, of the photo or video that is here
 
 element.addEventListener("click", (event) => {
   const button = event.target.closest("[data-face], [data-pick]");
@@ -37,8 +37,8 @@ watch("value", update);
 // The tray of people holds what is said of a source's face.
 function update() {
   const { of, taps = 0, faces, numbers, who } = props.value;
-  const isOlder = mine && !props.words.single && of === mine.of && taps < mine.taps;
-  if (!isOlder || mine.faces.some((face, place) => face !== faces[place])) return;
+  if (of !== mine?.of || props.words.single) mine = null;
+  if (!mine || taps >= mine.taps || mine.faces.some((face, place) => face !== faces[place])) return;
   const more = numbers.slice(mine.numbers.length);
   const hasAll = mine.picked.length === mine.numbers.length;
   mine = {

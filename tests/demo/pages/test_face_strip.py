@@ -59,5 +59,11 @@ def test_an_answer_to_the_last_tap_or_with_other_faces_is_taken(strip, values):
     assert page.evaluate("told") == ["input"]
 
 
+def test_a_photo_that_was_taken_away_begins_anew(strip):
+    page = strip()
+    answered(page, of=None, faces=[], numbers=[], picked=[])
+    assert answered(page)["picked"] == [0, 1]
+
+
 def test_which_face_is_a_source_is_the_trays_say(strip):
     assert answered(strip(single=True), picked=[0])["picked"] == [0]
