@@ -27,6 +27,7 @@ from tests.support.media.face_videos import (
     make_face_video,
 )
 from tests.support.media.video_files import decoded, same_but_for_the_signature
+from tests.support.waiting import wait_until
 from tests.support.warm_python import WarmProcess, start_warm
 
 pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("quick_by_default")]
@@ -67,10 +68,7 @@ def finish(process: WarmProcess) -> tuple[str, str]:
 
 
 def wait_for_segment(folder: Path) -> None:
-    deadline = time.monotonic() + 120
-    while not list(folder.glob(".*.job/segment-*.json")):
-        assert time.monotonic() < deadline
-        time.sleep(0.02)
+    wait_until(lambda: any(folder.glob(".*.job/segment-*.json")), 120)
 
 
 def test_video_writes_a_marked_video_and_prints_only_its_path(face_clip, tmp_path, capsys):

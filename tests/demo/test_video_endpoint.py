@@ -18,6 +18,7 @@ from tests.support.demo.demo_server import paths_below
 from tests.support.examples import EXAMPLES
 from tests.support.media.face_videos import NUM_FRAMES, NUM_WITHOUT_FACE, RATE
 from tests.support.media.video_files import frame_seconds, make_video, sound_packets
+from tests.support.waiting import wait_until
 
 pytestmark = pytest.mark.slow
 
@@ -47,13 +48,6 @@ def files_of_jobs(demo_folder: Path) -> list[Path]:
     """What running jobs have written, and results."""
     paths = paths_below(demo_folder / "uploads")
     return [path for path in paths if path.match("*.job") or path.match("*-simswap.mp4")]
-
-
-def wait_until(is_so) -> None:
-    deadline = time.monotonic() + PATIENCE
-    while not is_so():
-        assert time.monotonic() < deadline
-        time.sleep(0.05)
 
 
 def test_the_result_has_the_videos_frames_times_sound_and_a_mark(swap, face_clip: Path):

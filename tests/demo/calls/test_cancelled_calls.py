@@ -18,6 +18,7 @@ from simswap.demo.calls.page import Page
 from simswap.demo.calls.queue import job_routes, waiting_line
 from simswap.demo.server.door import Application
 from simswap.demo.services import cancelling, uploads
+from tests.support.waiting import wait_until
 
 LONG = 20.0  # s that no test waits for
 
@@ -196,13 +197,6 @@ def ask(page: Page, path: str, session: str, function: int = 0, **more: object) 
     return httpx.post(f"{page.local_url}gradio_api/{path}", json=call, timeout=LONG).json()
 
 
-def until(condition: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + LONG
-    while not condition() and time.monotonic() < deadline:
-        time.sleep(0.01)
-    assert condition()
-
-
 def test_the_next_one_in_its_lane_begins_when_its_thread_has_ended(work, page):
     first = ask(page, "queue/join", "one", data=[])
     assert work.has_begun.wait(LONG)
@@ -211,7 +205,7 @@ def test_the_next_one_in_its_lane_begins_when_its_thread_has_ended(work, page):
     time.sleep(0.3)  # in which the next would begin
     assert work.most_at_once == 1
     work.may_end.set()
-    until(lambda: work.num_done == 2)
+    wait_until(lambda: work.num_done == 2)
     assert work.most_at_once == 1
 
 
@@ -221,10 +215,10 @@ def test_others_end_while_a_cancelled_one_is_at_a_long_step(work, page):
     assert work.has_begun.wait(LONG)
     ask(page, "cancel", "one", 1, **first)
     second = ask(page, "queue/join", "two", 2, data=[])
-    until(lambda: second["event_id"] not in queue.event_ids_to_events)
+    wait_until(lambda: second["event_id"] not in queue.event_ids_to_events)
     assert first["event_id"] in queue.event_ids_to_events
     work.may_end.set()
-    until(lambda: not queue.event_ids_to_events)
+    wait_until(lambda: not queue.event_ids_to_events)
     assert not page.app.iterators
 
 
@@ -242,7 +236,7 @@ def test_nobody_ends_the_job_of_another_page(work, page):
     waiting = ask(page, "queue/join", "one", data=[])
     ask(page, "cancel", "two", **waiting)
     work.may_end.set()
-    until(lambda: work.num_done == 2)
+    wait_until(lambda: work.num_done == 2)
 
 
 def test_a_job_that_is_cancelled_as_it_begins_gives_its_place_back():

@@ -5,7 +5,7 @@ import json
 import threading
 import time
 import weakref
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 
 import gradio as gr
 import httpx
@@ -14,6 +14,7 @@ import pytest
 from simswap.demo.calls.page import Page
 from simswap.demo.calls.queue import answers, job_routes, waiting_line
 from simswap.demo.server.door import Application
+from tests.support.waiting import wait_until
 
 LONG = 20.0  # s that no test waits for
 
@@ -61,39 +62,32 @@ def begin(page: Page, text: str, visitor: str) -> None:
     assert answer.status_code == 200
 
 
-def until(condition: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + LONG
-    while not condition() and time.monotonic() < deadline:
-        time.sleep(0.01)
-    assert condition()
-
-
 def test_one_address_has_half_of_a_lanes_places(page, work):
     for text, visitor in (("a", "127.0.0.1"), ("b", "127.0.0.1"), ("c", "127.0.0.2")):
         begin(page, text, visitor)
-    until(lambda: len(work.at_work) == 2)
+    wait_until(lambda: len(work.at_work) == 2)
     time.sleep(0.2)  # in which a third would begin
     assert sorted(work.at_work) == ["a", "c"]
     work.may_end.set()
-    until(lambda: sorted(work.done) == ["a", "b", "c"])
+    wait_until(lambda: sorted(work.done) == ["a", "b", "c"])
 
 
 def test_who_called_what_is_not_noted(page, work):
     work.may_end.set()
     begin(page, "a", "127.0.0.1")
-    until(lambda: work.done == ["a"])
+    wait_until(lambda: work.done == ["a"])
     assert not page._queue.event_analytics
 
 
 def test_a_call_that_waits_is_kept_as_bytes(page, work):
     for text in ("a", "b" * 1000):
         begin(page, text, "127.0.0.1")
-    until(lambda: work.at_work == ["a"])
+    wait_until(lambda: work.at_work == ["a"])
     (event,) = waiting_line._waiting(page._queue)
     assert json.loads(event.data.data) == ["b" * 1000]
     assert not {"_body", "_json"} & vars(event.request).keys()
     work.may_end.set()
-    until(lambda: work.done == ["a", "b" * 1000])
+    wait_until(lambda: work.done == ["a", "b" * 1000])
 
 
 def test_a_job_that_nobody_can_be_told_of_does_not_end_the_others(page, work, caplog):
@@ -102,7 +96,7 @@ def test_a_job_that_nobody_can_be_told_of_does_not_end_the_others(page, work, ca
     del page._queue.pending_messages_per_session["page-b"]
     begin(page, "c", "127.0.0.2")  # as it begins, those who wait are told
     work.may_end.set()
-    until(lambda: sorted(work.done) == ["a", "b", "c"])
+    wait_until(lambda: sorted(work.done) == ["a", "b", "c"])
     assert "were ended" not in caplog.text
 
 
@@ -111,8 +105,8 @@ def test_of_a_sessions_messages_that_nobody_fetches_the_newest_are_kept(page, wo
     work.may_end.set()
     for number in range(5):
         begin(page, "a", "127.0.0.1")
-        until(lambda number=number: len(work.done) == number + 1)
-    until(lambda: not page._queue.event_ids_to_events)
+        wait_until(lambda number=number: len(work.done) == number + 1)
+    wait_until(lambda: not page._queue.event_ids_to_events)
     messages = page._queue.pending_messages_per_session["page-a"]._queue
     assert [one.msg.value for one in messages][-1] == "process_completed"
     assert len(messages) == 4
@@ -130,7 +124,7 @@ def test_an_error_in_what_begins_jobs_is_logged_and_outlived(page, work, monkeyp
 
     queue.get_events = fail_once
     begin(page, "a", "127.0.0.1")
-    until(lambda: work.done == ["a"])
+    wait_until(lambda: work.done == ["a"])
     assert "KeyError at test_places_in_lanes.py" in caplog.text
     assert "own words" not in caplog.text
 
@@ -148,7 +142,7 @@ def test_a_call_that_is_cancelled_in_its_last_steps_is_forgotten(page, work):
     assert is_last.wait(LONG)
     call = {"session_hash": "page-a", "fn_index": 0, "event_id": "none"}
     httpx.post(f"{page.local_url}gradio_api/cancel", json=call, timeout=LONG)
-    until(lambda: not queue.event_ids_to_events)
+    wait_until(lambda: not queue.event_ids_to_events)
 
 
 @pytest.fixture
@@ -187,12 +181,12 @@ def test_of_a_cameras_frames_that_nobody_fetches_the_newest_waits_and_none_at_it
 
     event = send(camera, "queue/join", film, "a").json()["event_id"]
     for text in "bcd":
-        until(lambda: unread())
+        wait_until(lambda: unread())
         send(camera, f"stream/{event}", film, text)
-        until(lambda text=text: text * 100 in unread()[-1])
+        wait_until(lambda text=text: text * 100 in unread()[-1])
         assert len(unread()) == 1
     send(camera, f"stream/{event}/close", film, "")
-    until(lambda: len(unread()[-1]) < 1000)
+    wait_until(lambda: len(unread()[-1]) < 1000)
     assert len(unread()) == 1
 
 
@@ -200,21 +194,21 @@ def test_what_a_cancelled_camera_has_sent_is_dropped(camera):
     film = next(iter(camera.fns))
     event_id = send(camera, "queue/join", film, "a").json()["event_id"]
     event = camera._queue.event_ids_to_events[event_id]
-    until(lambda: "generating" in repr(camera._queue.pending_messages_per_session["page"]))
+    wait_until(lambda: "generating" in repr(camera._queue.pending_messages_per_session["page"]))
     waiting = weakref.ref(event.data)
     call = {"session_hash": "page", "fn_index": film, "event_id": event_id}
     httpx.post(f"{camera.local_url}gradio_api/cancel", json=call, timeout=LONG)
-    until(lambda: waiting() is None)
+    wait_until(lambda: waiting() is None)
 
 
 def test_a_cameras_frames_reach_its_own_job_only_and_no_other(camera):
     film, other = camera.fns
     job = send(camera, "queue/join", other, "a").json()["event_id"]
-    until(lambda: camera.work.at_work == ["a"])
+    wait_until(lambda: camera.work.at_work == ["a"])
     for path in (f"stream/{job}", f"stream/{job}/close", "stream/none"):
         assert send(camera, path, other, "b").status_code == 404
     event = send(camera, "queue/join", film, "c").json()["event_id"]
-    until(lambda: event in camera._queue.event_ids_to_events)
+    wait_until(lambda: event in camera._queue.event_ids_to_events)
     given = camera._queue.event_ids_to_events[event]
     send(camera, f"stream/{event}", other, "d", event_id=job, session_hash="another")
     assert (given.data.data, given.data.session_hash) == (["d"], "page")

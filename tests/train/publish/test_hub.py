@@ -11,6 +11,7 @@ from huggingface_hub import constants
 from simswap import ModelError
 from simswap.weights.bundle import load_bundle, save_bundle
 from tests.support.demo.hub_server import OWNER_TOKEN, READER_TOKEN, Hub, Repo, running_hub
+from tests.support.waiting import wait_until
 from train.errors import TrainingError
 from train.publish.hub import HubPusher
 
@@ -55,10 +56,7 @@ def num_requests(hub: Hub, part: str) -> int:
 
 
 def wait_for_commit(hub: Hub) -> None:
-    deadline = time.monotonic() + SOON
-    while num_requests(hub, COMMIT) == 0:
-        assert time.monotonic() < deadline, "no commit came"
-        time.sleep(0.01)
+    wait_until(lambda: num_requests(hub, COMMIT) > 0, SOON)
 
 
 def test_a_push_arrives_byte_for_byte_in_one_commit(hub, tiny_folder):

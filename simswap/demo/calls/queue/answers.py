@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import sys
 import weakref
-from collections import Counter, OrderedDict, defaultdict
+from collections import Counter, defaultdict
 from functools import wraps
 
 from gradio.queueing import Event, Queue
@@ -14,7 +14,6 @@ from gradio.server_messages import (
     ProcessCompletedMessage,
     ProcessGeneratingMessage,
 )
-from gradio.utils import LRUCache
 
 from simswap.demo.calls.sessions import CAPACITY
 from simswap.demo.server.visitors import visitor_of
@@ -52,26 +51,26 @@ def bound_unread(queue: Queue) -> None:
     queue.send_message, queue.pending_messages_per_session = send_bounded, answers
 
 
-class Answers(LRUCache[str, asyncio.Queue[EventMessage]]):
+class Answers(dict[str, asyncio.Queue[EventMessage]]):
     """What is told to sessions, by their names; of so many, in which nothing waits or is at work.
 
     Beyond, that address loses its oldest one's which has most.
     """
 
     def __init__(self, queue: Queue) -> None:
-        super().__init__(CAPACITY)
+        super().__init__()
         self._events, self._unended = queue.event_ids_to_events, queue.pending_event_ids_session
         self._whose = weakref.WeakKeyDictionary()
 
     def __setitem__(self, name: str, messages: asyncio.Queue[EventMessage]) -> None:
         """As Gradio's, which would let any other go."""
-        if name not in self and len(self) >= self.max_size:
+        if name not in self and len(self) >= CAPACITY:
             busy = {event.session_hash for event in self._events.values()}
             whose = {one: self._whose.get(self[one]) for one in self if one not in busy}
             if whose:
                 ((most, _),) = Counter(whose.values()).most_common(1)
                 del self[next(one for one in whose if whose[one] == most)]
-        OrderedDict.__setitem__(self, name, messages)
+        super().__setitem__(name, messages)
 
     def belong_to(self, name: str, address: str) -> None:
         """Note that an address has begun something in a session."""
@@ -89,23 +88,22 @@ class Unread:
     """What answers on their way take, by address, the oldest first. For the event loop only."""
 
     def __init__(self) -> None:
-        self._kept: defaultdict[str, dict[int, tuple[weakref.ref[EventMessage], int]]]
-        self._kept, self._sizes = defaultdict(dict), Counter()
+        self._kept: dict[str, dict[int, tuple[weakref.ref, int]]] = defaultdict(dict)
+        self._sizes: Counter[str] = Counter()
 
     def add(self, message: EventMessage, size: int, address: str) -> None:
         """Note one more; older ones of its address, or of whose are most, lose what they tell."""
         newest = weakref.ref(message, lambda fetched: self._pop(address, id(fetched)))
         self._kept[address][id(newest)] = newest, size
         self._sizes[address] += size
-        while (own := self._sizes[address] > MAX_UNREAD_PER_ADDRESS) or self._is_too_much():
-            whose = address if own else max(self._sizes, key=self._sizes.__getitem__)
+        while (is_own := self._sizes[address] > MAX_UNREAD_PER_ADDRESS) or (
+            self._sizes.total() > MAX_UNREAD
+        ):
+            whose = address if is_own else max(self._sizes, key=self._sizes.__getitem__)
             if (oldest := next(iter(self._kept[whose]))) == id(newest):
                 break
             if (told := self._pop(whose, oldest)()) is not None:
                 told.output, told.success = {"error": TOO_LATE}, False
-
-    def _is_too_much(self) -> bool:
-        return self._sizes.total() > MAX_UNREAD
 
     def _pop(self, address: str, number: int) -> weakref.ref[EventMessage] | None:
         of_address = self._kept[address]

@@ -191,7 +191,7 @@ def _end_wholly(queue: Queue) -> None:
         except BaseException as error:
             traceback.clear_frames(error.__traceback__)  # else they keep what the call was given
             raise
-        finally:
+        finally:  # also of what was cancelled before `close`, or in it
             for event in events:
                 queue.event_ids_to_events.pop(event._id, None)
                 queue.server_app.iterators.pop(event._id, None)

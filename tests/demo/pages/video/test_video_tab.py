@@ -1,7 +1,6 @@
 """A visitor at the Video tab, in a real Chromium."""
 
 import re
-import time
 from pathlib import Path
 
 import pytest
@@ -22,6 +21,7 @@ from tests.support.demo.demo_server import paths_below
 from tests.support.examples import EXAMPLES
 from tests.support.media.face_videos import NUM_FRAMES, NUM_WITHOUT_FACE, WIDTH
 from tests.support.media.people_videos import cuts, make_scene
+from tests.support.waiting import wait_until
 
 playwright = pytest.importorskip("playwright.sync_api", reason="needs playwright (extra dev)")
 expect = playwright.expect
@@ -74,10 +74,7 @@ def job_folders(demo_folder: Path) -> list[Path]:
 
 
 def wait_until_gone(folders: list[Path]) -> None:
-    deadline = time.monotonic() + PATIENCE / 1000
-    while any(folder.exists() for folder in folders):
-        assert time.monotonic() < deadline
-        time.sleep(0.05)
+    wait_until(lambda: not any(folder.exists() for folder in folders), PATIENCE / 1000)
 
 
 def test_a_visitor_previews_swaps_plays_and_saves(page, face_clip, tmp_path, demo_url):
